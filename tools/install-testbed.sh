@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Builds what tests and the demo run against, into a per-user cache, and prints nothing where all is there.
+#
+#   control plane  etcd, kube-apiserver, kube-controller-manager, kubectl   (from tools/etcd, tools/kubernetes)
+#   helm           from tools/helm
+#   ministack      the AWS emulator, in a Python virtual environment
+#
+# KUBEBUILDER_ASSETS, where set, takes the place of the built control plane.
+# STEPBOUND_CACHE moves the cache (default: $XDG_CACHE_HOME/stepbound or ~/.cache/stepbound).
+# The last line on standard output is the cache folder of these versions.
+set -euo pipefail
+
+kubernetes_version=v1.37.2
+ministack_version=1.5.33
+ministack_dependencies="cryptography==45.0.7"
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
+binaries=$cache/bin-$(cat "$here"/*/go.mod "$here"/*/go.sum | sha256sum | cut -c1-12)
+venv=$cache/ministack-$ministack_version
+
+# Tools made for another trust store break the Go and Python clients.
+unset AWS_CA_BUNDLE
+
+need() {
+	command -v "$1" >/dev/null 2>&1 || {
+		echo "error: '$1' is not installed; $2" >&2
+		exit 1
+	}
+}
+
+step() { # MESSAGE EXPECTED-TIME COMMAND...
+	local message=$1 expected=$2 started=$SECONDS
+	shift 2
+	printf '  %-44s (about %s) ... ' "$message" "$expected" >&2
+	if ! "$@" >"$cache/install.log" 2>&1; then
+		printf 'failed\n' >&2
+		tail -n 30 "$cache/install.log" >&2
+		echo "error: '$message' failed; the whole output is in $cache/install.log" >&2
+		exit 1
+	fi
+	printf '%ds\n' $((SECONDS - started)) >&2
+}
+
+# Built beside its place and moved there, so that an interrupted build leaves nothing half made.
+go_build() { # MODULE PACKAGE NAME [LDFLAGS]
+	(cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${4:-}" -o "$binaries/.$3" "$2")
+	mv "$binaries/.$3" "$binaries/$3"
+}
+
+# kubectl and Helm parse the server's version, so it has to be stamped.
+kubernetes_build() { # COMMAND
+	local version="-X k8s.io/component-base/version.gitVersion=$kubernetes_version"
+	version+=" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+	go_build kubernetes "k8s.io/kubernetes/cmd/$1" "$1" "$version"
+}
+
+make_venv() {
+	rm -rf "$venv.partial"
+	python3 -m venv "$venv.partial"
+	# shellcheck disable=SC2086 # a list of requirements
+	"$venv.partial/bin/pip" install --quiet "ministack==$ministack_version" $ministack_dependencies
+	# Scripts in a virtual environment hold absolute paths: only python itself is used after the move.
+	mv "$venv.partial" "$venv"
+}
+
+mkdir -p "$binaries"
+exec 9>"$cache/install.lock"
+flock 9
+
+have() { [ -x "$binaries/$1" ]; }
+control_plane_missing=no
+for name in etcd kube-apiserver kube-controller-manager kubectl; do have "$name" || control_plane_missing=yes; done
+
+if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+	control_plane_missing=no
+fi
+if [ "$control_plane_missing" = yes ] || ! have helm; then
+	need go "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with the control plane"
+	echo "Building the test bed once, into $cache" >&2
+fi
+if [ "$control_plane_missing" = yes ]; then
+	have etcd || step "etcd" 20s go_build etcd go.etcd.io/etcd/server/v3 etcd
+	have kube-apiserver || step "kube-apiserver $kubernetes_version" 3m20s kubernetes_build kube-apiserver
+	have kube-controller-manager || step "kube-controller-manager $kubernetes_version" 1m10s kubernetes_build kube-controller-manager
+	have kubectl || step "kubectl $kubernetes_version" 30s kubernetes_build kubectl
+fi
+have helm || step "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
+if [ ! -x "$venv/bin/python" ]; then
+	need python3 "install Python 3.10 or newer with its venv module"
+	step "ministack $ministack_version (AWS emulator)" 20s make_venv
+fi
+flock -u 9
+echo "$binaries"

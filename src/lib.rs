@@ -1,1 +1,10 @@
+//! Stepbound runs AWS Step Functions from Kubernetes with workload identity.
+//!
+//! The library holds everything; the binaries only parse, dispatch and set the exit code. See ARCHITECTURE.md for the
+//! dependency direction between the modules and the tests that hold it.
 
+pub mod api;
+pub mod aws;
+pub mod identity;
+pub mod outcome;
+pub mod status;

@@ -1,0 +1,3 @@
+//! The custom resources: types, schema and validation rules, nothing else.
+
+pub mod v1alpha1;

@@ -1,0 +1,134 @@
+//! What several kinds share.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// Kept on an object while something of it exists in AWS.
+pub const FINALIZER: &str = "stepbound.dev/finalizer";
+/// The name under which the operator writes: status and finalizers, never a user's spec.
+pub const FIELD_MANAGER: &str = "stepbound";
+/// The audience that STS expects of a web identity token unless the provider lists another.
+pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// Names another object of the same kind family in the same namespace; there is no namespace field on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalRef {
+    /// Name of the object, in this namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Names one key of a ConfigMap in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapKeyRef {
+    /// Name of the ConfigMap, in this namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in the ConfigMap's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// A length of time as Kubernetes users write it: `90s`, `1h30m`, `500ms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DurationString(pub String);
+
+impl DurationString {
+    /// The length of time, or `None` where the text is not one (the schema refuses such a text) or overflows.
+    pub fn to_std(&self) -> Option<Duration> {
+        let mut total = Duration::ZERO;
+        let mut rest = self.0.as_str();
+        if rest.is_empty() {
+            return None;
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let count: u64 = rest[..digits].parse().ok()?;
+            rest = &rest[digits..];
+            let unit_length = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let part = match &rest[..unit_length] {
+                "ms" => Duration::from_millis(count),
+                "s" => Duration::from_secs(count),
+                "m" => Duration::from_secs(count.checked_mul(60)?),
+                "h" => Duration::from_secs(count.checked_mul(3600)?),
+                _ => return None,
+            };
+            total = total.checked_add(part)?;
+            rest = &rest[unit_length..];
+        }
+        Some(total)
+    }
+}
+
+impl JsonSchema for DurationString {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$", "maxLength": 32})
+    }
+}
+
+/// A point in time in RFC 3339, as Kubernetes prints it.
+pub type Timestamped = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// The schema of `status.conditions`: a list that server-side apply merges by type.
+pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
+    let condition = generator.subschema_for::<Condition>();
+    json_schema!({
+        "type": "array",
+        "items": condition,
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
+
+/// A JSON object whose content is not ours to describe; applied as one value.
+pub(super) fn opaque_object_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+        "x-kubernetes-map-type": "atomic",
+    })
+}
+
+/// Any JSON value, null included.
+pub(super) fn any_json_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"x-kubernetes-preserve-unknown-fields": true, "nullable": true})
+}
+
+/// Keeps an explicit null apart from an absent field.
+pub(super) fn some_value<'de, D>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    serde_json::Value::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_add_up_and_nonsense_is_refused() {
+        let read = |text: &str| DurationString(text.into()).to_std();
+        assert_eq!(read("90s"), Some(Duration::from_secs(90)));
+        assert_eq!(read("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(read("1s500ms"), Some(Duration::from_millis(1500)));
+        for bad in ["", "1", "s", "1d", "1.5s", "-1s", "99999999999999999999h", "18446744073709551615h"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

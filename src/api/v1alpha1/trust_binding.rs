@@ -1,0 +1,98 @@
+//! TrustBinding: which service account may act as which IAM role.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::common::{DEFAULT_AUDIENCE, DurationString, conditions_schema};
+
+/// A TrustBinding says which service account of this namespace acts as which IAM role.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "stepbound.dev",
+    version = "v1alpha1",
+    kind = "TrustBinding",
+    plural = "trustbindings",
+    singular = "trustbinding",
+    shortname = "tb",
+    category = "stepbound",
+    namespaced,
+    derive = "PartialEq",
+    status = "TrustBindingStatus",
+    doc = "A TrustBinding says which service account of this namespace may act as which IAM role, without any stored key.",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Account","type":"string","jsonPath":".status.accountID"}"#,
+    printcolumn = r#"{"name":"Role","type":"string","jsonPath":".spec.roleARN","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.serviceAccountName == oldSelf.serviceAccountName", "serviceAccountName cannot be changed; create another TrustBinding"))]
+#[x_kube(validation = ("self.roleARN == oldSelf.roleARN", "roleARN cannot be changed; create another TrustBinding"))]
+#[x_kube(validation = ("self.region == oldSelf.region", "region cannot be changed; create another TrustBinding"))]
+#[x_kube(validation = ("self.serviceAccountName != 'default'", "the account 'default' is shared by every pod that names none; create a service account of its own"))]
+#[x_kube(validation = ("duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h')", "sessionDuration must be between 15m and 12h"))]
+pub struct TrustBindingSpec {
+    /// Service account, in this namespace, that acts as the role. Never `default`. Immutable.
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: String,
+    /// ARN of the IAM role to assume: exact, no wildcard, any partition. Immutable.
+    #[serde(rename = "roleARN")]
+    #[schemars(length(max = 2048), regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"))]
+    pub role_arn: String,
+    /// AWS region of the STS endpoint and of every state machine of this binding. Immutable.
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"))]
+    pub region: String,
+    /// Audience of the minted token: what the IAM identity provider lists as client id. Others than the default only where the operator allows them.
+    #[serde(default = "default_audience")]
+    #[schemars(length(min = 1, max = 255))]
+    pub audience: String,
+    /// How long a session lasts, 15m to 12h and at most the role's own maximum.
+    #[serde(default = "default_session_duration")]
+    pub session_duration: DurationString,
+    /// Stops the operator's use of this binding at once. It revokes nothing that AWS has already issued.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// What is known of a TrustBinding. Nothing in it changes from one session to the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustBindingStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// UID of the service account when a token was last minted for it.
+    #[serde(rename = "serviceAccountUID", default, skip_serializing_if = "Option::is_none")]
+    pub service_account_uid: Option<String>,
+    /// Issuer that the minted token names (`iss`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Subject that the minted token names (`sub`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Audience that the minted token names (`aud`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// ARN of the assumed role, without the session's name.
+    #[serde(rename = "assumedRoleARN", default, skip_serializing_if = "Option::is_none")]
+    pub assumed_role_arn: Option<String>,
+    /// AWS account that STS answered for.
+    #[serde(rename = "accountID", default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Name of the STS session, as CloudTrail shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<String>,
+    /// `Authorized`, `TokenMinted`, `RoleAssumed`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_audience() -> String {
+    DEFAULT_AUDIENCE.into()
+}
+
+fn default_session_duration() -> DurationString {
+    DurationString("1h".into())
+}

@@ -1,0 +1,184 @@
+//! Workflow: a state machine.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{ConfigMapKeyRef, LocalRef, conditions_schema, opaque_object_schema};
+
+/// A Workflow is an AWS Step Functions state machine.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "stepbound.dev",
+    version = "v1alpha1",
+    kind = "Workflow",
+    plural = "workflows",
+    singular = "workflow",
+    shortname = "sfn",
+    category = "stepbound",
+    namespaced,
+    derive = "PartialEq",
+    status = "WorkflowStatus",
+    selectable = ".spec.trustBindingRef.name",
+    doc = "A Workflow is an AWS Step Functions state machine, kept as its spec says with the identity of its TrustBinding.",
+    validation = ("!self.metadata.name.contains('.')", "a Workflow's name must not contain a dot: it becomes the state machine's name, and dots there break CloudWatch logging"),
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Version","type":"integer","jsonPath":".status.latestVersion.number"}"#,
+    printcolumn = r#"{"name":"ARN","type":"string","jsonPath":".status.stateMachineARN","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.definition) != has(self.definitionFrom)", "exactly one of definition and definitionFrom is needed"))]
+#[x_kube(validation = ("self.trustBindingRef == oldSelf.trustBindingRef", "trustBindingRef cannot be changed; create another Workflow"))]
+#[x_kube(validation = ("has(self.stateMachineName) == has(oldSelf.stateMachineName) && (!has(self.stateMachineName) || self.stateMachineName == oldSelf.stateMachineName)", "stateMachineName cannot be changed; create another Workflow"))]
+#[x_kube(validation = ("self.type == oldSelf.type", "type cannot be changed: AWS has no way to turn a Standard state machine into an Express one; create another Workflow"))]
+#[x_kube(validation = ("!has(self.tags) || self.tags.all(key, !key.startsWith('stepbound.dev/') && !key.lowerAscii().startsWith('aws:'))", "tag keys must not start with stepbound.dev/ or aws:"))]
+#[x_kube(validation = ("!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))", "names of substitutions are 1 to 255 letters, digits, and the characters _ . -"))]
+pub struct WorkflowSpec {
+    /// The TrustBinding whose role owns the state machine. Immutable.
+    pub trust_binding_ref: LocalRef,
+    /// Name in AWS; by default `<namespace>_<name>` after the operator's prefix, cut to 80 characters with a hash. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub state_machine_name: Option<String>,
+    /// Standard (a year long, exactly once) or Express (five minutes, at least once). Immutable.
+    #[serde(rename = "type", default)]
+    pub machine_type: StateMachineType,
+    /// Role that the state machine itself acts as; same account and partition as the binding's role.
+    #[serde(rename = "executionRoleARN")]
+    #[schemars(length(max = 2048), regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"))]
+    pub execution_role_arn: String,
+    /// The definition in Amazon States Language, written as an object. Exactly one of definition and definitionFrom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "opaque_object_schema")]
+    pub definition: Option<serde_json::Value>,
+    /// Where the definition stands otherwise. Exactly one of definition and definitionFrom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition_from: Option<DefinitionSource>,
+    /// Values for `${Name}` in the definition, inserted as data. A name without a value is an error.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 256))]
+    pub substitutions: BTreeMap<String, SubstitutionValue>,
+    /// Tags of the state machine beside the owner's; tags that somebody else set stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 40))]
+    pub tags: BTreeMap<String, TagValue>,
+    /// What happens to the state machine when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: WorkflowDeletionPolicy,
+    /// Stops reconciling; what exists in AWS stays as it is.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// The value of a substitution, inserted as it stands.
+pub type SubstitutionValue = BoundedString<4096>;
+/// The value of a tag.
+pub type TagValue = BoundedString<256>;
+
+/// A string with a largest length, so that rules over maps of it have a bounded cost.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BoundedString<const MAX: u32>(pub String);
+
+impl<const MAX: u32> JsonSchema for BoundedString<MAX> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("StringUpTo{MAX}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "maxLength": MAX})
+    }
+}
+
+/// Where a definition stands when it is not in the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DefinitionSource {
+    /// A key of a ConfigMap in this namespace that holds the definition as JSON or YAML. Whoever may write it decides what runs as the execution role.
+    pub config_map_key_ref: ConfigMapKeyRef,
+}
+
+/// The two kinds of state machine that AWS has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum StateMachineType {
+    /// Durable, up to a year, each execution exactly once.
+    #[default]
+    Standard,
+    /// Up to five minutes, at high rates, without a durable history.
+    Express,
+}
+
+/// What happens to the state machine when its Workflow is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WorkflowDeletionPolicy {
+    /// Delete it once its running executions have ended.
+    #[default]
+    Delete,
+    /// Keep it and remove the owner tags.
+    Retain,
+}
+
+/// What is known of a Workflow's state machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// ARN of the state machine. It pins partition, account and region.
+    #[serde(rename = "stateMachineARN", default, skip_serializing_if = "Option::is_none")]
+    pub state_machine_arn: Option<String>,
+    /// Revision of the state machine in AWS.
+    #[serde(rename = "revisionID", default, skip_serializing_if = "Option::is_none")]
+    pub revision_id: Option<String>,
+    /// Hash of the definition that AWS has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition_hash: Option<String>,
+    /// The version published last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_version: Option<PublishedVersion>,
+    /// What the offline check and AWS say of the definition, worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+    /// The state machine in the AWS console.
+    #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
+    pub console_url: Option<String>,
+    /// `DefinitionValid`, `Synced`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}
+
+/// A published, immutable version of a state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedVersion {
+    /// ARN of the version.
+    #[serde(rename = "ARN")]
+    pub arn: String,
+    /// Its number, counted by AWS from 1.
+    pub number: i64,
+}
+
+/// One finding about a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnostic {
+    /// `Error` or `Warning`.
+    pub severity: String,
+    /// Stable code of the rule.
+    pub code: String,
+    /// JSON pointer into the definition.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}

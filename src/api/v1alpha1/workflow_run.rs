@@ -1,0 +1,261 @@
+//! WorkflowRun: an execution.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{
+    ConfigMapKeyRef, DurationString, LocalRef, Timestamped, any_json_schema, conditions_schema, some_value,
+};
+
+/// A WorkflowRun is one execution of a Workflow.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "stepbound.dev",
+    version = "v1alpha1",
+    kind = "WorkflowRun",
+    plural = "workflowruns",
+    singular = "workflowrun",
+    shortname = "sfnrun",
+    category = "stepbound",
+    namespaced,
+    derive = "PartialEq",
+    status = "WorkflowRunStatus",
+    selectable = ".status.phase",
+    selectable = ".spec.workflowRef.name",
+    doc = "A WorkflowRun is one execution of a Workflow: started once, watched to its end, with its result in the status.",
+    printcolumn = r#"{"name":"Workflow","type":"string","jsonPath":".spec.workflowRef.name"}"#,
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Duration","type":"string","jsonPath":".status.duration"}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.failedState","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.executionName) == has(self.startDeadline)", "executionName and startDeadline go together: a name is unique only for 90 days after its execution closed"))]
+#[x_kube(validation = ("self.workflowRef == oldSelf.workflowRef", "workflowRef cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("has(self.inputFrom) == has(oldSelf.inputFrom) && (!has(self.inputFrom) || self.inputFrom == oldSelf.inputFrom)", "inputFrom cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("has(self.executionName) == has(oldSelf.executionName) && (!has(self.executionName) || self.executionName == oldSelf.executionName)", "executionName cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("has(self.startDeadline) == has(oldSelf.startDeadline) && (!has(self.startDeadline) || self.startDeadline == oldSelf.startDeadline)", "startDeadline cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)", "timeout cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("self.mode == oldSelf.mode && self.deletionPolicy == oldSelf.deletionPolicy && self.output == oldSelf.output", "mode, deletionPolicy and output cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("!has(oldSelf.cancel) || has(self.cancel)", "a cancel cannot be taken back; create another WorkflowRun"))]
+pub struct WorkflowRunSpec {
+    /// The Workflow to run. Immutable.
+    pub workflow_ref: LocalRef,
+    /// Input of the execution, any JSON value; `{}` by default. At most 262,144 bytes. Not together with inputFrom.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_value")]
+    #[schemars(schema_with = "any_json_schema")]
+    pub input: Option<serde_json::Value>,
+    /// Where the input stands otherwise. Read once, before the start. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_from: Option<InputSource>,
+    /// Name of the execution, to run this once by startDeadline; by default it is named after this object's UID. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub execution_name: Option<String>,
+    /// After this time the run is not started any more. Goes with executionName. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_deadline: Option<Timestamped>,
+    /// Async, or Sync for an Express state machine whose result is wanted (at most once, five minutes). Immutable.
+    #[serde(default)]
+    pub mode: RunMode,
+    /// The execution is stopped when it runs longer than this. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationString>,
+    /// Set it to stop the execution. Cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
+    /// What happens to a running execution when this object is deleted. Immutable.
+    #[serde(default)]
+    pub deletion_policy: RunDeletionPolicy,
+    /// Deletes this object so long after its end. Not for objects kept in Git: they would be created and run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_after_finished: Option<DurationString>,
+    /// Where the output goes. Immutable.
+    #[serde(default)]
+    pub output: OutputPolicy,
+}
+
+/// Where an input stands when it is not in the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InputSource {
+    /// A key of a ConfigMap in this namespace that holds the input as JSON.
+    pub config_map_key_ref: ConfigMapKeyRef,
+}
+
+/// How the execution is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunMode {
+    /// Started and watched. An Express execution is only started: AWS tells nothing of its end.
+    #[default]
+    Async,
+    /// Started and waited for in one call. Express only, at most once: no answer means OutcomeUnknown.
+    Sync,
+}
+
+/// A request to stop the execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancel {
+    /// Why, for people and for the execution's history.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+}
+
+/// What happens to a running execution when its WorkflowRun is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunDeletionPolicy {
+    /// Stop it.
+    #[default]
+    Stop,
+    /// Let it run.
+    Orphan,
+}
+
+/// What is done with the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputPolicy {
+    /// Where the output is kept.
+    #[serde(default)]
+    pub store: OutputStore,
+}
+
+/// Where an output is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OutputStore {
+    /// In the status up to 16 KiB; a larger one only as digest and size.
+    #[default]
+    Status,
+    /// In the ConfigMap `<run>-output`, owned by the run.
+    ConfigMap,
+    /// Nowhere; digest and size only.
+    None,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Not started yet.
+    #[default]
+    Pending,
+    /// The attempt is recorded; the start may or may not have reached AWS.
+    Starting,
+    /// The execution runs.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It failed, or was never started and never will be.
+    Failed,
+    /// It ran out of time, its own or the state machine's.
+    TimedOut,
+    /// It was stopped.
+    Aborted,
+    /// Handed to an Express state machine; AWS tells nothing of its end.
+    Dispatched,
+}
+
+impl Phase {
+    /// True when nothing more will happen to the execution as far as Stepbound can know.
+    pub fn is_finished(self) -> bool {
+        !matches!(self, Phase::Pending | Phase::Starting | Phase::Running)
+    }
+}
+
+/// One start of an execution, recorded before it is asked of AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: i64,
+    /// Name of the execution in AWS.
+    pub execution_name: String,
+    /// What is started: the ARN of a version, or of the state machine.
+    #[serde(rename = "targetARN")]
+    pub target_arn: String,
+    /// SHA-256 of the input, in hexadecimal.
+    pub input_digest: String,
+    /// When the attempt was recorded.
+    pub recorded_at: Timestamped,
+}
+
+/// Why an execution is being stopped. Recorded before AWS is asked, because it decides the phase at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StopIntent {
+    /// Somebody set `spec.cancel`; the run ends `Aborted`.
+    Cancel,
+    /// `spec.timeout` has passed; the run ends `TimedOut`.
+    Timeout,
+}
+
+/// A recorded intent to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StopRequest {
+    /// What asked for it.
+    pub intent: StopIntent,
+    /// When it was recorded.
+    pub recorded_at: Timestamped,
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRunStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the run stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// ARN of the execution.
+    #[serde(rename = "executionARN", default, skip_serializing_if = "Option::is_none")]
+    pub execution_arn: Option<String>,
+    /// True when the execution existed before this run; such an execution is never stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// Every start, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// The intent to stop, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRequest>,
+    /// When AWS started the execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamped>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamped>,
+    /// From start to end, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// The output, up to 16 KiB, as the JSON value it is.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_value")]
+    #[schemars(schema_with = "any_json_schema")]
+    pub output: Option<serde_json::Value>,
+    /// SHA-256 of the output, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_digest: Option<String>,
+    /// Size of the output in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<i64>,
+    /// Error name of a failed execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Cause of a failed execution, cut to 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The state in which it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_state: Option<String>,
+    /// The execution in the AWS console.
+    #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
+    pub console_url: Option<String>,
+    /// `Started`, `Finished`, `Complete`, `Failed`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

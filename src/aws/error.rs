@@ -1,0 +1,87 @@
+//! What AWS refuses, in classes of our own.
+
+use crate::outcome::{Class, Classify, bounded};
+
+/// A refusal or failure of AWS, free of request ids and times.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {code}: {message}")]
+pub struct AwsError {
+    /// What went wrong, as far as it changes what we do.
+    pub kind: AwsErrorKind,
+    /// `service:Operation`, for example `states:CreateStateMachine`.
+    pub operation: &'static str,
+    /// AWS's code, or one of ours where no answer came.
+    pub code: String,
+    /// AWS's message, sanitised.
+    pub message: String,
+}
+
+/// The kinds of failure that lead to different actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AwsErrorKind {
+    /// Throttled; come back later.
+    Throttled,
+    /// 5xx, timeout or reset: it may or may not have been applied.
+    Unavailable,
+    /// IAM or STS says no.
+    AccessDenied,
+    /// AWS cannot assume the execution role (yet), or may not be told to.
+    RoleNotAssumable,
+    /// The definition is refused.
+    InvalidDefinition,
+    /// The input is refused.
+    InvalidInput,
+    /// Another machine or owner has that name.
+    NameTaken,
+    /// The machine is being deleted.
+    Deleting,
+    /// An execution of that name exists.
+    ExecutionExists,
+    /// It does not exist.
+    NotFound,
+    /// The session has expired; take a new one.
+    SessionExpired,
+    /// A quota of the account is used up.
+    LimitExceeded,
+    /// Any other refusal of the request.
+    Rejected,
+}
+
+impl Classify for AwsError {
+    fn class(&self) -> Class {
+        match self.kind {
+            AwsErrorKind::Throttled | AwsErrorKind::Unavailable | AwsErrorKind::SessionExpired | AwsErrorKind::Deleting => {
+                Class::Transient
+            }
+            AwsErrorKind::AccessDenied | AwsErrorKind::RoleNotAssumable | AwsErrorKind::LimitExceeded => Class::Denied,
+            AwsErrorKind::NotFound => Class::Waiting,
+            AwsErrorKind::InvalidDefinition
+            | AwsErrorKind::InvalidInput
+            | AwsErrorKind::NameTaken
+            | AwsErrorKind::ExecutionExists
+            | AwsErrorKind::Rejected => Class::Terminal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.kind {
+            AwsErrorKind::Throttled => "Throttled",
+            AwsErrorKind::Unavailable => "AWSUnavailable",
+            AwsErrorKind::AccessDenied => "AccessDenied",
+            AwsErrorKind::RoleNotAssumable => "ExecutionRoleNotAssumable",
+            AwsErrorKind::InvalidDefinition => "DefinitionRejected",
+            AwsErrorKind::InvalidInput => "InputRejected",
+            AwsErrorKind::NameTaken => "StateMachineNameTaken",
+            AwsErrorKind::Deleting => "StateMachineDeleting",
+            AwsErrorKind::ExecutionExists => "ExecutionNameTaken",
+            AwsErrorKind::NotFound => "NotFound",
+            AwsErrorKind::SessionExpired => "SessionExpired",
+            AwsErrorKind::LimitExceeded => "LimitExceeded",
+            AwsErrorKind::Rejected => "Rejected",
+        }
+    }
+
+    fn public(&self) -> String {
+        bounded(&format!("AWS refused {}: {}: {}", self.operation, self.code, self.message))
+    }
+}

@@ -1,0 +1,60 @@
+//! AWS as the rest of the program sees it: ports with types of our own. The SDK stays inside the adapters.
+
+mod error;
+mod types;
+
+pub use error::{AwsError, AwsErrorKind};
+pub use types::*;
+
+use async_trait::async_trait;
+
+/// Step Functions, called as the session's role. One call is one request to AWS; retries are the adapter's where the
+/// call is safe to repeat, and none where it is not.
+#[async_trait]
+pub trait StepFunctions: Send + Sync {
+    /// The state machine, or `None` where there is none.
+    async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError>;
+    /// Creates a state machine with a first published version, tagged.
+    async fn create_state_machine(
+        &self,
+        session: &Session,
+        request: &CreateStateMachine,
+    ) -> Result<CreatedStateMachine, AwsError>;
+    /// Updates definition and role, publishing a version.
+    async fn update_state_machine(
+        &self,
+        session: &Session,
+        request: &UpdateStateMachine,
+    ) -> Result<UpdatedStateMachine, AwsError>;
+    /// Asks for deletion; true also when there was none. AWS deletes later.
+    async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError>;
+    /// All tags of a state machine.
+    async fn list_tags(&self, session: &Session, arn: &str) -> Result<Tags, AwsError>;
+    /// Sets tags.
+    async fn tag(&self, session: &Session, arn: &str, tags: &Tags) -> Result<(), AwsError>;
+    /// Removes tags.
+    async fn untag(&self, session: &Session, arn: &str, keys: &[String]) -> Result<(), AwsError>;
+    /// True when at least one execution of the machine runs. Eventually consistent.
+    async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError>;
+    /// Starts an execution. Safe to repeat for Standard machines under the same name and input.
+    async fn start_execution(&self, session: &Session, request: &StartExecution)
+    -> Result<StartedExecution, AwsError>;
+    /// Starts an Express execution and waits for its end. Never repeated: it is not idempotent.
+    async fn start_sync_execution(
+        &self,
+        session: &Session,
+        request: &StartExecution,
+    ) -> Result<Execution, AwsError>;
+    /// The execution, or `None` where AWS does not show it (yet).
+    async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError>;
+    /// Stops an execution; stopping one that has ended changes nothing.
+    async fn stop_execution(
+        &self,
+        session: &Session,
+        arn: &str,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), AwsError>;
+    /// Name of the state in which a failed execution failed, from its newest history events; `None` where no state did.
+    async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError>;
+}

@@ -1,0 +1,183 @@
+//! The types of the ports.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::api::v1alpha1::StateMachineType;
+
+/// Tags of an AWS resource.
+pub type Tags = BTreeMap<String, String>;
+
+/// Credentials of an assumed role. Kept in memory only; neither printable nor serialisable.
+pub struct Credentials {
+    /// Not a secret by itself: CloudTrail shows it.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: SecretString,
+    /// The session token.
+    pub session_token: SecretString,
+}
+
+/// An STS session: what a call to AWS is made with.
+pub struct Session {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// When they end.
+    pub expires_at: Timestamp,
+    /// Region of every call.
+    pub region: String,
+    /// Account that STS answered for.
+    pub account_id: String,
+    /// ARN of the role without the session.
+    pub assumed_role_arn: String,
+    /// Name of the session in CloudTrail.
+    pub session_name: String,
+    /// What audit records say of it.
+    pub origin: SessionOrigin,
+}
+
+/// Where a session comes from, for audit records and status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOrigin {
+    /// Namespace of binding and service account.
+    pub namespace: String,
+    /// Name of the TrustBinding.
+    pub binding: String,
+    /// UID of the service account.
+    pub service_account_uid: String,
+    /// Id of the token that was traded (`jti`), which the Kubernetes audit log shows too.
+    pub token_id: String,
+    /// Issuer of the token.
+    pub issuer: String,
+    /// Subject of the token.
+    pub subject: String,
+    /// Audience of the token.
+    pub audience: String,
+}
+
+/// A state machine as AWS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateMachine {
+    /// Its ARN.
+    pub arn: String,
+    /// The definition as it was submitted.
+    pub definition: String,
+    /// Role of its executions.
+    pub role_arn: String,
+    /// Standard or Express.
+    pub machine_type: StateMachineType,
+    /// Set once it was updated.
+    pub revision_id: Option<String>,
+    /// True while AWS deletes it.
+    pub deleting: bool,
+}
+
+/// A creation, made unique by `version_description` so that only our own earlier attempt matches it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct CreateStateMachine {
+    /// Name of the machine.
+    pub name: String,
+    /// Definition, byte for byte the same on a repeat.
+    pub definition: String,
+    /// Role of its executions.
+    pub role_arn: String,
+    /// Standard or Express.
+    pub machine_type: StateMachineType,
+    /// Description of the first version.
+    pub version_description: String,
+    /// Tags, owner's included.
+    pub tags: Tags,
+}
+
+/// What creation answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedStateMachine {
+    /// ARN of the machine.
+    pub arn: String,
+    /// ARN of the published version.
+    pub version_arn: Option<String>,
+}
+
+/// An update that publishes a version.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UpdateStateMachine {
+    /// ARN of the machine.
+    pub arn: String,
+    /// New definition.
+    pub definition: String,
+    /// New role.
+    pub role_arn: String,
+    /// Description of the version.
+    pub version_description: String,
+}
+
+/// What an update answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdatedStateMachine {
+    /// The new revision.
+    pub revision_id: Option<String>,
+    /// ARN of the published version.
+    pub version_arn: Option<String>,
+}
+
+/// A start.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct StartExecution {
+    /// ARN of a version or of the machine.
+    pub target_arn: String,
+    /// Name of the execution.
+    pub name: String,
+    /// Input, JSON text.
+    pub input: String,
+}
+
+/// What a start answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartedExecution {
+    /// ARN of the execution.
+    pub arn: String,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// States of an execution that AWS tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExecutionStatus {
+    /// Not ended.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended with an error.
+    Failed,
+    /// Ran out of its own time.
+    TimedOut,
+    /// Stopped.
+    Aborted,
+}
+
+/// An execution as AWS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// Its ARN.
+    pub arn: String,
+    /// Machine, without a version.
+    pub state_machine_arn: String,
+    /// Version that it was started by, where it was.
+    pub version_arn: Option<String>,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub stopped_at: Option<Timestamp>,
+    /// Input, where AWS tells it.
+    pub input: Option<String>,
+    /// Output, of one that succeeded.
+    pub output: Option<String>,
+    /// Error of one that failed.
+    pub error: Option<String>,
+    /// Cause of one that failed.
+    pub cause: Option<String>,
+}

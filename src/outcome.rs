@@ -1,0 +1,138 @@
+//! Error classes and what a failure of each class leads to.
+
+use std::time::Duration;
+
+/// What kind of failure it is, which decides when to look again and when to call the object stalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub enum Class {
+    /// Somebody wrote first; look again at once.
+    Conflict,
+    /// It passes by itself: throttling, 5xx, timeouts, resets.
+    Transient,
+    /// Refused by STS or IAM. Policies propagate, so it may mend without a change here.
+    Denied,
+    /// Something named does not exist or is not ready. A watch wakes the object.
+    Waiting,
+    /// Only a change of the object or of what it names can mend it.
+    Terminal,
+}
+
+impl Class {
+    /// Label of metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Class::Conflict => "conflict",
+            Class::Transient => "transient",
+            Class::Denied => "denied",
+            Class::Waiting => "waiting",
+            Class::Terminal => "terminal",
+        }
+    }
+
+    /// How long after the failure began the object is reported `Stalled`; `None` means never.
+    pub fn stalled_after(self) -> Option<Duration> {
+        match self {
+            Class::Conflict | Class::Transient => None,
+            Class::Denied => Some(Duration::from_secs(120)),
+            Class::Waiting => Some(Duration::from_secs(300)),
+            Class::Terminal => Some(Duration::ZERO),
+        }
+    }
+
+    /// Delay before the next look after `failures` failures in a row (counted from 1). `jitter` is from 0 to 1 and
+    /// spreads the delay over its upper half, so that objects that failed together do not return together.
+    /// `None` means that only a change brings the object back.
+    pub fn delay(self, failures: u32, jitter: f64) -> Option<Duration> {
+        let (first, longest) = match self {
+            Class::Conflict => (Duration::from_millis(100), Duration::from_secs(2)),
+            Class::Transient => (Duration::from_secs(1), Duration::from_secs(300)),
+            Class::Denied => (Duration::from_secs(15), Duration::from_secs(600)),
+            Class::Waiting => (Duration::from_secs(30), Duration::from_secs(300)),
+            Class::Terminal => return None,
+        };
+        let doublings = failures.saturating_sub(1).min(16);
+        let full = first.saturating_mul(1 << doublings).min(longest);
+        Some(full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0)))
+    }
+}
+
+/// An error that knows its class and what may be said of it in public.
+pub trait Classify {
+    /// The class, which decides the retry.
+    fn class(&self) -> Class;
+    /// CamelCase reason for condition, event and metric.
+    fn reason(&self) -> &'static str;
+    /// What happened, to what, and what to do next. Free of request ids, times and secrets, so that a repeated failure
+    /// leaves a status unchanged; at most [`MAX_MESSAGE`] characters.
+    fn public(&self) -> String;
+}
+
+/// Longest message in a condition, in characters.
+pub const MAX_MESSAGE: usize = 1024;
+
+/// A failure as the status and the requeue policy need it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Failure {
+    /// The class, which decides the retry.
+    pub class: Class,
+    /// CamelCase reason for condition, event and metric.
+    pub reason: &'static str,
+    /// What happened and what to do next.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its message bounded.
+    pub fn new(class: Class, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { class, reason, message: bounded(&message.into()) }
+    }
+}
+
+impl<E: Classify> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.class(), error.reason(), error.public())
+    }
+}
+
+/// Cuts a text at [`MAX_MESSAGE`] characters and marks the cut.
+pub fn bounded(text: &str) -> String {
+    if text.chars().count() <= MAX_MESSAGE {
+        return text.to_owned();
+    }
+    text.chars().take(MAX_MESSAGE - 1).chain(['…']).collect()
+}
+
+/// When a reconcile wants to be called again, apart from changes that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Requeue {
+    /// Only on a change.
+    OnChange,
+    /// On a change, and at the latest after this time.
+    After(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_their_ceiling_and_stay_there() {
+        for class in [Class::Conflict, Class::Transient, Class::Denied, Class::Waiting] {
+            let delays: Vec<_> = (1..40).filter_map(|n| class.delay(n, 1.0)).collect();
+            assert!(delays.windows(2).all(|pair| pair[0] <= pair[1]), "{class:?}");
+            assert_eq!(delays.last(), class.delay(u32::MAX, 1.0).as_ref());
+        }
+        assert_eq!(Class::Transient.delay(1, 1.0), Some(Duration::from_secs(1)));
+        assert_eq!(Class::Transient.delay(99, 1.0), Some(Duration::from_secs(300)));
+        assert_eq!(Class::Denied.delay(99, 0.0), Some(Duration::from_secs(300)));
+        assert_eq!(Class::Terminal.delay(1, 1.0), None);
+    }
+
+    #[test]
+    fn messages_are_cut_at_characters_not_bytes() {
+        let long = "é".repeat(MAX_MESSAGE + 10);
+        assert_eq!(bounded(&long).chars().count(), MAX_MESSAGE);
+        assert!(bounded(&long).ends_with('…'));
+        assert_eq!(bounded("short"), "short");
+    }
+}

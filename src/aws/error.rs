@@ -50,9 +50,10 @@ pub enum AwsErrorKind {
 impl Classify for AwsError {
     fn class(&self) -> Class {
         match self.kind {
-            AwsErrorKind::Throttled | AwsErrorKind::Unavailable | AwsErrorKind::SessionExpired | AwsErrorKind::Deleting => {
-                Class::Transient
-            }
+            AwsErrorKind::Throttled
+            | AwsErrorKind::Unavailable
+            | AwsErrorKind::SessionExpired
+            | AwsErrorKind::Deleting => Class::Transient,
             AwsErrorKind::AccessDenied | AwsErrorKind::RoleNotAssumable | AwsErrorKind::LimitExceeded => Class::Denied,
             AwsErrorKind::NotFound => Class::Waiting,
             AwsErrorKind::InvalidDefinition

@@ -37,24 +37,13 @@ pub trait StepFunctions: Send + Sync {
     /// True when at least one execution of the machine runs. Eventually consistent.
     async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError>;
     /// Starts an execution. Safe to repeat for Standard machines under the same name and input.
-    async fn start_execution(&self, session: &Session, request: &StartExecution)
-    -> Result<StartedExecution, AwsError>;
+    async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError>;
     /// Starts an Express execution and waits for its end. Never repeated: it is not idempotent.
-    async fn start_sync_execution(
-        &self,
-        session: &Session,
-        request: &StartExecution,
-    ) -> Result<Execution, AwsError>;
+    async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError>;
     /// The execution, or `None` where AWS does not show it (yet).
     async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError>;
     /// Stops an execution; stopping one that has ended changes nothing.
-    async fn stop_execution(
-        &self,
-        session: &Session,
-        arn: &str,
-        error: &str,
-        cause: &str,
-    ) -> Result<(), AwsError>;
+    async fn stop_execution(&self, session: &Session, arn: &str, error: &str, cause: &str) -> Result<(), AwsError>;
     /// Name of the state in which a failed execution failed, from its newest history events; `None` where no state did.
     async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError>;
 }

@@ -5,15 +5,15 @@ mod trust_binding;
 mod workflow;
 mod workflow_run;
 
-pub use common::{ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FINALIZER, FIELD_MANAGER, LocalRef, Timestamped};
+pub use common::{ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped};
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     DefinitionSource, Diagnostic, PublishedVersion, StateMachineType, Workflow, WorkflowDeletionPolicy, WorkflowSpec,
     WorkflowStatus,
 };
 pub use workflow_run::{
-    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest,
-    WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,
+    StopRequest, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

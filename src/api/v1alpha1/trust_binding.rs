@@ -38,7 +38,10 @@ pub struct TrustBindingSpec {
     pub service_account_name: String,
     /// ARN of the IAM role to assume: exact, no wildcard, any partition. Immutable.
     #[serde(rename = "roleARN")]
-    #[schemars(length(max = 2048), regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"))]
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
+    )]
     pub role_arn: String,
     /// AWS region of the STS endpoint and of every state machine of this binding. Immutable.
     #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"))]

@@ -50,7 +50,10 @@ pub struct WorkflowSpec {
     pub machine_type: StateMachineType,
     /// Role that the state machine itself acts as; same account and partition as the binding's role.
     #[serde(rename = "executionRoleARN")]
-    #[schemars(length(max = 2048), regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"))]
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
+    )]
     pub execution_role_arn: String,
     /// The definition in Amazon States Language, written as an object. Exactly one of definition and definitionFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,28 @@
+# `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+.PHONY: help test lint fmt crds testbed clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
+	cargo test --locked
+
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt: ## format the sources
+	cargo fmt --all
+
+crds: ## generate crds/ from the types
+	cargo run --quiet --locked -- crds --output-dir crds
+
+testbed: ## build control plane, Helm and the AWS emulator into the per-user cache, once
+	@tools/install-testbed.sh >/dev/null
+
+clean: ## remove what was built here; the per-user cache stays
+	cargo clean

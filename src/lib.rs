@@ -4,7 +4,14 @@
 //! dependency direction between the modules and the tests that hold it.
 
 pub mod api;
+pub mod audit;
 pub mod aws;
+pub mod cli;
+pub mod config;
 pub mod identity;
+pub mod kube;
+pub mod metrics;
 pub mod outcome;
+pub mod server;
 pub mod status;
+pub mod telemetry;

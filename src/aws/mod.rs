@@ -1,9 +1,12 @@
 //! AWS as the rest of the program sees it: ports with types of our own. The SDK stays inside the adapters.
 
 mod error;
+mod sdk;
+mod sdk_calls;
 mod types;
 
 pub use error::{AwsError, AwsErrorKind};
+pub use sdk::{SdkStepFunctions, http_client, sdk_error};
 pub use types::*;
 
 use async_trait::async_trait;

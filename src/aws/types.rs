@@ -26,6 +26,8 @@ pub struct Session {
     pub credentials: Credentials,
     /// When they end.
     pub expires_at: Timestamp,
+    /// From when on a use takes a fresh session instead: 80 % of the life.
+    pub refresh_at: Timestamp,
     /// Region of every call.
     pub region: String,
     /// Account that STS answered for.

@@ -1,5 +1,13 @@
 //! From a service account to an STS session: token, exchange, cache.
 
+mod cache;
+mod exchange;
+mod token;
+
+pub use cache::SessionCache;
+pub use exchange::{Exchanger, session_name};
+pub use token::{Minter, WebIdentityToken};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -88,8 +96,8 @@ pub enum IdentityError {
         actual: String,
     },
     /// STS refused or could not be reached.
-    #[error(transparent)]
-    Exchange(#[from] ExchangeError),
+    #[error("{0}")]
+    Exchange(Box<ExchangeError>),
     /// STS answered for something else than was asked for.
     #[error("STS answered with {field} {actual} instead of {expected}")]
     UnexpectedAnswer {
@@ -124,11 +132,12 @@ pub struct ExchangeError {
 impl Classify for IdentityError {
     fn class(&self) -> Class {
         match self {
-            Self::MintForbidden { .. } => Class::Denied,
             Self::NamespaceTerminating { .. } | Self::ServiceAccountMissing { .. } => Class::Waiting,
             Self::MintFailed { transient: true, .. } | Self::RateLimited => Class::Transient,
-            Self::MintFailed { transient: false, .. } => Class::Denied,
-            Self::UnexpectedToken { .. } | Self::UnexpectedAnswer { .. } => Class::Denied,
+            Self::MintForbidden { .. }
+            | Self::MintFailed { transient: false, .. }
+            | Self::UnexpectedToken { .. }
+            | Self::UnexpectedAnswer { .. } => Class::Denied,
             Self::Exchange(error) => error.cause.class(),
         }
     }

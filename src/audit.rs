@@ -1,0 +1,48 @@
+//! The audit log: a line for every assumed role and every call to AWS, on the log target `audit`.
+//!
+//! `token_id` is the `jti` of the minted token, which the Kubernetes audit log has as issued credential; `session_name`
+//! and `request_id` are those of CloudTrail. Secrets have no way in: only these fields are taken.
+
+use crate::aws::{Session, SessionOrigin};
+
+/// Target of the audit lines in the log.
+pub const TARGET: &str = "audit";
+
+/// A role was assumed, or refused.
+pub fn assumption(origin: &SessionOrigin, session_name: &str, role_arn: &str, outcome: &str) {
+    tracing::info!(
+        target: TARGET,
+        api = "sts:AssumeRoleWithWebIdentity",
+        namespace = origin.namespace,
+        binding = origin.binding,
+        service_account_uid = origin.service_account_uid,
+        token_id = origin.token_id,
+        session_name,
+        role_arn,
+        outcome,
+        "role assumption"
+    );
+}
+
+/// A call was made with a session.
+pub fn call(session: &Session, api: &str, target_arn: &str, request_id: &str, outcome: &str) {
+    tracing::info!(
+        target: TARGET,
+        api,
+        target_arn,
+        namespace = session.origin.namespace,
+        binding = session.origin.binding,
+        service_account_uid = session.origin.service_account_uid,
+        token_id = session.origin.token_id,
+        session_name = session.session_name,
+        role_arn = session.assumed_role_arn,
+        request_id,
+        outcome,
+        "AWS call"
+    );
+}
+
+/// An object was let go while something of it may remain in AWS.
+pub fn orphaned(kind: &str, namespace: &str, name: &str, arn: &str, why: &str) {
+    tracing::warn!(target: TARGET, kind, namespace, name, target_arn = arn, why, outcome = "Orphaned", "let go");
+}

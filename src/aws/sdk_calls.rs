@@ -1,0 +1,249 @@
+//! The calls of the port, one by one.
+
+use async_trait::async_trait;
+use aws_sdk_sfn::config::retry::RetryConfig;
+use aws_sdk_sfn::config::timeout::TimeoutConfig;
+use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sfn::types::{
+    ExecutionStatus as SdkExecutionStatus, StateMachineStatus, StateMachineType as SdkType, SyncExecutionStatus, Tag,
+};
+use jiff::Timestamp;
+
+use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
+use super::{
+    AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, Execution, ExecutionStatus, Session,
+    StartExecution, StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine, UpdatedStateMachine,
+};
+use crate::api::v1alpha1::StateMachineType;
+
+#[async_trait]
+impl StepFunctions for SdkStepFunctions {
+    async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError> {
+        let call = self.client(session).await.describe_state_machine().state_machine_arn(arn).send();
+        let found = match self.call(session, "states:DescribeStateMachine", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        Ok(Some(StateMachine {
+            arn: found.state_machine_arn,
+            definition: found.definition,
+            role_arn: found.role_arn,
+            machine_type: match found.r#type {
+                SdkType::Express => StateMachineType::Express,
+                _ => StateMachineType::Standard,
+            },
+            revision_id: found.revision_id,
+            deleting: found.status == Some(StateMachineStatus::Deleting),
+        }))
+    }
+
+    async fn create_state_machine(
+        &self,
+        session: &Session,
+        request: &CreateStateMachine,
+    ) -> Result<CreatedStateMachine, AwsError> {
+        let call = self
+            .client(session)
+            .await
+            .create_state_machine()
+            .name(&request.name)
+            .definition(&request.definition)
+            .role_arn(&request.role_arn)
+            .r#type(match request.machine_type {
+                StateMachineType::Standard => SdkType::Standard,
+                StateMachineType::Express => SdkType::Express,
+            })
+            .publish(true)
+            .version_description(&request.version_description)
+            .set_tags(Some(sdk_tags(&request.tags)))
+            .send();
+        let created = self.call(session, "states:CreateStateMachine", &request.name, call).await?;
+        Ok(CreatedStateMachine { arn: created.state_machine_arn, version_arn: created.state_machine_version_arn })
+    }
+
+    async fn update_state_machine(
+        &self,
+        session: &Session,
+        request: &UpdateStateMachine,
+    ) -> Result<UpdatedStateMachine, AwsError> {
+        let call = self
+            .client(session)
+            .await
+            .update_state_machine()
+            .state_machine_arn(&request.arn)
+            .definition(&request.definition)
+            .role_arn(&request.role_arn)
+            .publish(true)
+            .version_description(&request.version_description)
+            .send();
+        let updated = self.call(session, "states:UpdateStateMachine", &request.arn, call).await?;
+        Ok(UpdatedStateMachine { revision_id: updated.revision_id, version_arn: updated.state_machine_version_arn })
+    }
+
+    async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
+        let call = self.client(session).await.delete_state_machine().state_machine_arn(arn).send();
+        match self.call(session, "states:DeleteStateMachine", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn list_tags(&self, session: &Session, arn: &str) -> Result<Tags, AwsError> {
+        let call = self.client(session).await.list_tags_for_resource().resource_arn(arn).send();
+        let listed = self.call(session, "states:ListTagsForResource", arn, call).await?;
+        Ok(listed.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+    }
+
+    async fn tag(&self, session: &Session, arn: &str, tags: &Tags) -> Result<(), AwsError> {
+        let call = self.client(session).await.tag_resource().resource_arn(arn).set_tags(Some(sdk_tags(tags))).send();
+        self.call(session, "states:TagResource", arn, call).await.map(drop)
+    }
+
+    async fn untag(&self, session: &Session, arn: &str, keys: &[String]) -> Result<(), AwsError> {
+        let request = self.client(session).await.untag_resource().resource_arn(arn);
+        let call = request.set_tag_keys(Some(keys.to_vec())).send();
+        self.call(session, "states:UntagResource", arn, call).await.map(drop)
+    }
+
+    async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError> {
+        let request = self.client(session).await.list_executions().state_machine_arn(state_machine_arn);
+        let call = request.status_filter(SdkExecutionStatus::Running).max_results(1).send();
+        match self.call(session, "states:ListExecutions", state_machine_arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(false),
+            // Express machines keep no list, and their executions last five minutes at most.
+            Err(error) if error.code == "StateMachineTypeNotSupported" => Ok(false),
+            other => Ok(!other?.executions.is_empty()),
+        }
+    }
+
+    async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError> {
+        let start = self.client(session).await.start_execution().state_machine_arn(&request.target_arn);
+        let start = start.name(&request.name).input(&request.input);
+        // The caller decides whether a repeat is safe: it is not for Express.
+        let call = start
+            .customize()
+            .config_override(aws_sdk_sfn::config::Builder::new().retry_config(RetryConfig::disabled()))
+            .send();
+        let started = self.call(session, "states:StartExecution", &request.target_arn, call).await?;
+        Ok(StartedExecution { arn: started.execution_arn, started_at: timestamp(started.start_date) })
+    }
+
+    async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError> {
+        let start = self.client(session).await.start_sync_execution().state_machine_arn(&request.target_arn);
+        let start = start.name(&request.name).input(&request.input);
+        let once = aws_sdk_sfn::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(SYNC_TIMEOUT).build());
+        let call = start.customize().config_override(once).send();
+        let ended = self.call(session, "states:StartSyncExecution", &request.target_arn, call).await?;
+        Ok(Execution {
+            arn: ended.execution_arn,
+            state_machine_arn: ended.state_machine_arn.unwrap_or_default(),
+            version_arn: None,
+            status: match ended.status {
+                SyncExecutionStatus::Succeeded => ExecutionStatus::Succeeded,
+                SyncExecutionStatus::TimedOut => ExecutionStatus::TimedOut,
+                _ => ExecutionStatus::Failed,
+            },
+            started_at: timestamp(ended.start_date),
+            stopped_at: Some(timestamp(ended.stop_date)),
+            input: ended.input,
+            output: ended.output,
+            error: ended.error,
+            cause: ended.cause,
+        })
+    }
+
+    async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError> {
+        let call = self.client(session).await.describe_execution().execution_arn(arn).send();
+        let found = match self.call(session, "states:DescribeExecution", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        Ok(Some(Execution {
+            arn: found.execution_arn,
+            state_machine_arn: found.state_machine_arn,
+            version_arn: found.state_machine_version_arn,
+            status: match found.status {
+                SdkExecutionStatus::Succeeded => ExecutionStatus::Succeeded,
+                SdkExecutionStatus::Failed => ExecutionStatus::Failed,
+                SdkExecutionStatus::TimedOut => ExecutionStatus::TimedOut,
+                SdkExecutionStatus::Aborted => ExecutionStatus::Aborted,
+                _ => ExecutionStatus::Running,
+            },
+            started_at: timestamp(found.start_date),
+            stopped_at: found.stop_date.map(timestamp),
+            input: found.input,
+            output: found.output,
+            error: found.error,
+            cause: found.cause,
+        }))
+    }
+
+    async fn stop_execution(&self, session: &Session, arn: &str, error: &str, cause: &str) -> Result<(), AwsError> {
+        let call = self.client(session).await.stop_execution().execution_arn(arn).error(error).cause(cause).send();
+        self.call(session, "states:StopExecution", arn, call).await.map(drop)
+    }
+
+    async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError> {
+        let request = self.client(session).await.get_execution_history().execution_arn(execution_arn);
+        let call = request.reverse_order(true).max_results(100).include_execution_data(false).send();
+        let page = self.call(session, "states:GetExecutionHistory", execution_arn, call).await?;
+        Ok(innermost_state(&page.events))
+    }
+}
+
+/// Walks from the newest event, the execution's own end, back along `previousEventId` to the first state entered: the
+/// state in which it failed. `None` when the page does not reach that far.
+fn innermost_state(newest_first: &[aws_sdk_sfn::types::HistoryEvent]) -> Option<String> {
+    let mut event = newest_first.first()?;
+    loop {
+        if let Some(entered) = &event.state_entered_event_details {
+            return Some(entered.name.clone());
+        }
+        event = newest_first.iter().find(|candidate| candidate.id == event.previous_event_id)?;
+    }
+}
+
+fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// AWS's times are within what jiff can hold; anything else is the epoch rather than a panic.
+fn timestamp(time: DateTime) -> Timestamp {
+    let nanoseconds = i32::try_from(time.subsec_nanos()).unwrap_or(0);
+    Timestamp::new(time.secs(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails};
+
+    fn event(id: i64, previous: i64, entered: Option<&str>) -> HistoryEvent {
+        HistoryEvent::builder()
+            .timestamp(DateTime::from_secs(id))
+            .r#type(HistoryEventType::ExecutionFailed)
+            .id(id)
+            .previous_event_id(previous)
+            .set_state_entered_event_details(
+                entered.map(|name| StateEnteredEventDetails::builder().name(name).build().unwrap()),
+            )
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn the_failed_state_is_found_on_its_own_branch() {
+        let events = [
+            event(6, 3, None),
+            event(5, 4, None),
+            event(4, 2, Some("Other")),
+            event(3, 2, Some("Charge")),
+            event(2, 0, Some("Fork")),
+        ];
+        assert_eq!(innermost_state(&events).as_deref(), Some("Charge"));
+        assert_eq!(innermost_state(&events[..2]), None);
+        assert_eq!(innermost_state(&[]), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! `stepbound crds`
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use kube::ResourceExt;
+
+use crate::api::v1alpha1::custom_resource_definitions;
+
+/// Flags of `stepbound crds`.
+#[derive(Debug, clap::Args)]
+pub struct CrdsFlags {
+    /// Write one file a kind into this folder instead of printing
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+}
+
+/// Why the definitions could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum CrdsError {
+    /// A schema cannot be written as JSON.
+    #[error("a generated schema is not valid: {0}")]
+    Schema(#[from] serde_json::Error),
+    /// A definition cannot be written as YAML.
+    #[error("a definition cannot be written as YAML: {0}")]
+    Yaml(#[from] serde_yaml::Error),
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file, or `standard output`.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+pub(super) fn run(flags: &CrdsFlags) -> Result<(), CrdsError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CrdsError::Write { path, source }
+    };
+    for crd in custom_resource_definitions()? {
+        let text = serde_yaml::to_string(&crd)?;
+        if let Some(folder) = &flags.output_dir {
+            let path = folder.join(format!("{}.yaml", crd.name_any()));
+            std::fs::write(&path, text).map_err(failed(&path))?;
+        } else {
+            write!(std::io::stdout(), "---\n{text}").map_err(failed(Path::new("standard output")))?;
+        }
+    }
+    Ok(())
+}

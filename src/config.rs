@@ -1,0 +1,207 @@
+//! Raw flags and environment, turned into a checked configuration once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use url::Url;
+
+use crate::api::v1alpha1::{DEFAULT_AUDIENCE, DurationString};
+
+/// Flags of `stepbound operator`. Each can be given by the environment variable that the help names.
+#[derive(Clone, Debug, Args)]
+pub struct Flags {
+    /// STS endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_STS_ENDPOINT_URL", value_name = "URL")]
+    pub sts_endpoint_url: Option<Url>,
+    /// Step Functions endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_SFN_ENDPOINT_URL", value_name = "URL")]
+    pub sfn_endpoint_url: Option<Url>,
+    /// Allow endpoints without TLS: for a test bed only
+    #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
+    pub insecure_endpoints: bool,
+    /// Stable name of this cluster in owner tags (default: the UID of the kube-system namespace)
+    #[arg(long, env = "STEPBOUND_CLUSTER_ID", value_name = "NAME")]
+    pub cluster_id: Option<String>,
+    /// Put before default state machine names
+    #[arg(long, env = "STEPBOUND_NAME_PREFIX", default_value = "", value_name = "TEXT")]
+    pub name_prefix: String,
+    /// Audience that a TrustBinding may ask for (repeatable)
+    #[arg(long = "allowed-audience", env = "STEPBOUND_ALLOWED_AUDIENCE", value_delimiter = ',', default_value = DEFAULT_AUDIENCE, value_name = "AUDIENCE")]
+    pub allowed_audiences: Vec<String>,
+    /// Namespace to watch instead of all (repeatable)
+    #[arg(
+        long = "watch-namespace",
+        env = "STEPBOUND_WATCH_NAMESPACE",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Elect a leader through a Lease; off only where one process alone can run
+    #[arg(long, env = "STEPBOUND_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// Namespace of the Lease (default: the operator's own)
+    #[arg(long, env = "STEPBOUND_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(long, env = "STEPBOUND_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub http_addr: SocketAddr,
+    /// How often an unchanged object is compared with AWS
+    #[arg(long, env = "STEPBOUND_RESYNC_INTERVAL", default_value = "1h", value_name = "DURATION")]
+    pub resync_interval: String,
+    /// Format of the log
+    #[arg(long, env = "STEPBOUND_LOG_FORMAT", default_value = "json", value_enum)]
+    pub log_format: LogFormat,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A JSON object a line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+/// Where AWS is, apart from its regional endpoints.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// STS.
+    pub sts: Option<Url>,
+    /// Step Functions.
+    pub step_functions: Option<Url>,
+}
+
+/// A configuration that holds together.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where AWS is.
+    pub endpoints: Endpoints,
+    /// Name of the cluster in owner tags, where it was given.
+    pub cluster_id: Option<String>,
+    /// Before default state machine names.
+    pub name_prefix: String,
+    /// Audiences that bindings may name.
+    pub allowed_audiences: Vec<String>,
+    /// Namespaces to watch; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// Whether a Lease decides who works.
+    pub leader_elect: bool,
+    /// Namespace of the Lease, where it was given.
+    pub lease_namespace: Option<String>,
+    /// Address of health and metrics.
+    pub http_addr: SocketAddr,
+    /// How often an unchanged object is compared with AWS.
+    pub resync_interval: Duration,
+    /// Format of the log.
+    pub log_format: LogFormat,
+}
+
+/// A flag with a value that cannot work.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--{flag}: {problem}")]
+pub struct ConfigError {
+    flag: &'static str,
+    problem: String,
+}
+
+impl Config {
+    /// Checks the flags.
+    ///
+    /// # Errors
+    /// Names the first flag that cannot work and says what would.
+    pub fn from_flags(flags: Flags) -> Result<Self, ConfigError> {
+        check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        let resync_interval = DurationString(flags.resync_interval.clone())
+            .to_std()
+            .filter(|interval| *interval >= Duration::from_secs(10))
+            .ok_or_else(|| ConfigError {
+                flag: "resync-interval",
+                problem: format!(
+                    "\"{}\" is not a duration of at least 10s; write for example 1h",
+                    flags.resync_interval
+                ),
+            })?;
+        check_prefix(&flags.name_prefix)?;
+        if flags.allowed_audiences.iter().any(String::is_empty) {
+            return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
+        }
+        Ok(Self {
+            endpoints: Endpoints { sts: flags.sts_endpoint_url, step_functions: flags.sfn_endpoint_url },
+            cluster_id: flags.cluster_id.filter(|id| !id.is_empty()),
+            name_prefix: flags.name_prefix,
+            allowed_audiences: flags.allowed_audiences,
+            watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+            leader_elect: flags.leader_elect,
+            lease_namespace: flags.lease_namespace,
+            http_addr: flags.http_addr,
+            resync_interval,
+            log_format: flags.log_format,
+        })
+    }
+}
+
+/// Tokens and credentials travel to these addresses, so plain http needs an explicit word.
+fn check_endpoint(flag: &'static str, url: Option<&Url>, insecure: bool) -> Result<(), ConfigError> {
+    match url.map(Url::scheme) {
+        None | Some("https") => Ok(()),
+        Some("http") if insecure => Ok(()),
+        Some("http") => Err(ConfigError {
+            flag,
+            problem: "tokens would travel unencrypted; use https, or --insecure-endpoints on a test bed".into(),
+        }),
+        Some(other) => Err(ConfigError { flag, problem: format!("the scheme \"{other}\" is not https") }),
+    }
+}
+
+/// The prefix becomes part of a state machine's name, and dots there break CloudWatch logging.
+fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
+    let fits = prefix.len() <= 32 && prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if fits {
+        return Ok(());
+    }
+    Err(ConfigError {
+        flag: "name-prefix",
+        problem: format!("\"{prefix}\" is not at most 32 letters, digits, - and _"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Wrapper {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn read(args: &[&str]) -> Result<Config, String> {
+        let wrapper = Wrapper::try_parse_from([&["stepbound"], args].concat()).map_err(|error| error.to_string())?;
+        Config::from_flags(wrapper.flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn plain_http_needs_an_explicit_word() {
+        assert!(read(&["--sts-endpoint-url", "http://127.0.0.1:1"]).unwrap_err().contains("--insecure-endpoints"));
+        assert!(read(&["--sfn-endpoint-url", "http://127.0.0.1:1", "--insecure-endpoints"]).is_ok());
+        assert!(read(&["--sts-endpoint-url", "file:///x"]).unwrap_err().contains("file"));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.allowed_audiences, ["sts.amazonaws.com"]);
+        assert_eq!(config.resync_interval, Duration::from_secs(3600));
+        assert!(config.leader_elect && config.watch_namespaces.is_empty());
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named() {
+        assert!(read(&["--resync-interval", "soon"]).unwrap_err().contains("resync-interval"));
+        assert!(read(&["--resync-interval", "1s"]).unwrap_err().contains("at least 10s"));
+        assert!(read(&["--name-prefix", "a.b"]).unwrap_err().contains("name-prefix"));
+    }
+}

@@ -1,0 +1,243 @@
+//! The trade at STS: a service account's token for credentials of the role.
+
+use aws_sdk_sfn::config::SharedHttpClient;
+use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use url::Url;
+
+use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
+use crate::audit;
+use crate::aws::{Credentials, Session, SessionOrigin, sdk_error};
+
+/// Longest wait for STS.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Trades tokens at STS.
+pub struct Exchanger {
+    http: SharedHttpClient,
+    endpoint: Option<Url>,
+}
+
+impl Exchanger {
+    /// `endpoint` replaces AWS's regional endpoints.
+    pub fn new(http: SharedHttpClient, endpoint: Option<Url>) -> Self {
+        Self { http, endpoint }
+    }
+
+    /// Assumes the key's role with the token, and checks that the answer is for what was asked.
+    pub async fn exchange(&self, key: &SessionKey, token: WebIdentityToken) -> Result<Session, IdentityError> {
+        let name = session_name(&key.namespace, &key.binding);
+        let origin = SessionOrigin {
+            namespace: key.namespace.clone(),
+            binding: key.binding.clone(),
+            service_account_uid: key.service_account_uid.clone(),
+            token_id: token.claims.jti.clone(),
+            issuer: token.claims.iss.clone(),
+            subject: token.claims.sub.clone(),
+            audience: key.audience.clone(),
+        };
+        let answer = self
+            .client(&key.region)
+            .assume_role_with_web_identity()
+            .role_arn(&key.role_arn)
+            .role_session_name(&name)
+            .web_identity_token(token.expose())
+            .duration_seconds(i32::try_from(key.duration_seconds).unwrap_or(i32::MAX))
+            .send()
+            .await;
+        drop(token);
+        let answer = answer.map_err(|error| {
+            let cause = sdk_error("sts:AssumeRoleWithWebIdentity", &error);
+            audit::assumption(&origin, &name, &key.role_arn, &cause.code);
+            IdentityError::Exchange(Box::new(ExchangeError {
+                cause,
+                role_arn: key.role_arn.clone(),
+                issuer: origin.issuer.clone(),
+                subject: origin.subject.clone(),
+                audience: origin.audience.clone(),
+            }))
+        })?;
+        let session = session_of(key, origin, name, answer);
+        if let Ok(session) = &session {
+            audit::assumption(&session.origin, &session.session_name, &key.role_arn, "Success");
+        }
+        session
+    }
+
+    /// Built by hand: nothing of the environment, of profiles or of instance metadata is looked at.
+    fn client(&self, region: &str) -> aws_sdk_sts::Client {
+        let mut config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .http_client(self.http.clone())
+            .allow_no_auth()
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(EXCHANGE_TIMEOUT).build());
+        if let Some(endpoint) = &self.endpoint {
+            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+/// Checks the answer claim by claim and turns it into a session.
+fn session_of(
+    key: &SessionKey,
+    origin: SessionOrigin,
+    name: String,
+    answer: AssumeRoleWithWebIdentityOutput,
+) -> Result<Session, IdentityError> {
+    let user = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
+    let provider = answer.provider.unwrap_or_default();
+    expect("AssumedRoleUser", &assumed_role_user(&key.role_arn, &name), &user)?;
+    expect(
+        "SubjectFromWebIdentityToken",
+        &origin.subject,
+        &answer.subject_from_web_identity_token.unwrap_or_default(),
+    )?;
+    expect("Audience", &origin.audience, &answer.audience.unwrap_or_default())?;
+    let issuer_path = origin.issuer.trim_start_matches("https://");
+    if provider.trim_start_matches("https://") != issuer_path
+        && !provider.ends_with(&format!(":oidc-provider/{issuer_path}"))
+    {
+        expect("Provider", &origin.issuer, &provider)?;
+    }
+    let Some(credentials) = answer.credentials else {
+        return Err(unexpected("Credentials", "credentials", "none"));
+    };
+    let now = Timestamp::now();
+    let expires_at = Timestamp::from_second(credentials.expiration.secs()).unwrap_or(now);
+    Ok(Session {
+        credentials: Credentials {
+            access_key_id: credentials.access_key_id,
+            secret_access_key: SecretString::from(credentials.secret_access_key),
+            session_token: SecretString::from(credentials.session_token),
+        },
+        expires_at,
+        refresh_at: refresh_at(now, expires_at),
+        region: key.region.clone(),
+        account_id: field(&key.role_arn, 4).to_owned(),
+        assumed_role_arn: key.role_arn.clone(),
+        session_name: name,
+        origin,
+    })
+}
+
+/// 80 % of the life.
+fn refresh_at(now: Timestamp, expires_at: Timestamp) -> Timestamp {
+    let life = expires_at.duration_since(now).max(SignedDuration::ZERO);
+    now.checked_add(life * 4 / 5).unwrap_or(now)
+}
+
+fn expect(field: &'static str, expected: &str, actual: &str) -> Result<(), IdentityError> {
+    if expected == actual { Ok(()) } else { Err(unexpected(field, expected, actual)) }
+}
+
+fn unexpected(field: &'static str, expected: &str, actual: &str) -> IdentityError {
+    IdentityError::UnexpectedAnswer { field, expected: expected.to_owned(), actual: actual.to_owned() }
+}
+
+/// The ARN that STS gives to a session of the role: partition and account of the role, its name without the path.
+fn assumed_role_user(role_arn: &str, session_name: &str) -> String {
+    let role_name = role_arn.rsplit('/').next().unwrap_or_default();
+    format!("arn:{}:sts::{}:assumed-role/{role_name}/{session_name}", field(role_arn, 1), field(role_arn, 4))
+}
+
+fn field(arn: &str, index: usize) -> &str {
+    arn.split(':').nth(index).unwrap_or_default()
+}
+
+/// Longest readable part of a session's name; the hash and its dash make 64 with it.
+const READABLE: usize = 47;
+
+/// Name of a binding's session in CloudTrail: `<namespace>.<binding>` as far as it fits, and a hash of both that keeps
+/// names apart that were cut. Kubernetes names need no escaping: STS allows `[\w+=,.@-]`, 2 to 64 characters.
+pub fn session_name(namespace: &str, binding: &str) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let digest = Sha256::digest(format!("{namespace}/{binding}"));
+    let hash: String = digest.iter().take(16).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+    let readable: String = format!("{namespace}.{binding}")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' })
+        .take(READABLE)
+        .collect();
+    format!("{readable}-{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::tests::key;
+    use super::*;
+    use aws_sdk_sts::primitives::DateTime;
+    use aws_sdk_sts::types::AssumedRoleUser;
+    use proptest::prelude::*;
+
+    fn origin() -> SessionOrigin {
+        SessionOrigin {
+            namespace: "shop".into(),
+            binding: "orders".into(),
+            service_account_uid: "account".into(),
+            token_id: "j".into(),
+            issuer: "https://issuer.example/path".into(),
+            subject: "system:serviceaccount:shop:orders".into(),
+            audience: "sts.amazonaws.com".into(),
+        }
+    }
+
+    fn answer(user: &str, subject: &str, audience: &str, provider: &str) -> AssumeRoleWithWebIdentityOutput {
+        let credentials = aws_sdk_sts::types::Credentials::builder()
+            .access_key_id("ASIA")
+            .secret_access_key("canary-secret")
+            .session_token("canary-token")
+            .expiration(DateTime::from_secs(4_000_000_000));
+        AssumeRoleWithWebIdentityOutput::builder()
+            .credentials(credentials.build().unwrap())
+            .assumed_role_user(AssumedRoleUser::builder().arn(user).assumed_role_id("A:b").build().unwrap())
+            .subject_from_web_identity_token(subject)
+            .audience(audience)
+            .provider(provider)
+            .build()
+    }
+
+    /// Requirement 16: the answer of STS is compared with what was expected.
+    #[test]
+    fn an_answer_for_anything_else_is_refused_without_its_secrets() {
+        let right = "arn:aws:sts::111122223333:assumed-role/shop-orders/name";
+        let (subject, audience) = ("system:serviceaccount:shop:orders", "sts.amazonaws.com");
+        let issuer = "https://issuer.example/path";
+        let read = |user, subject, audience, provider| {
+            session_of(&key(), origin(), "name".into(), answer(user, subject, audience, provider))
+        };
+        assert!(read(right, subject, audience, issuer).is_ok());
+        assert!(read(right, subject, audience, "arn:aws:iam::111122223333:oidc-provider/issuer.example/path").is_ok());
+        let other_account = "arn:aws:sts::999999999999:assumed-role/shop-orders/name";
+        for wrong in [
+            read(other_account, subject, audience, issuer),
+            read(right, "system:serviceaccount:shop:other", audience, issuer),
+            read(right, subject, "other", issuer),
+            read(right, subject, audience, "https://evil.example/path"),
+        ] {
+            let error = wrong.err().unwrap();
+            assert!(matches!(error, IdentityError::UnexpectedAnswer { .. }));
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+
+    proptest! {
+        /// Requirement 15: session names are deterministic, bounded and collision-safe.
+        #[test]
+        fn session_names_are_valid_stable_and_distinct(a in "[a-z0-9-]{1,63}", b in "[a-z0-9.-]{1,253}", c in "[a-z0-9.-]{1,253}") {
+            let name = session_name(&a, &b);
+            prop_assert!((2..=64).contains(&name.len()));
+            prop_assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)));
+            prop_assert_eq!(&name, &session_name(&a, &b));
+            prop_assert_eq!(b == c, name == session_name(&a, &c));
+        }
+    }
+}

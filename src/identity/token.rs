@@ -1,0 +1,214 @@
+//! Tokens of service accounts: minted for one audience and ten minutes, used once, never stored.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kube::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use zeroize::Zeroize;
+
+use super::{IdentityError, SessionKey};
+use crate::outcome::bounded;
+
+/// Life of a minted token in seconds: the shortest that the API server gives.
+const TOKEN_SECONDS: u32 = 600;
+
+/// A minted token. It cannot be printed or written, and its memory is cleared when it is dropped.
+pub struct WebIdentityToken {
+    text: SecretString,
+    /// What the token says of itself.
+    pub claims: Claims,
+}
+
+impl WebIdentityToken {
+    /// The token itself, for the exchange only.
+    pub(super) fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+
+    /// Takes a token apart without verifying it: that is the work of whoever it is shown to.
+    fn read(text: SecretString) -> Result<Self, IdentityError> {
+        let claims = claims_of(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
+            message: "its answer is not a token in three parts".into(),
+            transient: false,
+        })?;
+        Ok(Self { text, claims })
+    }
+
+    /// Refuses a token that is for another account or for more than the one audience.
+    fn check(self, key: &SessionKey) -> Result<Self, IdentityError> {
+        let subject = format!("system:serviceaccount:{}:{}", key.namespace, key.service_account);
+        let unexpected = |claim, expected: &str, actual: String| {
+            Err(IdentityError::UnexpectedToken { claim, expected: expected.to_owned(), actual })
+        };
+        if self.claims.sub != subject {
+            let actual = self.claims.sub.clone();
+            return unexpected("sub", &subject, actual);
+        }
+        if self.claims.aud.0 != [key.audience.as_str()] {
+            let actual = self.claims.aud.0.join(", ");
+            return unexpected("aud", &key.audience, actual);
+        }
+        Ok(self)
+    }
+}
+
+/// Claims that the operator looks at. None of them is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// Issuer.
+    pub iss: String,
+    /// Subject.
+    pub sub: String,
+    /// Audiences.
+    pub aud: Audiences,
+    /// Id of the token, as the Kubernetes audit log shows it.
+    #[serde(default)]
+    pub jti: String,
+}
+
+/// One audience or a list, as the standard allows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct Audiences(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Audiences {
+    fn from(audiences: OneOrMany) -> Self {
+        match audiences {
+            OneOrMany::One(one) => Self(vec![one]),
+            OneOrMany::Many(many) => Self(many),
+        }
+    }
+}
+
+fn claims_of(token: &str) -> Option<Claims> {
+    let mut parts = token.split('.');
+    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+}
+
+/// Asks the API server for tokens.
+#[derive(Clone)]
+pub struct Minter {
+    client: Client,
+}
+
+impl Minter {
+    /// Mints with the operator's own rights.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// A token of the key's account for the key's audience.
+    pub async fn mint(&self, key: &SessionKey) -> Result<WebIdentityToken, IdentityError> {
+        let body = serde_json::json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [key.audience], "expirationSeconds": TOKEN_SECONDS},
+        });
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", key.namespace, key.service_account);
+        let request = http::Request::post(path)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes())
+            .map_err(|error| IdentityError::MintFailed { message: error.to_string(), transient: false })?;
+        // As text: the typed call logs an answer that it cannot read, and the answer is the token.
+        let mut answer = self.client.request_text(request).await.map_err(|error| refused(key, &error))?;
+        let token = token_of(&answer);
+        answer.zeroize();
+        let token = token.ok_or_else(|| IdentityError::MintFailed {
+            message: "its answer holds no token".into(),
+            transient: false,
+        })?;
+        WebIdentityToken::read(token)?.check(key)
+    }
+}
+
+fn token_of(answer: &str) -> Option<SecretString> {
+    #[derive(Deserialize)]
+    struct Answer {
+        status: Status,
+    }
+    #[derive(Deserialize)]
+    struct Status {
+        token: String,
+    }
+    serde_json::from_str::<Answer>(answer).ok().map(|answer| answer.status.token.into())
+}
+
+fn refused(key: &SessionKey, error: &kube::Error) -> IdentityError {
+    let kube::Error::Api(status) = error else {
+        return IdentityError::MintFailed { message: "the API server could not be reached".into(), transient: true };
+    };
+    let terminating = status
+        .details
+        .as_ref()
+        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+    match status.code {
+        403 if terminating => IdentityError::NamespaceTerminating { namespace: key.namespace.clone() },
+        403 => IdentityError::MintForbidden {
+            namespace: key.namespace.clone(),
+            service_account: key.service_account.clone(),
+        },
+        404 => IdentityError::ServiceAccountMissing {
+            namespace: key.namespace.clone(),
+            service_account: key.service_account.clone(),
+        },
+        code => IdentityError::MintFailed { message: bounded(&status.message), transient: code >= 500 || code == 429 },
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn key() -> SessionKey {
+        SessionKey {
+            namespace: "shop".into(),
+            binding: "orders".into(),
+            binding_uid: "uid".into(),
+            binding_generation: 1,
+            service_account: "orders".into(),
+            service_account_uid: "account".into(),
+            role_arn: "arn:aws:iam::111122223333:role/team/shop-orders".into(),
+            audience: "sts.amazonaws.com".into(),
+            region: "eu-west-1".into(),
+            duration_seconds: 3600,
+        }
+    }
+
+    pub(crate) fn token(claims: &serde_json::Value) -> Result<WebIdentityToken, IdentityError> {
+        let payload = URL_SAFE_NO_PAD.encode(claims.to_string());
+        WebIdentityToken::read(SecretString::from(format!("e30.{payload}.canary-signature")))
+    }
+
+    #[test]
+    fn a_token_for_another_account_or_a_second_audience_is_refused() {
+        let claims = |sub: &str, aud: serde_json::Value| serde_json::json!({"iss": "https://i", "sub": sub, "aud": aud, "jti": "j"});
+        let sub = "system:serviceaccount:shop:orders";
+        let check = |claims| token(&claims).unwrap().check(&key()).map(|token| token.claims.jti.clone());
+        assert_eq!(check(claims(sub, serde_json::json!(["sts.amazonaws.com"]))), Ok("j".into()));
+        assert_eq!(check(claims(sub, serde_json::json!("sts.amazonaws.com"))), Ok("j".into()));
+        for (sub, aud) in [
+            ("system:serviceaccount:shop:other", serde_json::json!(["sts.amazonaws.com"])),
+            (sub, serde_json::json!(["sts.amazonaws.com", "https://kubernetes"])),
+            (sub, serde_json::json!([])),
+        ] {
+            assert!(matches!(check(claims(sub, aud)), Err(IdentityError::UnexpectedToken { .. })));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_token_is_refused_without_being_repeated() {
+        for text in ["canary", "canary.canary", "canary.%%.canary", "a.b.c.canary"] {
+            let error = WebIdentityToken::read(SecretString::from(text.to_owned())).err().unwrap();
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::aws::{Session, SessionOrigin};
 pub const TARGET: &str = "audit";
 
 /// A role was assumed, or refused.
-pub fn assumption(origin: &SessionOrigin, session_name: &str, role_arn: &str, outcome: &str) {
+pub fn assumption(origin: &SessionOrigin, session_name: &str, role_arn: &str, request_id: &str, outcome: &str) {
     tracing::info!(
         target: TARGET,
         api = "sts:AssumeRoleWithWebIdentity",
@@ -19,6 +19,7 @@ pub fn assumption(origin: &SessionOrigin, session_name: &str, role_arn: &str, ou
         token_id = origin.token_id,
         session_name,
         role_arn,
+        request_id,
         outcome,
         "role assumption"
     );

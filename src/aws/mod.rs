@@ -1,12 +1,19 @@
 //! AWS as the rest of the program sees it: ports with types of our own. The SDK stays inside the adapters.
 
 mod error;
+mod sanitise;
 mod sdk;
 mod sdk_calls;
+#[cfg(test)]
+pub(crate) mod stand_in;
 mod types;
+#[cfg(test)]
+mod wire_tests;
 
 pub use error::{AwsError, AwsErrorKind};
 pub use sdk::{SdkStepFunctions, http_client, sdk_error};
+pub(crate) use sanitise::sanitised;
+pub(crate) use sdk::refused_request_id;
 pub use types::*;
 
 use async_trait::async_trait;

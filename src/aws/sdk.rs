@@ -19,9 +19,11 @@ use moka::future::Cache;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Session};
 use crate::audit;
 use crate::metrics::Metrics;
+use crate::outcome::bounded;
 
 /// Longest wait for one call, its retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,15 +98,11 @@ impl SdkStepFunctions {
                 Ok(answer)
             }
             Err(error) => {
-                let request_id = error
-                    .raw_response()
-                    .and_then(|raw| raw.headers().get("x-amzn-requestid"))
-                    .unwrap_or_default()
-                    .to_owned();
-                let error = sdk_error(operation, &error);
-                audit::call(session, operation, target_arn, &request_id, &error.code);
+                let request_id = refused_request_id(&error);
+                let refusal = sdk_error(operation, &error);
+                audit::call(session, operation, target_arn, request_id, &refusal.code);
                 self.metrics.aws_call(operation, "error", started.elapsed());
-                Err(error)
+                Err(refusal)
             }
         }
     }
@@ -136,6 +134,11 @@ impl Intercept for PlainHost {
     }
 }
 
+/// AWS's id of a request that it refused, as CloudTrail shows it; empty where no answer came.
+pub(crate) fn refused_request_id<E>(error: &SdkError<E, HttpResponse>) -> &str {
+    error.raw_response().and_then(|raw| raw.headers().get("x-amzn-requestid")).unwrap_or_default()
+}
+
 /// Turns an error of the SDK into ours: by AWS's code, else by where the request got lost.
 pub fn sdk_error<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> AwsError
 where
@@ -145,7 +148,7 @@ where
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("Unknown").to_owned();
-            let message = sanitised(service.err().message().unwrap_or("AWS gave no message"));
+            let message = bounded(&sanitised(service.err().message().unwrap_or("AWS gave no message")));
             AwsError { kind: kind_of(&code, &message, status), operation, code, message }
         }
         SdkError::TimeoutError(_) => lost(operation, "Timeout", "no answer in time"),
@@ -168,7 +171,7 @@ fn lost(operation: &'static str, code: &str, message: &str) -> AwsError {
 fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
     const ROLE_MESSAGES: [&str; 4] = [
         "Neither the global service principal",
-        "is not authorized to assume the provided role",
+        "not authorized to assume",
         "managed-rule",
         "not authorized to access the Log Destination",
     ];
@@ -176,11 +179,15 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         return AwsErrorKind::RoleNotAssumable;
     }
     match code {
-        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            AwsErrorKind::Throttled
-        }
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "KmsThrottlingException" => AwsErrorKind::Throttled,
         "AccessDenied"
         | "AccessDeniedException"
+        | "KmsAccessDeniedException"
         | "InvalidIdentityToken"
         | "IDPRejectedClaim"
         | "RegionDisabledException" => AwsErrorKind::AccessDenied,
@@ -191,6 +198,10 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         | "ServiceUnavailable"
         | "InternalFailure"
         | "InternalServerError"
+        | "InternalServerException"
+        | "RequestExpired"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
         | "ConflictException" => AwsErrorKind::Unavailable,
         "InvalidDefinition" => AwsErrorKind::InvalidDefinition,
         "InvalidExecutionInput" => AwsErrorKind::InvalidInput,
@@ -201,22 +212,10 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         "StateMachineLimitExceeded" | "ExecutionLimitExceeded" | "ServiceQuotaExceededException" | "TooManyTags" => {
             AwsErrorKind::LimitExceeded
         }
+        _ if status == Some(429) => AwsErrorKind::Throttled,
         _ if status.is_some_and(|status| status >= 500) => AwsErrorKind::Unavailable,
         _ => AwsErrorKind::Rejected,
     }
-}
-
-/// Takes out what differs from one answer to the next or must not be shown: request ids and long opaque words such as
-/// encoded authorization messages and tokens.
-fn sanitised(message: &str) -> String {
-    let mut words = Vec::new();
-    for word in message.split_whitespace() {
-        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        let is_uuid = bare.len() == 36 && bare.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
-        let is_opaque = bare.len() > 80 && !bare.starts_with("arn:");
-        words.push(if is_uuid || is_opaque { word.replace(bare, "…") } else { word.to_owned() });
-    }
-    words.join(" ")
 }
 
 #[cfg(test)]
@@ -224,26 +223,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_request_ids_give_the_same_message() {
-        let with = |id: &str| sanitised(&format!("Rate exceeded (Service: Sfn, Request ID: {id})"));
-        let first = with("6f6f3b7e-0f7a-4b6e-9d5c-0123456789ab");
-        assert_eq!(first, with("11111111-2222-3333-4444-555555555555"));
-        assert!(first.contains("Rate exceeded"));
-    }
-
-    #[test]
-    fn opaque_words_are_dropped_and_arns_stay() {
-        let arn = format!("arn:aws:states:eu-west-1:111122223333:stateMachine:{}", "a".repeat(80));
-        let message = sanitised(&format!("token {} on {arn}", "eyJ".repeat(40)));
-        assert_eq!(message, format!("token … on {arn}"));
-    }
-
-    #[test]
     fn a_role_that_aws_does_not_know_yet_is_told_from_a_denial() {
-        let message = "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the provided role.";
-        assert_eq!(kind_of("AccessDeniedException", message, Some(400)), AwsErrorKind::RoleNotAssumable);
-        assert_eq!(kind_of("AccessDeniedException", "User is not authorized", Some(400)), AwsErrorKind::AccessDenied);
-        assert_eq!(kind_of("SomethingNew", "", Some(503)), AwsErrorKind::Unavailable);
-        assert_eq!(kind_of("SomethingNew", "", Some(400)), AwsErrorKind::Rejected);
+        for message in [
+            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the provided role.",
+            "'arn:aws:iam::111122223333:role/x' is not authorized to create managed-rule.",
+            "The state machine IAM Role is not authorized to access the Log Destination",
+        ] {
+            assert_eq!(kind_of("AccessDeniedException", message, Some(400)), AwsErrorKind::RoleNotAssumable);
+        }
+        let denied = "User: arn:aws:sts::111122223333:assumed-role/a/b is not authorized to perform: iam:PassRole";
+        assert_eq!(kind_of("AccessDeniedException", denied, Some(400)), AwsErrorKind::AccessDenied);
+        let trust = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        assert_eq!(kind_of("AccessDenied", trust, Some(403)), AwsErrorKind::AccessDenied);
+    }
+
+    #[test]
+    fn codes_lead_to_the_action_that_they_call_for() {
+        use AwsErrorKind::{
+            AccessDenied, Deleting, ExecutionExists, InvalidDefinition, InvalidInput, LimitExceeded, NameTaken,
+            NotFound, Rejected, SessionExpired, Throttled, Unavailable,
+        };
+        for (code, status, kind) in [
+            ("ThrottlingException", 400, Throttled),
+            ("TooManyRequestsException", 429, Throttled),
+            ("SomethingNew", 429, Throttled),
+            ("KmsThrottlingException", 400, Throttled),
+            ("KmsAccessDeniedException", 400, AccessDenied),
+            ("InvalidIdentityToken", 400, AccessDenied),
+            ("IDPRejectedClaim", 403, AccessDenied),
+            ("RegionDisabledException", 403, AccessDenied),
+            ("ExpiredTokenException", 400, SessionExpired),
+            ("UnrecognizedClientException", 400, SessionExpired),
+            ("IDPCommunicationError", 400, Unavailable),
+            ("SomethingNew", 503, Unavailable),
+            ("InvalidDefinition", 400, InvalidDefinition),
+            ("InvalidExecutionInput", 400, InvalidInput),
+            ("StateMachineAlreadyExists", 400, NameTaken),
+            ("StateMachineDeleting", 400, Deleting),
+            ("ExecutionAlreadyExists", 400, ExecutionExists),
+            ("StateMachineDoesNotExist", 400, NotFound),
+            ("ExecutionDoesNotExist", 400, NotFound),
+            ("StateMachineLimitExceeded", 400, LimitExceeded),
+            ("PackedPolicyTooLarge", 400, Rejected),
+            ("SomethingNew", 400, Rejected),
+        ] {
+            assert_eq!(kind_of(code, "", Some(status)), kind, "{code} {status}");
+        }
     }
 }

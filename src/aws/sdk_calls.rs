@@ -1,6 +1,7 @@
 //! The calls of the port, one by one.
 
 use async_trait::async_trait;
+use aws_sdk_sfn::config::StalledStreamProtectionConfig;
 use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::config::timeout::TimeoutConfig;
 use aws_sdk_sfn::primitives::DateTime;
@@ -133,7 +134,9 @@ impl StepFunctions for SdkStepFunctions {
         let start = start.name(&request.name).input(&request.input);
         let once = aws_sdk_sfn::config::Builder::new()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(SYNC_TIMEOUT).build());
+            .timeout_config(TimeoutConfig::builder().operation_timeout(SYNC_TIMEOUT).build())
+            // Nothing is sent while AWS waits for the end, which is not a stalled connection.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let call = start.customize().config_override(once).send();
         let ended = self.call(session, "states:StartSyncExecution", &request.target_arn, call).await?;
         Ok(Execution {
@@ -194,14 +197,19 @@ impl StepFunctions for SdkStepFunctions {
 }
 
 /// Walks from the newest event, the execution's own end, back along `previousEventId` to the first state entered: the
-/// state in which it failed. `None` when the page does not reach that far.
+/// state in which it failed. `None` when the page does not reach that far, or when no state was open at the end.
 fn innermost_state(newest_first: &[aws_sdk_sfn::types::HistoryEvent]) -> Option<String> {
     let mut event = newest_first.first()?;
     loop {
         if let Some(entered) = &event.state_entered_event_details {
             return Some(entered.name.clone());
         }
-        event = newest_first.iter().find(|candidate| candidate.id == event.previous_event_id)?;
+        if event.state_exited_event_details.is_some() {
+            return None;
+        }
+        // Ids fall on the way back, so that an answer in a circle ends the walk.
+        let previous = event.previous_event_id;
+        event = newest_first.iter().find(|candidate| candidate.id == previous && previous < event.id)?;
     }
 }
 

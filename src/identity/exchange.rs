@@ -4,6 +4,7 @@ use aws_sdk_sfn::config::SharedHttpClient;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -13,7 +14,8 @@ use url::Url;
 
 use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
 use crate::audit;
-use crate::aws::{Credentials, Session, SessionOrigin, sdk_error};
+use crate::aws::{Credentials, Session, SessionOrigin, refused_request_id, sdk_error};
+use crate::outcome::Classify;
 
 /// Longest wait for STS.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +56,7 @@ impl Exchanger {
         drop(token);
         let answer = answer.map_err(|error| {
             let cause = sdk_error("sts:AssumeRoleWithWebIdentity", &error);
-            audit::assumption(&origin, &name, &key.role_arn, &cause.code);
+            audit::assumption(&origin, &name, &key.role_arn, refused_request_id(&error), &cause.code);
             IdentityError::Exchange(Box::new(ExchangeError {
                 cause,
                 role_arn: key.role_arn.clone(),
@@ -63,10 +65,10 @@ impl Exchanger {
                 audience: origin.audience.clone(),
             }))
         })?;
-        let session = session_of(key, origin, name, answer);
-        if let Ok(session) = &session {
-            audit::assumption(&session.origin, &session.session_name, &key.role_arn, "Success");
-        }
+        let request_id = answer.request_id().unwrap_or_default().to_owned();
+        let session = session_of(key, origin.clone(), name.clone(), answer);
+        let outcome = session.as_ref().map_or_else(Classify::reason, |_| "Success");
+        audit::assumption(&origin, &name, &key.role_arn, &request_id, outcome);
         session
     }
 
@@ -102,11 +104,8 @@ fn session_of(
         &answer.subject_from_web_identity_token.unwrap_or_default(),
     )?;
     expect("Audience", &origin.audience, &answer.audience.unwrap_or_default())?;
-    let issuer_path = origin.issuer.trim_start_matches("https://");
-    if provider.trim_start_matches("https://") != issuer_path
-        && !provider.ends_with(&format!(":oidc-provider/{issuer_path}"))
-    {
-        expect("Provider", &origin.issuer, &provider)?;
+    if !is_provider_of(&key.role_arn, &origin.issuer, &provider) {
+        return Err(unexpected("Provider", &origin.issuer, &provider));
     }
     let Some(credentials) = answer.credentials else {
         return Err(unexpected("Credentials", "credentials", "none"));
@@ -127,6 +126,14 @@ fn session_of(
         session_name: name,
         origin,
     })
+}
+
+/// STS names the provider by the token's issuer or by the ARN of the provider, which is in the role's account.
+fn is_provider_of(role_arn: &str, issuer: &str, provider: &str) -> bool {
+    let without_scheme = |text: &'_ str| text.strip_prefix("https://").unwrap_or(text).to_owned();
+    let path = without_scheme(issuer);
+    let arn = format!("arn:{}:iam::{}:oidc-provider/{path}", field(role_arn, 1), field(role_arn, 4));
+    without_scheme(provider) == path || provider == arn
 }
 
 /// 80 % of the life.
@@ -222,11 +229,20 @@ mod tests {
             read(right, "system:serviceaccount:shop:other", audience, issuer),
             read(right, subject, "other", issuer),
             read(right, subject, audience, "https://evil.example/path"),
+            read(right, subject, audience, "arn:aws:iam::999999999999:oidc-provider/issuer.example/path"),
+            read(right, subject, audience, ""),
         ] {
             let error = wrong.err().unwrap();
             assert!(matches!(error, IdentityError::UnexpectedAnswer { .. }));
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
+    }
+
+    #[test]
+    fn a_session_is_renewed_when_four_fifths_of_its_life_are_over() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(refresh_at(at(1000), at(4600)), at(3880));
+        assert_eq!(refresh_at(at(1000), at(900)), at(1000));
     }
 
     proptest! {

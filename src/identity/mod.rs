@@ -2,6 +2,7 @@
 
 mod cache;
 mod exchange;
+mod pace;
 mod token;
 
 pub use cache::SessionCache;
@@ -43,7 +44,8 @@ pub struct SessionKey {
 /// Gives sessions: from the cache, else by minting a token and trading it. Single-flight and rate-limited.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// A session that is good for at least another fifth of its life, or a fresh one.
+    /// A session that is good for at least another fifth of its life, or a fresh one. Where a fresh one cannot be had for
+    /// a passing reason, the one at hand for as long as it is still good.
     async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError>;
     /// A session already held for this binding (by UID) and not expired, for the clean-up of what is being deleted
     /// after its service account has gone.

@@ -1,5 +1,7 @@
 //! Tokens of service accounts: minted for one audience and ten minutes, used once, never stored.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kube::Client;
@@ -8,8 +10,11 @@ use serde::Deserialize;
 use zeroize::Zeroize;
 
 use super::{IdentityError, SessionKey};
+use crate::aws::sanitised;
 use crate::outcome::bounded;
 
+/// Longest wait for the API server, the client's own retries included.
+const MINT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Life of a minted token in seconds: the shortest that the API server gives.
 const TOKEN_SECONDS: u32 = 600;
 
@@ -108,6 +113,9 @@ impl Minter {
 
     /// A token of the key's account for the key's audience.
     pub async fn mint(&self, key: &SessionKey) -> Result<WebIdentityToken, IdentityError> {
+        if !is_object_name(&key.namespace) || !is_object_name(&key.service_account) {
+            return Err(missing(key));
+        }
         let body = serde_json::json!({
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -119,7 +127,12 @@ impl Minter {
             .body(body.to_string().into_bytes())
             .map_err(|error| IdentityError::MintFailed { message: error.to_string(), transient: false })?;
         // As text: the typed call logs an answer that it cannot read, and the answer is the token.
-        let mut answer = self.client.request_text(request).await.map_err(|error| refused(key, &error))?;
+        let answer = tokio::time::timeout(MINT_TIMEOUT, self.client.request_text(request)).await;
+        let answer = answer.map_err(|_| IdentityError::MintFailed {
+            message: "it did not answer in time".into(),
+            transient: true,
+        })?;
+        let mut answer = answer.map_err(|error| refused(key, &error))?;
         let token = token_of(&answer);
         answer.zeroize();
         let token = token.ok_or_else(|| IdentityError::MintFailed {
@@ -127,6 +140,20 @@ impl Minter {
             transient: false,
         })?;
         WebIdentityToken::read(token)?.check(key)
+    }
+}
+
+/// Names become part of a path, where a slash or a question mark would ask for something else.
+fn is_object_name(name: &str) -> bool {
+    name.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    })
+}
+
+fn missing(key: &SessionKey) -> IdentityError {
+    IdentityError::ServiceAccountMissing {
+        namespace: key.namespace.clone(),
+        service_account: key.service_account.clone(),
     }
 }
 
@@ -156,11 +183,11 @@ fn refused(key: &SessionKey, error: &kube::Error) -> IdentityError {
             namespace: key.namespace.clone(),
             service_account: key.service_account.clone(),
         },
-        404 => IdentityError::ServiceAccountMissing {
-            namespace: key.namespace.clone(),
-            service_account: key.service_account.clone(),
+        404 => missing(key),
+        code => IdentityError::MintFailed {
+            message: bounded(&sanitised(&status.message)), 
+            transient: code >= 500 || code == 429,
         },
-        code => IdentityError::MintFailed { message: bounded(&status.message), transient: code >= 500 || code == 429 },
     }
 }
 

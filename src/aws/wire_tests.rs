@@ -1,0 +1,228 @@
+//! What the adapter puts on the wire, and what it makes of the answers.
+
+#![allow(missing_docs)]
+
+use std::sync::{Arc, Mutex};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::stand_in::StandIn;
+use super::*;
+use crate::outcome::Classify;
+
+const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-orders";
+const EXECUTION: &str = "arn:aws:states:eu-west-1:111122223333:execution:shop-orders:run-1";
+
+fn session() -> Session {
+    Session {
+        credentials: Credentials {
+            access_key_id: "ASIASESSION".into(),
+            secret_access_key: SecretString::from("canarysecret"),
+            session_token: SecretString::from("canarysession"),
+        },
+        expires_at: Timestamp::MAX,
+        refresh_at: Timestamp::MAX,
+        region: "eu-west-1".into(),
+        account_id: "111122223333".into(),
+        assumed_role_arn: "arn:aws:iam::111122223333:role/shop-orders".into(),
+        session_name: "shop.orders-hash".into(),
+        origin: SessionOrigin {
+            namespace: "shop".into(),
+            binding: "orders".into(),
+            service_account_uid: "account-uid".into(),
+            token_id: "token-id".into(),
+            issuer: "https://issuer.example".into(),
+            subject: "system:serviceaccount:shop:orders".into(),
+            audience: "sts.amazonaws.com".into(),
+        },
+    }
+}
+
+fn start() -> StartExecution {
+    StartExecution { target_arn: MACHINE.into(), name: "run-1".into(), input: "{}".into() }
+}
+
+fn adapter(server: &StandIn) -> SdkStepFunctions {
+    SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default())
+}
+
+fn refusal(code: &str, message: &str) -> String {
+    serde_json::json!({"__type": format!("com.amazonaws.states#{code}"), "message": message}).to_string()
+}
+
+#[tokio::test]
+async fn calls_are_signed_with_the_session_and_keep_the_custom_host() {
+    let server = StandIn::start(|seen| {
+        (200, match seen.operation() {
+            "StartSyncExecution" => format!(
+                r#"{{"executionArn":"{EXECUTION}","startDate":1.5,"stopDate":2,"status":"SUCCEEDED","output":"{{}}"}}"#
+            ),
+            _ => format!(
+                r#"{{"executionArn":"{EXECUTION}","stateMachineArn":"{MACHINE}","status":"RUNNING","startDate":1.5}}"#
+            ),
+        })
+    })
+    .await;
+    let adapter = adapter(&server);
+    let ended = adapter.start_sync_execution(&session(), &start()).await.unwrap();
+    assert_eq!((ended.status, ended.output.as_deref()), (ExecutionStatus::Succeeded, Some("{}")));
+    let found = adapter.describe_execution(&session(), EXECUTION).await.unwrap().unwrap();
+    assert_eq!((found.status, found.started_at.as_millisecond()), (ExecutionStatus::Running, 1500));
+    let authority = server.url.authority();
+    for seen in server.seen() {
+        assert_eq!(seen.header("host"), authority);
+        assert!(seen.header("authorization").contains("Credential=ASIASESSION/"), "{}", seen.header("authorization"));
+        assert!(seen.header("authorization").contains("/eu-west-1/states/"));
+        assert_eq!(seen.header("x-amz-security-token"), "canarysession");
+    }
+}
+
+#[derive(Debug, Default)]
+struct Nowhere(Mutex<Vec<String>>);
+
+impl HttpConnector for Arc<Nowhere> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.0.lock().unwrap().push(request.uri().to_owned());
+        HttpConnectorFuture::ready(Err(ConnectorError::user("the test has no network".into())))
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_host() {
+    let nowhere = Arc::new(Nowhere::default());
+    let connector = SharedHttpConnector::new(nowhere.clone());
+    let http = aws_sdk_sfn::config::SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
+    let adapter = SdkStepFunctions::new(http, None, Arc::default());
+    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::Unavailable, "ConnectionFailed"));
+    adapter.start_execution(&session(), &start()).await.unwrap_err();
+    let seen = nowhere.0.lock().unwrap().clone();
+    assert_eq!(seen, ["https://sync-states.eu-west-1.amazonaws.com/", "https://states.eu-west-1.amazonaws.com/"]);
+}
+
+#[tokio::test]
+async fn starts_are_sent_once_and_reads_twice_at_most() {
+    let server = StandIn::start(|_| (500, String::from("{}"))).await;
+    let adapter = adapter(&server);
+    let sent = |operation: &str| server.seen().iter().filter(|seen| seen.operation() == operation).count();
+    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    assert_eq!(error.kind, AwsErrorKind::Unavailable);
+    adapter.start_execution(&session(), &start()).await.unwrap_err();
+    adapter.describe_execution(&session(), EXECUTION).await.unwrap_err();
+    let counts = ["StartSyncExecution", "StartExecution", "DescribeExecution"].map(sent);
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let connections = Arc::new(Mutex::new(0));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            *counted.lock().unwrap() += 1;
+            // Reads something of the request, then closes without an answer.
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
+        }
+    });
+    let adapter = SdkStepFunctions::new(http_client(), Some(url), Arc::default());
+    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    assert_eq!(error.kind, AwsErrorKind::Unavailable);
+    assert_eq!(*connections.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_meaning_and_loses_ids_and_tokens() {
+    let server = StandIn::start(|_| {
+        let id = Timestamp::now().as_nanosecond().rem_euclid(1_000_000_000_000);
+        let text = format!("no (RequestId: 6f6f3b7e-0f7a-4b6e-9d5c-{id:012}) eyJhbGciOiJSUzI1NiJ9.e30.canarysignature");
+        (400, refusal("InvalidDefinition", &text))
+    })
+    .await;
+    let adapter = adapter(&server);
+    let request = UpdateStateMachine {
+        arn: MACHINE.into(),
+        definition: "{}".into(),
+        role_arn: "arn:aws:iam::111122223333:role/x".into(),
+        version_description: "v".into(),
+    };
+    let first = adapter.update_state_machine(&session(), &request).await.unwrap_err();
+    let second = adapter.update_state_machine(&session(), &request).await.unwrap_err();
+    assert_eq!(first, second);
+    assert_eq!(first.kind, AwsErrorKind::InvalidDefinition);
+    assert_eq!(first.public(), "AWS refused states:UpdateStateMachine: InvalidDefinition: no (RequestId: …) …");
+    assert!(!format!("{first:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
+    let server = StandIn::start(|seen| {
+        let code = if seen.operation() == "DescribeExecution" || seen.operation() == "StopExecution" {
+            "ExecutionDoesNotExist"
+        } else {
+            "StateMachineDoesNotExist"
+        };
+        (400, refusal(code, "none"))
+    })
+    .await;
+    let adapter = adapter(&server);
+    assert_eq!(adapter.describe_state_machine(&session(), MACHINE).await, Ok(None));
+    assert_eq!(adapter.describe_execution(&session(), EXECUTION).await, Ok(None));
+    assert_eq!(adapter.delete_state_machine(&session(), MACHINE).await, Ok(()));
+    assert_eq!(adapter.has_running_executions(&session(), MACHINE).await, Ok(false));
+    assert_eq!(adapter.list_tags(&session(), MACHINE).await.unwrap_err().kind, AwsErrorKind::NotFound);
+    let stopped = adapter.stop_execution(&session(), EXECUTION, "Cancelled", "by its owner").await;
+    assert_eq!(stopped.unwrap_err().kind, AwsErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn the_failed_state_costs_one_small_page_without_execution_data() {
+    let server = StandIn::start(|_| {
+        let events = serde_json::json!({"events": [
+            {"id": 5, "previousEventId": 4, "timestamp": 5, "type": "ExecutionFailed"},
+            {"id": 4, "previousEventId": 3, "timestamp": 4, "type": "TaskFailed"},
+            {"id": 3, "previousEventId": 2, "timestamp": 3, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": "Charge"}},
+            {"id": 2, "previousEventId": 0, "timestamp": 2, "type": "PassStateEntered", "stateEnteredEventDetails": {"name": "First"}},
+        ]});
+        (200, events.to_string())
+    })
+    .await;
+    let state = adapter(&server).failed_state(&session(), EXECUTION).await.unwrap();
+    assert_eq!(state.as_deref(), Some("Charge"));
+    let seen = server.seen();
+    assert_eq!(seen.len(), 1);
+    let asked: serde_json::Value = serde_json::from_str(&seen[0].body).unwrap();
+    let expected = serde_json::json!({"executionArn": EXECUTION, "maxResults": 100, "reverseOrder": true, "includeExecutionData": false});
+    assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn a_creation_publishes_a_described_version_with_its_tags() {
+    let server = StandIn::start(|_| {
+        (200, format!(r#"{{"stateMachineArn":"{MACHINE}","creationDate":1,"stateMachineVersionArn":"{MACHINE}:1"}}"#))
+    })
+    .await;
+    let request = CreateStateMachine {
+        name: "shop-orders".into(),
+        definition: "{\"StartAt\":\"A\"}".into(),
+        role_arn: "arn:aws:iam::111122223333:role/x".into(),
+        machine_type: crate::api::v1alpha1::StateMachineType::Express,
+        version_description: "stepbound:uid:hash".into(),
+        tags: Tags::from([("owner".into(), "uid".into())]),
+    };
+    let created = adapter(&server).create_state_machine(&session(), &request).await.unwrap();
+    assert_eq!(created.version_arn, Some(format!("{MACHINE}:1")));
+    let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
+    assert_eq!(asked["definition"], request.definition);
+    assert_eq!(asked["type"], "EXPRESS");
+    assert_eq!(asked["publish"], true);
+    assert_eq!(asked["versionDescription"], "stepbound:uid:hash");
+    assert_eq!(asked["tags"], serde_json::json!([{"key": "owner", "value": "uid"}]));
+}

@@ -11,9 +11,9 @@ mod types;
 mod wire_tests;
 
 pub use error::{AwsError, AwsErrorKind};
-pub use sdk::{SdkStepFunctions, http_client, sdk_error};
 pub(crate) use sanitise::sanitised;
 pub(crate) use sdk::refused_request_id;
+pub use sdk::{SdkStepFunctions, http_client, sdk_error};
 pub use types::*;
 
 use async_trait::async_trait;

@@ -40,8 +40,8 @@ fn is_token(part: &str) -> bool {
 /// Request ids are UUIDs; STS tells times as seconds since 1970.
 fn is_id(part: &str) -> bool {
     let part = part.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    let is_uuid = part.split('-').map(str::len).eq([8, 4, 4, 4, 12])
-        && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let is_uuid =
+        part.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     let is_epoch = matches!(part.len(), 10 | 13) && part.chars().all(|c| c.is_ascii_digit());
     is_uuid || is_epoch
 }

@@ -4,9 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use jiff::Timestamp;
@@ -83,10 +81,10 @@ async fn calls_are_signed_with_the_session_and_keep_the_custom_host() {
     }
 }
 
-#[derive(Debug, Default)]
-struct Nowhere(Mutex<Vec<String>>);
+#[derive(Clone, Debug, Default)]
+struct Nowhere(Arc<Mutex<Vec<String>>>);
 
-impl HttpConnector for Arc<Nowhere> {
+impl HttpConnector for Nowhere {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.0.lock().unwrap().push(request.uri().to_owned());
         HttpConnectorFuture::ready(Err(ConnectorError::user("the test has no network".into())))
@@ -95,7 +93,7 @@ impl HttpConnector for Arc<Nowhere> {
 
 #[tokio::test]
 async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_host() {
-    let nowhere = Arc::new(Nowhere::default());
+    let nowhere = Nowhere::default();
     let connector = SharedHttpConnector::new(nowhere.clone());
     let http = aws_sdk_sfn::config::SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
     let adapter = SdkStepFunctions::new(http, None, Arc::default());

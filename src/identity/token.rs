@@ -128,10 +128,8 @@ impl Minter {
             .map_err(|error| IdentityError::MintFailed { message: error.to_string(), transient: false })?;
         // As text: the typed call logs an answer that it cannot read, and the answer is the token.
         let answer = tokio::time::timeout(MINT_TIMEOUT, self.client.request_text(request)).await;
-        let answer = answer.map_err(|_| IdentityError::MintFailed {
-            message: "it did not answer in time".into(),
-            transient: true,
-        })?;
+        let answer = answer
+            .map_err(|_| IdentityError::MintFailed { message: "it did not answer in time".into(), transient: true })?;
         let mut answer = answer.map_err(|error| refused(key, &error))?;
         let token = token_of(&answer);
         answer.zeroize();
@@ -185,7 +183,7 @@ fn refused(key: &SessionKey, error: &kube::Error) -> IdentityError {
         },
         404 => missing(key),
         code => IdentityError::MintFailed {
-            message: bounded(&sanitised(&status.message)), 
+            message: bounded(&sanitised(&status.message)),
             transient: code >= 500 || code == 429,
         },
     }

@@ -4,14 +4,18 @@
 //! dependency direction between the modules and the tests that hold it.
 
 pub mod api;
+pub mod asl;
 pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod config;
+pub mod controllers;
+pub mod digest;
 pub mod identity;
 pub mod kube;
 pub mod metrics;
 pub mod outcome;
+pub mod plan;
 pub mod server;
 pub mod status;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod crds;
+mod operator;
 
 use clap::{Parser, Subcommand};
 
@@ -14,6 +15,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run the operator: watch Stepbound's resources and keep AWS as they say
+    Operator(Box<crate::config::Flags>),
     /// Print the custom resource definitions, or write them to a folder
     Crds(crds::CrdsFlags),
 }
@@ -24,11 +27,15 @@ pub enum CliError {
     /// The verb `crds`.
     #[error(transparent)]
     Crds(#[from] crds::CrdsError),
+    /// The verb `operator`.
+    #[error(transparent)]
+    Operator(#[from] operator::OperatorError),
 }
 
 /// Runs the verb to its end.
 pub fn run(cli: Cli) -> Result<(), CliError> {
     match cli.verb {
+        Verb::Operator(flags) => Ok(operator::run(*flags)?),
         Verb::Crds(flags) => Ok(crds::run(&flags)?),
     }
 }

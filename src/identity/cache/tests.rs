@@ -180,7 +180,7 @@ async fn any_field_that_differs_takes_another_session() {
     })
     .await;
     assert_eq!(cache.session(&key()).await.ok().unwrap().credentials.access_key_id, "ASIAOLD");
-    let changes: [fn(&mut SessionKey); 10] = [
+    let edits: [fn(&mut SessionKey); 10] = [
         |key| key.namespace.push('x'),
         |key| key.binding.push('x'),
         |key| key.binding_uid.push('x'),
@@ -192,7 +192,7 @@ async fn any_field_that_differs_takes_another_session() {
         |key| key.region.push('x'),
         |key| key.duration_seconds += 1,
     ];
-    for (number, change) in changes.into_iter().enumerate() {
+    for (number, change) in edits.into_iter().enumerate() {
         let mut changed = key();
         change(&mut changed);
         let before = world.mints();

@@ -1,0 +1,144 @@
+//! Amazon States Language: reading a definition, putting values in, checking it before AWS sees it.
+
+mod check;
+mod source;
+mod substitute;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::digest::short_hex;
+
+pub use check::{Finding, check};
+pub use source::{SyntaxError, parse};
+
+/// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
+pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
+
+/// Where a definition comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// An object of the manifest.
+    Object(&'a Value),
+    /// JSON or YAML text of a ConfigMap.
+    Text(&'a str),
+}
+
+/// A definition that passed the offline check, in the bytes that are submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    text: String,
+    hash: String,
+    value: Value,
+}
+
+impl Definition {
+    /// What is submitted: compact JSON with the keys in the author's order, the same bytes every time.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// First 16 hexadecimal digits of the SHA-256 of the submitted bytes.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// True when the other text means the same JSON, whatever its spacing and the order of its keys.
+    pub fn equivalent(&self, other: &str) -> bool {
+        serde_json::from_str::<Value>(other).is_ok_and(|other| same(&self.value, &other))
+    }
+}
+
+/// Equality of JSON as data: numbers by value, objects without regard to order.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+/// Why a definition is not submitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// It does not parse.
+    #[error("The definition does not parse: {0}")]
+    Syntax(#[from] SyntaxError),
+    /// A `${Name}` without a value.
+    #[error("The definition uses {} without a value; add it to spec.substitutions", .0.join(", "))]
+    UnresolvedSubstitutions(Vec<String>),
+    /// Structure that AWS would refuse.
+    #[error("The definition is not valid: {}", first(.0))]
+    Invalid(Vec<Finding>),
+    /// Larger than AWS takes.
+    #[error("The definition has {0} bytes; AWS takes at most {MAX_DEFINITION_BYTES}")]
+    TooLarge(usize),
+}
+
+fn first(findings: &[Finding]) -> String {
+    let Some(finding) = findings.first() else { return String::new() };
+    let more = match findings.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more in .status.diagnostics)", count - 1),
+    };
+    format!("{} at {}{more}", finding.message, finding.path)
+}
+
+/// Reads a definition, puts the substitutions in and checks it.
+///
+/// # Errors
+/// The first stage that fails, with everything that it found.
+pub fn prepare(source: Source<'_>, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    let mut value = match source {
+        Source::Object(value) => value.clone(),
+        Source::Text(text) if text.len() > MAX_DEFINITION_BYTES => return Err(DefinitionError::TooLarge(text.len())),
+        Source::Text(text) => parse(text)?,
+    };
+    let unresolved = substitute::apply(&mut value, substitutions);
+    if !unresolved.is_empty() {
+        return Err(DefinitionError::UnresolvedSubstitutions(unresolved));
+    }
+    let findings = check(&value);
+    if !findings.is_empty() {
+        return Err(DefinitionError::Invalid(findings));
+    }
+    let text = value.to_string();
+    if text.len() > MAX_DEFINITION_BYTES {
+        return Err(DefinitionError::TooLarge(text.len()));
+    }
+    let hash = short_hex(text.as_bytes(), 8);
+    Ok(Definition { text, hash, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reordered_definition_is_equivalent_and_a_changed_one_is_not() {
+        let value = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 1, "End": true}}});
+        let definition = prepare(Source::Object(&value), &BTreeMap::new()).unwrap();
+        assert!(
+            definition
+                .equivalent(r#"{ "States": {"A": {"End": true, "Seconds": 1.0, "Type": "Wait"}}, "StartAt": "A" }"#)
+        );
+        assert!(
+            !definition.equivalent(r#"{"States": {"A": {"End": true, "Seconds": 2, "Type": "Wait"}}, "StartAt": "A"}"#)
+        );
+        assert!(!definition.equivalent("not json"));
+    }
+
+    #[test]
+    fn the_same_definition_from_yaml_and_json_gives_the_same_bytes() {
+        let yaml = "# a comment\nStartAt: A\nStates:\n  A: {Type: Succeed}\n";
+        let json = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
+        let read = |text| prepare(Source::Text(text), &BTreeMap::new()).unwrap();
+        assert_eq!(read(yaml).text(), read(json).text());
+        assert_eq!(read(yaml).hash(), read(json).hash());
+    }
+}

@@ -1,0 +1,233 @@
+//! `stepbound operator`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::Api;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, ResourceExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use url::Url;
+
+use crate::api::v1alpha1::custom_resource_definitions;
+use crate::aws::{SdkStepFunctions, http_client};
+use crate::config::{Config, ConfigError, Flags};
+use crate::controllers::{self, Context, Settings};
+use crate::identity::{Exchanger, Minter, SessionCache};
+use crate::kube::Fence;
+use crate::kube::lease::Elector;
+use crate::metrics::Metrics;
+use crate::server::{Readiness, serve};
+use crate::telemetry;
+
+/// Name of the Lease.
+const LEASE: &str = "stepbound";
+/// How long reconciles under way may take to end at a shutdown.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why the operator ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A flag cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The runtime cannot start, or a signal handler cannot be set.
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// The API server cannot be found or reached.
+    #[error(
+        "cannot reach the API server: {0}. It is looked for as kubectl does: KUBECONFIG, then the pod's own account"
+    )]
+    Cluster(Box<kube::Error>),
+    /// The types of the definitions cannot be written.
+    #[error("a generated schema is not valid: {0}")]
+    Schema(#[from] serde_json::Error),
+    /// The server of health and metrics ended.
+    #[error("cannot serve health and metrics on {address}: {source}")]
+    Server {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another replica leads now.
+    #[error("the lease was lost; another replica may lead, so this one ends")]
+    LeaseLost,
+}
+
+impl From<kube::Error> for OperatorError {
+    fn from(error: kube::Error) -> Self {
+        Self::Cluster(Box::new(error))
+    }
+}
+
+pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
+    let config = Config::from_flags(flags)?;
+    telemetry::start(config.log_format);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(config))
+}
+
+async fn operate(config: Config) -> Result<(), OperatorError> {
+    // Before anything waits: a signal during the start must end it too.
+    let mut signals = Signals::new()?;
+    for endpoint in [&config.endpoints.sts, &config.endpoints.step_functions].into_iter().flatten() {
+        warn_of_plain_http(endpoint);
+    }
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Readiness::default();
+    let server = serve(config.http_addr, readiness.clone(), metrics.clone());
+    let work = lead(&config, metrics, readiness, &mut signals);
+    tokio::select! {
+        ended = work => ended,
+        ended = server => Err(OperatorError::Server {
+            address: config.http_addr,
+            source: ended.err().unwrap_or_else(|| std::io::Error::other("the server ended")),
+        }),
+    }
+}
+
+fn warn_of_plain_http(endpoint: &Url) {
+    if endpoint.scheme() == "http" {
+        tracing::warn!(%endpoint, "this endpoint is not encrypted: tokens and credentials can be read on the way");
+    }
+}
+
+/// Waits for the definitions and the lease, works until a signal or the loss of the lease, and cleans up.
+async fn lead(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    signals: &mut Signals,
+) -> Result<(), OperatorError> {
+    let client = Client::try_default().await?;
+    tokio::select! {
+        waited = wait_for_definitions(&client) => waited?,
+        () = signals.wait() => return Ok(()),
+    }
+    readiness.set(true);
+    if !config.leader_elect {
+        return work(config, client, metrics, Fence::open(), std::future::pending(), signals).await;
+    }
+    let fence = Fence::closed();
+    let namespace = config.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let identity = identity();
+    let mut elector =
+        Elector::new(Api::<Lease>::namespaced(client.clone(), &namespace), LEASE, &identity, fence.clone());
+    tracing::info!(identity, namespace, "waits for the lease");
+    tokio::select! {
+        () = elector.acquire() => tracing::info!(identity, "leads"),
+        () = signals.wait() => return Ok(()),
+    }
+    let result = work(config, client, metrics, fence, elector.keep(), signals).await;
+    elector.release().await;
+    result
+}
+
+/// Runs the controllers until a signal, or until `lost` says that the lease is gone.
+async fn work(
+    config: &Config,
+    client: Client,
+    metrics: Arc<Metrics>,
+    fence: Fence,
+    lost: impl Future<Output = ()>,
+    signals: &mut Signals,
+) -> Result<(), OperatorError> {
+    let http = http_client();
+    let sessions = SessionCache::new(
+        Minter::new(client.clone()),
+        Exchanger::new(http.clone(), config.endpoints.sts.clone()),
+        metrics.clone(),
+    );
+    let step_functions = SdkStepFunctions::new(http, config.endpoints.step_functions.clone(), metrics.clone());
+    let reporter = Reporter { controller: "stepbound".into(), instance: Some(identity()) };
+    let settings = Settings {
+        cluster_id: cluster_id(config, &client).await?,
+        name_prefix: config.name_prefix.clone(),
+        allowed_audiences: config.allowed_audiences.clone(),
+        watch_namespaces: config.watch_namespaces.clone(),
+        resync_interval: config.resync_interval,
+    };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let context =
+        Context::new(client, Arc::new(sessions), Arc::new(step_functions), recorder, metrics, fence, settings);
+    let (stop, stopped) = watch::channel(false);
+    let controllers = controllers::run(Arc::new(context), stopped);
+    tokio::pin!(controllers, lost);
+    tokio::select! {
+        () = &mut controllers => Ok(()),
+        () = &mut lost => Err(OperatorError::LeaseLost),
+        () = signals.wait() => {
+            tracing::info!("ends: reconciles under way are finished first");
+            stop.send_replace(true);
+            // The lease is renewed meanwhile, so that nobody else begins while these still write.
+            tokio::select! {
+                drained = tokio::time::timeout(DRAIN, &mut controllers) => {
+                    if drained.is_err() {
+                        tracing::warn!("some reconciles did not end in time");
+                    }
+                    Ok(())
+                }
+                () = &mut lost => Err(OperatorError::LeaseLost),
+            }
+        }
+    }
+}
+
+/// Differs between processes, restarts included.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "stepbound".into());
+    format!("{host}-{:016x}", rand::random::<u64>())
+}
+
+async fn cluster_id(config: &Config, client: &Client) -> Result<String, OperatorError> {
+    if let Some(id) = &config.cluster_id {
+        return Ok(id.clone());
+    }
+    let namespace = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await?;
+    Ok(namespace.uid().unwrap_or_default())
+}
+
+/// Installed and served by the API server, or waited for: a restart loop would tell less.
+async fn wait_for_definitions(client: &Client) -> Result<(), OperatorError> {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    for definition in custom_resource_definitions()? {
+        let name = definition.name_any();
+        loop {
+            match api.get_opt(&name).await {
+                Ok(Some(found)) if established(&found) => break,
+                Ok(_) => tracing::info!(definition = name, "waits for this definition to be installed"),
+                Err(error) => tracing::warn!(definition = name, %error, "cannot look for this definition"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+    Ok(())
+}
+
+fn established(definition: &CustomResourceDefinition) -> bool {
+    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|list| list.iter().any(|one| one.type_ == "Established" && one.status == "True"))
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

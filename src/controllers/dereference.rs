@@ -1,0 +1,153 @@
+//! Reads what a spec names: binding, service account, ConfigMap, session.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::{Api, PartialObjectMeta};
+use kube::{Resource, ResourceExt};
+
+use super::Context;
+use super::runner::api_failure;
+use crate::api::v1alpha1::{ConfigMapKeyRef, TrustBinding};
+use crate::aws::Session;
+use crate::identity::{IdentityError, SessionKey};
+use crate::outcome::{Class, Failure};
+use crate::plan::consent;
+
+/// Why there is no session.
+pub(super) struct NoSession {
+    /// What to report.
+    pub(super) failure: Failure,
+    /// True when binding, account, right or namespace is gone, so that waiting does not help something that is being
+    /// deleted.
+    pub(super) gone: bool,
+}
+
+impl From<Failure> for NoSession {
+    fn from(failure: Failure) -> Self {
+        Self { failure, gone: false }
+    }
+}
+
+impl From<NoSession> for Failure {
+    fn from(none: NoSession) -> Self {
+        none.failure
+    }
+}
+
+/// The binding of a Workflow and a session of it. Consent is looked at every time.
+pub(super) async fn session_for(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+) -> Result<(TrustBinding, Arc<Session>), NoSession> {
+    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
+    let Some(found) = api.get_opt(binding).await.map_err(|error| api_failure(&error))? else {
+        let message = format!(
+            "TrustBinding \"{binding}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
+        );
+        return Err(NoSession { failure: Failure::new(Class::Waiting, "BindingNotFound", message), gone: true });
+    };
+    let session = session_of(ctx, &found).await?;
+    Ok((found, session))
+}
+
+/// The session of a binding, after every check that needs no AWS.
+pub(super) async fn session_of(ctx: &Context, binding: &TrustBinding) -> Result<Arc<Session>, NoSession> {
+    let key = authorized_key(ctx, binding).await?;
+    ctx.sessions.session(&key).await.map_err(|error| {
+        let gone = matches!(
+            error,
+            IdentityError::NamespaceTerminating { .. }
+                | IdentityError::ServiceAccountMissing { .. }
+                | IdentityError::MintForbidden { .. }
+        );
+        NoSession { failure: error.into(), gone }
+    })
+}
+
+/// For what is being deleted: a session as usual, else one that is still held from before its account went.
+pub(super) async fn last_session_for(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Session>, NoSession> {
+    match session_for(ctx, namespace, binding).await {
+        Ok((_, session)) => Ok(session),
+        Err(none) if none.gone => {
+            let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
+            let uid = api.get_opt(binding).await.ok().flatten().and_then(|binding| binding.uid());
+            let held = match uid {
+                Some(uid) => ctx.sessions.held(&uid).await,
+                None => None,
+            };
+            held.ok_or(none)
+        }
+        Err(none) => Err(none),
+    }
+}
+
+/// The binding is in use, its audience allowed, its account exists and consents. Otherwise its sessions are dropped.
+pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Result<SessionKey, NoSession> {
+    let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
+    let uid = binding.uid().unwrap_or_default();
+    let spec = &binding.spec;
+    if spec.suspend {
+        ctx.sessions.forget(&uid).await;
+        let message = format!("TrustBinding \"{name}\" is suspended. Set spec.suspend to false to go on.");
+        return Err(Failure::new(Class::Waiting, "Suspended", message).into());
+    }
+    if !ctx.settings.allowed_audiences.contains(&spec.audience) {
+        let message = format!(
+            "Audience \"{}\" is not among those that the operator allows ({}). Use one of them, or start the operator with --allowed-audience {0}.",
+            spec.audience,
+            ctx.settings.allowed_audiences.join(", ")
+        );
+        return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
+    }
+    let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(ctx.client.clone(), &namespace);
+    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| api_failure(&error))?;
+    let Some(account) = account else {
+        let error =
+            IdentityError::ServiceAccountMissing { namespace, service_account: spec.service_account_name.clone() };
+        return Err(NoSession { failure: error.into(), gone: true });
+    };
+    let annotations = account.meta().annotations.as_ref();
+    if let Err(failure) = consent::check(annotations, &namespace, &spec.service_account_name, &spec.role_arn) {
+        ctx.sessions.forget(&uid).await;
+        return Err(failure.into());
+    }
+    let duration = spec.session_duration.to_std().map_or(3600, |duration| duration.as_secs());
+    Ok(SessionKey {
+        namespace,
+        binding: name,
+        binding_uid: uid,
+        binding_generation: binding.meta().generation.unwrap_or_default(),
+        service_account: spec.service_account_name.clone(),
+        service_account_uid: account.uid().unwrap_or_default(),
+        role_arn: spec.role_arn.clone(),
+        audience: spec.audience.clone(),
+        region: spec.region.clone(),
+        duration_seconds: u32::try_from(duration).unwrap_or(u32::MAX),
+    })
+}
+
+/// The value of a key of a ConfigMap.
+pub(super) async fn config_map_value(
+    ctx: &Context,
+    namespace: &str,
+    from: &ConfigMapKeyRef,
+) -> Result<String, Failure> {
+    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), namespace);
+    let found = api.get_opt(&from.name).await.map_err(|error| api_failure(&error))?;
+    let Some(map) = found else {
+        let message = format!(
+            "ConfigMap \"{}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then.",
+            from.name
+        );
+        return Err(Failure::new(Class::Waiting, "ConfigMapNotFound", message));
+    };
+    map.data.unwrap_or_default().remove(&from.key).ok_or_else(|| {
+        let message = format!(
+            "ConfigMap \"{}\" in namespace \"{namespace}\" has no key \"{}\". Add it; this goes on by itself then.",
+            from.name, from.key
+        );
+        Failure::new(Class::Waiting, "ConfigMapKeyNotFound", message)
+    })
+}

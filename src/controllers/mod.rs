@@ -1,0 +1,231 @@
+//! The controllers: a thin walk from what is observed to what the plans decide.
+
+mod dereference;
+mod runner;
+mod trust_binding;
+mod workflow;
+mod workflow_run;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::{Api, PartialObjectMeta};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::controller::{Config as ControllerConfig, Controller};
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::{Client, Resource, ResourceExt};
+use tokio::sync::watch;
+
+use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
+use crate::aws::StepFunctions;
+use crate::identity::Sessions;
+use crate::kube::Fence;
+use crate::metrics::Metrics;
+use runner::Managed;
+
+/// Reconciles under way at once, for each kind.
+const CONCURRENCY: u16 = 32;
+
+/// What the controllers need to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Id of the cluster in owner tags.
+    pub cluster_id: String,
+    /// Before default state machine names.
+    pub name_prefix: String,
+    /// Audiences that a binding may name.
+    pub allowed_audiences: Vec<String>,
+    /// Namespaces to watch; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// How often an unchanged object is compared with AWS.
+    pub resync_interval: Duration,
+}
+
+/// Everything that a reconcile works with.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Sessions of bindings.
+    pub sessions: Arc<dyn Sessions>,
+    /// Step Functions.
+    pub step_functions: Arc<dyn StepFunctions>,
+    /// Events.
+    pub recorder: Recorder,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process may act.
+    pub fence: Fence,
+    /// Settings.
+    pub settings: Settings,
+    failures: Mutex<HashMap<String, u32>>,
+    in_flight: Mutex<HashSet<String>>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    pub fn new(
+        client: Client,
+        sessions: Arc<dyn Sessions>,
+        step_functions: Arc<dyn StepFunctions>,
+        recorder: Recorder,
+        metrics: Arc<Metrics>,
+        fence: Fence,
+        settings: Settings,
+    ) -> Self {
+        let (failures, in_flight) = (Mutex::default(), Mutex::default());
+        Self { client, sessions, step_functions, recorder, metrics, fence, settings, failures, in_flight }
+    }
+
+    /// Counts a failure in a row of an object, or forgets them.
+    fn count_failure(&self, uid: &str, failed: bool) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failed {
+            failures.remove(uid);
+            return 0;
+        }
+        let count = failures.entry(uid.to_owned()).or_insert(0);
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Marks a call that outlives its reconcile; false when one is under way already.
+    fn begin_flight(&self, uid: &str) -> bool {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned())
+    }
+
+    fn end_flight(&self, uid: &str) {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    fn is_in_flight(&self, uid: &str) -> bool {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
+    }
+}
+
+/// Runs every controller until `stop` turns true and the reconciles under way have ended.
+pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
+    let namespaces = &context.settings.watch_namespaces;
+    let scopes: Vec<Option<&str>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
+    let all = scopes.into_iter().flat_map(|scope| controllers_of(&context, scope, &stop));
+    join_all(all).await;
+}
+
+/// The three controllers of one namespace, or of all.
+fn controllers_of(
+    context: &Arc<Context>,
+    scope: Option<&str>,
+    stop: &watch::Receiver<bool>,
+) -> Vec<BoxFuture<'static, ()>> {
+    let client = &context.client;
+    let (bindings, binding_store) = controller::<TrustBinding>(client, scope);
+    let (workflows, workflow_store) = controller::<Workflow>(client, scope);
+    let (runs, run_store) = controller::<WorkflowRun>(client, scope);
+
+    let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
+    let bindings = bindings.watches(accounts, watcher::Config::default(), move |account| {
+        let name = account.name_any();
+        same_namespace(&binding_store, &account, |binding| binding.spec.service_account_name == name)
+    });
+    let config_maps = api::<PartialObjectMeta<ConfigMap>>(client, scope);
+    let (by_binding, by_config_map) = (workflow_store.clone(), workflow_store);
+    let workflows = workflows
+        .watches(api::<TrustBinding>(client, scope), watcher::Config::default(), move |binding| {
+            let name = binding.name_any();
+            same_namespace(&by_binding, &binding, |workflow| workflow.spec.trust_binding_ref.name == name)
+        })
+        .watches(config_maps.clone(), watcher::Config::default(), move |map| {
+            let name = map.name_any();
+            same_namespace(&by_config_map, &map, |workflow| {
+                workflow.spec.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
+            })
+        });
+    let (by_workflow, by_input) = (run_store.clone(), run_store);
+    let runs = runs
+        .watches(api::<Workflow>(client, scope), watcher::Config::default(), move |workflow| {
+            let name = workflow.name_any();
+            same_namespace(&by_workflow, &workflow, |run| waits_for_start(run) && run.spec.workflow_ref.name == name)
+        })
+        .watches(config_maps, watcher::Config::default(), move |map| {
+            let name = map.name_any();
+            same_namespace(&by_input, &map, |run| {
+                waits_for_start(run)
+                    && run.spec.input_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
+            })
+        });
+    vec![
+        drive(bindings, context.clone(), stop.clone()),
+        drive(workflows, context.clone(), stop.clone()),
+        drive(runs, context.clone(), stop.clone()),
+    ]
+}
+
+/// A run that has started is not helped by a change of its workflow or input.
+fn waits_for_start(run: &WorkflowRun) -> bool {
+    run.status.as_ref().is_none_or(|status| status.attempts.is_empty())
+}
+
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// A controller woken by what a user changes, not by our own writes of status.
+fn controller<K: Managed>(client: &Client, scope: Option<&str>) -> (Controller<K>, Store<K>) {
+    let (reader, writer) = reflector::store();
+    let stream = watcher(api::<K>(client, scope), watcher::Config::default())
+        .default_backoff()
+        .modify(|object: &mut K| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default());
+    let controller = Controller::for_stream(stream, reader.clone());
+    (controller.with_config(ControllerConfig::default().concurrency(CONCURRENCY)), reader)
+}
+
+/// Objects of the store in the namespace of `other` that the test picks.
+fn same_namespace<K: Managed>(
+    store: &Store<K>,
+    other: &impl ResourceExt,
+    picks: impl Fn(&K) -> bool,
+) -> Vec<ObjectRef<K>> {
+    let namespace = other.namespace();
+    let state = store.state();
+    state
+        .iter()
+        .filter(|object| object.namespace() == namespace && picks(object))
+        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .collect()
+}
+
+fn drive<K: Managed>(
+    controller: Controller<K>,
+    context: Arc<Context>,
+    mut stop: watch::Receiver<bool>,
+) -> BoxFuture<'static, ()> {
+    let stopped = async move {
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    };
+    controller
+        .graceful_shutdown_on(stopped)
+        .run(runner::reconcile::<K>, runner::never_fails, context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(%error, kind = K::KIND, "the controller skipped an object");
+            }
+        })
+        .boxed()
+}

@@ -1,0 +1,281 @@
+//! What every reconcile has around it: fence, span, timer, timeout, one status write, event, requeue.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use super::Context;
+use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER};
+use crate::outcome::{Class, Failure, Requeue};
+use crate::status::{Conditions, READY, STALLED, find};
+
+/// Longest reconcile. Calls that take longer by nature run beside it.
+const TIMEOUT: Duration = Duration::from_secs(45);
+
+/// What a reconcile asks for when nothing failed.
+pub(super) struct Done {
+    /// When to look again.
+    pub(super) requeue: Requeue,
+    /// True when nothing is left in AWS: the finalizer goes.
+    pub(super) release: bool,
+}
+
+impl Done {
+    /// Look again as told; the finalizer stays.
+    pub(super) fn again(requeue: Requeue) -> Self {
+        Self { requeue, release: false }
+    }
+
+    /// Nothing is left to do.
+    pub(super) fn released() -> Self {
+        Self { requeue: Requeue::OnChange, release: true }
+    }
+}
+
+/// A kind that the runner can drive.
+#[async_trait::async_trait]
+pub(super) trait Managed:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// Its status.
+    type Status: Clone + Default + PartialEq + Serialize + Send + Sync;
+    /// Its kind, for logs and metrics.
+    const KIND: &'static str;
+    /// Whether readiness is worth an event: runs that succeed are too many.
+    const EVENT_WHEN_READY: bool;
+
+    /// The pipeline of this kind. It changes the status in `work`; the runner writes it.
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure>;
+    /// The status field.
+    fn status_field(&mut self) -> &mut Option<Self::Status>;
+    /// Conditions and observed generation of a status.
+    fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
+}
+
+/// An object under work and the status that the API server has of it.
+pub(super) struct Work<K: Managed> {
+    /// The object, with the status as it is to become.
+    pub(super) object: K,
+    persisted: Option<K::Status>,
+}
+
+impl<K: Managed> Work<K> {
+    pub(super) fn new(mut object: K) -> Self {
+        let persisted = object.status_field().clone();
+        Self { object, persisted }
+    }
+
+    /// Namespace of the object; namespaced kinds always have one.
+    pub(super) fn namespace(&self) -> String {
+        self.object.namespace().unwrap_or_default()
+    }
+
+    /// The status, to be changed.
+    pub(super) fn status(&mut self) -> &mut K::Status {
+        self.object.status_field().get_or_insert_with(K::Status::default)
+    }
+
+    /// Changes the conditions and says which generation they speak of.
+    pub(super) fn conditions(&mut self, change: impl FnOnce(&mut Conditions)) {
+        let generation = self.object.meta().generation;
+        let (list, observed) = K::common(self.status());
+        let mut conditions = Conditions::new(list, generation, Timestamp::now());
+        change(&mut conditions);
+        *list = conditions.finish();
+        *observed = generation;
+    }
+
+    fn api(&self, ctx: &Context) -> Api<K> {
+        Api::namespaced(ctx.client.clone(), &self.namespace())
+    }
+
+    /// Writes the status where it differs from what the API server has, on condition that nobody wrote in between.
+    pub(super) async fn write(&mut self, ctx: &Context) -> Result<(), Failure> {
+        if *self.object.status_field() == self.persisted {
+            return Ok(());
+        }
+        fenced(ctx)?;
+        let mut body = self.object.clone();
+        body.managed_fields_mut().clear();
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+        let written = self.api(ctx).replace_status(&self.object.name_any(), &parameters, &body).await;
+        let mut written = written.map_err(|error| api_failure(&error))?;
+        self.object.meta_mut().resource_version.clone_from(&written.meta().resource_version);
+        // As the API server has it: an empty field may have been dropped on the way.
+        self.persisted.clone_from(written.status_field());
+        self.object.status_field().clone_from(written.status_field());
+        Ok(())
+    }
+
+    /// Puts the finalizer on, before anything exists in AWS.
+    pub(super) async fn hold(&mut self, ctx: &Context) -> Result<(), Failure> {
+        if self.object.finalizers().iter().any(|name| name == FINALIZER) {
+            return Ok(());
+        }
+        let mut finalizers = self.object.finalizers().to_vec();
+        finalizers.push(FINALIZER.to_owned());
+        self.patch_finalizers(ctx, finalizers).await
+    }
+
+    async fn let_go(&mut self, ctx: &Context) -> Result<(), Failure> {
+        if !self.object.finalizers().iter().any(|name| name == FINALIZER) {
+            return Ok(());
+        }
+        let finalizers = self.object.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
+        match self.patch_finalizers(ctx, finalizers).await {
+            Err(failure) if failure.reason == "ObjectGone" => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn patch_finalizers(&mut self, ctx: &Context, finalizers: Vec<String>) -> Result<(), Failure> {
+        fenced(ctx)?;
+        let version = self.object.resource_version();
+        let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        let patched = self.api(ctx).patch(&self.object.name_any(), &parameters, &Patch::Merge(&patch)).await;
+        let patched = patched.map_err(|error| api_failure(&error))?;
+        *self.object.meta_mut() = patched.meta().clone();
+        Ok(())
+    }
+}
+
+/// Refuses to act when the lease is not held, or its last renewal is too old to be sure.
+pub(super) fn fenced(ctx: &Context) -> Result<(), Failure> {
+    if ctx.fence.holds() {
+        return Ok(());
+    }
+    Err(Failure::new(Class::Conflict, "NotLeading", "another replica may be leading"))
+}
+
+/// A failure of the API server.
+pub(super) fn api_failure(error: &kube::Error) -> Failure {
+    match error {
+        kube::Error::Api(status) if status.code == 409 => {
+            Failure::new(Class::Conflict, "Conflict", "the object was changed meanwhile")
+        }
+        kube::Error::Api(status) if status.code == 404 => {
+            Failure::new(Class::Conflict, "ObjectGone", "the object is gone")
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            let message = format!("The operator may not do this: {}. Check the chart's RBAC.", status.message);
+            Failure::new(Class::Denied, "Forbidden", message)
+        }
+        kube::Error::Api(status) => Failure::new(Class::Transient, "APIServerError", status.message.clone()),
+        _ => Failure::new(Class::Transient, "APIServerUnreachable", "the API server could not be reached"),
+    }
+}
+
+/// One reconcile of one object.
+pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    if !ctx.fence.holds() {
+        return Ok(Action::requeue(Duration::from_secs(1)));
+    }
+    let uid = object.uid().unwrap_or_default();
+    let span =
+        tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());
+    let started = Instant::now();
+    let result = tokio::time::timeout(TIMEOUT, pipeline(Work::new((*object).clone()), &ctx)).instrument(span).await;
+    let result =
+        result.unwrap_or_else(|_| Err(Failure::new(Class::Transient, "Timeout", "the reconcile took too long")));
+    let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
+    ctx.metrics.reconcile(K::KIND, class, started.elapsed());
+    let failures = ctx.count_failure(&uid, result.is_err());
+    Ok(match result {
+        Ok(Requeue::OnChange) => Action::await_change(),
+        Ok(Requeue::After(delay)) => Action::requeue(delay),
+        Err(failure) => match failure.class.delay(failures, rand::random()) {
+            Some(delay) => Action::requeue(delay),
+            // What caused it is watched; the slow look is for what no watch shows.
+            None => Action::requeue(ctx.settings.resync_interval),
+        },
+    })
+}
+
+async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
+    let before = ready_of(&mut work);
+    let result = K::reconcile(&mut work, ctx).await;
+    if let Err(failure) = &result {
+        if failure.class == Class::Conflict {
+            return Err(failure.clone());
+        }
+        tracing::info!(
+            reason = failure.reason,
+            class = failure.class.label(),
+            message = failure.message,
+            "not as it should be"
+        );
+        work.conditions(|conditions| {
+            conditions.failed(failure);
+        });
+    }
+    let release = result.as_ref().is_ok_and(|done| done.release);
+    let deleted = work.object.meta().deletion_timestamp.is_some();
+    // An object that is about to go needs no last status.
+    if !(release && deleted) {
+        work.write(ctx).await?;
+        let failed = result.is_err() || find(K::common(work.status()).0, STALLED).is_some();
+        announce(&mut work, before, failed, ctx).await;
+    }
+    if release {
+        work.let_go(ctx).await?;
+    }
+    result.map(|done| done.requeue)
+}
+
+fn ready_of<K: Managed>(work: &mut Work<K>) -> Option<(String, String)> {
+    let status = work.object.status_field().as_mut()?;
+    let ready = find(K::common(status).0, READY)?;
+    Some((ready.status.clone(), ready.reason.clone()))
+}
+
+/// One event when `Ready` turns to another status or reason; none for work that merely goes on.
+async fn announce<K: Managed>(work: &mut Work<K>, before: Option<(String, String)>, failed: bool, ctx: &Context) {
+    let after = ready_of(work);
+    if after == before {
+        return;
+    }
+    let Some(condition) = find(K::common(work.status()).0, READY).cloned() else { return };
+    let (type_, worth_it) = match condition.status.as_str() {
+        "True" => (EventType::Normal, K::EVENT_WHEN_READY),
+        _ => (EventType::Warning, failed),
+    };
+    if !worth_it {
+        return;
+    }
+    let event = Event {
+        type_,
+        reason: condition.reason,
+        note: Some(condition.message).filter(|note| !note.is_empty()),
+        action: "Reconcile".into(),
+        secondary: None,
+    };
+    if let Err(error) = ctx.recorder.publish(&event, &work.object.object_ref(&())).await {
+        tracing::warn!(%error, "cannot write an event");
+    }
+}
+
+/// The runner turns every failure into a status, so the controller never sees one.
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature is the controller's
+pub(super) fn never_fails<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}

@@ -1,0 +1,120 @@
+//! TrustBinding: proves the identity and says so.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, ListParams};
+use kube::{Resource, ResourceExt};
+
+use super::Context;
+use super::dereference::{authorized_key, session_of};
+use super::runner::{Done, Managed, Work, api_failure};
+use crate::api::v1alpha1::{TrustBinding, TrustBindingStatus, Workflow};
+use crate::aws::Session;
+use crate::outcome::{Failure, Requeue};
+use crate::status::Truth;
+
+#[async_trait::async_trait]
+impl Managed for TrustBinding {
+    type Status = TrustBindingStatus;
+    const KIND: &'static str = "TrustBinding";
+    const EVENT_WHEN_READY: bool = true;
+
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+        if work.object.meta().deletion_timestamp.is_some() {
+            return delete(work, ctx).await;
+        }
+        work.hold(ctx).await?;
+        if work.object.spec.suspend {
+            ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+            work.conditions(|conditions| {
+                conditions.ready("Suspended", "Nothing is done with this binding while spec.suspend is true.");
+            });
+            return Ok(Done::again(Requeue::OnChange));
+        }
+        authorize(work, ctx).await?;
+        let session = match session_of(ctx, &work.object).await {
+            Ok(session) => session,
+            Err(none) => return Err(refused(work, none.failure)),
+        };
+        proven(work, &session);
+        Ok(Done::again(Requeue::After(ctx.settings.resync_interval)))
+    }
+
+    fn status_field(&mut self) -> &mut Option<TrustBindingStatus> {
+        &mut self.status
+    }
+
+    fn common(status: &mut TrustBindingStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
+        (&mut status.conditions, &mut status.observed_generation)
+    }
+}
+
+async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<(), Failure> {
+    match authorized_key(ctx, &work.object).await {
+        Ok(key) => {
+            work.status().service_account_uid = Some(key.service_account_uid);
+            work.conditions(|conditions| {
+                conditions.set("Authorized", Truth::True, "Consented", "The service account names this role.");
+            });
+            Ok(())
+        }
+        Err(none) => {
+            work.conditions(|conditions| {
+                conditions
+                    .set("Authorized", Truth::False, none.failure.reason, &none.failure.message)
+                    .remove("TokenMinted")
+                    .remove("RoleAssumed");
+            });
+            Err(none.failure)
+        }
+    }
+}
+
+/// Tells a token that was not given from a role that was not assumed.
+fn refused(work: &mut Work<TrustBinding>, failure: Failure) -> Failure {
+    const MINTING: [&str; 5] =
+        ["Forbidden", "NamespaceTerminating", "ServiceAccountMissing", "MintFailed", "UnexpectedToken"];
+    let minting = MINTING.contains(&failure.reason);
+    work.conditions(|conditions| {
+        if minting {
+            conditions.set("TokenMinted", Truth::False, failure.reason, &failure.message).remove("RoleAssumed");
+        } else {
+            conditions.set("TokenMinted", Truth::True, "Minted", "The API server gives tokens for the account.");
+            conditions.set("RoleAssumed", Truth::False, failure.reason, &failure.message);
+        }
+    });
+    failure
+}
+
+fn proven(work: &mut Work<TrustBinding>, session: &Session) {
+    let status = work.status();
+    status.issuer = Some(session.origin.issuer.clone());
+    status.subject = Some(session.origin.subject.clone());
+    status.audience = Some(session.origin.audience.clone());
+    status.assumed_role_arn = Some(session.assumed_role_arn.clone());
+    status.account_id = Some(session.account_id.clone());
+    status.session_name = Some(session.session_name.clone());
+    work.conditions(|conditions| {
+        conditions.set("TokenMinted", Truth::True, "Minted", "The API server gives tokens for the account.");
+        conditions.set("RoleAssumed", Truth::True, "RoleAssumed", "STS trades the account's token for the role.");
+        conditions.ready("RoleAssumed", &format!("The account acts as {}.", session.assumed_role_arn));
+    });
+}
+
+/// A binding stays while a Workflow names it: the Workflow needs it to delete its state machine.
+async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Failure> {
+    let name = work.object.name_any();
+    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
+    let users = ListParams::default().fields(&format!("spec.trustBindingRef.name={name}"));
+    let users = api.list_metadata(&users).await.map_err(|error| api_failure(&error))?;
+    if users.items.is_empty() {
+        ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+        return Ok(Done::released());
+    }
+    let names: Vec<String> = users.items.iter().take(5).map(ResourceExt::name_any).collect();
+    work.conditions(|conditions| {
+        conditions.progressing("InUse", &format!("Waits until these Workflows are gone: {}.", names.join(", ")));
+    });
+    Ok(Done::again(Requeue::After(std::time::Duration::from_secs(1))))
+}

@@ -1,0 +1,267 @@
+//! The start: recorded before it is asked of AWS, and then safe to repeat or never repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use kube::api::Api;
+
+use super::end;
+use super::{Context, workflow_and_session};
+use crate::api::v1alpha1::{
+    Attempt, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+};
+use crate::aws::{AwsError, AwsErrorKind, Session, StartExecution};
+use crate::controllers::dereference::config_map_value;
+use crate::controllers::runner::{Done, Work, api_failure, fenced};
+use crate::digest::sha256_hex;
+use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::run;
+use crate::plan::run_result::{self, console_url};
+use crate::status::{Truth, is_true};
+
+/// Resolves everything, records the attempt and starts.
+pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+    work.status().phase = Some(Phase::Pending);
+    let (workflow, session) = workflow_and_session(work, ctx).await?;
+    let target_arn = target(&workflow)?;
+    check_mode(&workflow, work.object.spec.mode)?;
+    let input = input(work, ctx).await?;
+    refresh(work, ctx).await?;
+    work.hold(ctx).await?;
+    let uid = work.object.uid().unwrap_or_default();
+    let attempt = Attempt {
+        number: 1,
+        execution_name: work.object.spec.execution_name.clone().unwrap_or(uid),
+        target_arn,
+        input_digest: sha256_hex(input.as_bytes()),
+        recorded_at: Time(Timestamp::now()),
+    };
+    let status = work.status();
+    status.phase = Some(Phase::Starting);
+    status.attempts = vec![attempt.clone()];
+    work.conditions(|conditions| {
+        conditions.progressing("Starting", "The execution is being started.");
+    });
+    work.write(ctx).await?;
+    match (workflow.spec.machine_type, work.object.spec.mode) {
+        (StateMachineType::Standard, _) => start_standard(work, ctx, &session, &attempt, &input).await,
+        (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, &attempt, &input).await,
+        (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, &attempt, &input)),
+    }
+}
+
+/// An attempt was recorded, and the process that recorded it did not come to write what became of it.
+pub(super) async fn resume(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Arc<Context>,
+    attempt: Attempt,
+) -> Result<Done, Failure> {
+    let (workflow, session) = workflow_and_session(work, ctx).await?;
+    if workflow.spec.machine_type == StateMachineType::Express {
+        let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
+        return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", message));
+    }
+    let input = input(work, ctx).await?;
+    if sha256_hex(input.as_bytes()) == attempt.input_digest {
+        return start_standard(work, ctx, &session, &attempt, &input).await;
+    }
+    // Another input must not be started under the recorded attempt; what it had started may be there.
+    let arn = run::execution_arn(&attempt);
+    match ctx.step_functions.describe_execution(&session, &arn).await? {
+        Some(execution) => started(work, arn, execution.started_at, false),
+        None if run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => {}
+        None => {
+            let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
+            return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+        }
+    }
+    Ok(Done::again(Requeue::After(Duration::from_secs(1))))
+}
+
+/// The newest published version, else the machine itself; only once it is as the spec says.
+fn target(workflow: &Workflow) -> Result<String, Failure> {
+    let status = workflow.status.clone().unwrap_or_default();
+    let serving = status.latest_version.map(|version| version.arn).or(status.state_machine_arn);
+    let in_sync = is_true(&status.conditions, "Synced");
+    serving.filter(|_| in_sync && workflow.metadata.deletion_timestamp.is_none()).ok_or_else(|| {
+        let name = workflow.name_any();
+        let message = format!(
+            "Workflow \"{name}\" is not ready. The run starts by itself once it is: kubectl get sfn {name} -n {}",
+            workflow.namespace().unwrap_or_default()
+        );
+        Failure::new(Class::Waiting, "WorkflowNotReady", message)
+    })
+}
+
+fn check_mode(workflow: &Workflow, mode: RunMode) -> Result<(), Failure> {
+    if mode == RunMode::Sync && workflow.spec.machine_type == StateMachineType::Standard {
+        let message = "mode Sync needs an Express Workflow; AWS has no synchronous start for a Standard one. Create a run with mode Async: it is watched to its end too.";
+        return Err(Failure::new(Class::Terminal, "ModeNotSupported", message));
+    }
+    Ok(())
+}
+
+async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
+    let spec = &work.object.spec;
+    let text = match (&spec.input, &spec.input_from) {
+        (Some(_), Some(_)) => {
+            let message = "Both spec.input and spec.inputFrom are set; create a run with one of them.";
+            return Err(Failure::new(Class::Terminal, "InputAmbiguous", message));
+        }
+        (Some(value), None) => value.to_string(),
+        (None, Some(from)) => config_map_value(ctx, &work.namespace(), &from.config_map_key_ref).await?,
+        (None, None) => "{}".to_owned(),
+    };
+    run::check_input(&text)?;
+    Ok(text)
+}
+
+/// True when the object's own input is not the one that the execution was started with.
+pub(super) fn inline_input_changed(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> bool {
+    let inline = spec.input.as_ref().map(|value| sha256_hex(value.to_string().as_bytes()));
+    let recorded = status.attempts.last().map(|attempt| &attempt.input_digest);
+    inline.is_some() && inline.as_ref() != recorded
+}
+
+/// The watch may lag behind our own last write, and a start must not follow from an old look.
+async fn refresh(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+    let fresh = api.get(&work.object.name_any()).await.map_err(|error| api_failure(&error))?;
+    let attempted = fresh.status.as_ref().is_some_and(|status| !status.attempts.is_empty());
+    let replaced = fresh.uid() != work.object.uid();
+    if attempted || replaced || fresh.metadata.deletion_timestamp.is_some() || fresh.spec.cancel.is_some() {
+        return Err(Failure::new(Class::Conflict, "Conflict", "the run was changed meanwhile"));
+    }
+    *work = Work::new(fresh);
+    Ok(())
+}
+
+fn request(attempt: &Attempt, input: &str) -> StartExecution {
+    StartExecution {
+        target_arn: attempt.target_arn.clone(),
+        name: attempt.execution_name.clone(),
+        input: input.to_owned(),
+    }
+}
+
+/// Safe to repeat: AWS answers a repeat of a running execution with the first answer, and refuses one that has closed.
+async fn start_standard(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    session: &Session,
+    attempt: &Attempt,
+    input: &str,
+) -> Result<Done, Failure> {
+    fenced(ctx)?;
+    match ctx.step_functions.start_execution(session, &request(attempt, input)).await {
+        Ok(answer) => started(work, answer.arn, answer.started_at, false),
+        Err(error) if error.kind == AwsErrorKind::ExecutionExists => {
+            let arn = run::execution_arn(attempt);
+            let Some(found) = ctx.step_functions.describe_execution(session, &arn).await? else {
+                return Ok(Done::again(Requeue::After(Duration::from_secs(1))));
+            };
+            let adopted = run::adopt(&work.object.spec, attempt, input, &found)?;
+            started(work, arn, found.started_at, adopted);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    work.write(ctx).await?;
+    Ok(Done::again(Requeue::After(Duration::from_millis(250))))
+}
+
+fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, adopted: bool) {
+    let status = work.status();
+    status.phase = Some(Phase::Running);
+    status.console_url = Some(console_url(&arn));
+    status.execution_arn = Some(arn);
+    status.started_at = Some(Time(at));
+    status.adopted = adopted;
+    work.conditions(|conditions| {
+        conditions.set("Started", Truth::True, "ExecutionStarted", "AWS has started the execution.");
+        conditions.progressing("Running", "The execution runs.");
+    });
+}
+
+/// Fire and forget: AWS tells nothing of an Express execution after its start.
+async fn dispatch(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    session: &Session,
+    attempt: &Attempt,
+    input: &str,
+) -> Result<Done, Failure> {
+    fenced(ctx)?;
+    match ctx.step_functions.start_execution(session, &request(attempt, input)).await {
+        Ok(answer) => {
+            started(work, answer.arn, answer.started_at, false);
+            let message = "Handed to an Express state machine; AWS tells nothing of its end.";
+            let done = super::end_unstarted(work, Phase::Dispatched, "Dispatched", message);
+            Ok(done)
+        }
+        Err(error) => express_failed(work, error),
+    }
+}
+
+/// A refusal means that nothing ran, so the attempt is taken back; no answer means that nobody knows.
+pub(super) fn express_failed(work: &mut Work<WorkflowRun>, error: AwsError) -> Result<Done, Failure> {
+    if error.kind == AwsErrorKind::Unavailable {
+        let message = format!(
+            "AWS gave no answer to the start ({}). An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.",
+            error.code
+        );
+        return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", &message));
+    }
+    let status = work.status();
+    status.attempts.clear();
+    status.phase = Some(Phase::Pending);
+    Err(error.into())
+}
+
+/// Takes up to five minutes, so it runs beside the reconcile. A process that finds the attempt recorded and has no such
+/// call under way reports `OutcomeUnknown`.
+fn start_sync(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Arc<Context>,
+    session: Arc<Session>,
+    attempt: &Attempt,
+    input: &str,
+) -> Done {
+    let uid = work.object.uid().unwrap_or_default();
+    let again = Done::again(Requeue::After(Duration::from_secs(5)));
+    if !ctx.begin_flight(&uid) {
+        return again;
+    }
+    let (ctx, mut work, request) = (ctx.clone(), Work::new(work.object.clone()), request(attempt, input));
+    tokio::spawn(async move {
+        if fenced(&ctx).is_ok() {
+            let answer = ctx.step_functions.start_sync_execution(&session, &request).await;
+            end::record_sync(&mut work, &ctx, answer).await;
+        }
+        ctx.end_flight(&uid);
+    });
+    again
+}
+
+/// Ends a run whose execution was waited for in the call itself.
+pub(super) fn ended_reason(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Succeeded => "Succeeded",
+        Phase::TimedOut => "TimedOut",
+        Phase::Aborted => "Aborted",
+        Phase::Dispatched => "Dispatched",
+        _ => "ExecutionFailed",
+    }
+}
+
+/// Marks the run as started by a call that has already come back.
+pub(super) fn mark_started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp) {
+    started(work, arn, at, false);
+}
+
+/// The phase of an execution that has ended.
+pub(super) fn final_phase(status: crate::aws::ExecutionStatus) -> Phase {
+    run_result::phase_of(status, None).unwrap_or(Phase::Failed)
+}

@@ -1,0 +1,57 @@
+//! Whether a service account agrees to act as a role.
+
+use std::collections::BTreeMap;
+
+use crate::outcome::{Class, Failure};
+
+/// The annotation that users of IAM roles for service accounts know.
+pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+/// The annotation for more than one role, separated by commas.
+pub const ROLES_ANNOTATION: &str = "stepbound.dev/allowed-role-arns";
+
+/// Checks the annotations of a service account for the exact role.
+///
+/// # Errors
+/// `ConsentMissing`, with the command that gives it.
+pub fn check(
+    annotations: Option<&BTreeMap<String, String>>,
+    namespace: &str,
+    service_account: &str,
+    role_arn: &str,
+) -> Result<(), Failure> {
+    let value = |key: &str| annotations.and_then(|annotations| annotations.get(key)).map_or("", String::as_str);
+    let consents = value(ROLE_ANNOTATION) == role_arn
+        || value(ROLES_ANNOTATION).split(',').any(|allowed| allowed.trim() == role_arn);
+    if consents {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Class::Waiting,
+        "ConsentMissing",
+        format!(
+            "Service account \"{service_account}\" in namespace \"{namespace}\" does not say that it acts as {role_arn}. If it may: kubectl annotate serviceaccount {service_account} -n {namespace} --overwrite {ROLE_ANNOTATION}={role_arn}"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requirement 3: consent names the exact role.
+    #[test]
+    fn only_the_exact_role_is_consented_to() {
+        let role = "arn:aws:iam::111122223333:role/a";
+        let with = |key: &str, value: &str| {
+            let annotations = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            check(Some(&annotations), "shop", "orders", role).is_ok()
+        };
+        assert!(with(ROLE_ANNOTATION, role));
+        assert!(with(ROLES_ANNOTATION, &format!("arn:aws:iam::1:role/b, {role}")));
+        assert!(!with(ROLE_ANNOTATION, "arn:aws:iam::111122223333:role/ab"));
+        assert!(!with(ROLE_ANNOTATION, "*"));
+        assert!(!with(ROLES_ANNOTATION, "arn:aws:iam::111122223333:role/*"));
+        let refused = check(None, "shop", "orders", role).unwrap_err();
+        assert!(refused.message.contains("kubectl annotate serviceaccount orders -n shop"));
+    }
+}

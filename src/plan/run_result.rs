@@ -1,0 +1,136 @@
+//! What the end of an execution means for its run.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::v1alpha1::{OutputStore, Phase, StopIntent, WorkflowRunStatus};
+use crate::aws::{Execution, ExecutionStatus};
+use crate::digest::sha256_hex;
+use crate::status::{Conditions, RECONCILING, STALLED, Truth};
+
+/// Largest output that a status holds, in bytes.
+pub const MAX_STATUS_OUTPUT: usize = 16 * 1024;
+/// Longest cause that a status holds, in characters.
+const MAX_CAUSE: usize = 4096;
+
+/// The phase that an ended execution gives its run, or `None` while it runs. A stop that was asked for and happened
+/// gives the phase of its intent.
+pub fn phase_of(status: ExecutionStatus, intent: Option<StopIntent>) -> Option<Phase> {
+    Some(match (status, intent) {
+        (ExecutionStatus::Running, _) => return None,
+        (ExecutionStatus::Succeeded, _) => Phase::Succeeded,
+        (ExecutionStatus::Failed, _) => Phase::Failed,
+        (ExecutionStatus::TimedOut, _) | (ExecutionStatus::Aborted, Some(StopIntent::Timeout)) => Phase::TimedOut,
+        (ExecutionStatus::Aborted, _) => Phase::Aborted,
+    })
+}
+
+/// Writes the end of an execution into the status.
+pub fn record(status: &mut WorkflowRunStatus, execution: &Execution, phase: Phase, store: OutputStore) {
+    let ended = execution.stopped_at.unwrap_or(execution.started_at);
+    status.phase = Some(phase);
+    status.started_at = Some(Time(execution.started_at));
+    status.finished_at = Some(Time(ended));
+    status.duration = Some(for_people(execution.started_at, ended));
+    status.error.clone_from(&execution.error);
+    status.cause = execution.cause.as_ref().map(|cause| cause.chars().take(MAX_CAUSE).collect());
+    if let Some(output) = &execution.output {
+        status.output_digest = Some(sha256_hex(output.as_bytes()));
+        status.output_bytes = i64::try_from(output.len()).ok();
+        if store == OutputStore::Status && output.len() <= MAX_STATUS_OUTPUT {
+            status.output = serde_json::from_str(output).ok();
+        }
+    }
+}
+
+/// Conditions of a run that has ended, in whatever way.
+pub fn ended(conditions: &mut Conditions, phase: Phase, reason: &str, message: &str) {
+    conditions.set("Finished", Truth::True, reason, message);
+    let complete = matches!(phase, Phase::Succeeded | Phase::Dispatched);
+    if complete {
+        conditions.set("Complete", Truth::True, reason, message).ready(reason, message);
+    } else {
+        conditions.set("Failed", Truth::True, reason, message);
+        conditions.set("Ready", Truth::False, reason, message);
+        conditions.set(STALLED, Truth::True, reason, message).remove(RECONCILING);
+    }
+}
+
+/// From start to end as kubectl writes it: `850ms`, `2s`, `3m20s`, `5h2m`.
+fn for_people(start: Timestamp, end: Timestamp) -> String {
+    let milliseconds = end.duration_since(start).as_millis().max(0);
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The execution in the AWS console of its partition.
+pub fn console_url(execution_arn: &str) -> String {
+    let mut fields = execution_arn.split(':');
+    let partition = fields.nth(1).unwrap_or_default();
+    let region = fields.nth(1).unwrap_or_default();
+    let host = match partition {
+        "aws-cn" => "console.amazonaws.cn",
+        "aws-us-gov" => "console.amazonaws-us-gov.com",
+        _ => "console.aws.amazon.com",
+    };
+    let kind = if execution_arn.contains(":execution:") { "executions/details" } else { "statemachines/view" };
+    format!("https://{region}.{host}/states/home?region={region}#/v2/{kind}/{execution_arn}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{find, is_true};
+
+    #[test]
+    fn the_recorded_intent_decides_the_phase_of_a_stopped_execution_only() {
+        use ExecutionStatus as Status;
+        assert_eq!(phase_of(Status::Running, Some(StopIntent::Cancel)), None);
+        assert_eq!(phase_of(Status::Aborted, Some(StopIntent::Timeout)), Some(Phase::TimedOut));
+        assert_eq!(phase_of(Status::Aborted, Some(StopIntent::Cancel)), Some(Phase::Aborted));
+        assert_eq!(phase_of(Status::Aborted, None), Some(Phase::Aborted));
+        assert_eq!(phase_of(Status::Succeeded, Some(StopIntent::Cancel)), Some(Phase::Succeeded));
+        assert_eq!(phase_of(Status::TimedOut, None), Some(Phase::TimedOut));
+    }
+
+    #[test]
+    fn every_end_is_finished_and_only_a_good_one_is_complete_and_ready() {
+        for (phase, good) in [
+            (Phase::Succeeded, true),
+            (Phase::Dispatched, true),
+            (Phase::Failed, false),
+            (Phase::Aborted, false),
+            (Phase::TimedOut, false),
+        ] {
+            let mut conditions = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
+            ended(&mut conditions, phase, "Reason", "");
+            let list = conditions.finish();
+            assert!(is_true(&list, "Finished"));
+            assert_eq!(is_true(&list, "Complete"), good);
+            assert_eq!(is_true(&list, "Ready"), good);
+            assert_eq!(find(&list, "Stalled").is_some(), !good);
+        }
+    }
+
+    #[test]
+    fn durations_read_well() {
+        let span = |ms: i64| for_people(Timestamp::UNIX_EPOCH, Timestamp::from_millisecond(ms).unwrap());
+        assert_eq!([span(850), span(2100), span(200_000), span(18_120_000)], ["850ms", "2s", "3m20s", "5h2m"]);
+    }
+
+    #[test]
+    fn the_console_is_that_of_the_partition() {
+        let arn = "arn:aws-cn:states:cn-north-1:1:execution:m:n";
+        assert_eq!(
+            console_url(arn),
+            format!(
+                "https://cn-north-1.console.amazonaws.cn/states/home?region=cn-north-1#/v2/executions/details/{arn}"
+            )
+        );
+    }
+}

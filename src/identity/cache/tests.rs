@@ -221,7 +221,7 @@ async fn an_expired_token_is_minted_again_once() {
 #[tokio::test]
 async fn refusals_of_the_api_server_are_told_apart() {
     let world = world().await;
-    let status = |reason: &str| {
+    let because = |reason: &str| {
         format!(
             r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"No","code":CODE,"details":{{"causes":[{{"reason":"{reason}","message":"m"}}]}}}}"#
         )
@@ -231,7 +231,7 @@ async fn refusals_of_the_api_server_are_told_apart() {
     };
     world.mint_status.store(403, Ordering::SeqCst);
     expect(refusal(&world.cache(), &key()).await, "Forbidden", Class::Denied);
-    *world.mint_error.lock().unwrap() = status("NamespaceTerminating");
+    *world.mint_error.lock().unwrap() = because("NamespaceTerminating");
     expect(refusal(&world.cache(), &key()).await, "NamespaceTerminating", Class::Waiting);
     world.mint_status.store(404, Ordering::SeqCst);
     expect(refusal(&world.cache(), &key()).await, "ServiceAccountMissing", Class::Waiting);

@@ -1,0 +1,26 @@
+{{- define "stepbound.fullname" -}}
+{{- if contains "stepbound" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-stepbound" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+{{- /* Cluster-scoped names carry the namespace, so that several installs do not meet. */}}
+{{- define "stepbound.clusterName" -}}
+{{ printf "%s-%s" .Release.Namespace (include "stepbound.fullname" .) }}
+{{- end }}
+{{- define "stepbound.account" -}}
+{{ .Values.serviceAccount.name | default (include "stepbound.fullname" .) }}
+{{- end }}
+{{- define "stepbound.labels" -}}
+app.kubernetes.io/name: stepbound
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+{{- define "stepbound.selector" -}}
+app.kubernetes.io/name: stepbound
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+{{- define "stepbound.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "stepbound.account" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

@@ -8,6 +8,34 @@ use crate::aws::{Session, SessionOrigin};
 /// Target of the audit lines in the log.
 pub const TARGET: &str = "audit";
 
+/// The record of a request under way. It is written in any case: dropped without an outcome, for example because the
+/// reconcile ran out of time, the request is recorded as `Abandoned`, since AWS may have carried it out.
+pub(crate) struct Record<W: Fn(&str, &str)> {
+    write: W,
+    open: bool,
+}
+
+impl<W: Fn(&str, &str)> Record<W> {
+    /// `write` takes AWS's request id and the outcome.
+    pub(crate) fn begin(write: W) -> Self {
+        Self { write, open: true }
+    }
+
+    /// Writes the record.
+    pub(crate) fn end(mut self, request_id: &str, outcome: &str) {
+        self.open = false;
+        (self.write)(request_id, outcome);
+    }
+}
+
+impl<W: Fn(&str, &str)> Drop for Record<W> {
+    fn drop(&mut self) {
+        if self.open {
+            (self.write)("", "Abandoned");
+        }
+    }
+}
+
 /// A role was assumed, or refused.
 pub fn assumption(origin: &SessionOrigin, session_name: &str, role_arn: &str, request_id: &str, outcome: &str) {
     tracing::info!(

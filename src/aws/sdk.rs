@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials as SdkCredentials;
@@ -91,17 +92,22 @@ impl SdkStepFunctions {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
+        let record = audit::Record::begin(|request_id, outcome| {
+            audit::call(session, operation, target_arn, request_id, outcome);
+        });
         match call.await {
             Ok(answer) => {
-                audit::call(session, operation, target_arn, answer.request_id().unwrap_or_default(), "Success");
+                record.end(answer.request_id().unwrap_or_default(), "Success");
                 self.metrics.aws_call(operation, "success", started.elapsed());
                 Ok(answer)
             }
             Err(error) => {
-                let request_id = refused_request_id(&error);
                 let refusal = sdk_error(operation, &error);
-                audit::call(session, operation, target_arn, request_id, &refusal.code);
+                record.end(refused_request_id(&error), &refusal.code);
                 self.metrics.aws_call(operation, "error", started.elapsed());
+                if refusal.kind == AwsErrorKind::SessionExpired {
+                    session.ended.store(true, Ordering::Relaxed);
+                }
                 Err(refusal)
             }
         }

@@ -226,7 +226,7 @@ fn timestamp(time: DateTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails};
+    use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails, StateExitedEventDetails};
 
     fn event(id: i64, previous: i64, entered: Option<&str>) -> HistoryEvent {
         HistoryEvent::builder()
@@ -253,5 +253,18 @@ mod tests {
         assert_eq!(innermost_state(&events).as_deref(), Some("Charge"));
         assert_eq!(innermost_state(&events[..2]), None);
         assert_eq!(innermost_state(&[]), None);
+    }
+
+    #[test]
+    fn a_state_that_was_left_is_not_the_one_that_failed() {
+        let mut left = event(3, 2, None);
+        left.state_exited_event_details = Some(StateExitedEventDetails::builder().name("Done").build().unwrap());
+        assert_eq!(innermost_state(&[event(4, 3, None), left, event(2, 0, Some("Done"))]), None);
+    }
+
+    #[test]
+    fn a_history_in_a_circle_ends_the_walk() {
+        assert_eq!(innermost_state(&[event(4, 3, None), event(3, 4, None)]), None);
+        assert_eq!(innermost_state(&[event(4, 4, None)]), None);
     }
 }

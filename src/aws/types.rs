@@ -1,6 +1,7 @@
 //! The types of the ports.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -28,6 +29,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// From when on a use takes a fresh session instead: 80 % of the life.
     pub refresh_at: Timestamp,
+    /// Set when AWS says that the session is no longer good; it is not given out again then.
+    pub ended: AtomicBool,
     /// Region of every call.
     pub region: String,
     /// Account that STS answered for.
@@ -38,6 +41,13 @@ pub struct Session {
     pub session_name: String,
     /// What audit records say of it.
     pub origin: SessionOrigin,
+}
+
+impl Session {
+    /// True while AWS takes it, as far as is known.
+    pub fn is_good_at(&self, time: Timestamp) -> bool {
+        time < self.expires_at && !self.ended.load(Ordering::Relaxed)
+    }
 }
 
 /// Where a session comes from, for audit records and status.

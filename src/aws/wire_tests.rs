@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
@@ -26,6 +27,7 @@ fn session() -> Session {
         },
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
+        ended: AtomicBool::new(false),
         region: "eu-west-1".into(),
         account_id: "111122223333".into(),
         assumed_role_arn: "arn:aws:iam::111122223333:role/shop-orders".into(),

@@ -49,7 +49,8 @@ struct Failure {
 impl Slot {
     /// The session, while it need not be renewed.
     fn current(&self) -> Option<Arc<Session>> {
-        self.session.clone().filter(|session| Timestamp::now() < session.refresh_at)
+        let now = Timestamp::now();
+        self.session.clone().filter(|session| now < session.refresh_at && session.is_good_at(now))
     }
 
     /// The failure, while its pause lasts.
@@ -71,7 +72,7 @@ impl Slot {
     /// What to do about an error: a session that is still good bridges one that passes by itself. A refusal counts at
     /// once, since it may be that somebody took the role away.
     fn bridge(&self, error: IdentityError) -> Result<Arc<Session>, IdentityError> {
-        let good = |session: &Arc<Session>| Timestamp::now() + LAST_MINUTE < session.expires_at;
+        let good = |session: &Arc<Session>| session.is_good_at(Timestamp::now() + LAST_MINUTE);
         match self.session.clone().filter(good) {
             Some(session) if error.class() == Class::Transient => Ok(session),
             _ => Err(error),
@@ -157,7 +158,7 @@ impl Sessions for SessionCache {
         for key in self.keys_of(binding_uid) {
             let Some(slot) = self.slots.get(&*key).await else { continue };
             let session = slot.lock().await.session.clone();
-            let valid = session.filter(|session| Timestamp::now() < session.expires_at);
+            let valid = session.filter(|session| session.is_good_at(Timestamp::now()));
             held = held.into_iter().chain(valid).max_by_key(|session| session.expires_at);
         }
         held

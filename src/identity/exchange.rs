@@ -9,6 +9,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use url::Url;
 
@@ -44,6 +45,9 @@ impl Exchanger {
             subject: token.claims.sub.clone(),
             audience: key.audience.clone(),
         };
+        let record = audit::Record::begin(|request_id, outcome| {
+            audit::assumption(&origin, &name, &key.role_arn, request_id, outcome);
+        });
         let answer = self
             .client(&key.region)
             .assume_role_with_web_identity()
@@ -54,22 +58,25 @@ impl Exchanger {
             .send()
             .await;
         drop(token);
-        let answer = answer.map_err(|error| {
-            let cause = sdk_error("sts:AssumeRoleWithWebIdentity", &error);
-            audit::assumption(&origin, &name, &key.role_arn, refused_request_id(&error), &cause.code);
-            IdentityError::Exchange(Box::new(ExchangeError {
-                cause,
-                role_arn: key.role_arn.clone(),
-                issuer: origin.issuer.clone(),
-                subject: origin.subject.clone(),
-                audience: origin.audience.clone(),
-            }))
-        })?;
-        let request_id = answer.request_id().unwrap_or_default().to_owned();
-        let session = session_of(key, origin.clone(), name.clone(), answer);
-        let outcome = session.as_ref().map_or_else(Classify::reason, |_| "Success");
-        audit::assumption(&origin, &name, &key.role_arn, &request_id, outcome);
-        session
+        match answer {
+            Ok(answer) => {
+                let request_id = answer.request_id().unwrap_or_default().to_owned();
+                let session = session_of(key, origin.clone(), name.clone(), answer);
+                record.end(&request_id, session.as_ref().map_or_else(Classify::reason, |_| "Success"));
+                session
+            }
+            Err(error) => {
+                let cause = sdk_error("sts:AssumeRoleWithWebIdentity", &error);
+                record.end(refused_request_id(&error), &cause.code);
+                Err(IdentityError::Exchange(Box::new(ExchangeError {
+                    cause,
+                    role_arn: key.role_arn.clone(),
+                    issuer: origin.issuer.clone(),
+                    subject: origin.subject.clone(),
+                    audience: origin.audience.clone(),
+                })))
+            }
+        }
     }
 
     /// Built by hand: nothing of the environment, of profiles or of instance metadata is looked at.
@@ -120,6 +127,7 @@ fn session_of(
         },
         expires_at,
         refresh_at: refresh_at(now, expires_at),
+        ended: AtomicBool::new(false),
         region: key.region.clone(),
         account_id: field(&key.role_arn, 4).to_owned(),
         assumed_role_arn: key.role_arn.clone(),

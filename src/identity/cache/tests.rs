@@ -1,7 +1,9 @@
 #![allow(missing_docs)]
 
+mod secrets;
+
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -109,6 +111,7 @@ fn old_session(seconds: i64) -> Arc<Session> {
         },
         expires_at: Timestamp::now() + SignedDuration::from_secs(seconds),
         refresh_at: Timestamp::now() - SignedDuration::from_secs(1),
+        ended: AtomicBool::new(false),
         region: "eu-west-1".into(),
         account_id: "111122223333".into(),
         assumed_role_arn: key().role_arn,
@@ -308,6 +311,16 @@ async fn who_is_turned_away_is_not_made_to_pause() {
 }
 
 #[tokio::test]
+async fn exchanges_of_all_bindings_together_have_a_rate() {
+    let world = world().await;
+    let cache = SessionCache { pace: Pace::new(2, 1), ..world.cache() };
+    let asked: Vec<_> = (0..100).map(|n| SessionKey { binding_uid: format!("u{n}"), ..key() }).collect();
+    let all = futures::future::join_all(asked.iter().map(|key| cache.session(key)));
+    let _ = tokio::time::timeout(Duration::from_millis(900), all).await;
+    assert_eq!(world.mints(), 2);
+}
+
+#[tokio::test]
 async fn a_session_that_is_still_good_bridges_an_outage_but_not_a_refusal() {
     let world = world().await;
     let cache = world.cache();
@@ -343,6 +356,21 @@ async fn a_held_session_outlives_its_account_until_it_expires_or_is_forgotten() 
     assert!(cache.held("uid").await.is_none());
 }
 
+#[tokio::test]
+async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
+    let world = world().await;
+    let cache = world.cache();
+    let server = StandIn::start(|_| (400, r#"{"__type":"ExpiredTokenException","message":"expired"}"#.into())).await;
+    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default());
+    let first = cache.session(&key()).await.ok().unwrap();
+    let error = crate::aws::StepFunctions::list_tags(&states, &first, "arn").await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient);
+    assert!(cache.held("uid").await.is_none());
+    let second = cache.session(&key()).await.ok().unwrap();
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert_eq!(world.mints(), 2);
+}
+
 /// Requirement 3: after consent was withdrawn the next use starts from a new token.
 #[tokio::test]
 async fn a_forgotten_session_is_not_used_again() {
@@ -352,132 +380,4 @@ async fn a_forgotten_session_is_not_used_again() {
     cache.forget("uid").await;
     assert!(cache.session(&key()).await.is_ok());
     assert_eq!(world.mints(), 2);
-}
-
-/// Everything that was logged, at TRACE.
-#[derive(Clone, Default)]
-struct Log(Arc<StdMutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Runs the whole flow, from token to a call of Step Functions, with everything logged that the filter lets through.
-async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
-    use tracing_subscriber::layer::{Layer, SubscriberExt};
-    let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
-    let subscriber =
-        tracing_subscriber::registry().with(lines.with_filter(tracing_subscriber::filter::filter_fn(filter)));
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let world = world().await;
-    let cache = world.cache();
-    world.sts_errors.lock().unwrap().push(sts_error("AccessDenied", &format!("no {}", token("shop", "orders"))));
-    let error = refusal(&cache, &key()).await;
-    tracing::error!(%error, debug = ?error, "refused");
-    let session = world.cache().session(&key()).await.ok().unwrap();
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(world.server.url.clone()), Arc::default());
-    let arn = "arn:aws:states:eu-west-1:111122223333:execution:m:x";
-    let call = crate::aws::StepFunctions::describe_execution(&states, &session, arn).await;
-    tracing::error!(debug = ?call, "called");
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
-}
-
-/// Requirement 12: secrets are in no line of the log, at TRACE neither.
-#[tokio::test]
-async fn no_secret_is_logged_even_at_trace() {
-    assert!(logged(|_| true).await.contains("canary"), "without the filter the crates below do print secrets");
-    let log = logged(crate::telemetry::may_be_logged).await;
-    assert!(log.contains("token-id"), "the test sees the flow");
-    let leak = log.lines().find(|line| line.contains("canary"));
-    assert!(leak.is_none(), "{}", leak.unwrap());
-}
-
-/// Requirement of the audit log: one line for each assumption and each call, which joins both audit trails.
-#[tokio::test]
-async fn every_assumption_and_every_call_is_one_audit_line() {
-    let log = logged(|metadata| metadata.target() == crate::audit::TARGET).await;
-    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> =
-        lines.iter().map(|line| (line["api"].as_str().unwrap(), line["outcome"].as_str().unwrap())).collect();
-    assert_eq!(
-        told,
-        [
-            ("sts:AssumeRoleWithWebIdentity", "AccessDenied"),
-            ("sts:AssumeRoleWithWebIdentity", "Success"),
-            ("states:DescribeExecution", "AccessDeniedException"),
-        ]
-    );
-    for line in &lines {
-        assert_eq!(line["binding"], "orders");
-        assert_eq!(line["namespace"], "shop");
-        assert_eq!(line["service_account_uid"], "account");
-        assert_eq!(line["token_id"], "token-id");
-        assert_eq!(line["role_arn"], key().role_arn);
-        assert_eq!(line["session_name"], crate::identity::session_name("shop", "orders"));
-        assert!(line["request_id"].as_str().unwrap().starts_with("00000000-0000-"), "{line}");
-    }
-    assert_eq!(lines[2]["target_arn"], "arn:aws:states:eu-west-1:111122223333:execution:m:x");
-}
-
-/// Runs only as a child of the next test, in an environment full of other people's credentials.
-#[tokio::test]
-#[ignore = "a part of ambient_credentials_are_never_used"]
-async fn the_flow_in_a_poisoned_environment() {
-    assert_eq!(std::env::var("AWS_ACCESS_KEY_ID").as_deref(), Ok("AKIAPOISON"));
-    let world = world().await;
-    let session = world.cache().session(&key()).await.ok().unwrap();
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(world.server.url.clone()), Arc::default());
-    let _ = crate::aws::StepFunctions::describe_execution(&states, &session, "arn").await;
-    let seen = world.server.seen();
-    assert_eq!(seen.len(), 3, "token, role, call");
-    assert_eq!(seen[1].header("authorization"), "");
-    assert!(seen[2].header("authorization").contains("Credential=ASIAEXAMPLE/"));
-    assert!(seen[2].header("authorization").contains("/eu-west-1/states/"));
-}
-
-/// Requirement 8: no environment, no profile, no instance metadata, no endpoint but the flag's.
-#[tokio::test(flavor = "multi_thread")]
-async fn ambient_credentials_are_never_used() {
-    let trap = StandIn::start(|_| (200, String::from("{}"))).await;
-    let folder = tempfile::tempdir().unwrap();
-    let profile = folder.path().join("credentials");
-    std::fs::write(
-        &profile,
-        "[default]\naws_access_key_id = AKIAPOISON\naws_secret_access_key = x\nregion = us-east-1\n",
-    )
-    .unwrap();
-    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "--ignored", "identity::cache::tests::the_flow_in_a_poisoned_environment"]);
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
-        child.env(name, "AKIAPOISON");
-    }
-    for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
-        child.env(name, &profile);
-    }
-    for name in [
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_STS",
-        "AWS_ENDPOINT_URL_SFN",
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "HTTP_PROXY",
-        "http_proxy",
-    ] {
-        child.env(name, trap.url.as_str());
-    }
-    child.env("AWS_REGION", "us-east-1").env("AWS_ROLE_ARN", "arn:aws:iam::999999999999:role/poison");
-    child.env("NO_PROXY", "").env("no_proxy", "");
-    let output = child.output().await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    assert_eq!(trap.seen().len(), 0, "{:?}", trap.seen().iter().map(|seen| seen.path.clone()).collect::<Vec<_>>());
 }

@@ -1,0 +1,175 @@
+//! A real control plane: etcd, API server, controller manager. No kubelet.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::processes::{Process, free_port, wait_until};
+
+/// Where the binaries are; they are built on first use.
+pub fn binaries() -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/install-testbed.sh");
+    let output = Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+/// Where the API server, etcd and kubectl are.
+fn assets(binaries: &Path) -> PathBuf {
+    std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| binaries.to_owned(), PathBuf::from)
+}
+
+pub struct ControlPlane {
+    pub folder: PathBuf,
+    pub url: String,
+    pub issuer: String,
+    pub admin: PathBuf,
+    kubectl: PathBuf,
+    // Ended in this order.
+    _controller_manager: Process,
+    _api_server: Process,
+    _etcd: Process,
+}
+
+impl ControlPlane {
+    pub fn start(folder: &Path, python: &Path) -> Self {
+        let assets = assets(&binaries());
+        let (client_port, peer_port, port) = (free_port(), free_port(), free_port());
+        let etcd_url = format!("http://127.0.0.1:{client_port}");
+        let peer_url = format!("http://127.0.0.1:{peer_port}");
+        let etcd = Process::start(
+            folder,
+            "etcd",
+            Command::new(assets.join("etcd")).args([
+                "--unsafe-no-fsync",
+                &format!("--data-dir={}", folder.join("etcd").display()),
+                &format!("--listen-client-urls={etcd_url}"),
+                &format!("--advertise-client-urls={etcd_url}"),
+                &format!("--listen-peer-urls={peer_url}"),
+                &format!("--initial-advertise-peer-urls={peer_url}"),
+                &format!("--initial-cluster=default={peer_url}"),
+            ]),
+        );
+        let signing_key = folder.join("service-accounts.pem");
+        write_rsa_key(python, &signing_key);
+        std::fs::write(folder.join("tokens.csv"), "admin-token,admin,admin,system:masters\n").unwrap();
+        let url = format!("https://127.0.0.1:{port}");
+        let key = signing_key.display();
+        let api_server = Process::start(
+            folder,
+            "kube-apiserver",
+            Command::new(assets.join("kube-apiserver")).args([
+                format!("--etcd-servers={etcd_url}"),
+                format!("--cert-dir={}", folder.join("certs").display()),
+                "--bind-address=127.0.0.1".into(),
+                format!("--secure-port={port}"),
+                "--authorization-mode=RBAC".into(),
+                format!("--token-auth-file={}", folder.join("tokens.csv").display()),
+                format!("--service-account-issuer={url}"),
+                format!("--service-account-signing-key-file={key}"),
+                format!("--service-account-key-file={key}"),
+                format!("--service-account-jwks-uri={url}/openid/v1/jwks"),
+                "--service-cluster-ip-range=10.0.0.0/24".into(),
+            ]),
+        );
+        let certificate = folder.join("certs/apiserver.crt");
+        let admin = folder.join("admin.kubeconfig");
+        write_kubeconfig(&admin, &url, &certificate, "admin-token");
+        let kubectl = assets.join("kubectl");
+        wait_until(Duration::from_secs(60), "the API server is ready", || {
+            let probe = Command::new(&kubectl).args(["--kubeconfig", admin.to_str()?, "get", "--raw", "/readyz"]).output();
+            probe.ok().filter(|output| output.status.success())
+        });
+        let controller_manager = Process::start(
+            folder,
+            "kube-controller-manager",
+            Command::new(assets.join("kube-controller-manager")).args([
+                format!("--kubeconfig={}", admin.display()),
+                format!("--service-account-private-key-file={key}"),
+                format!("--root-ca-file={}", certificate.display()),
+                "--leader-elect=false".into(),
+                format!("--secure-port={}", free_port()),
+                format!("--cert-dir={}", folder.join("manager-certs").display()),
+                "--controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller".into(),
+            ]),
+        );
+        Self {
+            folder: folder.to_owned(),
+            issuer: url.clone(),
+            url,
+            admin,
+            kubectl,
+            _controller_manager: controller_manager,
+            _api_server: api_server,
+            _etcd: etcd,
+        }
+    }
+
+    /// Runs kubectl as admin; panics with what it said when it fails.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        self.try_kubectl(args, None).unwrap_or_else(|error| panic!("kubectl {args:?}: {error}"))
+    }
+
+    pub fn try_kubectl(&self, args: &[&str], input: Option<&str>) -> Result<String, String> {
+        run(Command::new(&self.kubectl).arg("--kubeconfig").arg(&self.admin).args(args), input)
+    }
+
+    pub fn apply(&self, manifest: &str) {
+        self.try_kubectl(&["apply", "-f", "-"], Some(manifest)).unwrap_or_else(|error| panic!("{error}\n{manifest}"));
+    }
+
+    /// A kubeconfig with a fresh token of a service account, as a pod would have it.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", account, "-n", namespace, "--duration=2h"]);
+        let path = self.folder.join(format!("{namespace}-{account}.kubeconfig"));
+        write_kubeconfig(&path, &self.url, &self.folder.join("certs/apiserver.crt"), token.trim());
+        path
+    }
+
+    /// Everything that etcd has written to disk.
+    pub fn etcd_bytes(&self) -> Vec<u8> {
+        let output = Command::new("cat")
+            .arg(self.folder.join("etcd/member/snap/db"))
+            .args(std::fs::read_dir(self.folder.join("etcd/member/wal")).unwrap().map(|entry| entry.unwrap().path()))
+            .output()
+            .unwrap();
+        output.stdout
+    }
+}
+
+/// Runs a command with an input; its output, or what it complained of.
+pub fn run(command: &mut Command, input: Option<&str>) -> Result<String, String> {
+    use std::io::Write;
+    use std::process::Stdio;
+    command.env_remove("AWS_CA_BUNDLE").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes()).map_err(|error| error.to_string())?;
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Made by the Python library that the emulator brings: generating one in an unoptimised build takes half a minute.
+pub fn write_rsa_key(python: &Path, path: &Path) {
+    const PROGRAM: &str = "
+import sys
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization as s
+key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+open(sys.argv[1], 'wb').write(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption()))
+";
+    run(Command::new(python).arg("-c").arg(PROGRAM).arg(path), None).unwrap();
+}
+
+fn write_kubeconfig(path: &Path, url: &str, certificate: &Path, token: &str) {
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": certificate}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    });
+    std::fs::write(path, config.to_string()).unwrap();
+}

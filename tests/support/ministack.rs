@@ -1,0 +1,97 @@
+//! The AWS emulator, and what an administrator of the account does in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::processes::{Process, free_port, wait_until};
+
+/// Account of everything in the emulator.
+pub const ACCOUNT: &str = "000000000000";
+
+/// The emulator takes this key for the account's root and does not check its signature.
+const ROOT: &str = "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=00";
+
+pub struct Ministack {
+    pub url: String,
+    http: reqwest::blocking::Client,
+    _process: Process,
+}
+
+/// The Python of the emulator's virtual environment.
+pub fn python(binaries: &Path) -> PathBuf {
+    let cache = binaries.parent().unwrap();
+    let entry = std::fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entry.map(|path| path.join("bin/python")).filter(|path| path.exists()).collect();
+    found.sort();
+    found.pop().expect("the emulator is installed")
+}
+
+impl Ministack {
+    pub fn start(folder: &Path, python: &Path) -> Self {
+        let port = free_port();
+        let process = Process::start(
+            folder,
+            "ministack",
+            Command::new(python)
+                .args(["-m", "ministack"])
+                .env("GATEWAY_PORT", port.to_string())
+                .env("BIND_HOST", "127.0.0.1")
+                .env("AUTH", "true")
+                .env("IOT_MTLS_ENABLED", "0")
+                .env("SFTP_ENABLED", "0")
+                .env("AWS_ACCESS_KEY_ID", "root")
+                .env("AWS_SECRET_ACCESS_KEY", "root"),
+        );
+        let url = format!("http://127.0.0.1:{port}");
+        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        wait_until(Duration::from_secs(60), "the emulator is ready", || {
+            http.get(format!("{url}/_ministack/ready")).send().ok().filter(|answer| answer.status().is_success())
+        });
+        Self { url, http, _process: process }
+    }
+
+    /// A call of the IAM query API as root.
+    pub fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", action)
+            .append_pair("Version", "2010-05-08")
+            .extend_pairs(parameters)
+            .finish();
+        let answer = self
+            .http
+            .post(&self.url)
+            .header("authorization", ROOT.replace("SERVICE", "iam"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send()
+            .unwrap();
+        assert!(answer.status().is_success(), "{action}: {}", answer.text().unwrap());
+        answer.text().unwrap()
+    }
+
+    /// A call of Step Functions as root.
+    pub fn states(&self, operation: &str, body: &serde_json::Value) -> Result<serde_json::Value, serde_json::Value> {
+        let answer = self
+            .http
+            .post(&self.url)
+            .header("authorization", ROOT.replace("SERVICE", "states"))
+            .header("x-amz-target", format!("AWSStepFunctions.{operation}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(body.to_string())
+            .send()
+            .unwrap();
+        let good = answer.status().is_success();
+        let value = answer.json().unwrap_or_default();
+        if good { Ok(value) } else { Err(value) }
+    }
+
+    /// A role with a trust policy and, where given, one inline policy.
+    pub fn create_role(&self, name: &str, trust: &serde_json::Value, policy: Option<&serde_json::Value>) {
+        self.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);
+        if let Some(policy) = policy {
+            let document = policy.to_string();
+            self.iam("PutRolePolicy", &[("RoleName", name), ("PolicyName", "inline"), ("PolicyDocument", &document)]);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The test bed: a real control plane, the emulator behind our front, and the operator under the chart's own account.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
+
+pub mod control_plane;
+pub mod front;
+pub mod ministack;
+pub mod processes;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use control_plane::{ControlPlane, binaries, run};
+use front::Front;
+use ministack::{ACCOUNT, Ministack};
+use processes::{Process, free_port, wait_until};
+use serde_json::{Value, json};
+
+pub const REGION: &str = "eu-west-1";
+
+/// Ended in this order.
+pub struct TestBed {
+    pub front: Front,
+    pub control_plane: ControlPlane,
+    pub aws: Ministack,
+    pub binaries: PathBuf,
+    folder: PathBuf,
+}
+
+/// One test bed for all tests of a binary; each test has a namespace of its own.
+pub fn test_bed() -> &'static TestBed {
+    static SHARED: OnceLock<TestBed> = OnceLock::new();
+    SHARED.get_or_init(TestBed::start)
+}
+
+impl TestBed {
+    fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let binaries = binaries();
+        let python = ministack::python(&binaries);
+        let aws = Ministack::start(&folder, &python);
+        let control_plane = ControlPlane::start(&folder, &python);
+        let jwks = serde_json::from_str(&control_plane.kubectl(&["get", "--raw", "/openid/v1/jwks"])).unwrap();
+        let front = Front::start(&aws.url, &control_plane.issuer, &jwks);
+        let provider = [("Url", control_plane.issuer.as_str()), ("ClientIDList.member.1", "sts.amazonaws.com")];
+        aws.iam("CreateOpenIDConnectProvider", &provider);
+        Self { front, control_plane, aws, binaries, folder }
+    }
+
+    /// A namespace with a service account that consents, a role that trusts it, and an execution role.
+    pub fn tenant(&'static self, name: &str) -> Tenant {
+        let (role, execution_role) = (format!("{name}-binding"), format!("{name}-exec"));
+        let issuer = self.control_plane.issuer.trim_start_matches("https://");
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")},
+            "Condition": {"StringEquals": {
+                format!("{issuer}:sub"): format!("system:serviceaccount:{name}:orders"),
+                format!("{issuer}:aud"): "sts.amazonaws.com",
+            }},
+        }]});
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "states:*", "Resource": [
+                format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}*"),
+                format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}*"),
+            ]},
+            {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
+        ]});
+        let states = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}]});
+        self.aws.create_role(&role, &trust, Some(&policy));
+        self.aws.create_role(&execution_role, &states, None);
+        let tenant = Tenant { bed: self, name: name.to_owned(), system: format!("{name}-system") };
+        self.control_plane.kubectl(&["create", "namespace", name]);
+        self.control_plane.kubectl(&["create", "namespace", &tenant.system]);
+        tenant.apply(&json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}},
+        }));
+        tenant.install();
+        tenant
+    }
+}
+
+impl Drop for TestBed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// One namespace and an installation of the chart that watches it alone.
+pub struct Tenant {
+    pub bed: &'static TestBed,
+    pub name: String,
+    pub system: String,
+}
+
+impl Tenant {
+    pub fn role_arn(&self) -> String {
+        format!("arn:aws:iam::{ACCOUNT}:role/{}-binding", self.name)
+    }
+
+    pub fn execution_role_arn(&self) -> String {
+        format!("arn:aws:iam::{ACCOUNT}:role/{}-exec", self.name)
+    }
+
+    pub fn machine_arn(&self, workflow: &str) -> String {
+        format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{}_{workflow}", self.name)
+    }
+
+    /// Installs the chart with real Helm. Definitions are the cluster's and are installed by the first.
+    fn install(&self) {
+        static INSTALL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _one_at_a_time = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values = json!({
+            "operator": {"watchNamespaces": [self.name], "clusterID": "test"},
+            "tokens": {"grants": [{"namespace": self.name, "serviceAccounts": ["orders"]}]},
+        });
+        let mut helm = Command::new(self.bed.binaries.join("helm"));
+        helm.env("KUBECONFIG", &self.bed.control_plane.admin).env("HELM_CACHE_HOME", self.bed.folder.join("helm"));
+        helm.args(["install", "stepbound", concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound"), "-n", &self.system]);
+        run(helm.args(["-f", "-"]), Some(&values.to_string())).unwrap();
+    }
+
+    /// Starts the operator with the token of the chart's own account.
+    pub fn operator(&self, binary: &Path, environment: &[(&str, &str)]) -> Process {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let kubeconfig = self.bed.control_plane.kubeconfig_of(&self.system, "stepbound");
+        let mut command = Command::new(binary);
+        command.arg("operator").env("KUBECONFIG", kubeconfig).envs(environment.iter().copied()).args([
+            "--insecure-endpoints",
+            "--cluster-id=test",
+            &format!("--sts-endpoint-url={}", self.bed.front.url),
+            &format!("--sfn-endpoint-url={}", self.bed.front.url),
+            &format!("--watch-namespace={}", self.name),
+            &format!("--lease-namespace={}", self.system),
+            &format!("--http-addr=127.0.0.1:{}", free_port()),
+        ]);
+        Process::start(&self.bed.folder, &format!("{}-operator-{count}", self.name), &mut command)
+    }
+
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        self.bed.control_plane.kubectl(&[&["-n", &self.name], args].concat())
+    }
+
+    pub fn apply(&self, object: &Value) {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(self.name);
+        self.bed.control_plane.apply(&object.to_string());
+    }
+
+    pub fn try_apply(&self, object: &Value) -> Result<String, String> {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(self.name);
+        self.bed.control_plane.try_kubectl(&["apply", "-f", "-"], Some(&object.to_string()))
+    }
+
+    pub fn get(&self, resource: &str) -> Option<Value> {
+        let text = self.bed.control_plane.try_kubectl(&["-n", &self.name, "get", resource, "-o", "json"], None).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Waits until a condition has the status and reason; panics with the object and the operator's last words.
+    pub fn wait_for(&self, operator: &Process, resource: &str, kind: &str, status: &str, reason: &str) -> Value {
+        let mut last = Value::Null;
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_until(Duration::from_secs(40), resource, || {
+                last = self.get(resource)?;
+                let condition = condition(&last, kind)?;
+                (condition["status"] == status && condition["reason"] == reason).then(|| last.clone())
+            })
+        }));
+        found.unwrap_or_else(|_| {
+            let log = operator.log_text();
+            let tail: Vec<&str> = log.lines().rev().take(25).collect();
+            panic!("{resource} has no {kind}={status}/{reason}:\n{last:#}\n{}", tail.join("\n"))
+        })
+    }
+
+    pub fn binding(&self, name: &str) -> Value {
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "TrustBinding", "metadata": {"name": name},
+            "spec": {"serviceAccountName": "orders", "roleARN": self.role_arn(), "region": REGION}})
+    }
+
+    pub fn workflow(&self, name: &str, definition: &Value) -> Value {
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": name}, "spec": {
+            "trustBindingRef": {"name": "orders"}, "executionRoleARN": self.execution_role_arn(), "definition": definition}})
+    }
+
+    pub fn run(&self, name: &str, workflow: &str, more: &Value) -> Value {
+        let mut spec = json!({"workflowRef": {"name": workflow}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": name}, "spec": spec})
+    }
+}
+
+pub fn condition(object: &Value, kind: &str) -> Option<Value> {
+    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
+}
+
+/// A definition that passes its input on after some seconds.
+pub fn waiting(seconds: u32) -> Value {
+    json!({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": seconds, "Next": "Done"}, "Done": {"Type": "Pass", "End": true}}})
+}

@@ -77,7 +77,8 @@ impl ControlPlane {
         write_kubeconfig(&admin, &url, &certificate, "admin-token");
         let kubectl = assets.join("kubectl");
         wait_until(Duration::from_secs(60), "the API server is ready", || {
-            let probe = Command::new(&kubectl).args(["--kubeconfig", admin.to_str()?, "get", "--raw", "/readyz"]).output();
+            let probe =
+                Command::new(&kubectl).args(["--kubeconfig", admin.to_str()?, "get", "--raw", "/readyz"]).output();
             probe.ok().filter(|output| output.status.success())
         });
         let controller_manager = Process::start(

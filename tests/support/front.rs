@@ -14,6 +14,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
+/// The emulator takes this key for the account's root and does not check its signature.
+const ROOT: &str =
+    "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/states/aws4_request, SignedHeaders=host, Signature=00";
+
 /// One call that reached the front.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -45,8 +49,9 @@ struct Shared {
     keys: Vec<(String, DecodingKey)>,
     http: reqwest::Client,
     calls: Mutex<Vec<Call>>,
-    faults: Mutex<HashMap<String, (Fault, u32)>>,
+    faults: Mutex<Vec<(String, String, Fault, u32)>>,
     secrets: Mutex<Vec<String>>,
+    issued: Mutex<Vec<String>>,
 }
 
 impl Front {
@@ -65,6 +70,7 @@ impl Front {
             calls: Mutex::default(),
             faults: Mutex::default(),
             secrets: Mutex::default(),
+            issued: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -84,9 +90,9 @@ impl Front {
         self.shared.calls.lock().unwrap().iter().filter(|call| call.body.contains(text)).cloned().collect()
     }
 
-    /// The next calls of an operation meet a fault.
-    pub fn inject(&self, operation: &str, fault: Fault, times: u32) {
-        self.shared.faults.lock().unwrap().insert(operation.to_owned(), (fault, times));
+    /// The next calls of an operation whose body mentions the text meet a fault.
+    pub fn inject_for(&self, operation: &str, text: &str, fault: Fault, times: u32) {
+        self.shared.faults.lock().unwrap().push((operation.to_owned(), text.to_owned(), fault, times));
     }
 
     /// Every token and credential that passed through here: none of them may be found anywhere else.
@@ -103,12 +109,13 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         Some(action) => action.clone(),
         None => target.rsplit('.').next().unwrap_or_default().to_owned(),
     };
-    let fault = shared.next_fault(&operation);
+    let fault = shared.next_fault(&operation, &text);
     let (status, answer) = match (fault, operation.as_str()) {
         (Some(Fault::Throttle), _) => (400, error_json("ThrottlingException", "Rate exceeded")),
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault == Some(Fault::AnotherAccount)).await,
         (_, "StartExecution") => shared.start_execution(&headers, &text).await,
+        (_, "ListTagsForResource" | "TagResource" | "UntagResource") => shared.tags(&headers, text.clone()).await,
         (_, "DeleteStateMachine") => shared.delete_state_machine(&headers, &text).await,
         _ => shared.forward(&headers, text.clone()).await,
     };
@@ -136,10 +143,13 @@ fn error_xml(code: &str, message: &str) -> String {
 }
 
 impl Shared {
-    fn next_fault(&self, operation: &str) -> Option<Fault> {
+    fn next_fault(&self, called: &str, body: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
-        let (fault, left) = faults.get_mut(operation)?;
-        *left = left.checked_sub(1)?;
+        let meets = |(operation, text, _, left): &&mut (String, String, Fault, u32)| {
+            *left > 0 && operation == called && body.contains(text.as_str())
+        };
+        let (_, _, fault, left) = faults.iter_mut().find(meets)?;
+        *left -= 1;
         Some(*fault)
     }
 
@@ -164,21 +174,30 @@ impl Shared {
         };
         let seconds: u32 = form.get("DurationSeconds").and_then(|text| text.parse().ok()).unwrap_or(3600);
         if !(900..=3600).contains(&seconds) {
-            return (400, error_xml("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
+            return (
+                400,
+                error_xml(
+                    "ValidationError",
+                    "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                ),
+            );
         }
         // A trust policy compares `aud` as a string; the emulator fails on the list that cluster tokens carry.
         let flat = json!({"iss": claims["iss"], "sub": claims["sub"], "aud": audience(&claims), "exp": claims["exp"]});
-        let unsigned = format!("{}.{}.x", URL_SAFE_NO_PAD.encode("{\"alg\":\"RS256\"}"), URL_SAFE_NO_PAD.encode(flat.to_string()));
+        let unsigned =
+            format!("{}.{}.x", URL_SAFE_NO_PAD.encode("{\"alg\":\"RS256\"}"), URL_SAFE_NO_PAD.encode(flat.to_string()));
         let mut changed = form.clone();
         changed.insert("WebIdentityToken".into(), unsigned);
         let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(changed).finish();
-        let sent = self.http.post(&self.upstream).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let sent =
+            self.http.post(&self.upstream).header("content-type", "application/x-www-form-urlencoded").body(body);
         let answer = sent.send().await.unwrap();
         let (status, mut text) = (answer.status().as_u16(), answer.text().await.unwrap());
         if status == 200 {
             for tag in ["SecretAccessKey", "SessionToken"] {
                 self.secrets.lock().unwrap().push(element(&text, tag).unwrap_or_default().to_owned());
             }
+            self.issued.lock().unwrap().push(element(&text, "AccessKeyId").unwrap_or_default().to_owned());
             // The emulator answers with constants here; STS with what the token says.
             set_element(&mut text, "SubjectFromWebIdentityToken", claims["sub"].as_str().unwrap());
             set_element(&mut text, "Audience", &audience(&claims));
@@ -203,7 +222,10 @@ impl Shared {
         let decoded = jsonwebtoken::decode::<Value>(token, key, &validation).map_err(|error| {
             use jsonwebtoken::errors::ErrorKind;
             match error.kind() {
-                ErrorKind::ExpiredSignature => ("ExpiredTokenException", "Token expired: current date/time must be before the expiration date/time".to_owned()),
+                ErrorKind::ExpiredSignature => (
+                    "ExpiredTokenException",
+                    "Token expired: current date/time must be before the expiration date/time".to_owned(),
+                ),
                 ErrorKind::InvalidAudience => invalid("Incorrect token audience"),
                 ErrorKind::InvalidIssuer => invalid("No OpenIDConnect provider found in your account for the issuer"),
                 _ => invalid("The web identity token that was passed could not be validated"),
@@ -221,16 +243,32 @@ impl Shared {
         }
         let request: Value = serde_json::from_str(body).unwrap();
         let machine: Vec<&str> = request["stateMachineArn"].as_str().unwrap().split(':').take(7).collect();
-        let arn = format!("{}:{}", machine.join(":").replace(":stateMachine:", ":execution:"), request["name"].as_str().unwrap());
-        let root = "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/states/aws4_request, SignedHeaders=host, Signature=00";
-        let sent = self.http.post(&self.upstream).header("authorization", root);
+        let arn = format!(
+            "{}:{}",
+            machine.join(":").replace(":stateMachine:", ":execution:"),
+            request["name"].as_str().unwrap()
+        );
+        let sent = self.http.post(&self.upstream).header("authorization", ROOT);
         let sent = sent.header("x-amz-target", "AWSStepFunctions.DescribeExecution");
-        let sent = sent.header("content-type", "application/x-amz-json-1.0").body(json!({"executionArn": arn}).to_string());
+        let sent =
+            sent.header("content-type", "application/x-amz-json-1.0").body(json!({"executionArn": arn}).to_string());
         let found: Value = sent.send().await.unwrap().json().await.unwrap();
         if found["status"] == "RUNNING" && found["input"] == request["input"] {
             return (200, json!({"executionArn": arn, "startDate": found["startDate"]}).to_string());
         }
         (status, answer)
+    }
+
+    /// Tag calls are authorized on the machine's ARN (service authorization reference, Step Functions); the emulator
+    /// checks another resource and denies them all. The front asks for a session that was issued through it instead.
+    async fn tags(&self, headers: &HeaderMap, body: String) -> (u16, String) {
+        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !self.issued.lock().unwrap().iter().any(|key| authorization.contains(&format!("Credential={key}/"))) {
+            return (400, error_json("AccessDeniedException", "the session was not issued by this STS"));
+        }
+        let mut headers = headers.clone();
+        headers.insert("authorization", ROOT.parse().unwrap());
+        self.forward(&headers, body).await
     }
 
     /// Deleting a machine that does not exist succeeds (DeleteStateMachine); the emulator refuses it.

@@ -10,7 +10,8 @@ use super::processes::{Process, free_port, wait_until};
 pub const ACCOUNT: &str = "000000000000";
 
 /// The emulator takes this key for the account's root and does not check its signature.
-const ROOT: &str = "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=00";
+const ROOT: &str =
+    "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=00";
 
 pub struct Ministack {
     pub url: String,

@@ -120,7 +120,13 @@ impl Tenant {
         });
         let mut helm = Command::new(self.bed.binaries.join("helm"));
         helm.env("KUBECONFIG", &self.bed.control_plane.admin).env("HELM_CACHE_HOME", self.bed.folder.join("helm"));
-        helm.args(["install", "stepbound", concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound"), "-n", &self.system]);
+        helm.args([
+            "install",
+            "stepbound",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound"),
+            "-n",
+            &self.system,
+        ]);
         run(helm.args(["-f", "-"]), Some(&values.to_string())).unwrap();
     }
 
@@ -178,6 +184,17 @@ impl Tenant {
             let tail: Vec<&str> = log.lines().rev().take(25).collect();
             panic!("{resource} has no {kind}={status}/{reason}:\n{last:#}\n{}", tail.join("\n"))
         })
+    }
+
+    /// Deletes every object of ours; panics with what is left and the operator's last words.
+    pub fn delete_all(&self, operator: &Process) {
+        let command = ["-n", &self.name, "delete", "tb,sfn,sfnrun", "--all", "--timeout=60s"];
+        if let Err(error) = self.bed.control_plane.try_kubectl(&command, None) {
+            let left = self.kubectl(&["get", "tb,sfn,sfnrun", "-o", "yaml"]);
+            let log = operator.log_text();
+            let tail: Vec<&str> = log.lines().rev().take(25).collect();
+            panic!("{error}\n{left}\n{}", tail.join("\n"));
+        }
     }
 
     pub fn binding(&self, name: &str) -> Value {

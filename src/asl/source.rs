@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn an_error_has_its_line_and_column() {
-        let json = parse("{\n  \"StartAt\": \"A\",\n  oops\n}").unwrap_err();
+        let json = parse("{\n  \"StartAt\": \"A\",\n  ]\n}").unwrap_err();
         assert_eq!((json.line, json.column), (3, 3), "{json}");
         let yaml = parse("StartAt: A\nStates: [\n").unwrap_err();
         assert!(yaml.line >= 2, "{yaml}");

@@ -102,7 +102,11 @@ pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Res
         return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
     }
     let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(ctx.client.clone(), &namespace);
-    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| api_failure(&error))?;
+    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| NoSession {
+        // The right to read accounts can go before the objects do: it is a Role of the namespace.
+        gone: matches!(&error, kube::Error::Api(status) if status.code == 403),
+        failure: api_failure(&error),
+    })?;
     let Some(account) = account else {
         let error =
             IdentityError::ServiceAccountMissing { namespace, service_account: spec.service_account_name.clone() };

@@ -116,7 +116,8 @@ impl ControlPlane {
     }
 
     pub fn apply(&self, manifest: &str) {
-        self.try_kubectl(&["apply", "-f", "-"], Some(manifest)).unwrap_or_else(|error| panic!("{error}\n{manifest}"));
+        self.try_kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(manifest))
+            .unwrap_or_else(|error| panic!("{error}\n{manifest}"));
     }
 
     /// A kubeconfig with a fresh token of a service account, as a pod would have it.

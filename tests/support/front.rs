@@ -163,7 +163,7 @@ impl Shared {
     }
 
     /// STS checks the token's signature, issuer, audience and times before it looks at the role's trust policy
-    /// (AssumeRoleWithWebIdentity, errors InvalidIdentityToken and ExpiredTokenException); the emulator checks nothing
+    /// (`AssumeRoleWithWebIdentity`, errors `InvalidIdentityToken` and `ExpiredTokenException`); the emulator checks nothing
     /// of it. The duration is 900 seconds to the role's maximum, 3600 unless set.
     async fn assume_role(&self, form: &HashMap<String, String>, another_account: bool) -> (u16, String) {
         let token = &form["WebIdentityToken"];
@@ -235,7 +235,7 @@ impl Shared {
     }
 
     /// The same name and input while the execution runs give the first answer; anything else of that name is refused
-    /// (StartExecution, Standard). The emulator refuses both.
+    /// (`StartExecution`, Standard). The emulator refuses both.
     async fn start_execution(&self, headers: &HeaderMap, body: &str) -> (u16, String) {
         let (status, answer) = self.forward(headers, body.to_owned()).await;
         if status == 200 || !answer.contains("ExecutionAlreadyExists") {
@@ -271,7 +271,7 @@ impl Shared {
         self.forward(&headers, body).await
     }
 
-    /// Deleting a machine that does not exist succeeds (DeleteStateMachine); the emulator refuses it.
+    /// Deleting a machine that does not exist succeeds (`DeleteStateMachine`); the emulator refuses it.
     async fn delete_state_machine(&self, headers: &HeaderMap, body: &str) -> (u16, String) {
         match self.forward(headers, body.to_owned()).await {
             (400, answer) if answer.contains("StateMachineDoesNotExist") => (200, "{}".into()),

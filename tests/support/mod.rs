@@ -161,7 +161,7 @@ impl Tenant {
     pub fn try_apply(&self, object: &Value) -> Result<String, String> {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(self.name);
-        self.bed.control_plane.try_kubectl(&["apply", "-f", "-"], Some(&object.to_string()))
+        self.bed.control_plane.try_kubectl(&["apply", "--server-side", "-f", "-"], Some(&object.to_string()))
     }
 
     pub fn get(&self, resource: &str) -> Option<Value> {

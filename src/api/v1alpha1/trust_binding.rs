@@ -34,7 +34,7 @@ use super::common::{DEFAULT_AUDIENCE, DurationString, conditions_schema};
 #[x_kube(validation = ("duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h')", "sessionDuration must be between 15m and 12h"))]
 pub struct TrustBindingSpec {
     /// Service account, in this namespace, that acts as the role. Never `default`. Immutable.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub service_account_name: String,
     /// ARN of the IAM role to assume: exact, no wildcard, any partition. Immutable.
     #[serde(rename = "roleARN")]

@@ -1,0 +1,85 @@
+//! What the chart grants, as Helm renders it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+fn helm(args: &[&str]) -> Result<String, String> {
+    let installed = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/install-testbed.sh")).output().unwrap();
+    let folder = PathBuf::from(String::from_utf8(installed.stdout).unwrap().trim());
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound");
+    let output = Command::new(folder.join("helm")).args(args).arg(chart).env_remove("AWS_CA_BUNDLE").output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+fn render(sets: &[&str]) -> Vec<Value> {
+    let mut args = vec!["template", "stepbound", "-n", "system"];
+    args.extend(sets.iter().flat_map(|set| ["--set-json", set]));
+    let text = helm(&args).unwrap();
+    let read = |document| Value::deserialize(document).unwrap();
+    serde_yaml::Deserializer::from_str(&text).map(read).filter(Value::is_object).collect()
+}
+
+/// Every rule, with the kind and name of the object that holds it.
+fn rules(objects: &[Value]) -> Vec<(String, Value)> {
+    let of = |object: &Value| -> Vec<(String, Value)> {
+        let holder = format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        object["rules"].as_array().into_iter().flatten().map(|rule| (holder.clone(), rule.clone())).collect()
+    };
+    objects.iter().flat_map(of).collect()
+}
+
+const VARIANTS: [&[&str]; 4] = [
+    &[],
+    &["operator.watchNamespaces=[\"a\",\"b\"]"],
+    &["tokens.grants=[{\"namespace\":\"a\",\"serviceAccounts\":[\"orders\"]}]"],
+    &["tokens.mode=\"ClusterWide\""],
+];
+
+/// Requirement 10 of the identity design.
+#[test]
+fn no_variant_grants_secrets_or_a_wildcard() {
+    for variant in VARIANTS {
+        for (holder, rule) in rules(&render(variant)) {
+            let text = rule.to_string();
+            assert!(!text.contains("secrets") && !text.contains('*'), "{holder}: {text}");
+        }
+    }
+}
+
+/// Requirement 9 of the identity design.
+#[test]
+fn tokens_are_granted_by_name_unless_the_installer_asks_for_all() {
+    let token_rules = |variant: &[&str]| -> Vec<(String, Value)> {
+        rules(&render(variant))
+            .into_iter()
+            .filter(|(_, rule)| rule.to_string().contains("serviceaccounts/token"))
+            .collect()
+    };
+    assert!(token_rules(VARIANTS[0]).is_empty());
+    let named = token_rules(VARIANTS[2]);
+    assert_eq!(named.len(), 1);
+    assert!(named[0].0.starts_with("Role/"));
+    assert_eq!(named[0].1["resourceNames"], json!(["orders"]));
+    assert!(token_rules(VARIANTS[3])[0].0.starts_with("ClusterRole/"));
+}
+
+#[test]
+fn foreign_objects_are_read_only_in_watched_namespaces() {
+    let everywhere = rules(&render(VARIANTS[0])).into_iter().filter(|(holder, _)| holder.starts_with("ClusterRole/"));
+    assert!(everywhere.into_iter().any(|(_, rule)| rule.to_string().contains("configmaps")));
+    let narrow = rules(&render(VARIANTS[1])).into_iter().filter(|(holder, _)| holder.starts_with("ClusterRole/"));
+    assert!(narrow.into_iter().all(|(_, rule)| !rule.to_string().contains("configmaps")));
+}
+
+#[test]
+fn the_chart_lints_and_refuses_values_that_do_nothing() {
+    helm(&["lint", "--strict"]).unwrap();
+    assert!(helm(&["template", "x", "--set", "operator.clusterId=typo"]).unwrap_err().contains("clusterId"));
+    let shared = "tokens.grants=[{\"namespace\":\"a\",\"serviceAccounts\":[\"default\"]}]";
+    assert!(helm(&["template", "x", "--set-json", shared]).is_err(), "the account `default` is shared");
+}

@@ -1,0 +1,69 @@
+//! The definitions as they are installed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use serde_json::Value;
+use stepbound::api::v1alpha1::custom_resource_definitions;
+
+fn schemas() -> Vec<(String, Value)> {
+    let read = |crd: &_| {
+        let value: Value = serde_json::to_value(crd).unwrap();
+        let name = value["metadata"]["name"].as_str().unwrap().to_owned();
+        (name, value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
+    };
+    custom_resource_definitions().unwrap().iter().map(read).collect()
+}
+
+/// Calls back for every property of a schema, with its path.
+fn visit(schema: &Value, path: &str, see: &mut impl FnMut(&str, &Value)) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        see(&path, property);
+        visit(property, &path, see);
+    }
+    if schema["items"].is_object() {
+        visit(&schema["items"], &format!("{path}[]"), see);
+    }
+}
+
+#[test]
+fn the_generated_files_are_those_of_the_types() {
+    for crd in custom_resource_definitions().unwrap() {
+        let name = crd.metadata.name.clone().unwrap();
+        let file = format!("{}/crds/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(written, serde_yaml::to_string(&crd).unwrap(), "{file} is old: run `make crds`");
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    for (name, schema) in schemas() {
+        visit(&schema["properties"]["spec"], "spec", &mut |path, property| {
+            assert!(property["description"].is_string(), "{name} {path} has no description");
+        });
+        visit(&schema["properties"]["status"], "status", &mut |path, property| {
+            assert!(
+                property["description"].is_string() || path.contains("conditions"),
+                "{name} {path} has no description"
+            );
+        });
+    }
+}
+
+/// Requirements 1 and 7 of the identity design.
+#[test]
+fn no_spec_can_name_another_namespace_or_an_endpoint() {
+    for (name, schema) in schemas() {
+        visit(&schema["properties"]["spec"], "spec", &mut |path, _| {
+            let field = path.rsplit('.').next().unwrap().to_lowercase();
+            assert!(!field.contains("namespace") && !field.contains("endpoint"), "{name} {path}");
+        });
+    }
+}
+
+#[test]
+fn a_new_object_does_not_count_as_current() {
+    for (name, schema) in schemas() {
+        assert_eq!(schema["properties"]["status"]["default"]["observedGeneration"], -1, "{name}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The invariants of ARCHITECTURE.md.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Modules that decide and touch nothing.
+const PURE: [&str; 5] = ["src/asl", "src/iam", "src/plan", "src/status.rs", "src/outcome.rs"];
+
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| Path::new(ROOT).join(folder)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path.strip_prefix(ROOT).unwrap().to_owned(), text));
+        }
+    }
+    found
+}
+
+/// The code without comments and without its unit tests.
+fn code(text: &str) -> String {
+    let product = text.split("#[cfg(test)]\n").next().unwrap();
+    product.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// Which of the words the code uses.
+fn uses<'a>(text: &str, words: &[&'a str]) -> Vec<&'a str> {
+    let code = code(text);
+    words.iter().copied().filter(|word| code.contains(word)).collect()
+}
+
+#[test]
+fn pure_modules_know_no_client_clock_or_sdk() {
+    const FORBIDDEN: [&str; 10] = [
+        "kube::",
+        "tokio",
+        "aws_sdk",
+        "aws_smithy",
+        "reqwest",
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "Zoned::now",
+        "std::fs",
+    ];
+    for (path, text) in sources(
+        &PURE.map(|path| path).into_iter().filter(|path| Path::new(ROOT).join(path).exists()).collect::<Vec<_>>(),
+    ) {
+        assert_eq!(uses(&text, &FORBIDDEN), Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_sdk_stays_in_its_two_folders() {
+    for (path, text) in sources(&["src"]) {
+        if path.starts_with("src/aws") || path.starts_with("src/identity") {
+            continue;
+        }
+        assert_eq!(uses(&text, &["aws_sdk", "aws_smithy", "aws_credential"]), Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn anyhow_stays_in_main() {
+    for (path, text) in sources(&["src"]) {
+        assert!(path.ends_with("main.rs") || uses(&text, &["anyhow"]).is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_command_line_does_not_reach_around_the_library() {
+    for (path, text) in sources(&["src/asl", "src/plan", "src/aws", "src/identity", "src/controllers"]) {
+        assert_eq!(uses(&text, &["crate::cli"]), Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn files_stay_readable_and_finished() {
+    let unfinished = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    for (path, text) in sources(&["src", "tests"]) {
+        assert!(text.lines().count() <= 500, "{} has more than 500 lines", path.display());
+        for mark in unfinished {
+            assert!(!text.contains(mark), "{} has {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_invariant_names_its_test_and_every_test_an_invariant() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();
+    let named: Vec<&str> = text.lines().filter(|line| line.contains("Architecture invariant")).collect();
+    let own = std::fs::read_to_string(Path::new(ROOT).join("tests/tidy.rs")).unwrap();
+    let tests: Vec<&str> = own.lines().filter_map(|line| line.strip_prefix("fn ")?.strip_suffix("() {")).collect();
+    for line in &named {
+        assert!(tests.iter().any(|test| line.contains(&format!("`{test}`"))), "no test: {line}");
+    }
+    for test in tests.iter().filter(|test| !test.starts_with("the_checks") && !test.starts_with("every_invariant")) {
+        assert!(named.iter().any(|line| line.contains(&format!("`{test}`"))), "{test} is not in ARCHITECTURE.md");
+    }
+}
+
+#[test]
+fn the_checks_see_code_and_not_comments_or_unit_tests() {
+    assert_eq!(uses("use tokio::sync;", &["tokio"]), ["tokio"]);
+    assert!(uses("// tokio\n", &["tokio"]).is_empty());
+    assert!(uses("fn f() {}\n#[cfg(test)]\nmod tests { use tokio; }", &["tokio"]).is_empty());
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::front::Fault;
 use support::processes::{Process, wait_until};
-use support::{Tenant, test_bed, waiting};
+use support::{Tenant, test_bed, waiting, workflow_run};
 
 fn start(tenant: &Tenant) -> Process {
     tenant.operator(Path::new(env!("CARGO_BIN_EXE_stepbound")), &[])
@@ -36,7 +36,7 @@ fn a_run_applied_with_kubectl_succeeds_as_its_own_service_account_and_everything
     let operator = start(&tenant);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
-    tenant.apply(&tenant.run("order", "fulfil", &json!({"input": {"orderId": 4711}})));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({"input": {"orderId": 4711}})));
     let run = tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     assert_eq!(run["status"]["output"], json!({"orderId": 4711}));
     assert_eq!(run["status"]["phase"], "Succeeded");
@@ -140,7 +140,7 @@ fn a_bad_definition_is_refused_before_aws_and_the_last_good_one_keeps_serving() 
     let refused = tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "DefinitionInvalid");
     assert!(refused["status"]["diagnostics"][0]["message"].as_str().unwrap().contains("did you mean \"Ship\"?"));
     assert_eq!(refused["status"]["latestVersion"]["number"], 1);
-    tenant.apply(&tenant.run("order", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     tenant.apply(&tenant.workflow("fulfil", &waiting(1)));
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
@@ -166,8 +166,8 @@ fn a_definition_from_a_config_map_is_waited_for_and_follows_its_changes() {
 #[test]
 fn cancel_and_timeout_stop_the_execution_and_decide_the_phase() {
     let (tenant, operator) = with_workflow("stops", 120);
-    tenant.apply(&tenant.run("cancelled", "fulfil", &json!({})));
-    tenant.apply(&tenant.run("late", "fulfil", &json!({"timeout": "2s"})));
+    tenant.apply(&workflow_run("cancelled", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("late", "fulfil", &json!({"timeout": "2s"})));
     tenant.wait_for(&operator, "sfnrun/cancelled", "Started", "True", "ExecutionStarted");
     tenant.kubectl(&[
         "patch",
@@ -188,14 +188,14 @@ fn cancel_and_timeout_stop_the_execution_and_decide_the_phase() {
 fn a_run_that_cannot_start_says_why_and_changes_nothing() {
     let (tenant, operator) = with_workflow("cannot-start", 0);
     let past = json!({"executionName": "once", "startDeadline": "2020-01-01T00:00:00Z"});
-    tenant.apply(&tenant.run("too-late", "fulfil", &past));
+    tenant.apply(&workflow_run("too-late", "fulfil", &past));
     let late = tenant.wait_for(&operator, "sfnrun/too-late", "Failed", "True", "StartDeadlineExceeded");
     assert_eq!(late["status"]["phase"], "Failed");
-    tenant.apply(&tenant.run("sync", "fulfil", &json!({"mode": "Sync"})));
+    tenant.apply(&workflow_run("sync", "fulfil", &json!({"mode": "Sync"})));
     tenant.wait_for(&operator, "sfnrun/sync", "Stalled", "True", "ModeNotSupported");
-    tenant.apply(&tenant.run("large", "fulfil", &json!({"input": "x".repeat(262_144)})));
+    tenant.apply(&workflow_run("large", "fulfil", &json!({"input": "x".repeat(262_144)})));
     tenant.wait_for(&operator, "sfnrun/large", "Stalled", "True", "InputTooLarge");
-    tenant.apply(&tenant.run("unknown", "missing", &json!({})));
+    tenant.apply(&workflow_run("unknown", "missing", &json!({})));
     tenant.wait_for(&operator, "sfnrun/unknown", "Ready", "False", "WorkflowNotFound");
     assert_eq!(executions(&tenant).len(), 0);
 }
@@ -205,11 +205,11 @@ fn an_execution_name_is_adopted_with_the_same_input_and_refused_with_another() {
     let (tenant, operator) = with_workflow("adoption", 120);
     let named =
         |input: u32| json!({"executionName": "once", "startDeadline": "2099-01-01T00:00:00Z", "input": {"a": input}});
-    tenant.apply(&tenant.run("first", "fulfil", &named(1)));
+    tenant.apply(&workflow_run("first", "fulfil", &named(1)));
     tenant.wait_for(&operator, "sfnrun/first", "Started", "True", "ExecutionStarted");
-    tenant.apply(&tenant.run("same", "fulfil", &named(1)));
+    tenant.apply(&workflow_run("same", "fulfil", &named(1)));
     tenant.wait_for(&operator, "sfnrun/same", "Started", "True", "ExecutionStarted");
-    tenant.apply(&tenant.run("other", "fulfil", &named(2)));
+    tenant.apply(&workflow_run("other", "fulfil", &named(2)));
     tenant.wait_for(&operator, "sfnrun/other", "Stalled", "True", "ExecutionNameTaken");
     assert_eq!(executions(&tenant).len(), 1);
 }
@@ -218,7 +218,7 @@ fn an_execution_name_is_adopted_with_the_same_input_and_refused_with_another() {
 fn a_standard_run_has_exactly_one_execution_however_often_the_operator_is_killed() {
     let (tenant, mut operator) = with_workflow("killed", 1);
     for round in 0..20u64 {
-        tenant.apply(&tenant.run(&format!("run-{round}"), "fulfil", &json!({"input": round})));
+        tenant.apply(&workflow_run(&format!("run-{round}"), "fulfil", &json!({"input": round})));
         // From before the attempt is recorded to after the execution runs.
         std::thread::sleep(Duration::from_millis(round * 6));
         operator.signal("KILL");
@@ -237,7 +237,7 @@ fn a_standard_run_has_exactly_one_execution_however_often_the_operator_is_killed
 fn a_start_whose_answer_is_lost_is_not_done_twice() {
     let (tenant, operator) = with_workflow("lost-answer", 1);
     tenant.bed.front.inject_for("StartExecution", "lost-answer_fulfil", Fault::LoseAnswer, 2);
-    tenant.apply(&tenant.run("order", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     assert_eq!(executions(&tenant).len(), 1);
 }
@@ -247,7 +247,7 @@ fn a_stopped_leader_that_wakes_after_its_lease_writes_and_starts_nothing() {
     let (tenant, first) = with_workflow("fenced", 0);
     first.signal("STOP");
     let second = start(&tenant);
-    tenant.apply(&tenant.run("order", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
     tenant.wait_for(&second, "sfnrun/order", "Complete", "True", "Succeeded");
     let before = tenant.get("sfnrun/order").unwrap()["metadata"]["resourceVersion"].clone();
     first.signal("CONT");
@@ -279,7 +279,7 @@ fn no_secret_is_written_anywhere_and_no_ambient_credential_is_used() {
     let operator = tenant.operator(Path::new(env!("CARGO_BIN_EXE_stepbound")), &planted);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
-    tenant.apply(&tenant.run("order", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     let secrets = tenant.bed.front.secrets();
     assert!(!secrets.is_empty());
@@ -293,4 +293,110 @@ fn no_secret_is_written_anywhere_and_no_ambient_credential_is_used() {
         tenant.bed.front.calls_about("").iter().all(|call| !call.operation.is_empty()),
         "no metadata was asked for"
     );
+}
+
+/// A tenant with an Express workflow that is ready.
+fn with_express(name: &str) -> (Tenant, Process) {
+    let tenant = test_bed().tenant(name);
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let mut workflow = tenant.workflow("fulfil", &waiting(0));
+    workflow["spec"]["type"] = json!("Express");
+    tenant.apply(&workflow);
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    (tenant, operator)
+}
+
+fn count(tenant: &Tenant, operation: &str) -> usize {
+    let calls = tenant.bed.front.calls_about(&tenant.machine_arn("fulfil"));
+    calls.iter().filter(|call| call.operation == operation).count()
+}
+
+#[test]
+fn an_express_run_gives_its_result_when_waited_for_and_is_dispatched_otherwise() {
+    let (tenant, operator) = with_express("express");
+    tenant.apply(&workflow_run("waited", "fulfil", &json!({"mode": "Sync", "input": {"a": 1}})));
+    let waited = tenant.wait_for(&operator, "sfnrun/waited", "Complete", "True", "Succeeded");
+    assert_eq!(waited["status"]["output"], json!({"a": 1}));
+    tenant.apply(&workflow_run("sent", "fulfil", &json!({})));
+    let sent = tenant.wait_for(&operator, "sfnrun/sent", "Finished", "True", "Dispatched");
+    assert_eq!(sent["status"]["phase"], "Dispatched");
+    assert_eq!((count(&tenant, "StartSyncExecution"), count(&tenant, "StartExecution")), (1, 1));
+}
+
+#[test]
+fn an_express_start_without_an_answer_is_never_repeated() {
+    let (tenant, operator) = with_express("express-lost");
+    tenant.bed.front.inject_for("StartExecution", "express-lost_fulfil", Fault::LoseAnswer, 5);
+    tenant.bed.front.inject_for("StartSyncExecution", "express-lost_fulfil", Fault::LoseAnswer, 5);
+    tenant.apply(&workflow_run("sent", "fulfil", &json!({})));
+    tenant.apply(&workflow_run("waited", "fulfil", &json!({"mode": "Sync"})));
+    tenant.wait_for(&operator, "sfnrun/sent", "Failed", "True", "OutcomeUnknown");
+    tenant.wait_for(&operator, "sfnrun/waited", "Failed", "True", "OutcomeUnknown");
+    assert_eq!((count(&tenant, "StartSyncExecution"), count(&tenant, "StartExecution")), (1, 1));
+}
+
+#[test]
+fn an_express_run_starts_at_most_once_however_often_the_operator_is_killed() {
+    let (tenant, mut operator) = with_express("express-killed");
+    for round in 0..20u64 {
+        tenant.apply(&workflow_run(
+            &format!("run-{round}"),
+            "fulfil",
+            &json!({"input": {"round": format!("<{round}>")}}),
+        ));
+        std::thread::sleep(Duration::from_millis(round * 6));
+        operator.signal("KILL");
+        drop(operator);
+        tenant.bed.control_plane.kubectl(&["-n", &tenant.system, "delete", "lease", "stepbound", "--ignore-not-found"]);
+        operator = start(&tenant);
+    }
+    for round in 0..20 {
+        wait_until(Duration::from_secs(40), "the run is finished", || {
+            let run = tenant.get(&format!("sfnrun/run-{round}"))?;
+            matches!(run["status"]["phase"].as_str(), Some("Dispatched" | "Failed")).then_some(())
+        });
+        let starts = tenant.bed.front.calls_about(&format!("<{round}>"));
+        assert!(
+            starts.iter().filter(|call| call.operation == "StartExecution").count() <= 1,
+            "round {round}: {starts:?}"
+        );
+    }
+}
+
+/// Requirement 17.
+#[test]
+fn a_deleted_folder_and_namespace_go_after_a_restart_too() {
+    let (tenant, first) = with_workflow("restarted", 0);
+    first.signal("KILL");
+    drop(first);
+    tenant.bed.control_plane.kubectl(&["-n", &tenant.system, "delete", "lease", "stepbound"]);
+    let operator = start(&tenant);
+    tenant.kubectl(&["delete", "sa,tb,sfn,sfnrun", "--all", "--timeout=60s"]);
+    let machine = json!({"stateMachineArn": tenant.machine_arn("fulfil")});
+    let gone = tenant.bed.aws.states("DescribeStateMachine", &machine).is_err();
+    assert!(gone || operator.log_text().contains("Orphaned"), "the machine is gone, or its remaining is told");
+    tenant.bed.control_plane.kubectl(&["delete", "namespace", "restarted", "--timeout=60s"]);
+}
+
+#[test]
+fn bad_tokens_are_refused_by_the_front_for_the_right_reason() {
+    let tenant = test_bed().tenant("tokens");
+    let bed = tenant.bed;
+    let good =
+        bed.control_plane.kubectl(&["create", "token", "orders", "-n", "tokens", "--audience=sts.amazonaws.com"]);
+    let wrong_audience = bed.control_plane.kubectl(&["create", "token", "orders", "-n", "tokens", "--audience=other"]);
+    let mut forged: Vec<&str> = good.trim().split('.').collect();
+    let signature = forged[2].chars().rev().collect::<String>();
+    forged[2] = &signature;
+    bed.control_plane.kubectl(&["create", "serviceaccount", "stranger", "-n", "tokens"]);
+    let wrong_subject =
+        bed.control_plane.kubectl(&["create", "token", "stranger", "-n", "tokens", "--audience=sts.amazonaws.com"]);
+    let assume = |token: &str| bed.front.assume_role(&tenant.role_arn(), token.trim());
+    assert!(assume(&good).contains("<AccessKeyId>"));
+    assert!(assume(&forged.join(".")).contains("<Code>InvalidIdentityToken</Code>"));
+    assert!(assume(&wrong_audience).contains("Incorrect token audience"));
+    assert!(assume(&wrong_subject).contains("<Code>AccessDenied</Code>"));
+    let expired = bed.control_plane.expired_token("tokens", "orders");
+    assert!(assume(&expired).contains("<Code>ExpiredTokenException</Code>"));
 }

@@ -95,6 +95,19 @@ impl Front {
         self.shared.faults.lock().unwrap().push((operation.to_owned(), text.to_owned(), fault, times));
     }
 
+    /// Asks for a session as any client could.
+    pub fn assume_role(&self, role_arn: &str, token: &str) -> String {
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", "AssumeRoleWithWebIdentity")
+            .append_pair("RoleArn", role_arn)
+            .append_pair("RoleSessionName", "test")
+            .append_pair("WebIdentityToken", token)
+            .finish();
+        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let sent = http.post(&self.url).header("content-type", "application/x-www-form-urlencoded").body(form);
+        sent.send().unwrap().text().unwrap()
+    }
+
     /// Every token and credential that passed through here: none of them may be found anywhere else.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.secrets.lock().unwrap().clone()

@@ -51,6 +51,18 @@ impl TestBed {
 
     /// A namespace with a service account that consents, a role that trusts it, and an execution role.
     pub fn tenant(&'static self, name: &str) -> Tenant {
+        self.control_plane.kubectl(&["create", "namespace", name]);
+        let tenant = self.account_for(name);
+        tenant.apply(&json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}},
+        }));
+        tenant.install();
+        tenant
+    }
+
+    /// What the tenant needs in the AWS account, and a namespace for the operator.
+    pub fn account_for(&'static self, name: &str) -> Tenant {
         let (role, execution_role) = (format!("{name}-binding"), format!("{name}-exec"));
         let issuer = self.control_plane.issuer.trim_start_matches("https://");
         let trust = json!({"Version": "2012-10-17", "Statement": [{
@@ -71,15 +83,12 @@ impl TestBed {
         let states = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}]});
         self.aws.create_role(&role, &trust, Some(&policy));
-        self.aws.create_role(&execution_role, &states, None);
+        let invoke = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "lambda:InvokeFunction",
+            "Resource": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:*")}]});
+        self.aws.create_role(&execution_role, &states, Some(&invoke));
         let tenant = Tenant { bed: self, name: name.to_owned(), system: format!("{name}-system") };
-        self.control_plane.kubectl(&["create", "namespace", name]);
         self.control_plane.kubectl(&["create", "namespace", &tenant.system]);
-        tenant.apply(&json!({
-            "apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}},
-        }));
-        tenant.install();
         tenant
     }
 }
@@ -111,7 +120,7 @@ impl Tenant {
     }
 
     /// Installs the chart with real Helm. Definitions are the cluster's and are installed by the first.
-    fn install(&self) {
+    pub fn install(&self) {
         static INSTALL: std::sync::Mutex<()> = std::sync::Mutex::new(());
         let _one_at_a_time = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let values = json!({
@@ -206,12 +215,12 @@ impl Tenant {
         json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": name}, "spec": {
             "trustBindingRef": {"name": "orders"}, "executionRoleARN": self.execution_role_arn(), "definition": definition}})
     }
+}
 
-    pub fn run(&self, name: &str, workflow: &str, more: &Value) -> Value {
-        let mut spec = json!({"workflowRef": {"name": workflow}});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": name}, "spec": spec})
-    }
+pub fn workflow_run(name: &str, workflow: &str, more: &Value) -> Value {
+    let mut spec = json!({"workflowRef": {"name": workflow}});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": name}, "spec": spec})
 }
 
 pub fn condition(object: &Value, kind: &str) -> Option<Value> {

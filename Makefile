@@ -3,10 +3,14 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help test lint fmt crds testbed clean
+.PHONY: help demo test lint fmt crds testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: testbed ## the quickstart on this machine; KEEP=1 leaves it up until Enter
+	cargo build --quiet --locked --bin stepbound --example demo
+	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/examples/demo
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::control_plane::run;
 use super::processes::{Process, free_port, wait_until};
 
 /// Account of everything in the emulator.
@@ -85,6 +86,23 @@ impl Ministack {
         let good = answer.status().is_success();
         let value = answer.json().unwrap_or_default();
         if good { Ok(value) } else { Err(value) }
+    }
+
+    /// A Lambda function of one Python module with a function `handler`.
+    pub fn create_lambda(&self, name: &str, source: &str, role_arn: &str, binaries: &Path) {
+        const ZIP: &str = "
+import base64, io, sys, zipfile
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, 'w') as file: file.writestr('index.py', sys.stdin.read())
+print(base64.b64encode(archive.getvalue()).decode(), end='')
+";
+        let zip = run(Command::new(python(binaries)).arg("-c").arg(ZIP), Some(source)).unwrap();
+        let body = serde_json::json!({"FunctionName": name, "Runtime": "python3.12", "Handler": "index.handler",
+            "Role": role_arn, "Code": {"ZipFile": zip}});
+        let sent = self.http.post(format!("{}/2015-03-31/functions", self.url));
+        let sent = sent.header("authorization", ROOT.replace("SERVICE", "lambda")).body(body.to_string());
+        let answer = sent.header("content-type", "application/json").send().unwrap();
+        assert!(answer.status().is_success(), "CreateFunction: {}", answer.text().unwrap());
     }
 
     /// A role with a trust policy and, where given, one inline policy.

@@ -37,6 +37,7 @@ pub fn test_bed() -> &'static TestBed {
 impl TestBed {
     fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
+        remove_left_over();
         std::fs::create_dir_all(&folder).unwrap();
         let binaries = binaries();
         let python = ministack::python(&binaries);
@@ -59,6 +60,11 @@ impl TestBed {
         }));
         tenant.install();
         tenant
+    }
+
+    /// Removes the files. The processes end with this one: a static is never dropped.
+    pub fn stop(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 
     /// What the tenant needs in the AWS account, and a namespace for the operator.
@@ -93,9 +99,14 @@ impl TestBed {
     }
 }
 
-impl Drop for TestBed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+/// Removes the folders of test beds whose process has ended.
+fn remove_left_over() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let process = name.strip_prefix("stepbound-").and_then(|id| id.parse::<u32>().ok());
+        if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

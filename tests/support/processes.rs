@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 /// Holds the child's pipe open and kills it when the pipe closes: a signal on the parent's death would come when the
 /// thread that started the child ends, and each test has a thread of its own.
-const WATCHDOG: &str = r#"exec 3<&0; "$@" </dev/null & echo $! >"$PID_FILE"; cat <&3 >/dev/null; kill -9 $!"#;
+/// The child has a process group of its own, so that what it started goes with it.
+const WATCHDOG: &str =
+    r#"set -m; exec 3<&0; "$@" </dev/null & echo $! >"$PID_FILE"; cat <&3 >/dev/null; kill -9 -- -$!"#;
 
 /// A running child with its log.
 pub struct Process {

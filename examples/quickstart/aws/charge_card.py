@@ -1,0 +1,5 @@
+"""The Lambda function of the quickstart: charges nobody."""
+
+
+def handler(event, context):
+    return {"charged": event["amount"]}

@@ -59,6 +59,7 @@ pub(super) async fn resume(
     ctx: &Arc<Context>,
     attempt: Attempt,
 ) -> Result<Done, Failure> {
+    still_as_seen(work, ctx).await?;
     let (workflow, session) = workflow_and_session(work, ctx).await?;
     if workflow.spec.machine_type == StateMachineType::Express {
         let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
@@ -136,6 +137,16 @@ async fn refresh(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Fail
         return Err(Failure::new(Class::Conflict, "Conflict", "the run was changed meanwhile"));
     }
     *work = Work::new(fresh);
+    Ok(())
+}
+
+/// The watch may show an attempt whose answer is written already; then nothing is to be resumed.
+async fn still_as_seen(work: &Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+    let fresh = api.get_metadata(&work.object.name_any()).await.map_err(|error| api_failure(&error))?;
+    if fresh.resource_version() != work.object.resource_version() {
+        return Err(Failure::new(Class::Conflict, "Conflict", "the run was changed meanwhile"));
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo test lint fmt crds testbed clean
+.PHONY: help demo measure test lint fmt crds testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,10 @@ help: ## list the targets
 demo: testbed ## the quickstart on this machine; KEEP=1 leaves it up until Enter
 	cargo build --quiet --locked --bin stepbound --example demo
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/examples/demo
+
+measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on the test bed
+	cargo build --quiet --locked --bin stepbound --example measure
+	$(or $(CARGO_TARGET_DIR),target)/debug/examples/measure
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

@@ -25,6 +25,7 @@ pub struct Call {
     pub access_key: String,
     pub body: String,
     pub status: u16,
+    pub at: std::time::Instant,
 }
 
 /// What a fault does to a call.
@@ -136,7 +137,8 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let access_key = headers.get("authorization").and_then(|value| value.to_str().ok());
     let access_key = access_key.and_then(|value| value.split("Credential=").nth(1)?.split('/').next());
     let body = if form.contains_key("WebIdentityToken") { form["RoleArn"].clone() } else { text };
-    let call = Call { operation, access_key: access_key.unwrap_or_default().to_owned(), body, status };
+    let at = std::time::Instant::now();
+    let call = Call { operation, access_key: access_key.unwrap_or_default().to_owned(), body, status, at };
     shared.calls.lock().unwrap().push(call);
     if fault == Some(Fault::LoseAnswer) {
         return (StatusCode::GATEWAY_TIMEOUT, "the answer was lost").into_response();

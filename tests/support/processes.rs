@@ -48,6 +48,10 @@ impl Process {
         let _ = Command::new("kill").arg(format!("-{signal}")).arg(pid.trim()).stderr(Stdio::null()).status();
     }
 
+    pub fn pid(&self) -> u32 {
+        std::fs::read_to_string(&self.pid_file).unwrap().trim().parse().unwrap()
+    }
+
     pub fn is_running(&self) -> bool {
         let pid = std::fs::read_to_string(&self.pid_file).unwrap();
         std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))

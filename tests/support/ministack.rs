@@ -5,14 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::control_plane::run;
+use super::front::root;
 use super::processes::{Process, free_port, wait_until};
 
 /// Account of everything in the emulator.
 pub const ACCOUNT: &str = "000000000000";
-
-/// The emulator takes this key for the account's root and does not check its signature.
-const ROOT: &str =
-    "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/SERVICE/aws4_request, SignedHeaders=host, Signature=00";
 
 pub struct Ministack {
     pub url: String,
@@ -63,7 +60,7 @@ impl Ministack {
         let answer = self
             .http
             .post(&self.url)
-            .header("authorization", ROOT.replace("SERVICE", "iam"))
+            .header("authorization", root("iam"))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form)
             .send()
@@ -77,7 +74,7 @@ impl Ministack {
         let answer = self
             .http
             .post(&self.url)
-            .header("authorization", ROOT.replace("SERVICE", "states"))
+            .header("authorization", root("states"))
             .header("x-amz-target", format!("AWSStepFunctions.{operation}"))
             .header("content-type", "application/x-amz-json-1.0")
             .body(body.to_string())
@@ -100,7 +97,7 @@ print(base64.b64encode(archive.getvalue()).decode(), end='')
         let body = serde_json::json!({"FunctionName": name, "Runtime": "python3.12", "Handler": "index.handler",
             "Role": role_arn, "Code": {"ZipFile": zip}});
         let sent = self.http.post(format!("{}/2015-03-31/functions", self.url));
-        let sent = sent.header("authorization", ROOT.replace("SERVICE", "lambda")).body(body.to_string());
+        let sent = sent.header("authorization", root("lambda")).body(body.to_string());
         let answer = sent.header("content-type", "application/json").send().unwrap();
         assert!(answer.status().is_success(), "CreateFunction: {}", answer.text().unwrap());
     }

@@ -1,0 +1,235 @@
+//! Our model of the part of AWS that the emulator does not model. It stands between the operator and the emulator,
+//! verifies tokens for real, corrects semantics, injects faults and records every call. Each rule cites the fact.
+
+mod account;
+mod policy;
+mod states;
+mod sts;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jsonwebtoken::DecodingKey;
+use serde_json::{Value, json};
+
+/// The emulator takes this key for the account's root and does not check its signature.
+pub fn root(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=root/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
+    )
+}
+
+/// One call that reached the front. Its status is 0 while it is under way.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub operation: String,
+    pub access_key: String,
+    pub body: String,
+    pub status: u16,
+    pub at: Instant,
+}
+
+/// What a fault does to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Throttle,
+    Unavailable,
+    /// AWS applies the call and its answer is lost.
+    LoseAnswer,
+    /// AWS gets the call only after this time.
+    Delay(Duration),
+    /// AWS applies the call, and its answer arrives only after this time.
+    DelayAnswer(Duration),
+    /// AWS refuses the definition.
+    InvalidDefinition,
+    /// STS answers for another account.
+    AnotherAccount,
+    /// STS finds that another key signed the token.
+    OtherKey,
+    /// STS finds the token expired.
+    ClockAhead,
+}
+
+pub struct Front {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+/// A session that STS issued through this front.
+#[derive(Clone)]
+struct IssuedSession {
+    role_arn: String,
+    name: String,
+    policy: Option<Value>,
+}
+
+struct Rule {
+    operation: String,
+    text: String,
+    fault: Fault,
+    left: u32,
+}
+
+struct Shared {
+    upstream: String,
+    http: reqwest::Client,
+    /// Published keys by issuer and key id.
+    keys: Mutex<HashMap<String, Vec<(String, DecodingKey)>>>,
+    calls: Mutex<Vec<Call>>,
+    rules: Mutex<Vec<Rule>>,
+    secrets: Mutex<Vec<String>>,
+    /// By access key id.
+    sessions: Mutex<HashMap<String, IssuedSession>>,
+    roles: Mutex<HashMap<String, account::Role>>,
+    deleting: Mutex<HashMap<String, states::Deleting>>,
+    deletion_takes: Mutex<Duration>,
+    /// Executions of machines that were deleted, by ARN.
+    remembered: Mutex<HashMap<String, Value>>,
+    /// `TimeoutSeconds` of machines, by ARN.
+    timeouts: Mutex<HashMap<String, Option<Duration>>>,
+    timed_out: Mutex<HashSet<String>>,
+}
+
+impl Front {
+    /// Serves on a runtime of its own, because each test has one that ends with it.
+    pub fn start(upstream: &str, issuer: &str, jwks: &Value) -> Self {
+        let keys = jwks["keys"].as_array().unwrap().iter().map(|key| {
+            let components = (key["n"].as_str().unwrap(), key["e"].as_str().unwrap());
+            let decoding = DecodingKey::from_rsa_components(components.0, components.1).unwrap();
+            (key["kid"].as_str().unwrap().to_owned(), decoding)
+        });
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            keys: Mutex::new(HashMap::from([(issuer.to_owned(), keys.collect())])),
+            calls: Mutex::default(),
+            rules: Mutex::default(),
+            secrets: Mutex::default(),
+            sessions: Mutex::default(),
+            roles: Mutex::default(),
+            deleting: Mutex::default(),
+            deletion_takes: Mutex::new(Duration::from_millis(300)),
+            remembered: Mutex::default(),
+            timeouts: Mutex::default(),
+            timed_out: Mutex::default(),
+        });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(handle).with_state(shared.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+            });
+        });
+        Self { url, shared }
+    }
+
+    /// Every call whose body mentions the text, in order of arrival.
+    pub fn calls_about(&self, text: &str) -> Vec<Call> {
+        self.shared.calls.lock().unwrap().iter().filter(|call| call.body.contains(text)).cloned().collect()
+    }
+
+    /// The next calls of an operation whose body mentions the text meet a fault.
+    pub fn inject_for(&self, operation: &str, text: &str, fault: Fault, times: u32) {
+        let rule = Rule { operation: operation.to_owned(), text: text.to_owned(), fault, left: times };
+        self.shared.rules.lock().unwrap().push(rule);
+    }
+
+    /// Asks for a session as any client could.
+    pub fn assume_role(&self, role_arn: &str, token: &str) -> String {
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", "AssumeRoleWithWebIdentity")
+            .append_pair("RoleArn", role_arn)
+            .append_pair("RoleSessionName", "test")
+            .append_pair("WebIdentityToken", token)
+            .finish();
+        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let sent = http.post(&self.url).header("content-type", "application/x-www-form-urlencoded").body(form);
+        sent.send().unwrap().text().unwrap()
+    }
+
+    /// Every token and credential that passed through here: none of them may be found anywhere else.
+    pub fn secrets(&self) -> Vec<String> {
+        self.shared.secrets.lock().unwrap().clone()
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let form: HashMap<String, String> =
+        if target.is_empty() { url::form_urlencoded::parse(&body).into_owned().collect() } else { HashMap::new() };
+    let operation = match form.get("Action") {
+        Some(action) => action.clone(),
+        None => target.rsplit('.').next().unwrap_or_default().to_owned(),
+    };
+    let fault = shared.next_fault(&operation, &text);
+    let recorded = shared.record(&headers, &operation, &form, &text);
+    if let Some(Fault::Delay(time)) = fault {
+        tokio::time::sleep(time).await;
+    }
+    let (status, answer) = match (fault, operation.as_str()) {
+        (Some(Fault::Throttle), _) => (400, error_json("ThrottlingException", "Rate exceeded")),
+        (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
+        (Some(Fault::InvalidDefinition), _) => {
+            (400, error_json("InvalidDefinition", "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED'"))
+        }
+        (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
+        _ => shared.states(&operation, &headers, text).await,
+    };
+    shared.calls.lock().unwrap()[recorded].status = status;
+    match fault {
+        Some(Fault::LoseAnswer) => return (StatusCode::GATEWAY_TIMEOUT, "the answer was lost").into_response(),
+        Some(Fault::DelayAnswer(time)) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    (StatusCode::from_u16(status).unwrap(), answer).into_response()
+}
+
+fn error_json(code: &str, message: &str) -> String {
+    json!({"__type": code, "message": message}).to_string()
+}
+
+impl Shared {
+    fn next_fault(&self, called: &str, body: &str) -> Option<Fault> {
+        let mut rules = self.rules.lock().unwrap();
+        let meets = |rule: &&mut Rule| rule.left > 0 && rule.operation == called && body.contains(&rule.text);
+        let rule = rules.iter_mut().find(meets)?;
+        rule.left -= 1;
+        Some(rule.fault)
+    }
+
+    /// Records a call at its arrival, without the token that it may carry.
+    fn record(&self, headers: &HeaderMap, operation: &str, form: &HashMap<String, String>, text: &str) -> usize {
+        let access_key = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let access_key = access_key.and_then(|value| value.split("Credential=").nth(1)?.split('/').next());
+        let body = form.get("RoleArn").map_or(text, String::as_str).to_owned();
+        let call = Call {
+            operation: operation.to_owned(),
+            access_key: access_key.unwrap_or_default().to_owned(),
+            body,
+            status: 0,
+            at: Instant::now(),
+        };
+        let mut calls = self.calls.lock().unwrap();
+        calls.push(call);
+        calls.len() - 1
+    }
+
+    /// Sends the request on as it was signed, host included.
+    async fn forward(&self, headers: &HeaderMap, body: String) -> (u16, String) {
+        let mut headers = headers.clone();
+        headers.remove("content-length");
+        headers.remove("transfer-encoding");
+        let answer = self.http.post(&self.upstream).headers(headers).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}

@@ -13,8 +13,9 @@ demo: testbed ## the quickstart on this machine; KEEP=1 leaves it up until Enter
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/examples/demo
 
 measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on the test bed
-	cargo build --quiet --locked --bin stepbound --example measure
-	$(or $(CARGO_TARGET_DIR),target)/debug/examples/measure
+	cargo build --quiet --locked --release --bin stepbound
+	cargo build --quiet --locked --example measure
+	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound $(or $(CARGO_TARGET_DIR),target)/debug/examples/measure
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

@@ -7,7 +7,6 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::Api;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, ResourceExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -18,8 +17,8 @@ use crate::aws::{SdkStepFunctions, http_client};
 use crate::config::{Config, ConfigError, Flags};
 use crate::controllers::{self, Context, Settings};
 use crate::identity::{Exchanger, Minter, SessionCache};
-use crate::kube::Fence;
 use crate::kube::lease::Elector;
+use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, serve};
 use crate::telemetry;
@@ -143,7 +142,6 @@ async fn work(
         metrics.clone(),
     );
     let step_functions = SdkStepFunctions::new(http, config.endpoints.step_functions.clone(), metrics.clone());
-    let reporter = Reporter { controller: "stepbound".into(), instance: Some(identity()) };
     let settings = Settings {
         cluster_id: cluster_id(config, &client).await?,
         name_prefix: config.name_prefix.clone(),
@@ -151,9 +149,8 @@ async fn work(
         watch_namespaces: config.watch_namespaces.clone(),
         resync_interval: config.resync_interval,
     };
-    let recorder = Recorder::new(client.clone(), reporter);
-    let context =
-        Context::new(client, Arc::new(sessions), Arc::new(step_functions), recorder, metrics, fence, settings);
+    let events = Events::new(client.clone(), identity());
+    let context = Context::new(client, Arc::new(sessions), Arc::new(step_functions), events, metrics, fence, settings);
     let (stop, stopped) = watch::channel(false);
     let controllers = controllers::run(Arc::new(context), stopped);
     tokio::pin!(controllers, lost);

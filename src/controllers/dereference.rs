@@ -1,10 +1,13 @@
 //! Reads what a spec names: binding, service account, ConfigMap, session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, PartialObjectMeta};
 use kube::{Resource, ResourceExt};
+use moka::future::Cache;
 
 use super::Context;
 use super::runner::api_failure;
@@ -14,7 +17,23 @@ use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Class, Failure};
 use crate::plan::consent;
 
+/// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
+/// withdrawal or suspension holds everything within it.
+const CONSENT_LASTS: Duration = Duration::from_millis(500);
+
+/// How long a session is used for cleaning up after its account, right or namespace has gone.
+const CLEAN_UP_LASTS: SignedDuration = SignedDuration::from_mins(15);
+
+/// Bindings that were authorized a moment ago, by namespace and name.
+pub(super) type Authorized = Cache<(String, String), (Arc<TrustBinding>, SessionKey)>;
+
+/// An empty memory of authorized bindings.
+pub(super) fn authorized() -> Authorized {
+    Cache::builder().time_to_live(CONSENT_LASTS).max_capacity(10_000).build()
+}
+
 /// Why there is no session.
+#[derive(Clone, Debug)]
 pub(super) struct NoSession {
     /// What to report.
     pub(super) failure: Failure,
@@ -35,12 +54,20 @@ impl From<NoSession> for Failure {
     }
 }
 
-/// The binding of a Workflow and a session of it. Consent is looked at every time.
+/// The binding of a Workflow and a session of it. Consent is looked at every time, or was a moment ago.
 pub(super) async fn session_for(
     ctx: &Context,
     namespace: &str,
     binding: &str,
-) -> Result<(TrustBinding, Arc<Session>), NoSession> {
+) -> Result<(Arc<TrustBinding>, Arc<Session>), NoSession> {
+    let place = (namespace.to_owned(), binding.to_owned());
+    let look = look_up(ctx, namespace, binding);
+    let (found, key) = ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())?;
+    let session = session_with(ctx, &key).await?;
+    Ok((found, session))
+}
+
+async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
     let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
     let Some(found) = api.get_opt(binding).await.map_err(|error| api_failure(&error))? else {
         let message = format!(
@@ -48,14 +75,13 @@ pub(super) async fn session_for(
         );
         return Err(NoSession { failure: Failure::new(Class::Waiting, "BindingNotFound", message), gone: true });
     };
-    let session = session_of(ctx, &found).await?;
-    Ok((found, session))
+    let key = authorized_key(ctx, &found).await?;
+    Ok((Arc::new(found), key))
 }
 
-/// The session of a binding, after every check that needs no AWS.
-pub(super) async fn session_of(ctx: &Context, binding: &TrustBinding) -> Result<Arc<Session>, NoSession> {
-    let key = authorized_key(ctx, binding).await?;
-    ctx.sessions.session(&key).await.map_err(|error| {
+/// The session of an authorized binding.
+pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<Session>, NoSession> {
+    ctx.sessions.session(key).await.map_err(|error| {
         let gone = matches!(
             error,
             IdentityError::NamespaceTerminating { .. }
@@ -66,21 +92,39 @@ pub(super) async fn session_of(ctx: &Context, binding: &TrustBinding) -> Result<
     })
 }
 
-/// For what is being deleted: a session as usual, else one that is still held from before its account went.
-pub(super) async fn last_session_for(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Session>, NoSession> {
-    match session_for(ctx, namespace, binding).await {
-        Ok((_, session)) => Ok(session),
-        Err(none) if none.gone => {
-            let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
-            let uid = api.get_opt(binding).await.ok().flatten().and_then(|binding| binding.uid());
-            let held = match uid {
-                Some(uid) => ctx.sessions.held(&uid).await,
-                None => None,
-            };
-            held.ok_or(none)
-        }
-        Err(none) => Err(none),
+/// A session for cleaning up after what is being deleted.
+pub(super) enum LastSession {
+    /// As usual.
+    Usual(Arc<Session>),
+    /// Account, right or namespace are gone; this one is still held from before.
+    Held(Arc<Session>),
+    /// None can be had any more: what is in AWS has to be left there.
+    Gone(Failure),
+}
+
+/// For what is being deleted since `deleted`: a session as usual, else one that is still held from before its account
+/// went, for at most [`CLEAN_UP_LASTS`].
+pub(super) async fn last_session_for(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+    deleted: Timestamp,
+) -> Result<LastSession, Failure> {
+    let none = match session_for(ctx, namespace, binding).await {
+        Ok((_, session)) => return Ok(LastSession::Usual(session)),
+        Err(none) if none.gone => none,
+        Err(none) => return Err(none.failure),
+    };
+    if Timestamp::now().duration_since(deleted) > CLEAN_UP_LASTS {
+        return Ok(LastSession::Gone(none.failure));
     }
+    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
+    let found = api.get_opt(binding).await.map_err(|error| api_failure(&error))?;
+    let held = match found.and_then(|binding| binding.uid()) {
+        Some(uid) => ctx.sessions.held(&uid).await,
+        None => None,
+    };
+    Ok(held.map_or(LastSession::Gone(none.failure), LastSession::Held))
 }
 
 /// The binding is in use, its audience allowed, its account exists and consents. Otherwise its sessions are dropped.

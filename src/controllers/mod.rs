@@ -13,10 +13,9 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::{Api, ObjectMeta, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Client, Resource, ResourceExt};
@@ -25,7 +24,7 @@ use tokio::sync::watch;
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
 use crate::aws::StepFunctions;
 use crate::identity::Sessions;
-use crate::kube::Fence;
+use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
 use runner::Managed;
 
@@ -56,7 +55,7 @@ pub struct Context {
     /// Step Functions.
     pub step_functions: Arc<dyn StepFunctions>,
     /// Events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Whether this process may act.
@@ -65,6 +64,7 @@ pub struct Context {
     pub settings: Settings,
     failures: Mutex<HashMap<String, u32>>,
     in_flight: Mutex<HashSet<String>>,
+    authorized: dereference::Authorized,
 }
 
 impl Context {
@@ -73,13 +73,13 @@ impl Context {
         client: Client,
         sessions: Arc<dyn Sessions>,
         step_functions: Arc<dyn StepFunctions>,
-        recorder: Recorder,
+        events: Events,
         metrics: Arc<Metrics>,
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let (failures, in_flight) = (Mutex::default(), Mutex::default());
-        Self { client, sessions, step_functions, recorder, metrics, fence, settings, failures, in_flight }
+        let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
+        Self { client, sessions, step_functions, events, metrics, fence, settings, failures, in_flight, authorized }
     }
 
     /// Counts a failure in a row of an object, or forgets them.
@@ -187,12 +187,20 @@ fn controller<K: Managed>(client: &Client, scope: Option<&str>) -> (Controller<K
     let (reader, writer) = reflector::store();
     let stream = watcher(api::<K>(client, scope), watcher::Config::default())
         .default_backoff()
-        .modify(|object: &mut K| object.managed_fields_mut().clear())
+        .modify(|object: &mut K| forget_bulk(object.meta_mut()))
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default());
     let controller = Controller::for_stream(stream, reader.clone());
     (controller.with_config(ControllerConfig::default().concurrency(CONCURRENCY)), reader)
+}
+
+/// What the API server keeps for others' use and nobody here reads. The applied configuration is the whole spec again.
+fn forget_bulk(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
 }
 
 /// Objects of the store in the namespace of `other` that the test picks.

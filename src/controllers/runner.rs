@@ -10,7 +10,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +17,8 @@ use tracing::Instrument;
 
 use super::Context;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER};
+use crate::audit;
+use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::status::{Conditions, READY, STALLED, find};
 
@@ -44,6 +45,17 @@ impl Done {
     }
 }
 
+/// When an object that turns ready is worth an event. Each is a write to the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventWhenReady {
+    /// Every time: there are few such objects.
+    Always,
+    /// After a failure was told.
+    Recovered,
+    /// Never: runs that succeed are too many.
+    Never,
+}
+
 /// A kind that the runner can drive.
 #[async_trait::async_trait]
 pub(super) trait Managed:
@@ -60,8 +72,8 @@ pub(super) trait Managed:
     type Status: Clone + Default + PartialEq + Serialize + Send + Sync;
     /// Its kind, for logs and metrics.
     const KIND: &'static str;
-    /// Whether readiness is worth an event: runs that succeed are too many.
-    const EVENT_WHEN_READY: bool;
+    /// When readiness is worth an event.
+    const EVENT_WHEN_READY: EventWhenReady;
 
     /// The pipeline of this kind. It changes the status in `work`; the runner writes it.
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure>;
@@ -255,23 +267,37 @@ async fn announce<K: Managed>(work: &mut Work<K>, before: Option<(String, String
         return;
     }
     let Some(condition) = find(K::common(work.status()).0, READY).cloned() else { return };
-    let (type_, worth_it) = match condition.status.as_str() {
-        "True" => (EventType::Normal, K::EVENT_WHEN_READY),
+    let recovered = before.is_some_and(|(status, _)| status == "False");
+    let (event_type, worth_it) = match (condition.status.as_str(), K::EVENT_WHEN_READY) {
+        ("True", EventWhenReady::Always) => (EventType::Normal, true),
+        ("True", EventWhenReady::Recovered) => (EventType::Normal, recovered),
+        ("True", EventWhenReady::Never) => (EventType::Normal, false),
         _ => (EventType::Warning, failed),
     };
-    if !worth_it {
-        return;
+    if worth_it {
+        publish(&work.object, event_type, &condition.reason, &condition.message, ctx).await;
     }
-    let event = Event {
-        type_,
-        reason: condition.reason,
-        note: Some(condition.message).filter(|note| !note.is_empty()),
-        action: "Reconcile".into(),
-        secondary: None,
-    };
-    if let Err(error) = ctx.recorder.publish(&event, &work.object.object_ref(&())).await {
-        tracing::warn!(%error, "cannot write an event");
+}
+
+/// Writes an event. Its loss is told in the log and stops nothing.
+pub(super) async fn publish<K: Managed>(object: &K, event_type: EventType, reason: &str, note: &str, ctx: &Context) {
+    if let Err(error) = ctx.events.publish(object.object_ref(&()), event_type, reason, note).await {
+        tracing::warn!(%error, reason, "cannot write an event");
     }
+}
+
+/// Says that something may remain in AWS: as metric, audit record and event. In a namespace that is being deleted the
+/// event is refused, which the log tells.
+pub(super) async fn report_orphan<K: Managed>(object: &K, arn: &str, why: &Failure, ctx: &Context) {
+    ctx.metrics.orphaned(K::KIND);
+    audit::orphaned(K::KIND, &object.namespace().unwrap_or_default(), &object.name_any(), arn, why.reason);
+    let note = format!("{arn} may remain in AWS and has to be removed there: {}", why.message);
+    publish(object, EventType::Warning, "Orphaned", &note, ctx).await;
+}
+
+/// When the deletion of an object was asked for.
+pub(super) fn deleted_at<K: Managed>(object: &K) -> Timestamp {
+    object.meta().deletion_timestamp.as_ref().map_or_else(Timestamp::now, |time| time.0)
 }
 
 /// The runner turns every failure into a status, so the controller never sees one.

@@ -7,10 +7,11 @@ use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 
 use super::Context;
-use super::dereference::{authorized_key, session_of};
-use super::runner::{Done, Managed, Work, api_failure};
-use crate::api::v1alpha1::{TrustBinding, TrustBindingStatus, Workflow};
+use super::dereference::{authorized_key, session_with};
+use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
+use crate::api::v1alpha1::{Phase, TrustBinding, TrustBindingStatus, Workflow, WorkflowRun};
 use crate::aws::Session;
+use crate::identity::SessionKey;
 use crate::outcome::{Failure, Requeue};
 use crate::status::Truth;
 
@@ -18,7 +19,7 @@ use crate::status::Truth;
 impl Managed for TrustBinding {
     type Status = TrustBindingStatus;
     const KIND: &'static str = "TrustBinding";
-    const EVENT_WHEN_READY: bool = true;
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Always;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
         if work.object.meta().deletion_timestamp.is_some() {
@@ -32,8 +33,8 @@ impl Managed for TrustBinding {
             });
             return Ok(Done::again(Requeue::OnChange));
         }
-        authorize(work, ctx).await?;
-        let session = match session_of(ctx, &work.object).await {
+        let key = authorize(work, ctx).await?;
+        let session = match session_with(ctx, &key).await {
             Ok(session) => session,
             Err(none) => return Err(refused(work, none.failure)),
         };
@@ -50,14 +51,14 @@ impl Managed for TrustBinding {
     }
 }
 
-async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<(), Failure> {
+async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<SessionKey, Failure> {
     match authorized_key(ctx, &work.object).await {
         Ok(key) => {
-            work.status().service_account_uid = Some(key.service_account_uid);
+            work.status().service_account_uid = Some(key.service_account_uid.clone());
             work.conditions(|conditions| {
                 conditions.set("Authorized", Truth::True, "Consented", "The service account names this role.");
             });
-            Ok(())
+            Ok(key)
         }
         Err(none) => {
             work.conditions(|conditions| {
@@ -102,19 +103,36 @@ fn proven(work: &mut Work<TrustBinding>, session: &Session) {
     });
 }
 
-/// A binding stays while a Workflow names it: the Workflow needs it to delete its state machine.
+/// A binding stays while a Workflow names it, which needs it to delete its state machine, and while a run that was
+/// started as it is not over.
 async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Failure> {
-    let name = work.object.name_any();
-    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
-    let users = ListParams::default().fields(&format!("spec.trustBindingRef.name={name}"));
-    let users = api.list_metadata(&users).await.map_err(|error| api_failure(&error))?;
-    if users.items.is_empty() {
+    let users = users(work, ctx).await?;
+    if users.is_empty() {
         ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
         return Ok(Done::released());
     }
-    let names: Vec<String> = users.items.iter().take(5).map(ResourceExt::name_any).collect();
+    let names = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     work.conditions(|conditions| {
-        conditions.progressing("InUse", &format!("Waits until these Workflows are gone: {}.", names.join(", ")));
+        conditions.progressing("InUse", &format!("Waits for what still uses it: {names}."));
     });
     Ok(Done::again(Requeue::After(std::time::Duration::from_secs(1))))
+}
+
+async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, Failure> {
+    let (namespace, name) = (work.namespace(), work.object.name_any());
+    let selector = ListParams::default().fields(&format!("spec.trustBindingRef.name={name}"));
+    let workflows = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
+    let workflows = workflows.map_err(|error| api_failure(&error))?;
+    let mut users: Vec<String> = workflows.iter().map(|workflow| format!("Workflow {}", workflow.name_any())).collect();
+    let runs = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &namespace);
+    for phase in [Phase::Starting, Phase::Running] {
+        let selector = ListParams::default().fields(&format!("status.phase={phase:?}"));
+        let listed = runs.list(&selector).await.map_err(|error| api_failure(&error))?;
+        let own = listed.iter().filter(|run| {
+            let attempts = run.status.iter().flat_map(|status| &status.attempts);
+            attempts.last().is_some_and(|attempt| attempt.trust_binding_name == name)
+        });
+        users.extend(own.map(|run| format!("WorkflowRun {}", run.name_any())));
+    }
+    Ok(users)
 }

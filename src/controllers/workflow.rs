@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 
 use super::Context;
-use super::dereference::{config_map_value, last_session_for, session_for};
-use super::runner::{Done, Managed, Work, fenced};
+use super::dereference::{LastSession, config_map_value, last_session_for, session_for};
+use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use crate::api::v1alpha1::{
-    Diagnostic, PublishedVersion, TrustBinding, Workflow, WorkflowDeletionPolicy, WorkflowStatus,
+    Diagnostic, Phase, PublishedVersion, TrustBinding, Workflow, WorkflowDeletionPolicy, WorkflowRun, WorkflowStatus,
 };
 use crate::asl::{self, DefinitionError, Source};
 use crate::aws::{AwsErrorKind, Session, StateMachine, Tags};
@@ -19,14 +20,13 @@ use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
     Action, Desired, Owner, check_execution_role, default_name, foreign, needs_tags, plan, state_machine_arn,
 };
-use crate::status::Truth;
-use crate::{audit, status};
+use crate::status::{self, Truth};
 
 #[async_trait::async_trait]
 impl Managed for Workflow {
     type Status = WorkflowStatus;
     const KIND: &'static str = "Workflow";
-    const EVENT_WHEN_READY: bool = true;
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Recovered;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
         if work.object.meta().deletion_timestamp.is_some() {
@@ -227,15 +227,19 @@ fn synced(work: &mut Work<Workflow>, desired: &Desired) {
 
 /// Deletes or retains, and lets go once nothing of ours is left in AWS.
 async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<Done, Failure> {
+    let retained = work.object.spec.deletion_policy == WorkflowDeletionPolicy::Retain;
     let binding = work.object.spec.trust_binding_ref.name.clone();
-    let session = match last_session_for(ctx, &work.namespace(), &binding).await {
-        Ok(session) => session,
-        Err(none) if none.gone || work.object.spec.deletion_policy == WorkflowDeletionPolicy::Retain => {
-            report_orphan(work, ctx, &none.failure);
-            return Ok(Done::released());
-        }
-        Err(none) => return Err(none.failure),
+    let last = last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await;
+    let (session, drain) = match last {
+        Ok(LastSession::Usual(session)) => (session, !retained),
+        Ok(LastSession::Held(session)) => (session, false),
+        Ok(LastSession::Gone(failure)) => return Ok(let_go(work, ctx, &failure).await),
+        Err(failure) if retained => return Ok(let_go(work, ctx, &failure).await),
+        Err(failure) => return Err(failure),
     };
+    if drain && let Some(waits) = waits_for_runs(work, ctx).await? {
+        return Ok(waits);
+    }
     let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &machine_name(work, ctx));
     let Some(machine) = ctx.step_functions.describe_state_machine(&session, &arn).await? else {
         return Ok(Done::released());
@@ -248,17 +252,36 @@ async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<Done, Failur
         return Ok(Done::released());
     }
     fenced(ctx)?;
-    if work.object.spec.deletion_policy == WorkflowDeletionPolicy::Retain {
+    if retained {
         let keys: Vec<String> = owner(work, ctx).tags().into_keys().collect();
         ctx.step_functions.untag(&session, &arn, &keys).await?;
         return Ok(Done::released());
     }
-    if ctx.step_functions.has_running_executions(&session, &arn).await? {
+    if drain && ctx.step_functions.has_running_executions(&session, &arn).await? {
         let message = "Waits for running executions to end; stop them to go on at once.";
         return Ok(progress(work, "Draining", message, Duration::from_secs(2)));
     }
     ctx.step_functions.delete_state_machine(&session, &arn).await?;
     Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
+}
+
+/// Runs that have started and not ended need this Workflow to be followed to their end: it names their binding.
+async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Option<Done>, Failure> {
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+    let mut names = Vec::new();
+    for phase in [Phase::Starting, Phase::Running] {
+        let selector = format!("spec.workflowRef.name={},status.phase={phase:?}", work.object.name_any());
+        let listed = api.list_metadata(&ListParams::default().fields(&selector).limit(5)).await;
+        names.extend(listed.map_err(|error| api_failure(&error))?.iter().map(ResourceExt::name_any));
+    }
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let message = format!(
+        "Waits for the end of WorkflowRuns, among them {}; cancel or delete them to go on at once.",
+        names.join(", ")
+    );
+    Ok(Some(progress(work, "Draining", &message, Duration::from_secs(1))))
 }
 
 fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Duration) -> Done {
@@ -268,9 +291,10 @@ fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Durat
     Done::again(Requeue::After(again))
 }
 
-/// Says that a state machine may remain, where one was ever seen.
-fn report_orphan(work: &Work<Workflow>, ctx: &Context, why: &Failure) {
-    let Some(arn) = work.object.status.as_ref().and_then(|status| status.state_machine_arn.clone()) else { return };
-    ctx.metrics.orphaned("Workflow");
-    audit::orphaned("Workflow", &work.namespace(), &work.object.name_any(), &arn, why.reason);
+/// Lets go without AWS, and says that a state machine may remain where one was ever seen.
+async fn let_go(work: &Work<Workflow>, ctx: &Context, why: &Failure) -> Done {
+    if let Some(arn) = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref()) {
+        report_orphan(&work.object, arn, why, ctx).await;
+    }
+    Done::released()
 }

@@ -12,12 +12,11 @@ use kube::api::{Api, DeleteParams, Preconditions};
 use kube::{Resource, ResourceExt};
 
 use super::Context;
-use super::dereference::{NoSession, last_session_for, session_for};
-use super::runner::{Done, Managed, Work, api_failure, fenced};
+use super::dereference::{LastSession, last_session_for, session_for};
+use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use crate::api::v1alpha1::{
     Phase, RunDeletionPolicy, StopIntent, StopRequest, Workflow, WorkflowRun, WorkflowRunStatus,
 };
-use crate::audit;
 use crate::aws::{AwsErrorKind, Session};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
@@ -28,7 +27,7 @@ use crate::status::Truth;
 impl Managed for WorkflowRun {
     type Status = WorkflowRunStatus;
     const KIND: &'static str = "WorkflowRun";
-    const EVENT_WHEN_READY: bool = false;
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Never;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
         if work.object.meta().deletion_timestamp.is_some() {
@@ -71,6 +70,17 @@ async fn workflow_and_session(work: &Work<WorkflowRun>, ctx: &Context) -> Result
     Ok((workflow, session))
 }
 
+/// A session of the binding as which the run was started, whatever has become of its Workflow.
+async fn session(work: &Work<WorkflowRun>, ctx: &Context) -> Result<Arc<Session>, Failure> {
+    let binding = work.object.status.as_ref().map(binding_name).unwrap_or_default();
+    let (_, session) = session_for(ctx, &work.namespace(), &binding).await?;
+    Ok(session)
+}
+
+fn binding_name(status: &WorkflowRunStatus) -> String {
+    status.attempts.last().map(|attempt| attempt.trust_binding_name.clone()).unwrap_or_default()
+}
+
 fn end_unstarted(work: &mut Work<WorkflowRun>, phase: Phase, reason: &str, message: &str) -> Done {
     let status = work.status();
     status.phase = Some(phase);
@@ -93,7 +103,7 @@ async fn stop(
     arn: &str,
     intent: StopIntent,
 ) -> Result<Done, Failure> {
-    let (_, session) = workflow_and_session(work, ctx).await?;
+    let session = session(work, ctx).await?;
     let reason = work.object.spec.cancel.as_ref().map_or("", |cancel| cancel.reason.as_str());
     let (error, cause) = match intent {
         StopIntent::Cancel => ("Stepbound.Cancelled", format!("Cancelled by spec.cancel. {reason}")),
@@ -106,7 +116,7 @@ async fn stop(
 
 /// One look. The phase changes on positive evidence only: absence proves nothing.
 async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, arn: &str) -> Result<Done, Failure> {
-    let (_, session) = workflow_and_session(work, ctx).await?;
+    let session = session(work, ctx).await?;
     let now = Timestamp::now();
     let Some(execution) = ctx.step_functions.describe_execution(&session, arn).await? else {
         let since = work.status().started_at.as_ref().map_or(now, |started| started.0);
@@ -163,30 +173,18 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     let Some(arn) = arn.filter(|_| !over && work.object.spec.deletion_policy == RunDeletionPolicy::Stop) else {
         return Ok(Done::released());
     };
-    let session = if let Some(binding) = binding_of(work, ctx).await {
-        last_session_for(ctx, &work.namespace(), &binding).await
-    } else {
-        let failure = Failure::new(Class::Waiting, "WorkflowNotFound", "the Workflow is gone, and with it the binding");
-        Err(NoSession { failure, gone: true })
-    };
-    let session = match session {
-        Ok(session) => session,
-        Err(none) if none.gone => {
-            ctx.metrics.orphaned("WorkflowRun");
-            audit::orphaned("WorkflowRun", &work.namespace(), &work.object.name_any(), &arn, none.failure.reason);
+    let binding = binding_name(&status);
+    let last = last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await?;
+    let session = match last {
+        LastSession::Usual(session) | LastSession::Held(session) => session,
+        LastSession::Gone(why) => {
+            report_orphan(&work.object, &arn, &why, ctx).await;
             return Ok(Done::released());
         }
-        Err(none) => return Err(none.failure),
     };
     fenced(ctx)?;
     match ctx.step_functions.stop_execution(&session, &arn, "Stepbound.Deleted", "The WorkflowRun was deleted.").await {
         Err(error) if !matches!(error.kind, AwsErrorKind::NotFound | AwsErrorKind::Rejected) => Err(error.into()),
         _ => Ok(Done::released()),
     }
-}
-
-async fn binding_of(work: &Work<WorkflowRun>, ctx: &Context) -> Option<String> {
-    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
-    let workflow = api.get_opt(&work.object.spec.workflow_ref.name).await.ok().flatten()?;
-    Some(workflow.spec.trust_binding_ref.name)
 }

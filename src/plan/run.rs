@@ -177,6 +177,7 @@ mod tests {
             number: 1,
             execution_name: "name".into(),
             target_arn: "arn:aws:states:r:1:stateMachine:m:3".into(),
+            trust_binding_name: "b".into(),
             input_digest: "d".into(),
             recorded_at: Time(at(1000)),
         }

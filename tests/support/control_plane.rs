@@ -106,6 +106,14 @@ impl ControlPlane {
         }
     }
 
+    /// A client of its own as admin, for what kubectl is too slow for.
+    pub async fn client(&self) -> kube::Client {
+        let file = kube::config::Kubeconfig::read_from(&self.admin).unwrap();
+        let options = kube::config::KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
     /// Runs kubectl as admin; panics with what it said when it fails.
     pub fn kubectl(&self, args: &[&str]) -> String {
         self.try_kubectl(args, None).unwrap_or_else(|error| panic!("kubectl {args:?}: {error}"))

@@ -1,24 +1,40 @@
 //! `make measure`: latencies of single objects, and what 1,000 idle workflows cost. It prints and never judges.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs
+)]
 
 #[path = "mod.rs"]
 mod support;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use kube::api::{Api, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
 use serde_json::json;
-use support::processes::{Process, wait_until};
+use stepbound::api::v1alpha1::Workflow;
+use stepbound::status::{READY, find};
+use support::processes::wait_until;
 use support::{Tenant, test_bed, waiting, workflow_run};
 
 const WORKFLOWS: usize = 1000;
 const SAMPLES: usize = 20;
+const CLIENTS: usize = 8;
+const IDLE: Duration = Duration::from_secs(30);
 
 fn main() {
     let bed = test_bed();
     let tenant = bed.tenant("measure");
-    let here = std::env::current_exe().unwrap();
-    let binary: PathBuf = here.parent().unwrap().parent().unwrap().join("stepbound");
+    let binary = PathBuf::from(std::env::var("STEPBOUND_BINARY").unwrap()).canonicalize().unwrap();
     let operator = tenant.operator(&binary, &[]);
     tenant.apply(&tenant.binding("orders"));
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
@@ -46,33 +62,81 @@ fn main() {
         .collect();
     print("kubectl apply of a run begins -> AWS has started it", started);
 
-    let list: Vec<_> = (0..WORKFLOWS).map(|index| namespaced(&tenant, &format!("idle-{index}"))).collect();
-    let began = Instant::now();
-    bed.control_plane.apply(&json!({"apiVersion": "v1", "kind": "List", "items": list}).to_string());
-    tenant.kubectl(&["wait", "--for=condition=Ready", "sfn", "--all", "--timeout=120s"]);
-    println!("{WORKFLOWS} workflows applied and ready by one kubectl: {:.1} s", began.elapsed().as_secs_f64());
-    let calls = bed.front.calls_about("").len();
-    std::thread::sleep(Duration::from_secs(10));
-    println!("AWS calls in 10 idle seconds: {}", bed.front.calls_about("").len() - calls);
-    println!("memory of the operator (development build): {}", memory(&operator));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(bed.control_plane.client());
+    println!("memory of the operator at {SAMPLES} workflows: {}", operator.memory());
+    let alone = runtime.block_on(many(&client, &tenant, "default", "alone", None));
+    println!(
+        "{WORKFLOWS} workflows created by {CLIENTS} clients where no operator looks: {:.2} s",
+        alone.as_secs_f64()
+    );
+    let (cpu, calls) = (operator.cpu_seconds(), bed.front.calls_about("").len());
+    let busy = runtime.block_on(many(&client, &tenant, &tenant.name, "busy", Some("Synced")));
+    println!(
+        "{WORKFLOWS} workflows created by {CLIENTS} clients and ready: {:.2} s, {:.1} times as long; {:.2} s of CPU, {:.2} AWS calls each",
+        busy.as_secs_f64(),
+        busy.as_secs_f64() / alone.as_secs_f64(),
+        operator.cpu_seconds() - cpu,
+        (bed.front.calls_about("").len() - calls) as f64 / WORKFLOWS as f64,
+    );
+    println!("memory of the operator: {}", operator.memory());
+    let (cpu, calls) = (operator.cpu_seconds(), bed.front.calls_about("").len());
+    std::thread::sleep(IDLE);
+    println!(
+        "{} idle seconds: {} AWS calls, {:.2} s of CPU; memory {}",
+        IDLE.as_secs(),
+        bed.front.calls_about("").len() - calls,
+        operator.cpu_seconds() - cpu,
+        operator.memory()
+    );
     drop(operator);
     bed.stop();
 }
 
-fn namespaced(tenant: &Tenant, name: &str) -> serde_json::Value {
-    let mut workflow = tenant.workflow(name, &waiting(0));
-    workflow["metadata"]["namespace"] = json!(tenant.name);
-    workflow
+/// Creates workflows by several clients at once; the time until the last was created or, where a reason is given, ready
+/// for that reason.
+async fn many(client: &Client, tenant: &Tenant, namespace: &str, name: &str, reason: Option<&str>) -> Duration {
+    let api = Api::<Workflow>::namespaced(client.clone(), namespace);
+    let objects: Vec<Workflow> = (0..WORKFLOWS)
+        .map(|index| {
+            let workflow = tenant.workflow(&format!("{name}-{index}"), &waiting(0));
+            serde_json::from_value(workflow).unwrap()
+        })
+        .collect();
+    let began = Instant::now();
+    let ready = reason.map(|reason| {
+        let (api, name, reason) = (api.clone(), format!("{name}-"), reason.to_owned());
+        tokio::spawn(async move { wait_for_all(api, &name, &reason).await })
+    });
+    futures::stream::iter(objects)
+        .for_each_concurrent(CLIENTS, |object| {
+            let api = api.clone();
+            async move {
+                api.create(&PostParams::default(), &object).await.unwrap();
+            }
+        })
+        .await;
+    if let Some(ready) = ready {
+        ready.await.unwrap();
+    }
+    began.elapsed()
+}
+
+async fn wait_for_all(api: Api<Workflow>, name: &str, reason: &str) {
+    let mut ready = HashSet::new();
+    let mut events = pin!(watcher(api, watcher::Config::default()).applied_objects());
+    while ready.len() < WORKFLOWS {
+        let object = events.next().await.unwrap().unwrap();
+        let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let is_ready = find(conditions, READY).is_some_and(|one| one.status == "True" && one.reason == reason);
+        if is_ready && object.name_any().starts_with(name) {
+            ready.insert(object.name_any());
+        }
+    }
 }
 
 fn print(what: &str, mut samples: Vec<Duration>) {
     samples.sort();
     let (median, worst) = (samples[samples.len() / 2], samples[samples.len() - 1]);
     println!("{what}: median {} ms, worst {} ms of {}", median.as_millis(), worst.as_millis(), samples.len());
-}
-
-fn memory(operator: &Process) -> String {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid())).unwrap();
-    let line = |name| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-    format!("{}, {}", line("VmRSS"), line("VmHWM"))
 }

@@ -156,6 +156,8 @@ impl Tenant {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let kubeconfig = self.bed.control_plane.kubeconfig_of(&self.system, "stepbound");
         let mut command = Command::new(binary);
+        // As the chart's Deployment sets it.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.arg("operator").env("KUBECONFIG", kubeconfig).envs(environment.iter().copied()).args([
             "--insecure-endpoints",
             "--cluster-id=test",

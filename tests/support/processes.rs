@@ -57,6 +57,27 @@ impl Process {
         std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
     }
 
+    /// Resident memory now and at its highest, as the kernel counts it.
+    pub fn memory(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let megabytes = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            kilobytes / 1024.0
+        };
+        let (now, own, highest) = (megabytes("VmRSS:"), megabytes("RssAnon:"), megabytes("VmHWM:"));
+        format!("{now:.1} MB ({own:.1} MB without the program's file), highest {highest:.1} MB")
+    }
+
+    /// Processor time that the child has used, of user and system.
+    pub fn cpu_seconds(&self) -> f64 {
+        const TICKS_A_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / TICKS_A_SECOND
+    }
+
     pub fn log_text(&self) -> String {
         let mut text = Vec::new();
         File::open(&self.log).unwrap().read_to_end(&mut text).unwrap();

@@ -176,6 +176,8 @@ pub struct Attempt {
     /// What is started: the ARN of a version, or of the state machine.
     #[serde(rename = "targetARN")]
     pub target_arn: String,
+    /// The TrustBinding as which it is started, watched and stopped.
+    pub trust_binding_name: String,
     /// SHA-256 of the input, in hexadecimal.
     pub input_digest: String,
     /// When the attempt was recorded.

@@ -36,6 +36,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         number: 1,
         execution_name: work.object.spec.execution_name.clone().unwrap_or(uid),
         target_arn,
+        trust_binding_name: workflow.spec.trust_binding_ref.name.clone(),
         input_digest: sha256_hex(input.as_bytes()),
         recorded_at: Time(Timestamp::now()),
     };

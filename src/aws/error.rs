@@ -47,6 +47,30 @@ pub enum AwsErrorKind {
     Rejected,
 }
 
+impl AwsError {
+    /// What the reader is to do about it.
+    fn next_step(&self) -> &'static str {
+        match self.kind {
+            AwsErrorKind::Throttled
+            | AwsErrorKind::Unavailable
+            | AwsErrorKind::SessionExpired
+            | AwsErrorKind::Deleting => "It is tried again by itself.",
+            AwsErrorKind::AccessDenied => {
+                "Allow it in the policies of the binding's role; it is tried again by itself."
+            }
+            AwsErrorKind::RoleNotAssumable => {
+                "The execution role has to trust states.amazonaws.com; AWS needs up to two minutes to know a new role, and it is tried again by itself."
+            }
+            AwsErrorKind::LimitExceeded => "Ask AWS for a higher quota, or make room; it is tried again by itself.",
+            AwsErrorKind::InvalidDefinition => "Correct the definition.",
+            AwsErrorKind::InvalidInput => "Create another run with a correct input.",
+            AwsErrorKind::NameTaken | AwsErrorKind::ExecutionExists => "Choose another name.",
+            AwsErrorKind::NotFound => "Create it, or correct its name.",
+            AwsErrorKind::Rejected => "Correct the object's spec.",
+        }
+    }
+}
+
 impl Classify for AwsError {
     fn class(&self) -> Class {
         match self.kind {
@@ -83,6 +107,7 @@ impl Classify for AwsError {
     }
 
     fn public(&self) -> String {
-        bounded(&format!("AWS refused {}: {}: {}", self.operation, self.code, self.message))
+        let Self { operation, code, message, .. } = self;
+        bounded(&format!("AWS refused {operation}: {code}: {}. {}", message.trim_end_matches('.'), self.next_step()))
     }
 }

@@ -1,8 +1,11 @@
 //! Amazon States Language: reading a definition, putting values in, checking it before AWS sees it.
 
 mod check;
+mod scalar;
 mod source;
 mod substitute;
+mod unique;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +14,7 @@ use serde_json::Value;
 use crate::digest::short_hex;
 
 pub use check::{Finding, check};
-pub use source::{SyntaxError, parse};
+pub use source::{Ambiguous, Parsed, SyntaxError, parse};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
@@ -31,6 +34,7 @@ pub struct Definition {
     text: String,
     hash: String,
     value: Value,
+    warnings: Vec<Finding>,
 }
 
 impl Definition {
@@ -42,6 +46,11 @@ impl Definition {
     /// First 16 hexadecimal digits of the SHA-256 of the submitted bytes.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// What is doubtful in it and does not keep it from being used.
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
     }
 
     /// True when the other text means the same JSON, whatever its spacing and the order of its keys.
@@ -93,15 +102,17 @@ fn first(findings: &[Finding]) -> String {
 /// # Errors
 /// The first stage that fails, with everything that it found.
 pub fn prepare(source: Source<'_>, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    let mut value = match source {
-        Source::Object(value) => value.clone(),
+    let Parsed { mut value, ambiguous } = match source {
+        Source::Object(value) => Parsed { value: value.clone(), ambiguous: Vec::new() },
         Source::Text(text) if text.len() > MAX_DEFINITION_BYTES => return Err(DefinitionError::TooLarge(text.len())),
         Source::Text(text) => parse(text)?,
     };
-    let unresolved = substitute::apply(&mut value, substitutions);
-    if !unresolved.is_empty() {
-        return Err(DefinitionError::UnresolvedSubstitutions(unresolved));
+    let outcome = substitute::apply(&mut value, substitutions);
+    if !outcome.unresolved.is_empty() {
+        return Err(DefinitionError::UnresolvedSubstitutions(outcome.unresolved.into_iter().collect()));
     }
+    let unused = substitutions.keys().filter(|name| !outcome.used.contains(*name));
+    let warnings = ambiguous.iter().map(doubtful).chain(unused.map(|name| without_use(name))).collect();
     let findings = check(&value);
     if !findings.is_empty() {
         return Err(DefinitionError::Invalid(findings));
@@ -111,7 +122,21 @@ pub fn prepare(source: Source<'_>, substitutions: &BTreeMap<String, String>) -> 
         return Err(DefinitionError::TooLarge(text.len()));
     }
     let hash = short_hex(text.as_bytes(), 8);
-    Ok(Definition { text, hash, value })
+    Ok(Definition { text, hash, value, warnings })
+}
+
+fn doubtful(scalar: &Ambiguous) -> Finding {
+    let Ambiguous { line, column, text } = scalar;
+    let message = format!(
+        "line {line}, column {column}: {text} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant"
+    );
+    Finding { code: "SB010", path: "/".into(), message }
+}
+
+fn without_use(name: &str) -> Finding {
+    let message =
+        format!("the substitution \"{name}\" is used nowhere in the definition; remove it, or correct its name");
+    Finding { code: "SB011", path: "/".into(), message }
 }
 
 #[cfg(test)]
@@ -131,6 +156,16 @@ mod tests {
             !definition.equivalent(r#"{"States": {"A": {"End": true, "Seconds": 2, "Type": "Wait"}}, "StartAt": "A"}"#)
         );
         assert!(!definition.equivalent("not json"));
+    }
+
+    #[test]
+    fn what_is_doubtful_is_told_and_used_all_the_same() {
+        let text = "StartAt: A\nStates:\n  A: {Type: Succeed, Comment: off}\n";
+        let unused = BTreeMap::from([("Nobody".to_owned(), "x".to_owned())]);
+        let definition = prepare(Source::Text(text), &unused).unwrap();
+        let codes: Vec<_> = definition.warnings().iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["SB010", "SB011"]);
+        assert!(definition.text().contains("\"Comment\":false"));
     }
 
     #[test]

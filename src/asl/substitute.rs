@@ -5,23 +5,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Replaces every `${Name}` in string values; gives the names that have no value, each as it is written, once.
-pub(super) fn apply(value: &mut Value, values: &BTreeMap<String, String>) -> Vec<String> {
-    let mut unresolved = BTreeSet::new();
-    visit(value, values, &mut unresolved);
-    unresolved.into_iter().collect()
+/// What became of the names in a definition and of the values for them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Names without a value, each as it is written, once.
+    pub(super) unresolved: BTreeSet<String>,
+    /// Names whose value was put in somewhere.
+    pub(super) used: BTreeSet<String>,
 }
 
-fn visit(value: &mut Value, values: &BTreeMap<String, String>, unresolved: &mut BTreeSet<String>) {
+/// Replaces every `${Name}` in string values.
+pub(super) fn apply(value: &mut Value, values: &BTreeMap<String, String>) -> Outcome {
+    let mut outcome = Outcome::default();
+    visit(value, values, &mut outcome);
+    outcome
+}
+
+fn visit(value: &mut Value, values: &BTreeMap<String, String>, outcome: &mut Outcome) {
     match value {
-        Value::String(text) if text.contains("${") => *text = replaced(text, values, unresolved),
-        Value::Array(items) => items.iter_mut().for_each(|item| visit(item, values, unresolved)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| visit(field, values, unresolved)),
+        Value::String(text) if text.contains("${") => *text = replaced(text, values, outcome),
+        Value::Array(items) => items.iter_mut().for_each(|item| visit(item, values, outcome)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| visit(field, values, outcome)),
         _ => {}
     }
 }
 
-fn replaced(text: &str, values: &BTreeMap<String, String>, unresolved: &mut BTreeSet<String>) -> String {
+fn replaced(text: &str, values: &BTreeMap<String, String>, outcome: &mut Outcome) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -34,11 +43,12 @@ fn replaced(text: &str, values: &BTreeMap<String, String>, unresolved: &mut BTre
             rest = &from[2..];
             continue;
         };
-        match values.get(&from[2..end]) {
-            Some(value) => result.push_str(value),
-            None => {
-                unresolved.insert(from[..=end].to_owned());
-            }
+        let name = &from[2..end];
+        if let Some(value) = values.get(name) {
+            result.push_str(value);
+            outcome.used.insert(name.to_owned());
+        } else {
+            outcome.unresolved.insert(from[..=end].to_owned());
         }
         rest = &from[end + 1..];
     }
@@ -58,7 +68,9 @@ mod tests {
     #[test]
     fn values_are_data_and_are_not_looked_at_again() {
         let mut tree = json!({"a": ["${Fn}", "x${Fn}y${Fn}"], "b": "${Evil}", "c": 1, "d": "{% $x %} $.y ${ no }"});
-        assert!(apply(&mut tree, &values()).is_empty());
+        let outcome = apply(&mut tree, &values());
+        assert!(outcome.unresolved.is_empty());
+        assert_eq!(outcome.used, BTreeSet::from(["Evil".into(), "Fn".into()]));
         assert_eq!(
             tree,
             json!({"a": ["arn:x", "xarn:xyarn:x"], "b": "\", \"Type\": \"Fail${Fn}", "c": 1, "d": "{% $x %} $.y ${ no }"})
@@ -68,6 +80,8 @@ mod tests {
     #[test]
     fn each_missing_name_is_told_once() {
         let mut tree = json!({"a": "${B}", "b": ["${A}", "${B}"], "c": "${Unclosed"});
-        assert_eq!(apply(&mut tree, &values()), ["${A}", "${B}"]);
+        let outcome = apply(&mut tree, &values());
+        assert_eq!(outcome.unresolved, BTreeSet::from(["${A}".into(), "${B}".into()]));
+        assert!(outcome.used.is_empty());
     }
 }

@@ -157,7 +157,10 @@ async fn a_refusal_keeps_its_meaning_and_loses_ids_and_tokens() {
     let second = adapter.update_state_machine(&session(), &request).await.unwrap_err();
     assert_eq!(first, second);
     assert_eq!(first.kind, AwsErrorKind::InvalidDefinition);
-    assert_eq!(first.public(), "AWS refused states:UpdateStateMachine: InvalidDefinition: no (RequestId: …) …. Correct the definition.");
+    assert_eq!(
+        first.public(),
+        "AWS refused states:UpdateStateMachine: InvalidDefinition: no (RequestId: …) …. Correct the definition."
+    );
     assert!(!format!("{first:?}").contains("canary"));
 }
 

@@ -79,8 +79,9 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         }
     };
     work.status().diagnostics = match &prepared {
-        Err(DefinitionError::Invalid(findings)) => findings.iter().take(50).map(diagnostic).collect(),
-        _ => Vec::new(),
+        Err(DefinitionError::Invalid(findings)) => diagnostics("Error", findings),
+        Ok(definition) => diagnostics("Warning", definition.warnings()),
+        Err(_) => Vec::new(),
     };
     work.conditions(|conditions| match &prepared {
         Ok(_) => {
@@ -93,13 +94,15 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
     prepared.map_err(|error| Failure::new(Class::Terminal, "DefinitionInvalid", error.to_string()))
 }
 
-fn diagnostic(finding: &asl::Finding) -> Diagnostic {
-    Diagnostic {
-        severity: "Error".into(),
+/// The first findings: a status stays small.
+fn diagnostics(severity: &str, findings: &[asl::Finding]) -> Vec<Diagnostic> {
+    let one = |finding: &asl::Finding| Diagnostic {
+        severity: severity.into(),
         code: finding.code.into(),
         path: finding.path.clone(),
         message: finding.message.clone(),
-    }
+    };
+    findings.iter().take(50).map(one).collect()
 }
 
 fn owner(work: &Work<Workflow>, ctx: &Context) -> Owner {

@@ -20,9 +20,9 @@ fn by_kubectl(documents: &[String]) -> Vec<Result<Value, String>> {
         .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("yaml-to-json-"))
         .max_by_key(|path| path.metadata().unwrap().modified().unwrap());
     let mut child = Command::new(newest.unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let input = documents.iter().map(|document| format!("{document}\0")).collect::<String>();
+    let input: Vec<u8> = documents.iter().flat_map(|document| document.bytes().chain([0])).collect();
     let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).unwrap());
+    let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
     let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     writer.join().unwrap();
     let read = |line: &str| match line.strip_prefix('!') {
@@ -153,8 +153,10 @@ fn document() -> impl Strategy<Value = String> {
             }),
         ]
     });
-    prop::collection::vec(tree, 1..5)
-        .prop_map(|lines| lines.into_iter().enumerate().map(|(at, value)| format!("key{at}: {value}\n")).collect())
+    prop::collection::vec(tree, 1..5).prop_map(|lines| {
+        let lines: Vec<String> = lines.into_iter().enumerate().map(|(at, value)| format!("key{at}: {value}")).collect();
+        lines.join("\n")
+    })
 }
 
 #[test]

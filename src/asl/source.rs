@@ -90,11 +90,11 @@ mod tests {
     fn aliases_and_merges_are_followed_but_not_without_end() {
         let merged = parse("base: &base {a: 1, b: 2}\nover: {<<: *base, b: 3}\n").unwrap();
         assert_eq!(merged.value["over"], serde_json::json!({"a": 1, "b": 3}));
-        let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..12 {
-            let previous = level - 1;
-            laughs += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{previous}"); 9].join(", "));
-        }
+        let level = |at: usize| match at {
+            0 => "a0: &a0 [x, x, x, x, x, x, x, x, x]".to_owned(),
+            _ => format!("a{at}: &a{at} [{}]", vec![format!("*a{}", at - 1); 9].join(", ")),
+        };
+        let laughs = (0..12).map(level).collect::<Vec<_>>().join("\n");
         assert!(parse(&laughs).unwrap_err().message.contains("too much"));
     }
 

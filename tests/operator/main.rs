@@ -5,6 +5,7 @@ mod bad_input;
 mod crashes;
 mod deletion;
 mod identity;
+mod process;
 mod runs;
 #[path = "../support/mod.rs"]
 mod support;

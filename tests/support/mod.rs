@@ -152,6 +152,11 @@ impl Tenant {
 
     /// Starts the operator with the token of the chart's own account.
     pub fn operator(&self, binary: &Path, environment: &[(&str, &str)]) -> Process {
+        self.operator_on(free_port(), binary, environment)
+    }
+
+    /// The same, with health and metrics on a known port.
+    pub fn operator_on(&self, port: u16, binary: &Path, environment: &[(&str, &str)]) -> Process {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let kubeconfig = self.bed.control_plane.kubeconfig_of(&self.system, "stepbound");
@@ -165,7 +170,7 @@ impl Tenant {
             &format!("--sfn-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", self.name),
             &format!("--lease-namespace={}", self.system),
-            &format!("--http-addr=127.0.0.1:{}", free_port()),
+            &format!("--http-addr=127.0.0.1:{port}"),
         ]);
         Process::start(&self.bed.folder, &format!("{}-operator-{count}", self.name), &mut command)
     }

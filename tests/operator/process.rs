@@ -1,0 +1,57 @@
+//! The process: health, metrics, shutdown, and what it says when it cannot start.
+
+use std::process::Command;
+
+use crate::support::processes::free_port;
+use crate::*;
+
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://127.0.0.1:{port}{path}")).send().ok()?;
+    Some((answer.status().as_u16(), answer.text().unwrap()))
+}
+
+#[test]
+fn health_and_metrics_are_served_and_a_shutdown_hands_the_lease_over_at_once() {
+    let tenant = test_bed().tenant("process");
+    let port = free_port();
+    let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
+    let first = tenant.operator_on(port, binary, &[("STEPBOUND_LOG_FORMAT", "text")]);
+    wait_until(Duration::from_secs(10), "ready", || get(port, "/readyz").filter(|(status, _)| *status == 200));
+    assert_eq!(get(port, "/healthz").unwrap().0, 200);
+    tenant.apply(&tenant.binding("orders"));
+    tenant.wait_for(&first, "tb/orders", "Ready", "True", "RoleAssumed");
+    let metrics = get(port, "/metrics").unwrap().1;
+    for name in ["stepbound_reconcile_seconds_count", "stepbound_token_mints_total", "stepbound_aws_call_seconds_count"]
+    {
+        assert!(metrics.contains(name), "{name} is missing:\n{metrics}");
+    }
+    let second = start(&tenant);
+    let stopped = std::time::Instant::now();
+    first.signal("TERM");
+    wait_until(Duration::from_secs(10), "the first ends", || (!first.is_running()).then_some(()));
+    tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
+    tenant.wait_for(&second, "sfn/fulfil", "Ready", "True", "Synced");
+    assert!(stopped.elapsed() < Duration::from_secs(12), "the lease was given up, not waited for");
+    assert!(first.log_text().contains("reconciles under way are finished first"));
+    assert!(!first.log_text().contains("{\"timestamp\""), "text was asked for");
+}
+
+/// Runs the program to its end; its exit code and what it complained of.
+fn stepbound(args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stepbound"));
+    let output = command.args(args).env_clear().envs(environment.iter().copied()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_start_that_cannot_work_says_why_and_what_to_do() {
+    let (code, said) = stepbound(&["operator", "--sts-endpoint-url=http://sts.example"], &[]);
+    assert!(code == 1 && said.contains("--insecure-endpoints"), "{code} {said}");
+    let (code, said) = stepbound(&["operator"], &[("STEPBOUND_RESYNC_INTERVAL", "soon")]);
+    assert!(code == 1 && said.contains("write for example 1h"), "{code} {said}");
+    let (code, said) = stepbound(&["operator"], &[]);
+    assert!(code == 1 && said.contains("KUBECONFIG"), "{code} {said}");
+    let (code, said) = stepbound(&["operator", "--no-such-flag"], &[]);
+    assert!(code == 2 && said.contains("--help"), "{code} {said}");
+}

@@ -3,6 +3,10 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
 
+cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepbound)
+cargo_deny_version := 0.20.2
+cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
+
 .PHONY: help demo measure test lint fmt crds testbed clean
 
 help: ## list the targets
@@ -20,9 +24,14 @@ measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked
 
-lint: ## formatting and clippy, warnings are errors
+lint: $(cargo_deny) ## formatting, clippy (warnings are errors), and what may be depended on
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
+	$(cargo_deny) --offline --log-level error check bans licenses sources
+
+$(cargo_deny):
+	@echo "Building cargo-deny $(cargo_deny_version) once (about 2 min)"
+	cargo install --quiet --locked cargo-deny --version $(cargo_deny_version) --root $(dir $(patsubst %/,%,$(dir $@)))
 
 fmt: ## format the sources
 	cargo fmt --all

@@ -56,6 +56,27 @@ impl Class {
     }
 }
 
+/// The failures in a row of one object, and when it is looked at again because of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backoff {
+    failures: u32,
+    due: Duration,
+}
+
+impl Backoff {
+    /// Counts a failure at `now`, a time since any fixed start, and gives the delay until the next look. A failure that
+    /// comes before the last one was due, because a watch woke the object, is told again but makes nobody wait longer.
+    pub fn fail(&mut self, class: Class, now: Duration, jitter: f64) -> Option<Duration> {
+        if now < self.due {
+            return class.delay(self.failures, jitter).map(|delay| delay.min(self.due.saturating_sub(now)));
+        }
+        self.failures = self.failures.saturating_add(1);
+        let delay = class.delay(self.failures, jitter)?;
+        self.due = now + delay;
+        Some(delay)
+    }
+}
+
 /// An error that knows its class and what may be said of it in public.
 pub trait Classify {
     /// The class, which decides the retry.
@@ -126,6 +147,18 @@ mod tests {
         assert_eq!(Class::Transient.delay(99, 1.0), Some(Duration::from_secs(300)));
         assert_eq!(Class::Denied.delay(99, 0.0), Some(Duration::from_secs(300)));
         assert_eq!(Class::Terminal.delay(1, 1.0), None);
+    }
+
+    #[test]
+    fn a_failure_that_a_watch_brought_early_makes_nobody_wait_longer() {
+        let mut backoff = Backoff::default();
+        let at = Duration::from_secs;
+        assert_eq!(backoff.fail(Class::Denied, at(100), 1.0), Some(at(15)));
+        for early in 101..115 {
+            assert_eq!(backoff.fail(Class::Denied, at(early), 1.0), Some(at(115 - early)));
+        }
+        assert_eq!(backoff.fail(Class::Denied, at(115), 1.0), Some(at(30)));
+        assert_eq!(backoff.fail(Class::Terminal, at(200), 1.0), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod workflow_run;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt};
@@ -26,6 +26,7 @@ use crate::aws::StepFunctions;
 use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
+use crate::outcome::{Backoff, Class};
 use runner::Managed;
 
 /// Reconciles under way at once, for each kind.
@@ -62,7 +63,8 @@ pub struct Context {
     pub fence: Fence,
     /// Settings.
     pub settings: Settings,
-    failures: Mutex<HashMap<String, u32>>,
+    started: Instant,
+    failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
     authorized: dereference::Authorized,
 }
@@ -78,20 +80,32 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
+        let started = Instant::now();
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
-        Self { client, sessions, step_functions, events, metrics, fence, settings, failures, in_flight, authorized }
+        Self {
+            client,
+            sessions,
+            step_functions,
+            events,
+            metrics,
+            fence,
+            settings,
+            started,
+            failures,
+            in_flight,
+            authorized,
+        }
     }
 
-    /// Counts a failure in a row of an object, or forgets them.
-    fn count_failure(&self, uid: &str, failed: bool) -> u32 {
+    /// Counts a failure of an object and gives the delay until it is looked at again.
+    fn back_off(&self, uid: &str, class: Class) -> Option<Duration> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if !failed {
-            failures.remove(uid);
-            return 0;
-        }
-        let count = failures.entry(uid.to_owned()).or_insert(0);
-        *count = count.saturating_add(1);
-        *count
+        failures.entry(uid.to_owned()).or_default().fail(class, self.started.elapsed(), rand::random())
+    }
+
+    /// Forgets the failures of an object.
+    fn forget_failures(&self, uid: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
     /// Marks a call that outlives its reconcile; false when one is under way already.

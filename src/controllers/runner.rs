@@ -211,15 +211,17 @@ pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> 
         result.unwrap_or_else(|_| Err(Failure::new(Class::Transient, "Timeout", "the reconcile took too long")));
     let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
     ctx.metrics.reconcile(K::KIND, class, started.elapsed());
-    let failures = ctx.count_failure(&uid, result.is_err());
-    Ok(match result {
-        Ok(Requeue::OnChange) => Action::await_change(),
-        Ok(Requeue::After(delay)) => Action::requeue(delay),
-        Err(failure) => match failure.class.delay(failures, rand::random()) {
-            Some(delay) => Action::requeue(delay),
-            // What caused it is watched; the slow look is for what no watch shows.
-            None => Action::requeue(ctx.settings.resync_interval),
-        },
+    let requeue = match result {
+        Ok(requeue) => {
+            ctx.forget_failures(&uid);
+            requeue
+        }
+        // What caused a lasting failure is watched; the slow look is for what no watch shows.
+        Err(failure) => Requeue::After(ctx.back_off(&uid, failure.class).unwrap_or(ctx.settings.resync_interval)),
+    };
+    Ok(match requeue {
+        Requeue::OnChange => Action::await_change(),
+        Requeue::After(delay) => Action::requeue(delay),
     })
 }
 

@@ -27,6 +27,7 @@ test: testbed lint ## lints, unit, architecture, schema and integration tests on
 lint: $(cargo_deny) ## formatting, clippy (warnings are errors), and what may be depended on
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo fetch --quiet --locked
 	$(cargo_deny) --offline --log-level error check bans licenses sources
 
 $(cargo_deny):

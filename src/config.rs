@@ -37,6 +37,9 @@ pub struct Flags {
         value_name = "NAMESPACE"
     )]
     pub watch_namespaces: Vec<String>,
+    /// Key of a tag by which another tool marks its state machines, which are then never adopted (repeatable)
+    #[arg(long = "foreign-owner-tag", env = "STEPBOUND_FOREIGN_OWNER_TAG", value_delimiter = ',', value_name = "KEY")]
+    pub foreign_owner_tags: Vec<String>,
     /// Elect a leader through a Lease; off only where one process alone can run
     #[arg(long, env = "STEPBOUND_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
@@ -85,6 +88,8 @@ pub struct Config {
     pub allowed_audiences: Vec<String>,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
+    /// Keys of tags by which other tools mark what is theirs.
+    pub foreign_owner_tags: Vec<String>,
     /// Whether a Lease decides who works.
     pub leader_elect: bool,
     /// Namespace of the Lease, where it was given.
@@ -133,6 +138,7 @@ impl Config {
             name_prefix: flags.name_prefix,
             allowed_audiences: flags.allowed_audiences,
             watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+            foreign_owner_tags: flags.foreign_owner_tags.into_iter().filter(|key| !key.is_empty()).collect(),
             leader_elect: flags.leader_elect,
             lease_namespace: flags.lease_namespace,
             http_addr: flags.http_addr,

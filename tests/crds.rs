@@ -67,3 +67,13 @@ fn a_new_object_does_not_count_as_current() {
         assert_eq!(schema["properties"]["status"]["default"]["observedGeneration"], -1, "{name}");
     }
 }
+
+/// A value such as `Off` is a boolean to kubectl where it stands without quotes.
+#[test]
+fn nothing_in_the_definitions_is_read_otherwise_by_kubectl() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/crds")).unwrap() {
+        let path = entry.unwrap().path();
+        let parsed = stepbound::asl::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(parsed.ambiguous, [], "{}", path.display());
+    }
+}

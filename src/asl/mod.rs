@@ -48,6 +48,11 @@ impl Definition {
         &self.hash
     }
 
+    /// The definition as a tree.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// What is doubtful in it and does not keep it from being used.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings

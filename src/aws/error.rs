@@ -93,7 +93,7 @@ impl Classify for AwsError {
             AwsErrorKind::Throttled => "Throttled",
             AwsErrorKind::Unavailable => "AWSUnavailable",
             AwsErrorKind::AccessDenied => "AccessDenied",
-            AwsErrorKind::RoleNotAssumable => "ExecutionRoleNotAssumable",
+            AwsErrorKind::RoleNotAssumable => "WaitingForIAM",
             AwsErrorKind::InvalidDefinition => "DefinitionRejected",
             AwsErrorKind::InvalidInput => "InputRejected",
             AwsErrorKind::NameTaken => "StateMachineNameTaken",

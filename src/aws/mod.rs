@@ -4,6 +4,7 @@ mod error;
 mod sanitise;
 mod sdk;
 mod sdk_calls;
+mod sdk_types;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod types;
@@ -17,6 +18,8 @@ pub use sdk::{SdkStepFunctions, http_client, sdk_error};
 pub use types::*;
 
 use async_trait::async_trait;
+
+use crate::api::v1alpha1::StateMachineType;
 
 /// Step Functions, called as the session's role. One call is one request to AWS; retries are the adapter's where the
 /// call is safe to repeat, and none where it is not.
@@ -36,6 +39,23 @@ pub trait StepFunctions: Send + Sync {
         session: &Session,
         request: &UpdateStateMachine,
     ) -> Result<UpdatedStateMachine, AwsError>;
+    /// Publishes a version of the revision. Idempotent for a revision.
+    async fn publish_version(
+        &self,
+        session: &Session,
+        arn: &str,
+        revision_id: Option<&str>,
+        description: &str,
+    ) -> Result<String, AwsError>;
+    /// Removes a version; removing an absent one changes nothing. Refused while an alias routes to it.
+    async fn delete_version(&self, session: &Session, version_arn: &str) -> Result<(), AwsError>;
+    /// What AWS says of a definition.
+    async fn validate_definition(
+        &self,
+        session: &Session,
+        definition: &str,
+        machine_type: StateMachineType,
+    ) -> Result<Vec<DefinitionDiagnostic>, AwsError>;
     /// Asks for deletion; true also when there was none. AWS deletes later.
     async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError>;
     /// All tags of a state machine.

@@ -6,14 +6,18 @@ use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::config::timeout::TimeoutConfig;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{
-    ExecutionStatus as SdkExecutionStatus, StateMachineStatus, StateMachineType as SdkType, SyncExecutionStatus, Tag,
+    ExecutionStatus as SdkExecutionStatus, StateMachineStatus, StateMachineType as SdkType, SyncExecutionStatus,
+    TracingConfiguration, ValidateStateMachineDefinitionDiagnostic, ValidateStateMachineDefinitionSeverity,
 };
 use jiff::Timestamp;
 
+use super::sanitised;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
+use super::sdk_types::{encryption_of, logging_of, no_logging, sdk_tags, sdk_type, settings_of, tracing_of};
 use super::{
-    AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, Execution, ExecutionStatus, Session,
-    StartExecution, StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine, UpdatedStateMachine,
+    AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionStatus,
+    Session, StartExecution, StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine,
+    UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
 
@@ -33,6 +37,11 @@ impl StepFunctions for SdkStepFunctions {
                 SdkType::Express => StateMachineType::Express,
                 _ => StateMachineType::Standard,
             },
+            settings: settings_of(
+                found.logging_configuration,
+                found.tracing_configuration,
+                found.encryption_configuration,
+            ),
             revision_id: found.revision_id,
             deleting: found.status == Some(StateMachineStatus::Deleting),
         }))
@@ -50,12 +59,12 @@ impl StepFunctions for SdkStepFunctions {
             .name(&request.name)
             .definition(&request.definition)
             .role_arn(&request.role_arn)
-            .r#type(match request.machine_type {
-                StateMachineType::Standard => SdkType::Standard,
-                StateMachineType::Express => SdkType::Express,
-            })
-            .publish(true)
-            .version_description(&request.version_description)
+            .r#type(sdk_type(request.machine_type))
+            .publish(request.version_description.is_some())
+            .set_version_description(request.version_description.clone())
+            .set_logging_configuration(logging_of(&request.settings))
+            .set_tracing_configuration(tracing_of(&request.settings))
+            .set_encryption_configuration(encryption_of(&request.settings, false))
             .set_tags(Some(sdk_tags(&request.tags)))
             .send();
         let created = self.call(session, "states:CreateStateMachine", &request.name, call).await?;
@@ -74,11 +83,51 @@ impl StepFunctions for SdkStepFunctions {
             .state_machine_arn(&request.arn)
             .definition(&request.definition)
             .role_arn(&request.role_arn)
-            .publish(true)
-            .version_description(&request.version_description)
+            .publish(request.version_description.is_some())
+            .set_version_description(request.version_description.clone())
+            .logging_configuration(logging_of(&request.settings).unwrap_or_else(no_logging))
+            .tracing_configuration(TracingConfiguration::builder().enabled(request.settings.tracing).build())
+            .set_encryption_configuration(encryption_of(&request.settings, true))
             .send();
         let updated = self.call(session, "states:UpdateStateMachine", &request.arn, call).await?;
         Ok(UpdatedStateMachine { revision_id: updated.revision_id, version_arn: updated.state_machine_version_arn })
+    }
+
+    async fn publish_version(
+        &self,
+        session: &Session,
+        arn: &str,
+        revision_id: Option<&str>,
+        description: &str,
+    ) -> Result<String, AwsError> {
+        let request = self.client(session).await.publish_state_machine_version().state_machine_arn(arn);
+        let call = request.set_revision_id(revision_id.map(str::to_owned)).description(description).send();
+        let published = self.call(session, "states:PublishStateMachineVersion", arn, call).await?;
+        Ok(published.state_machine_version_arn)
+    }
+
+    async fn delete_version(&self, session: &Session, version_arn: &str) -> Result<(), AwsError> {
+        let request = self.client(session).await.delete_state_machine_version();
+        let call = request.state_machine_version_arn(version_arn).send();
+        self.call(session, "states:DeleteStateMachineVersion", version_arn, call).await.map(drop)
+    }
+
+    async fn validate_definition(
+        &self,
+        session: &Session,
+        definition: &str,
+        machine_type: StateMachineType,
+    ) -> Result<Vec<DefinitionDiagnostic>, AwsError> {
+        let request = self.client(session).await.validate_state_machine_definition().definition(definition);
+        let call = request.r#type(sdk_type(machine_type)).send();
+        let validated = self.call(session, "states:ValidateStateMachineDefinition", "*", call).await?;
+        let diagnostic = |found: ValidateStateMachineDefinitionDiagnostic| DefinitionDiagnostic {
+            error: found.severity == ValidateStateMachineDefinitionSeverity::Error,
+            code: found.code,
+            message: sanitised(&found.message),
+            location: found.location.unwrap_or_default(),
+        };
+        Ok(validated.diagnostics.into_iter().map(diagnostic).collect())
     }
 
     async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
@@ -211,10 +260,6 @@ fn innermost_state(newest_first: &[aws_sdk_sfn::types::HistoryEvent]) -> Option<
         let previous = event.previous_event_id;
         event = newest_first.iter().find(|candidate| candidate.id == previous && previous < event.id)?;
     }
-}
-
-fn sdk_tags(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 /// AWS's times are within what jiff can hold; anything else is the epoch rather than a panic.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::api::v1alpha1::StateMachineType;
+use crate::api::v1alpha1::{LogLevel, StateMachineType};
 
 /// Tags of an AWS resource.
 pub type Tags = BTreeMap<String, String>;
@@ -69,6 +69,34 @@ pub struct SessionOrigin {
     pub audience: String,
 }
 
+/// What a state machine has beside definition, role and type, as AWS has it where nothing was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct MachineSettings {
+    /// Which events are logged.
+    pub log_level: LogLevel,
+    /// Whether inputs and outputs are logged.
+    pub log_execution_data: bool,
+    /// ARN of the log group, with its `:*`.
+    pub log_group_arn: Option<String>,
+    /// Whether traces are sent.
+    pub tracing: bool,
+    /// Id of the account's own key and the seconds for which a data key is used.
+    pub encryption: Option<(String, i32)>,
+}
+
+/// What AWS says of a definition when asked to validate it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionDiagnostic {
+    /// Whether the definition cannot be used because of it.
+    pub error: bool,
+    /// AWS's code.
+    pub code: String,
+    /// AWS's words.
+    pub message: String,
+    /// Where: a JSON pointer.
+    pub location: String,
+}
+
 /// A state machine as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateMachine {
@@ -80,6 +108,8 @@ pub struct StateMachine {
     pub role_arn: String,
     /// Standard or Express.
     pub machine_type: StateMachineType,
+    /// Logging, tracing, encryption.
+    pub settings: MachineSettings,
     /// Set once it was updated.
     pub revision_id: Option<String>,
     /// True while AWS deletes it.
@@ -97,8 +127,10 @@ pub struct CreateStateMachine {
     pub role_arn: String,
     /// Standard or Express.
     pub machine_type: StateMachineType,
-    /// Description of the first version.
-    pub version_description: String,
+    /// Logging, tracing, encryption.
+    pub settings: MachineSettings,
+    /// Description of the first version; `None` publishes none.
+    pub version_description: Option<String>,
     /// Tags, owner's included.
     pub tags: Tags,
 }
@@ -121,8 +153,10 @@ pub struct UpdateStateMachine {
     pub definition: String,
     /// New role.
     pub role_arn: String,
-    /// Description of the version.
-    pub version_description: String,
+    /// New logging, tracing and encryption; AWS wants definition and role beside a new encryption, so all are sent.
+    pub settings: MachineSettings,
+    /// Description of the version; `None` publishes none.
+    pub version_description: Option<String>,
 }
 
 /// What an update answers.

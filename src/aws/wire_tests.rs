@@ -151,7 +151,8 @@ async fn a_refusal_keeps_its_meaning_and_loses_ids_and_tokens() {
         arn: MACHINE.into(),
         definition: "{}".into(),
         role_arn: "arn:aws:iam::111122223333:role/x".into(),
-        version_description: "v".into(),
+        settings: MachineSettings::default(),
+        version_description: Some("v".into()),
     };
     let first = adapter.update_state_machine(&session(), &request).await.unwrap_err();
     let second = adapter.update_state_machine(&session(), &request).await.unwrap_err();
@@ -217,7 +218,8 @@ async fn a_creation_publishes_a_described_version_with_its_tags() {
         definition: "{\"StartAt\":\"A\"}".into(),
         role_arn: "arn:aws:iam::111122223333:role/x".into(),
         machine_type: crate::api::v1alpha1::StateMachineType::Express,
-        version_description: "stepbound:uid:hash".into(),
+        settings: MachineSettings::default(),
+        version_description: Some("stepbound:uid:hash".into()),
         tags: Tags::from([("owner".into(), "uid".into())]),
     };
     let created = adapter(&server).create_state_machine(&session(), &request).await.unwrap();

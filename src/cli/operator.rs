@@ -146,6 +146,7 @@ async fn work(
         cluster_id: cluster_id(config, &client).await?,
         name_prefix: config.name_prefix.clone(),
         allowed_audiences: config.allowed_audiences.clone(),
+        foreign_owner_tags: config.foreign_owner_tags.clone(),
         watch_namespaces: config.watch_namespaces.clone(),
         resync_interval: config.resync_interval,
     };

@@ -41,6 +41,8 @@ pub struct Settings {
     pub name_prefix: String,
     /// Audiences that a binding may name.
     pub allowed_audiences: Vec<String>,
+    /// Keys of tags by which the users of other tools mark what is theirs.
+    pub foreign_owner_tags: Vec<String>,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
     /// How often an unchanged object is compared with AWS.
@@ -67,6 +69,7 @@ pub struct Context {
     failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
     authorized: dereference::Authorized,
+    workflows: workflow::Memory,
 }
 
 impl Context {
@@ -80,7 +83,7 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let started = Instant::now();
+        let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
         Self {
             client,
@@ -94,6 +97,7 @@ impl Context {
             failures,
             in_flight,
             authorized,
+            workflows,
         }
     }
 

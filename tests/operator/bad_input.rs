@@ -171,7 +171,7 @@ fn an_execution_role_that_may_not_be_passed_or_trusts_nobody_is_told_and_mends_b
     // The front remembers a role for a moment.
     std::thread::sleep(Duration::from_millis(400));
     tenant.apply(&json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "second"}, "spec": workflow["spec"]}));
-    refused(&tenant, &operator, "sfn/second", "Ready", "ExecutionRoleNotAssumable", "states.amazonaws.com");
+    refused(&tenant, &operator, "sfn/second", "Ready", "WaitingForIAM", "states.amazonaws.com");
 }
 
 #[test]
@@ -202,15 +202,17 @@ fn a_definition_that_cannot_be_used_is_refused_with_its_place_and_mends_by_itsel
 }
 
 #[test]
-fn a_definition_that_aws_refuses_is_told_with_its_reason_and_the_old_one_serves() {
+fn a_definition_that_aws_refuses_is_told_with_all_that_is_wrong_and_the_old_one_serves() {
     let (tenant, operator) = with_workflow("aws-refuses", 0);
-    tenant.bed.front.inject_for("UpdateStateMachine", "aws-refuses_fulfil", Fault::InvalidDefinition, 1);
-    tenant.apply(&tenant.workflow("fulfil", &waiting(1)));
-    let refused =
-        refused(&tenant, &operator, "sfn/fulfil", "Stalled", "DefinitionRejected", "SCHEMA_VALIDATION_FAILED");
-    assert_eq!(condition(&refused, "Synced").unwrap()["status"], "False");
+    let nonsense = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::nonsense:run", "End": true}}});
+    tenant.apply(&tenant.workflow("fulfil", &nonsense));
+    let object = refused(&tenant, &operator, "sfn/fulfil", "Stalled", "DefinitionRejected", "SCHEMA_VALIDATION_FAILED");
+    assert_eq!(condition(&object, "Synced").unwrap()["status"], "False");
+    assert_eq!(object["status"]["diagnostics"][0]["path"], "/States/A/Resource");
+    assert_eq!(object["status"]["latestVersion"]["number"], 1);
     tenant.apply(&tenant.workflow("fulfil", &waiting(2)));
-    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    let mended = tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    assert!(mended["status"].get("diagnostics").is_none());
 }
 
 #[test]

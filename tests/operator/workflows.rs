@@ -47,3 +47,169 @@ fn a_definition_from_a_config_map_is_waited_for_and_follows_its_changes() {
     let ready = tenant.wait_for(&operator, "sfn/mapped", "Ready", "True", "Synced");
     assert_eq!(ready["status"]["latestVersion"]["number"], 1);
 }
+
+fn machine(tenant: &Tenant, workflow: &str) -> Value {
+    tenant.bed.aws.states("DescribeStateMachine", &json!({"stateMachineArn": tenant.machine_arn(workflow)})).unwrap()
+}
+
+fn tags(tenant: &Tenant, workflow: &str) -> Vec<String> {
+    let listed = tenant.bed.aws.states("ListTagsForResource", &json!({"resourceArn": tenant.machine_arn(workflow)}));
+    let listed = listed.unwrap();
+    listed["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| format!("{}={}", tag["key"], tag["value"]).replace('"', ""))
+        .collect()
+}
+
+/// Asks for a look at AWS now, as people do.
+fn look_now(tenant: &Tenant, workflow: &str, token: &str) {
+    let annotation = format!("stepbound.dev/reconcile-now={token}");
+    tenant.kubectl(&["annotate", "--overwrite", "sfn", workflow, &annotation]);
+    wait_until(Duration::from_secs(20), "the annotation is acted on", || {
+        (tenant.get(&format!("sfn/{workflow}"))?["status"]["lastHandled"]["reconcileNow"] == token).then_some(())
+    });
+}
+
+#[test]
+fn logging_tracing_encryption_and_tags_are_created_updated_and_taken_away() {
+    let tenant = test_bed().tenant("settings");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let mut workflow = tenant.workflow("fulfil", &waiting(0));
+    let group = "arn:aws:logs:eu-west-1:000000000000:log-group:/aws/vendedlogs/states/fulfil";
+    let key = "arn:aws:kms:eu-west-1:000000000000:key/2a4ae7a5-0000-4000-8000-000000000000";
+    workflow["spec"]["logging"] = json!({"level": "Error", "includeExecutionData": true, "logGroupARN": group});
+    workflow["spec"]["tracing"] = json!({"enabled": true});
+    workflow["spec"]["encryption"] = json!({"kmsKeyID": key, "kmsDataKeyReusePeriodSeconds": 120});
+    workflow["spec"]["tags"] = json!({"team": "orders", "cost": "a"});
+    tenant.apply(&workflow);
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    let created = machine(&tenant, "fulfil");
+    assert_eq!(created["loggingConfiguration"]["level"], "ERROR");
+    let destination = &created["loggingConfiguration"]["destinations"][0]["cloudWatchLogsLogGroup"]["logGroupArn"];
+    assert_eq!(destination, &json!(format!("{group}:*")));
+    assert_eq!(created["encryptionConfiguration"]["kmsKeyId"], key);
+    tenant
+        .bed
+        .aws
+        .states(
+            "TagResource",
+            &json!({"resourceArn": tenant.machine_arn("fulfil"), "tags": [{"key": "theirs", "value": "x"}]}),
+        )
+        .unwrap();
+
+    workflow["spec"]["logging"] = json!({"level": "None"});
+    workflow["spec"]["tags"] = json!({"team": "billing"});
+    workflow["spec"].as_object_mut().unwrap().remove("encryption");
+    tenant.apply(&workflow);
+    wait_until(Duration::from_secs(20), "the update", || {
+        (machine(&tenant, "fulfil")["loggingConfiguration"]["level"] == "OFF").then_some(())
+    });
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    assert_eq!(machine(&tenant, "fulfil")["encryptionConfiguration"]["type"], "AWS_OWNED_KEY");
+    let now = tags(&tenant, "fulfil");
+    assert!(now.contains(&"team=billing".into()) && now.contains(&"theirs=x".into()), "{now:?}");
+    assert!(!now.iter().any(|tag| tag.starts_with("cost=")), "{now:?}");
+    let calls = tenant.bed.front.calls_about(&tenant.machine_arn("fulfil"));
+    assert_eq!(calls.iter().filter(|call| call.operation == "UpdateStateMachine").count(), 1, "and then it rests");
+}
+
+#[test]
+fn a_change_made_in_aws_is_set_back_or_reported_with_its_path() {
+    let (tenant, operator) = with_workflow("drift", 1);
+    let mut reported = tenant.workflow("reported", &waiting(1));
+    reported["spec"]["drift"] = json!("Report");
+    tenant.apply(&reported);
+    tenant.wait_for(&operator, "sfn/reported", "Ready", "True", "Synced");
+    // The operator trusts what it wrote itself for a while; a new one has written nothing.
+    crate::crashes::killed(&tenant, operator);
+    for workflow in ["fulfil", "reported"] {
+        let edit = json!({"stateMachineArn": tenant.machine_arn(workflow), "definition": waiting(77).to_string()});
+        tenant.bed.aws.states("UpdateStateMachine", &edit).unwrap();
+    }
+    let operator = start(&tenant);
+    let left = tenant.wait_for(&operator, "sfn/reported", "Drifted", "True", "ChangedInAWS");
+    let message = condition(&left, "Drifted").unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("definition.States.Wait.Seconds: in AWS 77, wanted 1"), "{message}");
+    assert!(machine(&tenant, "reported")["definition"].as_str().unwrap().contains("77"));
+    wait_until(Duration::from_secs(20), "the correction", || {
+        (!machine(&tenant, "fulfil")["definition"].as_str().unwrap().contains("77")).then_some(())
+    });
+    let told = tenant.kubectl(&["get", "events", "--field-selector=reason=DriftCorrected", "-o", "json"]);
+    assert!(told.contains("definition.States.Wait.Seconds: in AWS 77, wanted 1"), "{told}");
+    // Tags are looked at when asked, and once an hour.
+    let untag = json!({"resourceArn": tenant.machine_arn("fulfil"), "tagKeys": ["stepbound.dev/name"]});
+    tenant.bed.aws.states("UntagResource", &untag).unwrap();
+    look_now(&tenant, "reported", "1");
+    tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/reconcile-now=1"]);
+    tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "StateMachineNameTaken");
+}
+
+#[test]
+fn a_machine_of_nobody_is_adopted_when_asked_and_kept_on_deletion() {
+    let tenant = test_bed().tenant("adopt");
+    let operator = start(&tenant);
+    let theirs = json!({"name": "adopt_fulfil", "definition": waiting(9).to_string(), "roleArn": tenant.execution_role_arn(), "tags": [{"key": "team", "value": "x"}]});
+    tenant.bed.aws.states("CreateStateMachine", &theirs).unwrap();
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
+    tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "StateMachineNameTaken");
+    tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"spec":{"adoption":"IfUnowned"}}"#]);
+    let ready = tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    assert_eq!(ready["status"]["latestVersion"]["number"], 1);
+    let now = tags(&tenant, "fulfil");
+    assert!(now.contains(&"team=x".into()) && now.contains(&"stepbound.dev/name=fulfil".into()), "{now:?}");
+    tenant.delete_all(&operator);
+    let kept = tags(&tenant, "fulfil");
+    assert_eq!(kept, ["team=x"], "kept, without our mark");
+}
+
+#[test]
+fn versions_are_published_on_change_and_pruned_but_for_those_in_use() {
+    let (tenant, operator) = with_workflow("versions", 60);
+    let mut workflow = tenant.workflow("fulfil", &waiting(60));
+    workflow["spec"]["versions"] = json!({"retain": 2});
+    tenant.apply(&workflow);
+    tenant.apply(&workflow_run("holds-1", "fulfil", &json!({})));
+    tenant.wait_for(&operator, "sfnrun/holds-1", "Started", "True", "ExecutionStarted");
+    for seconds in 61..65 {
+        let definition = waiting(seconds);
+        workflow["spec"]["definition"] = definition;
+        tenant.apply(&workflow);
+        wait_until(Duration::from_secs(20), "the version", || {
+            let status = tenant.get("sfn/fulfil")?["status"].clone();
+            (status["latestVersion"]["number"] == seconds - 59).then_some(())
+        });
+    }
+    let versions = || -> Vec<Value> {
+        let machine = json!({"stateMachineArn": tenant.machine_arn("fulfil")});
+        tenant.bed.aws.states("ListStateMachineVersions", &machine).unwrap()["stateMachineVersions"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    wait_until(Duration::from_secs(20), "the pruning", || (versions().len() == 3).then_some(()));
+    let text = format!("{:?}", versions());
+    assert!(text.contains("fulfil:1\"") && text.contains("fulfil:4\"") && text.contains("fulfil:5\""), "{text}");
+    let mut unversioned = tenant.workflow("plain", &waiting(0));
+    unversioned["spec"]["versions"] = json!({"publish": "Never"});
+    tenant.apply(&unversioned);
+    let plain = tenant.wait_for(&operator, "sfn/plain", "Ready", "True", "Synced");
+    assert!(plain["status"].get("latestVersion").is_none());
+    tenant.apply(&workflow_run("unversioned", "plain", &json!({})));
+    tenant.wait_for(&operator, "sfnrun/unversioned", "Complete", "True", "Succeeded");
+}
+
+#[test]
+fn a_deletion_drains_no_longer_than_it_may() {
+    let (tenant, operator) = with_workflow("drain", 600);
+    tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"spec":{"drainTimeout":"3s"}}"#]);
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
+    tenant.wait_for(&operator, "sfnrun/order", "Started", "True", "ExecutionStarted");
+    tenant.kubectl(&["delete", "sfn/fulfil", "--timeout=30s"]);
+    let machine = json!({"stateMachineArn": tenant.machine_arn("fulfil")});
+    assert!(tenant.bed.aws.states("DescribeStateMachine", &machine).is_err());
+    tenant.wait_for(&operator, "sfnrun/order", "Finished", "True", "Aborted");
+}

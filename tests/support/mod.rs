@@ -84,6 +84,7 @@ impl TestBed {
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}*"),
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}*"),
             ]},
+            {"Effect": "Allow", "Action": "states:ValidateStateMachineDefinition", "Resource": "*"},
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
         ]});
         let states = json!({"Version": "2012-10-17", "Statement": [{

@@ -4,16 +4,21 @@ mod common;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
+mod workflow_settings;
 
 pub use common::{ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped};
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
-    DefinitionSource, Diagnostic, PublishedVersion, StateMachineType, Workflow, WorkflowDeletionPolicy, WorkflowSpec,
-    WorkflowStatus,
+    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, Workflow, WorkflowDeletionPolicy,
+    WorkflowSpec, WorkflowStatus,
 };
 pub use workflow_run::{
     Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,
     StopRequest, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+};
+
+pub use workflow_settings::{
+    AdoptionPolicy, DriftPolicy, Encryption, LogLevel, Logging, PublishPolicy, Tracing, Versions,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

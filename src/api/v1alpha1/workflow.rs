@@ -7,7 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{ConfigMapKeyRef, LocalRef, conditions_schema, opaque_object_schema};
+use super::common::{ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
+use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 
 /// A Workflow is an AWS Step Functions state machine.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ use super::common::{ConfigMapKeyRef, LocalRef, conditions_schema, opaque_object_
 #[x_kube(validation = ("has(self.stateMachineName) == has(oldSelf.stateMachineName) && (!has(self.stateMachineName) || self.stateMachineName == oldSelf.stateMachineName)", "stateMachineName cannot be changed; create another Workflow"))]
 #[x_kube(validation = ("self.type == oldSelf.type", "type cannot be changed: AWS has no way to turn a Standard state machine into an Express one; create another Workflow"))]
 #[x_kube(validation = ("!has(self.tags) || self.tags.all(key, !key.startsWith('stepbound.dev/') && !key.lowerAscii().startsWith('aws:'))", "tag keys must not start with stepbound.dev/ or aws:"))]
+#[x_kube(validation = ("!has(self.logging) || self.logging.level == 'None' || has(self.logging.logGroupARN)", "logging needs logGroupARN unless its level is None"))]
 #[x_kube(validation = ("!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))", "names of substitutions are 1 to 255 letters, digits, and the characters _ . -"))]
 pub struct WorkflowSpec {
     /// The TrustBinding whose role owns the state machine. Immutable.
@@ -70,12 +72,37 @@ pub struct WorkflowSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 40))]
     pub tags: BTreeMap<String, TagValue>,
-    /// What happens to the state machine when this object is deleted.
+    /// Logging of executions to CloudWatch Logs; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
+    /// Tracing of executions with X-Ray; off by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
+    /// Encryption with a key of the account's own; AWS's key by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+    /// When versions are published and how many are kept.
+    #[serde(default)]
+    pub versions: Versions,
+    /// What happens to a change that somebody made in AWS.
+    #[serde(default)]
+    pub drift: DriftPolicy,
+    /// What happens when a state machine of the name exists already.
+    #[serde(default)]
+    pub adoption: AdoptionPolicy,
+    /// How long a deletion waits for running executions to end; then the state machine is deleted, which ends them.
+    #[serde(default = "default_drain_timeout")]
+    pub drain_timeout: DurationString,
+    /// What happens to the state machine when this object is deleted. An adopted one is kept until this field is changed after its adoption.
     #[serde(default)]
     pub deletion_policy: WorkflowDeletionPolicy,
     /// Stops reconciling; what exists in AWS stays as it is.
     #[serde(default)]
     pub suspend: bool,
+}
+
+fn default_drain_timeout() -> DurationString {
+    DurationString("1h".into())
 }
 
 /// The value of a substitution, inserted as it stands.
@@ -143,6 +170,22 @@ pub struct WorkflowStatus {
     /// Revision of the state machine in AWS.
     #[serde(rename = "revisionID", default, skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
+    /// Hash of all that was last written to AWS: definition, role, logging, tracing, encryption. What differs from AWS while
+    /// this is unchanged was changed there by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_hash: Option<String>,
+    /// Keys of the tags that this object has set, the owner's apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag_keys: Vec<String>,
+    /// Set while the state machine is one that was taken over and is kept on deletion: the deletionPolicy at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_with: Option<WorkflowDeletionPolicy>,
+    /// Numbers of the versions that this object has published and not removed, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<i64>,
+    /// Annotations that were acted on.
+    #[serde(default, skip_serializing_if = "LastHandled::is_empty")]
+    pub last_handled: LastHandled,
     /// Hash of the definition that AWS has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition_hash: Option<String>,
@@ -155,10 +198,26 @@ pub struct WorkflowStatus {
     /// The state machine in the AWS console.
     #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
     pub console_url: Option<String>,
-    /// `DefinitionValid`, `Synced`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    /// `DefinitionValid`, `Synced`, `Drifted`, `Ready`; `Stalled` and `Reconciling` when abnormal.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+/// Values of annotations that ask for something once. A value that stands here was acted on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastHandled {
+    /// `stepbound.dev/reconcile-now`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile_now: Option<String>,
+}
+
+impl LastHandled {
+    /// True when nothing was ever asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A published, immutable version of a state machine.

@@ -165,6 +165,13 @@ impl Phase {
     }
 }
 
+impl Phase {
+    /// True of an end that nobody would want to repeat.
+    pub fn is_good(self) -> bool {
+        matches!(self, Phase::Succeeded | Phase::Dispatched)
+    }
+}
+
 /// One start of an execution, recorded before it is asked of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

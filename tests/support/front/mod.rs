@@ -46,8 +46,6 @@ pub enum Fault {
     Delay(Duration),
     /// AWS applies the call, and its answer arrives only after this time.
     DelayAnswer(Duration),
-    /// AWS refuses the definition.
-    InvalidDefinition,
     /// STS answers for another account.
     AnotherAccount,
     /// STS finds that another key signed the token.
@@ -94,6 +92,8 @@ struct Shared {
     /// `TimeoutSeconds` of machines, by ARN.
     timeouts: Mutex<HashMap<String, Option<Duration>>>,
     timed_out: Mutex<HashSet<String>>,
+    /// `tracingConfiguration` of machines, by ARN.
+    tracing: Mutex<HashMap<String, Value>>,
 }
 
 impl Front {
@@ -118,6 +118,7 @@ impl Front {
             remembered: Mutex::default(),
             timeouts: Mutex::default(),
             timed_out: Mutex::default(),
+            tracing: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -179,9 +180,6 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let (status, answer) = match (fault, operation.as_str()) {
         (Some(Fault::Throttle), _) => (400, error_json("ThrottlingException", "Rate exceeded")),
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
-        (Some(Fault::InvalidDefinition), _) => {
-            (400, error_json("InvalidDefinition", "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED'"))
-        }
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
         _ => shared.states(&operation, &headers, text).await,
     };

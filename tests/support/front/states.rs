@@ -41,8 +41,10 @@ impl Shared {
             "DeleteStateMachine" => self.delete_machine(headers, body, &request).await,
             "StartExecution" => self.start_execution(headers, body, &request).await,
             "StartSyncExecution" => self.start_sync(request).await,
+            "DescribeStateMachine" => self.describe_machine(headers, body, &request).await,
+            "ValidateStateMachineDefinition" => validated(&request),
             "DescribeExecution" => self.describe_execution(headers, body, &request).await,
-            "ListTagsForResource" | "TagResource" | "UntagResource" => {
+            "ListTagsForResource" | "TagResource" | "UntagResource" | "DeleteStateMachineVersion" => {
                 let (status, answer) = self.as_root(operation, &request).await;
                 (status, answer.to_string())
             }
@@ -100,9 +102,32 @@ impl Shared {
             }
         }
         if let Some(definition) = request["definition"].as_str() {
+            if let Some(wrong) = unknown_resource(definition) {
+                let message = format!("Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: {wrong}'");
+                return (400, error_json("InvalidDefinition", &message));
+            }
             self.timeouts.lock().unwrap().insert(resource_of("", request), timeout_of(definition));
         }
+        if !request["tracingConfiguration"].is_null() {
+            let configuration = request["tracingConfiguration"].clone();
+            self.tracing.lock().unwrap().insert(resource_of("", request), configuration);
+        }
         self.forward(headers, body).await
+    }
+
+    /// A machine is described with its tracing (`DescribeStateMachine`), which the emulator takes and forgets.
+    async fn describe_machine(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
+        let (status, answer) = self.forward(headers, body).await;
+        let arn = request["stateMachineArn"].as_str().unwrap_or_default();
+        let known = self.tracing.lock().unwrap().get(arn).cloned();
+        match (status, known) {
+            (200, Some(configuration)) => {
+                let mut machine: Value = serde_json::from_str(&answer).unwrap();
+                machine["tracingConfiguration"] = configuration;
+                (200, machine.to_string())
+            }
+            _ => (status, answer),
+        }
     }
 
     /// While a machine is being deleted it is described as DELETING, and creating or starting it is refused with
@@ -224,6 +249,7 @@ fn resource_of(operation: &str, request: &Value) -> String {
         // Starts and listings by version or alias are authorized on the machine.
         Some(arn) if operation.starts_with("Start") || operation == "ListExecutions" => machine_of(arn),
         Some(arn) => arn.to_owned(),
+        None if operation == "ValidateStateMachineDefinition" => "*".to_owned(),
         None => {
             let name = request["name"].as_str().unwrap_or("*");
             format!("arn:aws:states:eu-west-1:000000000000:stateMachine:{name}")
@@ -245,6 +271,27 @@ fn tag_context(request: &Value) -> BTreeMap<String, Vec<String>> {
         context.insert("aws:TagKeys".into(), tags.iter().map(|tag| text(&tag["key"])).collect());
     }
     context
+}
+
+/// AWS knows its integrations and refuses others when a machine is created, updated or validated; the emulator takes any.
+fn unknown_resource(definition: &str) -> Option<String> {
+    const UNKNOWN: &str = "arn:aws:states:::nonsense:run";
+    definition.contains(UNKNOWN).then(|| {
+        format!("The resource provided {UNKNOWN} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region. at /States/A/Resource")
+    })
+}
+
+/// `ValidateStateMachineDefinition` gives everything that is wrong, with its place.
+fn validated(request: &Value) -> Answer {
+    let wrong = unknown_resource(request["definition"].as_str().unwrap_or_default());
+    let diagnostics: Vec<Value> = wrong
+        .iter()
+        .map(|message| {
+            json!({"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": message, "location": "/States/A/Resource"})
+        })
+        .collect();
+    let result = if diagnostics.is_empty() { "OK" } else { "FAIL" };
+    (200, json!({"result": result, "diagnostics": diagnostics, "truncated": false}).to_string())
 }
 
 fn timeout_of(definition: &str) -> Option<Duration> {

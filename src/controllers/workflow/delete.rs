@@ -1,0 +1,103 @@
+//! The end of a Workflow: drained and deleted, or let go.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+
+use super::{machine_name, owner};
+use crate::api::v1alpha1::{Phase, Workflow, WorkflowDeletionPolicy, WorkflowRun};
+use crate::controllers::Context;
+use crate::controllers::dereference::{LastSession, last_session_for};
+use crate::controllers::runner::{Done, Work, api_failure, deleted_at, fenced, report_orphan};
+use crate::outcome::{Failure, Requeue};
+use crate::plan::workflow::state_machine_arn;
+
+/// Deletes or retains, and lets go once nothing of ours is left in AWS.
+pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<Done, Failure> {
+    ctx.workflows.forget(&work.object.uid().unwrap_or_default());
+    let retained = is_retained(work);
+    let binding = work.object.spec.trust_binding_ref.name.clone();
+    let last = last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await;
+    let (session, drain) = match last {
+        Ok(LastSession::Usual(session)) => (session, !retained),
+        Ok(LastSession::Held(session)) => (session, false),
+        Ok(LastSession::Gone(failure)) => return Ok(let_go(work, ctx, &failure).await),
+        Err(failure) if retained => return Ok(let_go(work, ctx, &failure).await),
+        Err(failure) => return Err(failure),
+    };
+    let drain = drain && !drained_long_enough(work);
+    if drain && let Some(waits) = waits_for_runs(work, ctx).await? {
+        return Ok(waits);
+    }
+    let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &machine_name(work, ctx));
+    let Some(machine) = ctx.step_functions.describe_state_machine(&session, &arn).await? else {
+        return Ok(Done::released());
+    };
+    if machine.deleting {
+        return Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_secs(1)));
+    }
+    let tags = ctx.step_functions.list_tags(&session, &arn).await?;
+    if !owner(work, ctx).owns(&tags) {
+        return Ok(Done::released());
+    }
+    fenced(ctx)?;
+    if retained {
+        let keys: Vec<String> = owner(work, ctx).tags().into_keys().collect();
+        ctx.step_functions.untag(&session, &arn, &keys).await?;
+        return Ok(Done::released());
+    }
+    if drain && ctx.step_functions.has_running_executions(&session, &arn).await? {
+        let message = "Waits for running executions to end; stop them to go on at once.";
+        return Ok(progress(work, "Draining", message, Duration::from_secs(2)));
+    }
+    ctx.step_functions.delete_state_machine(&session, &arn).await?;
+    Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
+}
+
+/// An adopted machine is kept until somebody says otherwise after its adoption.
+fn is_retained(work: &Work<Workflow>) -> bool {
+    let policy = work.object.spec.deletion_policy;
+    let adopted_with = work.object.status.as_ref().and_then(|status| status.adopted_with);
+    policy == WorkflowDeletionPolicy::Retain || adopted_with == Some(policy)
+}
+
+fn drained_long_enough(work: &Work<Workflow>) -> bool {
+    let limit = work.object.spec.drain_timeout.to_std().and_then(|limit| SignedDuration::try_from(limit).ok());
+    limit.is_some_and(|limit| Timestamp::now().duration_since(deleted_at(&work.object)) > limit)
+}
+
+/// Runs that have started and not ended need this Workflow to be followed to their end: it names their binding.
+async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Option<Done>, Failure> {
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+    let mut names = Vec::new();
+    for phase in [Phase::Starting, Phase::Running] {
+        let selector = format!("spec.workflowRef.name={},status.phase={phase:?}", work.object.name_any());
+        let listed = api.list_metadata(&ListParams::default().fields(&selector).limit(5)).await;
+        names.extend(listed.map_err(|error| api_failure(&error))?.iter().map(ResourceExt::name_any));
+    }
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let message = format!(
+        "Waits for the end of WorkflowRuns, among them {}; cancel or delete them to go on at once.",
+        names.join(", ")
+    );
+    Ok(Some(progress(work, "Draining", &message, Duration::from_secs(1))))
+}
+
+fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Duration) -> Done {
+    work.conditions(|conditions| {
+        conditions.progressing(reason, message);
+    });
+    Done::again(Requeue::After(again))
+}
+
+/// Lets go without AWS, and says that a state machine may remain where one was ever seen.
+async fn let_go(work: &Work<Workflow>, ctx: &Context, why: &Failure) -> Done {
+    if let Some(arn) = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref()) {
+        report_orphan(&work.object, arn, why, ctx).await;
+    }
+    Done::released()
+}

@@ -1,0 +1,56 @@
+//! What a process remembers of state machines between reconciles. Nothing is lost with it but a few calls.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often tags are looked at when nothing else asks for it: reading them has a quota of one a second.
+const TAGS_EVERY: Duration = Duration::from_secs(3600);
+/// How long AWS may show what was before our last write (`UpdateStateMachine` is eventually consistent).
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// By UID of the Workflow.
+#[derive(Default)]
+pub(in crate::controllers) struct Memory {
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+struct Entry {
+    tags_due: Instant,
+    wrote: Option<Instant>,
+}
+
+impl Memory {
+    /// True once in [`TAGS_EVERY`]. After a start the first time is spread over it, so that a thousand objects do not ask
+    /// together.
+    pub(super) fn tags_are_due(&self, uid: &str) -> bool {
+        self.with(uid, |entry| {
+            let due = Instant::now() >= entry.tags_due;
+            if due {
+                entry.tags_due = Instant::now() + TAGS_EVERY;
+            }
+            due
+        })
+    }
+
+    /// Remembers a write.
+    pub(super) fn wrote(&self, uid: &str) {
+        self.with(uid, |entry| entry.wrote = Some(Instant::now()));
+    }
+
+    /// True while AWS may not show our last write yet.
+    pub(super) fn settles(&self, uid: &str) -> bool {
+        self.with(uid, |entry| entry.wrote.is_some_and(|wrote| wrote.elapsed() < SETTLING))
+    }
+
+    /// Forgets an object that has gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let spread = || Entry { tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()), wrote: None };
+        change(entries.entry(uid.to_owned()).or_insert_with(spread))
+    }
+}

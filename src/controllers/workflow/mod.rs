@@ -1,0 +1,252 @@
+//! Workflow: keeps a state machine as its spec says.
+
+mod apply;
+mod delete;
+mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt};
+
+pub(super) use memory::Memory;
+
+use super::Context;
+use super::dereference::{config_map_value, session_for};
+use super::runner::{Done, EventWhenReady, Managed, Work, publish};
+use crate::api::v1alpha1::{Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus};
+use crate::asl::{self, DefinitionError, Source};
+use crate::aws::{MachineSettings, Session};
+use crate::kube::events::EventType;
+use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::run_result::console_url;
+use crate::plan::workflow::{
+    Desired, Observed, Owner, Plan, check_execution_role, default_name, needs_tags, plan, state_machine_arn, summary,
+};
+use crate::status::{self, Truth};
+
+/// Asks for a look at AWS at once, tags included; any new value asks again.
+const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
+/// Names the owner from whom the state machine may be taken over.
+const TAKE_OVER_FROM: &str = "stepbound.dev/take-over-from";
+
+#[async_trait::async_trait]
+impl Managed for Workflow {
+    type Status = WorkflowStatus;
+    const KIND: &'static str = "Workflow";
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Recovered;
+
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+        if work.object.meta().deletion_timestamp.is_some() {
+            return delete::delete(work, ctx).await;
+        }
+        if work.object.spec.suspend {
+            work.conditions(|conditions| {
+                conditions.ready("Suspended", "Nothing is changed in AWS while spec.suspend is true.");
+            });
+            return Ok(Done::again(Requeue::OnChange));
+        }
+        let definition = validate(work, ctx).await?;
+        let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
+        let desired = desired(work, ctx, &binding, definition)?;
+        let observed = observe(work, ctx, &session, &desired).await?;
+        let plan = plan(&desired, &observed)?;
+        if !plan.drift.is_empty() && ctx.workflows.settles(&desired.owner.uid) {
+            // What AWS shows may be older than our own last write.
+            return Ok(Done::again(Requeue::After(Duration::from_secs(10))));
+        }
+        apply::apply(work, ctx, &session, &desired, &observed, &plan).await?;
+        apply::prune(work, ctx, &session).await?;
+        synced(work, &desired, &plan, ctx).await;
+        Ok(Done::again(Requeue::After(ctx.settings.resync_interval.mul_f64(0.8 + 0.2 * rand::random::<f64>()))))
+    }
+
+    fn status_field(&mut self) -> &mut Option<WorkflowStatus> {
+        &mut self.status
+    }
+
+    fn common(status: &mut WorkflowStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
+        (&mut status.conditions, &mut status.observed_generation)
+    }
+}
+
+/// Reads the definition and checks it offline. A definition that fails leaves in AWS what is there.
+async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Definition, Failure> {
+    let namespace = work.namespace();
+    let spec = &work.object.spec;
+    let substitutions = spec.substitutions.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
+    let prepared = match (&spec.definition, &spec.definition_from) {
+        (Some(value), _) => asl::prepare(Source::Object(value), &substitutions),
+        (None, Some(from)) => {
+            let text = config_map_value(ctx, &namespace, &from.config_map_key_ref).await?;
+            asl::prepare(Source::Text(&text), &substitutions)
+        }
+        (None, None) => {
+            let message = "Give the state machine in spec.definition or spec.definitionFrom.";
+            return Err(Failure::new(Class::Terminal, "DefinitionMissing", message));
+        }
+    };
+    work.status().diagnostics = match &prepared {
+        Err(DefinitionError::Invalid(findings)) => diagnostics("Error", findings),
+        Ok(definition) => diagnostics("Warning", definition.warnings()),
+        Err(_) => Vec::new(),
+    };
+    work.conditions(|conditions| match &prepared {
+        Ok(_) => {
+            conditions.set("DefinitionValid", Truth::True, "Valid", "The offline check found nothing.");
+        }
+        Err(error) => {
+            conditions.set("DefinitionValid", Truth::False, "DefinitionInvalid", &error.to_string());
+        }
+    });
+    prepared.map_err(|error| Failure::new(Class::Terminal, "DefinitionInvalid", error.to_string()))
+}
+
+/// The first findings: a status stays small.
+fn diagnostics(severity: &str, findings: &[asl::Finding]) -> Vec<Diagnostic> {
+    let one = |finding: &asl::Finding| Diagnostic {
+        severity: severity.into(),
+        code: finding.code.into(),
+        path: finding.path.clone(),
+        message: finding.message.clone(),
+    };
+    findings.iter().take(50).map(one).collect()
+}
+
+fn owner(work: &Work<Workflow>, ctx: &Context) -> Owner {
+    Owner {
+        cluster: ctx.settings.cluster_id.clone(),
+        namespace: work.namespace(),
+        name: work.object.name_any(),
+        uid: work.object.uid().unwrap_or_default(),
+    }
+}
+
+fn machine_name(work: &Work<Workflow>, ctx: &Context) -> String {
+    let default = || default_name(&ctx.settings.name_prefix, &work.namespace(), &work.object.name_any());
+    work.object.spec.state_machine_name.clone().unwrap_or_else(default)
+}
+
+fn desired(
+    work: &Work<Workflow>,
+    ctx: &Context,
+    binding: &TrustBinding,
+    definition: asl::Definition,
+) -> Result<Desired, Failure> {
+    let spec = &work.object.spec;
+    check_execution_role(&binding.spec.role_arn, &spec.execution_role_arn)?;
+    let name = machine_name(work, ctx);
+    let arn = state_machine_arn(&binding.spec.role_arn, &binding.spec.region, &name);
+    let recorded = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref());
+    if let Some(recorded) = recorded.filter(|recorded| **recorded != arn) {
+        let message = format!(
+            "This Workflow's state machine is {recorded}, but its binding and name now lead to {arn}; nothing was called. Restore them, or create another Workflow."
+        );
+        return Err(Failure::new(Class::Terminal, "LocationChanged", message));
+    }
+    Ok(Desired {
+        name,
+        arn,
+        definition,
+        role_arn: spec.execution_role_arn.clone(),
+        machine_type: spec.machine_type,
+        settings: settings(spec),
+        tags: spec.tags.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect(),
+        owner: owner(work, ctx),
+        publish: spec.versions.publish,
+        drift: spec.drift,
+        adoption: spec.adoption,
+        take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
+        foreign_marks: ctx.settings.foreign_owner_tags.clone(),
+    })
+}
+
+/// As AWS describes them, so that the two can be compared.
+fn settings(spec: &WorkflowSpec) -> MachineSettings {
+    let logging = spec.logging.as_ref().filter(|logging| logging.level != LogLevel::None);
+    let group = logging.and_then(|logging| logging.log_group_arn.as_ref());
+    MachineSettings {
+        log_level: logging.map_or(LogLevel::None, |logging| logging.level),
+        log_execution_data: logging.is_some_and(|logging| logging.include_execution_data),
+        log_group_arn: group.map(|arn| if arn.ends_with(":*") { arn.clone() } else { format!("{arn}:*") }),
+        tracing: spec.tracing.as_ref().is_some_and(|tracing| tracing.enabled),
+        encryption: spec
+            .encryption
+            .as_ref()
+            .map(|encryption| (encryption.kms_key_id.clone(), encryption.kms_data_key_reuse_period_seconds)),
+    }
+}
+
+/// One description, and the tags where the plan needs them.
+async fn observe(
+    work: &Work<Workflow>,
+    ctx: &Context,
+    session: &Session,
+    desired: &Desired,
+) -> Result<Observed, Failure> {
+    let machine = ctx.step_functions.describe_state_machine(session, &desired.arn).await?;
+    let status = work.object.status.clone().unwrap_or_default();
+    let synced = status::find(&status.conditions, "Synced");
+    let changed = synced.and_then(|synced| synced.observed_generation) != work.object.meta().generation;
+    let asked = asked_now(work) != status.last_handled.reconcile_now;
+    let due = ctx.workflows.tags_are_due(&desired.owner.uid) || asked;
+    let tags = if needs_tags(machine.as_ref(), status.state_machine_arn.is_some(), changed, due) {
+        Some(ctx.step_functions.list_tags(session, &desired.arn).await?)
+    } else {
+        None
+    };
+    Ok(Observed {
+        machine,
+        tags,
+        applied_hash: status.applied_hash,
+        tag_keys: status.tag_keys,
+        has_version: status.latest_version.is_some(),
+    })
+}
+
+fn asked_now(work: &Work<Workflow>) -> Option<String> {
+    work.object.annotations().get(RECONCILE_NOW).cloned()
+}
+
+async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: &Context) {
+    let asked = asked_now(work);
+    let (policy, hash) = (work.object.spec.deletion_policy, desired.hash());
+    let status = work.status();
+    status.state_machine_arn = Some(desired.arn.clone());
+    status.definition_hash = Some(desired.definition.hash().to_owned());
+    status.console_url = Some(console_url(&desired.arn));
+    status.applied_hash = Some(hash);
+    status.tag_keys = desired.tags.keys().cloned().collect();
+    status.last_handled.reconcile_now = asked;
+    if plan.adopts {
+        status.adopted_with = Some(policy);
+    } else if status.adopted_with.is_some_and(|adopted_with| adopted_with != policy) {
+        status.adopted_with = None;
+    }
+    let changed = summary(&plan.drift);
+    let left = !plan.drift.is_empty() && desired.drift == DriftPolicy::Report;
+    let was_left = status::is_true(&status.conditions, "Drifted");
+    let corrected = format!("Changed in AWS by somebody else and set back: {changed}.");
+    let differs = format!("Changed in AWS by somebody else, and left so because spec.drift is Report: {changed}.");
+    work.conditions(|conditions| {
+        if left {
+            conditions.set("Drifted", Truth::True, "ChangedInAWS", &differs);
+            conditions.set("Synced", Truth::False, "Drifted", &differs);
+            conditions.ready("Drifted", &differs);
+        } else {
+            if plan.drift.is_empty() {
+                conditions.set("Drifted", Truth::False, "NoDrift", "Nobody else has changed the state machine.");
+            } else {
+                conditions.set("Drifted", Truth::False, "Corrected", &corrected);
+            }
+            conditions.set("Synced", Truth::True, "Synced", "The state machine is as the spec says.");
+            conditions.ready("Synced", "The state machine is as the spec says.");
+        }
+    });
+    if left && !was_left {
+        publish(&work.object, EventType::Warning, "DriftFound", &differs, ctx).await;
+    } else if !left && !plan.drift.is_empty() {
+        publish(&work.object, EventType::Warning, "DriftCorrected", &corrected, ctx).await;
+    }
+}

@@ -1,0 +1,203 @@
+//! What a Workflow needs done in AWS.
+
+mod difference;
+mod owner;
+#[cfg(test)]
+mod tests;
+
+pub use difference::summary;
+pub use owner::{Owner, check_execution_role, default_name, foreign, owner_of, state_machine_arn};
+
+use serde::Serialize;
+
+use crate::api::v1alpha1::{AdoptionPolicy, DriftPolicy, PublishPolicy, StateMachineType};
+use crate::asl::Definition;
+use crate::aws::{CreateStateMachine, MachineSettings, StateMachine, Tags, UpdateStateMachine};
+use crate::digest::short_hex;
+use crate::outcome::{Class, Failure};
+
+/// What the spec asks for, resolved and checked.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Name of the machine.
+    pub name: String,
+    /// ARN it has or will have.
+    pub arn: String,
+    /// Definition to run.
+    pub definition: Definition,
+    /// Role of executions.
+    pub role_arn: String,
+    /// Standard or Express.
+    pub machine_type: StateMachineType,
+    /// Logging, tracing, encryption.
+    pub settings: MachineSettings,
+    /// The user's tags.
+    pub tags: Tags,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether changes are published as versions.
+    pub publish: PublishPolicy,
+    /// What to do about changes made in AWS.
+    pub drift: DriftPolicy,
+    /// What to do about a machine that exists already.
+    pub adoption: AdoptionPolicy,
+    /// The exact owner, `<cluster>/<namespace>/<name>`, from which the machine may be taken over.
+    pub take_over_from: Option<String>,
+    /// Keys of tags by which the users of other tools mark what is theirs.
+    pub foreign_marks: Vec<String>,
+}
+
+impl Desired {
+    /// Hash of all that an update writes.
+    pub fn hash(&self) -> String {
+        let whole = format!("{}\n{}\n{:?}", self.definition.text(), self.role_arn, self.settings);
+        short_hex(whole.as_bytes(), 8)
+    }
+
+    /// Makes a creation or version ours alone: another owner's identical request has another description.
+    pub fn version_description(&self) -> String {
+        format!("stepbound:{}:{}", self.owner.uid, self.definition.hash())
+    }
+
+    fn published_description(&self) -> Option<String> {
+        (self.publish == PublishPolicy::OnChange).then(|| self.version_description())
+    }
+
+    fn all_tags(&self) -> Tags {
+        self.tags.clone().into_iter().chain(self.owner.tags()).collect()
+    }
+}
+
+/// What is known of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The machine, where there is one.
+    pub machine: Option<StateMachine>,
+    /// Its tags, where they were read.
+    pub tags: Option<Tags>,
+    /// Hash of what was last written for this object.
+    pub applied_hash: Option<String>,
+    /// Keys of the tags that this object has set.
+    pub tag_keys: Vec<String>,
+    /// Whether a version has been published for this object.
+    pub has_version: bool,
+}
+
+/// One call to AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// Create the machine.
+    Create(CreateStateMachine),
+    /// Update it.
+    Update(UpdateStateMachine),
+    /// Publish a version of what it is, with this description.
+    Publish(String),
+    /// Set tags on it.
+    Tag(Tags),
+    /// Remove tags from it.
+    Untag(Vec<String>),
+}
+
+/// What is to be done and what was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Calls, in this order.
+    pub actions: Vec<Action>,
+    /// What somebody else has changed in AWS.
+    pub drift: Vec<String>,
+    /// True when a machine that exists is taken over.
+    pub adopts: bool,
+}
+
+/// True when the tags have to be read: before the first write to a machine that was found existing, after the spec
+/// changed, and when it is time again. Reading them costs one of a single call a second, so a resync does not.
+pub fn needs_tags(machine: Option<&StateMachine>, known_as_ours: bool, spec_changed: bool, due: bool) -> bool {
+    machine.is_some_and(|machine| !machine.deleting) && (!known_as_ours || spec_changed || due)
+}
+
+/// Decides.
+///
+/// # Errors
+/// When the machine must not be touched: it is somebody else's, of another type, or being deleted.
+pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
+    let Some(machine) = &observed.machine else {
+        return Ok(Plan { actions: vec![Action::Create(creation(desired))], ..Plan::default() });
+    };
+    if machine.deleting {
+        let message =
+            format!("State machine {} is still being deleted by AWS; it is created again afterwards.", machine.arn);
+        return Err(Failure::new(Class::Transient, "StateMachineDeleting", message));
+    }
+    let adopts = adopts(desired, machine, observed.tags.as_ref())?;
+    if machine.machine_type != desired.machine_type {
+        let message = format!(
+            "State machine {} is of type {:?} and AWS cannot change a type. Create a Workflow of another name with type {:?}.",
+            machine.arn, machine.machine_type, desired.machine_type
+        );
+        return Err(Failure::new(Class::Terminal, "TypeMismatch", message));
+    }
+    let differences = difference::differences(desired, machine);
+    let drifted = !adopts && observed.applied_hash.as_deref() == Some(desired.hash().as_str());
+    let mut plan = Plan { adopts, ..Plan::default() };
+    // The mark comes first: a machine that is being taken over is ours before it is changed.
+    plan.actions.extend(observed.tags.as_ref().map(|tags| tag_actions(desired, observed, tags)).unwrap_or_default());
+    if drifted && !differences.is_empty() {
+        plan.drift.clone_from(&differences);
+    }
+    let leave = drifted && desired.drift == DriftPolicy::Report;
+    if !differences.is_empty() && !leave {
+        plan.actions.push(Action::Update(UpdateStateMachine {
+            arn: machine.arn.clone(),
+            definition: desired.definition.text().to_owned(),
+            role_arn: desired.role_arn.clone(),
+            settings: desired.settings.clone(),
+            version_description: desired.published_description(),
+        }));
+    } else if !observed.has_version && desired.publish == PublishPolicy::OnChange {
+        plan.actions.push(Action::Publish(desired.version_description()));
+    }
+    Ok(plan)
+}
+
+fn creation(desired: &Desired) -> CreateStateMachine {
+    CreateStateMachine {
+        name: desired.name.clone(),
+        definition: desired.definition.text().to_owned(),
+        role_arn: desired.role_arn.clone(),
+        machine_type: desired.machine_type,
+        settings: desired.settings.clone(),
+        version_description: desired.published_description(),
+        tags: desired.all_tags(),
+    }
+}
+
+/// Whether the machine is taken over; refuses one that is not ours and may not be.
+fn adopts(desired: &Desired, machine: &StateMachine, tags: Option<&Tags>) -> Result<bool, Failure> {
+    let Some(tags) = tags.filter(|tags| !desired.owner.owns(tags)) else { return Ok(false) };
+    let allowed = match owner_of(tags, &desired.foreign_marks) {
+        Some(owner) => desired.take_over_from.as_ref() == Some(&owner),
+        None => desired.adoption == AdoptionPolicy::IfUnowned,
+    };
+    if allowed { Ok(true) } else { Err(foreign(&machine.arn, tags, &desired.foreign_marks)) }
+}
+
+/// Our keys and the spec's are managed; what others have set stays.
+fn tag_actions(desired: &Desired, observed: &Observed, present: &Tags) -> Vec<Action> {
+    let wanted = desired.all_tags();
+    let gone: Vec<String> = observed
+        .tag_keys
+        .iter()
+        .filter(|key| !wanted.contains_key(*key) && present.contains_key(*key))
+        .cloned()
+        .collect();
+    let missing: Tags = wanted.into_iter().filter(|(key, value)| present.get(key) != Some(value)).collect();
+    let tag = (!missing.is_empty()).then_some(Action::Tag(missing));
+    let untag = (!gone.is_empty()).then_some(Action::Untag(gone));
+    tag.into_iter().chain(untag).collect()
+}
+
+/// Versions to remove: the oldest beyond those to keep, without those that are used. `versions` is oldest first.
+pub fn prunable(versions: &[i64], retain: i64, used: impl Fn(i64) -> bool) -> Vec<i64> {
+    let excess = versions.len().saturating_sub(usize::try_from(retain).unwrap_or(usize::MAX));
+    versions.iter().take(excess).copied().filter(|version| !used(*version)).collect()
+}

@@ -1,0 +1,166 @@
+//! Whose a state machine is, and where it is.
+
+use crate::aws::Tags;
+use crate::digest::short_hex;
+use crate::outcome::{Class, Failure};
+
+/// Tags that say whose a state machine is. The first three are the owner mark; the UID is for people.
+pub const CLUSTER_TAG: &str = "stepbound.dev/cluster";
+/// Namespace of the Workflow.
+pub const NAMESPACE_TAG: &str = "stepbound.dev/namespace";
+/// Name of the Workflow.
+pub const NAME_TAG: &str = "stepbound.dev/name";
+/// UID of the Workflow, informational: a restored object has another.
+pub const UID_TAG: &str = "stepbound.dev/uid";
+
+/// Tags by which other tools mark what is theirs: CloudFormation, the ACK controllers, Crossplane. Terraform has none of
+/// its own; its users' keys are an operator flag.
+const FOREIGN_MARKS: [&str; 5] = [
+    "aws:cloudformation:stack-id",
+    "services.k8s.aws/controller-version",
+    "services.k8s.aws/namespace",
+    "crossplane-kind",
+    "crossplane-name",
+];
+
+/// Longest name of a state machine in AWS.
+const MAX_NAME: usize = 80;
+
+/// Who owns a state machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Id of the cluster.
+    pub cluster: String,
+    /// Namespace of the Workflow.
+    pub namespace: String,
+    /// Name of the Workflow.
+    pub name: String,
+    /// UID of the Workflow.
+    pub uid: String,
+}
+
+impl Owner {
+    /// The tags of this owner.
+    pub fn tags(&self) -> Tags {
+        Tags::from([
+            (CLUSTER_TAG.into(), self.cluster.clone()),
+            (NAMESPACE_TAG.into(), self.namespace.clone()),
+            (NAME_TAG.into(), self.name.clone()),
+            (UID_TAG.into(), self.uid.clone()),
+        ])
+    }
+
+    /// True when the tags carry this owner's mark.
+    pub fn owns(&self, tags: &Tags) -> bool {
+        mark(tags).is_some_and(|mark| mark == (&self.cluster, &self.namespace, &self.name))
+    }
+}
+
+/// The owner mark of a Workflow, where the tags carry one.
+fn mark(tags: &Tags) -> Option<(&String, &String, &String)> {
+    Some((tags.get(CLUSTER_TAG)?, tags.get(NAMESPACE_TAG)?, tags.get(NAME_TAG)?))
+}
+
+/// Who owns the tagged machine, as `<cluster>/<namespace>/<name>` for one of ours; `None` where nobody's mark is on it.
+/// `more_marks` are keys of tags by which the users of other tools mark what is theirs.
+pub fn owner_of(tags: &Tags, more_marks: &[String]) -> Option<String> {
+    if let Some((cluster, namespace, name)) = mark(tags) {
+        return Some(format!("{cluster}/{namespace}/{name}"));
+    }
+    let foreign = |key: &&String| FOREIGN_MARKS.contains(&key.as_str()) || more_marks.contains(key);
+    tags.keys().find(foreign).map(|key| format!("whoever set the tag {key}"))
+}
+
+/// The default name of a state machine: prefix, namespace and name. `_` cannot stand in either, so no two objects
+/// collide; a name that is too long is cut and told apart by a hash.
+pub fn default_name(prefix: &str, namespace: &str, name: &str) -> String {
+    let full = format!("{prefix}{namespace}_{name}");
+    if full.len() <= MAX_NAME {
+        return full;
+    }
+    let hash = short_hex(full.as_bytes(), 5);
+    let kept: String = full.chars().take(MAX_NAME - hash.len() - 1).collect();
+    format!("{kept}_{hash}")
+}
+
+/// ARN of a state machine beside a role: same partition and account, in the region.
+pub fn state_machine_arn(role_arn: &str, region: &str, name: &str) -> String {
+    let (partition, account) = location(role_arn);
+    format!("arn:{partition}:states:{region}:{account}:stateMachine:{name}")
+}
+
+/// Partition and account of a role's ARN.
+fn location(role_arn: &str) -> (&str, &str) {
+    let mut fields = role_arn.split(':');
+    (fields.nth(1).unwrap_or_default(), fields.nth(2).unwrap_or_default())
+}
+
+/// Refuses an execution role of another account or partition: AWS would too, but later and less clearly.
+///
+/// # Errors
+/// `ExecutionRoleForeign`.
+pub fn check_execution_role(binding_role: &str, execution_role: &str) -> Result<(), Failure> {
+    if location(binding_role) == location(execution_role) {
+        return Ok(());
+    }
+    let ((_, account), (_, foreign)) = (location(binding_role), location(execution_role));
+    Err(Failure::new(
+        Class::Terminal,
+        "ExecutionRoleForeign",
+        format!(
+            "spec.executionRoleARN {execution_role} is of account {foreign}, but the TrustBinding's role is of account {account}. Name a role of the binding's account and partition."
+        ),
+    ))
+}
+
+/// The machine carries another owner's mark, or none.
+pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String]) -> Failure {
+    let (owner, remedy) = match owner_of(tags, more_marks) {
+        Some(owner) if mark(tags).is_some() => (
+            format!("Workflow {owner}"),
+            format!("To move it here, annotate this Workflow with stepbound.dev/take-over-from={owner}."),
+        ),
+        Some(owner) => (owner, "Remove it there first.".to_owned()),
+        None => ("nobody that is known".to_owned(), "To take it over, set spec.adoption to IfUnowned.".to_owned()),
+    };
+    Failure::new(
+        Class::Terminal,
+        "StateMachineNameTaken",
+        format!(
+            "State machine {arn} exists and belongs to {owner}; it was not touched. {remedy} Otherwise choose another spec.stateMachineName in a new Workflow."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn default_names_fit_and_do_not_collide(a in "[a-z0-9-]{1,63}", b in "[a-z0-9-]{1,120}", c in "[a-z0-9-]{1,120}") {
+            let name = default_name("p-", &a, &b);
+            prop_assert!(name.len() <= 80);
+            prop_assert_eq!(b == c, name == default_name("p-", &a, &c));
+        }
+    }
+
+    #[test]
+    fn an_execution_role_of_another_account_or_partition_is_refused() {
+        let binding = "arn:aws:iam::111122223333:role/a";
+        assert!(check_execution_role(binding, "arn:aws:iam::111122223333:role/b").is_ok());
+        for foreign in ["arn:aws:iam::999999999999:role/b", "arn:aws-cn:iam::111122223333:role/b"] {
+            assert_eq!(check_execution_role(binding, foreign).unwrap_err().reason, "ExecutionRoleForeign");
+        }
+    }
+
+    #[test]
+    fn the_marks_of_other_tools_are_known_and_more_can_be_told() {
+        let tags = |key: &str| Tags::from([(key.to_owned(), "x".to_owned())]);
+        assert!(owner_of(&tags("team"), &[]).is_none());
+        assert!(owner_of(&tags("aws:cloudformation:stack-id"), &[]).is_some());
+        assert!(owner_of(&tags("services.k8s.aws/namespace"), &[]).is_some());
+        assert!(owner_of(&tags("ManagedBy"), &["ManagedBy".to_owned()]).is_some());
+    }
+}

@@ -1,0 +1,252 @@
+//! The planner against a model of AWS: whatever people edit, here or there, and wherever the operator dies, it converges.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::api::v1alpha1::LogLevel;
+use crate::asl::{Source, prepare};
+
+fn definition(seconds: u32) -> crate::asl::Definition {
+    let value = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": seconds, "End": true}}});
+    prepare(Source::Object(&value), &BTreeMap::new()).unwrap()
+}
+
+fn desired() -> Desired {
+    Desired {
+        name: "shop_fulfil".into(),
+        arn: "arn:m".into(),
+        definition: definition(1),
+        role_arn: "a".into(),
+        machine_type: StateMachineType::Standard,
+        settings: MachineSettings::default(),
+        tags: Tags::new(),
+        owner: Owner { cluster: "c".into(), namespace: "shop".into(), name: "fulfil".into(), uid: "u".into() },
+        publish: PublishPolicy::OnChange,
+        drift: DriftPolicy::Correct,
+        adoption: AdoptionPolicy::Never,
+        take_over_from: None,
+        foreign_marks: Vec::new(),
+    }
+}
+
+/// A model of AWS, just large enough to apply a plan to, and of the object's status.
+#[derive(Clone, Debug, Default)]
+struct World {
+    machine: Option<StateMachine>,
+    tags: Tags,
+    versions: u32,
+    applied_hash: Option<String>,
+    tag_keys: Vec<String>,
+    has_version: bool,
+}
+
+impl World {
+    fn observed(&self) -> Observed {
+        Observed {
+            machine: self.machine.clone(),
+            tags: self.machine.as_ref().map(|_| self.tags.clone()),
+            applied_hash: self.applied_hash.clone(),
+            tag_keys: self.tag_keys.clone(),
+            has_version: self.has_version,
+        }
+    }
+
+    fn apply(&mut self, action: &Action) {
+        match action {
+            Action::Create(create) => {
+                self.tags = create.tags.clone();
+                self.versions += u32::from(create.version_description.is_some());
+                self.machine = Some(StateMachine {
+                    arn: "arn:m".into(),
+                    definition: create.definition.clone(),
+                    role_arn: create.role_arn.clone(),
+                    machine_type: create.machine_type,
+                    settings: create.settings.clone(),
+                    revision_id: None,
+                    deleting: false,
+                });
+            }
+            Action::Update(update) => {
+                let machine = self.machine.as_mut().unwrap();
+                machine.definition.clone_from(&update.definition);
+                machine.role_arn.clone_from(&update.role_arn);
+                machine.settings = update.settings.clone();
+                self.versions += u32::from(update.version_description.is_some());
+            }
+            Action::Publish(_) => self.versions += 1,
+            Action::Tag(more) => self.tags.extend(more.clone()),
+            Action::Untag(keys) => self.tags.retain(|key, _| !keys.contains(key)),
+        }
+    }
+
+    /// One reconcile: plans, applies until `dies_after` calls, and writes the status only if it lived.
+    fn reconcile(&mut self, desired: &Desired, dies_after: usize) -> Result<Plan, Failure> {
+        let plan = plan(desired, &self.observed())?;
+        for action in plan.actions.iter().take(dies_after) {
+            self.apply(action);
+        }
+        if dies_after >= plan.actions.len() {
+            self.applied_hash = Some(desired.hash());
+            self.tag_keys = desired.tags.keys().cloned().collect();
+            self.has_version |= self.versions > 0;
+        }
+        Ok(plan)
+    }
+}
+
+/// What can happen between two reconciles.
+#[derive(Clone, Debug)]
+enum Event {
+    /// The spec is edited.
+    Edit(u32, String, bool, BTreeMap<String, String>),
+    /// Somebody edits the machine in AWS.
+    Outside(u32),
+    /// Somebody sets a tag in AWS.
+    OutsideTag(String),
+    /// Somebody deletes the machine in AWS.
+    Deleted,
+    /// The operator dies after so many calls.
+    Crash(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (0u32..3, "[ab]", any::<bool>(), prop::collection::btree_map("[xy]", "[01]", 0..3))
+            .prop_map(|(seconds, role, traced, tags)| Event::Edit(seconds, role, traced, tags)),
+        (0u32..5).prop_map(Event::Outside),
+        "[xyz]".prop_map(Event::OutsideTag),
+        Just(Event::Deleted),
+        (0usize..3).prop_map(Event::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_history_converges_to_the_spec_and_then_rests(
+        events in prop::collection::vec(event(), 1..16),
+        report in any::<bool>(),
+        publish in any::<bool>(),
+    ) {
+        let mut world = World::default();
+        let mut wanted = desired();
+        wanted.drift = if report { DriftPolicy::Report } else { DriftPolicy::Correct };
+        wanted.publish = if publish { PublishPolicy::OnChange } else { PublishPolicy::Never };
+        for event in events {
+            match event {
+                Event::Edit(seconds, role, traced, tags) => {
+                    wanted.definition = definition(seconds);
+                    wanted.role_arn = role;
+                    wanted.settings.tracing = traced;
+                    wanted.tags = tags;
+                }
+                Event::Outside(seconds) => {
+                    if let Some(machine) = &mut world.machine {
+                        machine.definition = definition(seconds).text().to_owned();
+                    }
+                }
+                Event::OutsideTag(key) => {
+                    world.tags.insert(key, "theirs".into());
+                }
+                Event::Deleted => world.machine = None,
+                Event::Crash(calls) => {
+                    world.reconcile(&wanted, calls).unwrap();
+                }
+            }
+        }
+        world.reconcile(&wanted, usize::MAX).unwrap();
+        world.reconcile(&wanted, usize::MAX).unwrap();
+        let last = world.reconcile(&wanted, usize::MAX).unwrap();
+        prop_assert_eq!(&last.actions, &vec![]);
+        let machine = world.machine.clone().unwrap();
+        let in_sync = wanted.definition.equivalent(&machine.definition)
+            && machine.role_arn == wanted.role_arn
+            && machine.settings == wanted.settings;
+        prop_assert!(in_sync || (report && !last.drift.is_empty()), "{:?}", last);
+        prop_assert!(wanted.tags.iter().all(|(key, value)| world.tags.get(key) == Some(value)));
+        prop_assert!(wanted.owner.owns(&world.tags));
+        prop_assert_eq!(publish, world.versions > 0);
+    }
+
+    #[test]
+    fn a_machine_without_our_mark_is_never_touched(tags in prop::collection::btree_map("stepbound.dev/(cluster|namespace|name)|x", "[cd]|shop|fulfil", 0..4)) {
+        let wanted = desired();
+        prop_assume!(!wanted.owner.owns(&tags));
+        let mut world = World::default();
+        world.reconcile(&wanted, usize::MAX).unwrap();
+        world.tags = tags;
+        prop_assert_eq!(world.reconcile(&wanted, usize::MAX).unwrap_err().reason, "StateMachineNameTaken");
+    }
+}
+
+/// A machine that exists with these tags and another definition.
+fn existing(tags: &[(&str, &str)]) -> World {
+    let mut world = World::default();
+    world.reconcile(&desired(), usize::MAX).unwrap();
+    let text = |text: &&str| (*text).to_owned();
+    World {
+        machine: world.machine,
+        tags: tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
+        ..World::default()
+    }
+}
+
+#[test]
+fn a_machine_of_nobody_is_adopted_when_asked_and_marked_before_it_is_changed() {
+    let mut wanted = desired();
+    wanted.definition = definition(9);
+    wanted.adoption = AdoptionPolicy::IfUnowned;
+    let mut world = existing(&[("team", "a")]);
+    let plan = world.reconcile(&wanted, usize::MAX).unwrap();
+    assert!(plan.adopts && plan.drift.is_empty());
+    assert!(matches!(&plan.actions[..], [Action::Tag(_), Action::Update(_)]), "{plan:?}");
+    assert_eq!(world.tags["team"], "a");
+    for mark in ["aws:cloudformation:stack-id", "services.k8s.aws/namespace"] {
+        let refused = existing(&[(mark, "x")]).reconcile(&wanted, usize::MAX).unwrap_err();
+        assert!(refused.message.contains(mark), "{}", refused.message);
+    }
+}
+
+#[test]
+fn a_machine_of_another_cluster_moves_only_from_the_exact_owner_that_is_named() {
+    let theirs =
+        [("stepbound.dev/cluster", "old"), ("stepbound.dev/namespace", "shop"), ("stepbound.dev/name", "fulfil")];
+    let mut wanted = desired();
+    wanted.adoption = AdoptionPolicy::IfUnowned;
+    let refused = existing(&theirs).reconcile(&wanted, usize::MAX).unwrap_err();
+    assert!(refused.message.contains("stepbound.dev/take-over-from=old/shop/fulfil"), "{}", refused.message);
+    wanted.take_over_from = Some("old/shop/fulfi".into());
+    assert!(existing(&theirs).reconcile(&wanted, usize::MAX).is_err());
+    wanted.take_over_from = Some("old/shop/fulfil".into());
+    let mut world = existing(&theirs);
+    assert!(world.reconcile(&wanted, usize::MAX).unwrap().adopts);
+    assert!(wanted.owner.owns(&world.tags));
+}
+
+#[test]
+fn drift_is_told_by_path_with_what_is_there_and_what_is_wanted() {
+    let mut wanted = desired();
+    wanted.drift = DriftPolicy::Report;
+    let mut world = World::default();
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    let machine = world.machine.as_mut().unwrap();
+    machine.definition = definition(9).text().to_owned();
+    machine.settings.log_level = LogLevel::All;
+    let plan = world.reconcile(&wanted, usize::MAX).unwrap();
+    assert!(plan.actions.is_empty());
+    assert_eq!(plan.drift[0], "definition.States.A.Seconds: in AWS 9, wanted 1");
+    assert!(plan.drift[1].starts_with("logging: in AWS All to no log group"), "{:?}", plan.drift);
+    // An edit of the spec is no drift: it is carried out.
+    wanted.definition = definition(3);
+    assert!(matches!(world.reconcile(&wanted, usize::MAX).unwrap().actions[..], [Action::Update(_)]));
+}
+
+#[test]
+fn versions_beyond_those_to_keep_go_but_for_those_that_are_used() {
+    assert_eq!(prunable(&[1, 2, 3, 4, 5], 2, |version| version == 2), [1, 3]);
+    assert_eq!(prunable(&[1, 2], 10, |_| false), Vec::<i64>::new());
+}

@@ -40,6 +40,9 @@ pub struct Flags {
     /// Key of a tag by which another tool marks its state machines, which are then never adopted (repeatable)
     #[arg(long = "foreign-owner-tag", env = "STEPBOUND_FOREIGN_OWNER_TAG", value_delimiter = ',', value_name = "KEY")]
     pub foreign_owner_tags: Vec<String>,
+    /// How long AWS may still route by an alias's old weights: executions that started sooner judge no version
+    #[arg(long, env = "STEPBOUND_ALIAS_SETTLE_TIME", default_value = "60s", value_name = "DURATION")]
+    pub alias_settle_time: String,
     /// Elect a leader through a Lease; off only where one process alone can run
     #[arg(long, env = "STEPBOUND_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
@@ -90,6 +93,8 @@ pub struct Config {
     pub watch_namespaces: Vec<String>,
     /// Keys of tags by which other tools mark what is theirs.
     pub foreign_owner_tags: Vec<String>,
+    /// How long AWS may still route by an alias's old weights.
+    pub alias_settle_time: Duration,
     /// Whether a Lease decides who works.
     pub leader_elect: bool,
     /// Namespace of the Lease, where it was given.
@@ -128,6 +133,11 @@ impl Config {
                     flags.resync_interval
                 ),
             })?;
+        let alias_settle_time =
+            DurationString(flags.alias_settle_time.clone()).to_std().ok_or_else(|| ConfigError {
+                flag: "alias-settle-time",
+                problem: format!("\"{}\" is not a duration; write for example 60s", flags.alias_settle_time),
+            })?;
         check_prefix(&flags.name_prefix)?;
         if flags.allowed_audiences.iter().any(String::is_empty) {
             return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
@@ -139,6 +149,7 @@ impl Config {
             allowed_audiences: flags.allowed_audiences,
             watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             foreign_owner_tags: flags.foreign_owner_tags.into_iter().filter(|key| !key.is_empty()).collect(),
+            alias_settle_time,
             leader_elect: flags.leader_elect,
             lease_namespace: flags.lease_namespace,
             http_addr: flags.http_addr,

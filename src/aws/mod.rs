@@ -4,6 +4,7 @@ mod error;
 mod sanitise;
 mod sdk;
 mod sdk_calls;
+mod sdk_delivery;
 mod sdk_types;
 #[cfg(test)]
 pub(crate) mod stand_in;
@@ -49,6 +50,20 @@ pub trait StepFunctions: Send + Sync {
     ) -> Result<String, AwsError>;
     /// Removes a version; removing an absent one changes nothing. Refused while an alias routes to it.
     async fn delete_version(&self, session: &Session, version_arn: &str) -> Result<(), AwsError>;
+    /// Creates an alias. Idempotent for the same routes; `Conflict` where it exists with others.
+    async fn create_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError>;
+    /// Moves an alias to other routes.
+    async fn update_alias(&self, session: &Session, alias_arn: &str, routes: &Routes) -> Result<(), AwsError>;
+    /// Removes an alias; removing an absent one changes nothing.
+    async fn delete_alias(&self, session: &Session, alias_arn: &str) -> Result<(), AwsError>;
+    /// The newest executions, at most 1,000, of a machine, version or alias; only those that run where `running` is set.
+    /// Eventually consistent.
+    async fn list_executions(
+        &self,
+        session: &Session,
+        arn: &str,
+        running: bool,
+    ) -> Result<Vec<ListedExecution>, AwsError>;
     /// What AWS says of a definition.
     async fn validate_definition(
         &self,

@@ -4,20 +4,20 @@ use async_trait::async_trait;
 use aws_sdk_sfn::config::StalledStreamProtectionConfig;
 use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::config::timeout::TimeoutConfig;
-use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{
     ExecutionStatus as SdkExecutionStatus, StateMachineStatus, StateMachineType as SdkType, SyncExecutionStatus,
     TracingConfiguration, ValidateStateMachineDefinitionDiagnostic, ValidateStateMachineDefinitionSeverity,
 };
-use jiff::Timestamp;
 
 use super::sanitised;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
-use super::sdk_types::{encryption_of, logging_of, no_logging, sdk_tags, sdk_type, settings_of, tracing_of};
+use super::sdk_types::{
+    encryption_of, execution_status, logging_of, no_logging, sdk_tags, sdk_type, settings_of, timestamp, tracing_of,
+};
 use super::{
     AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionStatus,
-    Session, StartExecution, StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine,
-    UpdatedStateMachine,
+    ListedExecution, Routes, Session, StartExecution, StartedExecution, StateMachine, StepFunctions, Tags,
+    UpdateStateMachine, UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
 
@@ -110,6 +110,27 @@ impl StepFunctions for SdkStepFunctions {
         let request = self.client(session).await.delete_state_machine_version();
         let call = request.state_machine_version_arn(version_arn).send();
         self.call(session, "states:DeleteStateMachineVersion", version_arn, call).await.map(drop)
+    }
+
+    async fn create_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError> {
+        self.make_alias(session, name, routes).await
+    }
+
+    async fn update_alias(&self, session: &Session, alias_arn: &str, routes: &Routes) -> Result<(), AwsError> {
+        self.move_alias(session, alias_arn, routes).await
+    }
+
+    async fn delete_alias(&self, session: &Session, alias_arn: &str) -> Result<(), AwsError> {
+        self.remove_alias(session, alias_arn).await
+    }
+
+    async fn list_executions(
+        &self,
+        session: &Session,
+        arn: &str,
+        running: bool,
+    ) -> Result<Vec<ListedExecution>, AwsError> {
+        self.newest_executions(session, arn, running).await
     }
 
     async fn validate_definition(
@@ -216,13 +237,7 @@ impl StepFunctions for SdkStepFunctions {
             arn: found.execution_arn,
             state_machine_arn: found.state_machine_arn,
             version_arn: found.state_machine_version_arn,
-            status: match found.status {
-                SdkExecutionStatus::Succeeded => ExecutionStatus::Succeeded,
-                SdkExecutionStatus::Failed => ExecutionStatus::Failed,
-                SdkExecutionStatus::TimedOut => ExecutionStatus::TimedOut,
-                SdkExecutionStatus::Aborted => ExecutionStatus::Aborted,
-                _ => ExecutionStatus::Running,
-            },
+            status: execution_status(&found.status),
             started_at: timestamp(found.start_date),
             stopped_at: found.stop_date.map(timestamp),
             input: found.input,
@@ -262,15 +277,10 @@ fn innermost_state(newest_first: &[aws_sdk_sfn::types::HistoryEvent]) -> Option<
     }
 }
 
-/// AWS's times are within what jiff can hold; anything else is the epoch rather than a panic.
-fn timestamp(time: DateTime) -> Timestamp {
-    let nanoseconds = i32::try_from(time.subsec_nanos()).unwrap_or(0);
-    Timestamp::new(time.secs(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_sfn::primitives::DateTime;
     use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails, StateExitedEventDetails};
 
     fn event(id: i64, previous: i64, entered: Option<&str>) -> HistoryEvent {

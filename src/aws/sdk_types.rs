@@ -1,11 +1,15 @@
 //! Our types in the SDK's and back.
 
+use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{
-    CloudWatchLogsLogGroup, EncryptionConfiguration, EncryptionType, LogDestination, LogLevel as SdkLogLevel,
-    LoggingConfiguration, StateMachineType as SdkType, Tag, TracingConfiguration,
+    CloudWatchLogsLogGroup, EncryptionConfiguration, EncryptionType, ExecutionStatus as SdkExecutionStatus,
+    LogDestination, LogLevel as SdkLogLevel, LoggingConfiguration, StateMachineType as SdkType, Tag,
+    TracingConfiguration,
 };
 
-use super::{MachineSettings, Tags};
+use jiff::Timestamp;
+
+use super::{ExecutionStatus, MachineSettings, Tags};
 use crate::api::v1alpha1::{LogLevel, StateMachineType};
 
 pub(super) fn sdk_type(machine_type: StateMachineType) -> SdkType {
@@ -83,4 +87,21 @@ pub(super) fn settings_of(
                 Some((encryption.kms_key_id?, encryption.kms_data_key_reuse_period_seconds.unwrap_or(300)))
             }),
     }
+}
+
+/// Where an execution stands; a status that is not known here is not an end.
+pub(super) fn execution_status(status: &SdkExecutionStatus) -> ExecutionStatus {
+    match status {
+        SdkExecutionStatus::Succeeded => ExecutionStatus::Succeeded,
+        SdkExecutionStatus::Failed => ExecutionStatus::Failed,
+        SdkExecutionStatus::TimedOut => ExecutionStatus::TimedOut,
+        SdkExecutionStatus::Aborted => ExecutionStatus::Aborted,
+        _ => ExecutionStatus::Running,
+    }
+}
+
+/// AWS's times are within what jiff can hold; anything else is the epoch rather than a panic.
+pub(super) fn timestamp(time: DateTime) -> Timestamp {
+    let nanoseconds = i32::try_from(time.subsec_nanos()).unwrap_or(0);
+    Timestamp::new(time.secs(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

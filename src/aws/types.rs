@@ -203,6 +203,24 @@ pub enum ExecutionStatus {
     Aborted,
 }
 
+/// Versions behind an alias, by ARN, with the percent of new executions that each gets.
+pub type Routes = Vec<(String, i64)>;
+
+/// An execution as AWS lists it: without its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedExecution {
+    /// Its ARN.
+    pub arn: String,
+    /// Version that it was started by, where it was.
+    pub version_arn: Option<String>,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub stopped_at: Option<Timestamp>,
+}
+
 /// An execution as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {

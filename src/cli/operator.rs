@@ -147,6 +147,7 @@ async fn work(
         name_prefix: config.name_prefix.clone(),
         allowed_audiences: config.allowed_audiences.clone(),
         foreign_owner_tags: config.foreign_owner_tags.clone(),
+        alias_settle_time: config.alias_settle_time,
         watch_namespaces: config.watch_namespaces.clone(),
         resync_interval: config.resync_interval,
     };

@@ -43,6 +43,8 @@ pub struct Settings {
     pub allowed_audiences: Vec<String>,
     /// Keys of tags by which the users of other tools mark what is theirs.
     pub foreign_owner_tags: Vec<String>,
+    /// How long AWS may still route by an alias's old weights.
+    pub alias_settle_time: Duration,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
     /// How often an unchanged object is compared with AWS.

@@ -1,6 +1,9 @@
 //! What is to be done, decided from what was seen. Nothing here knows a client, a clock or the SDK.
 
+pub mod analysis;
 pub mod consent;
+pub mod rollout;
 pub mod run;
 pub mod run_result;
+pub mod target;
 pub mod workflow;

@@ -1,11 +1,13 @@
 //! Version `v1alpha1` of the group `stepbound.dev`.
 
+mod alias;
 mod common;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
 mod workflow_settings;
 
+pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
 pub use common::{ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped};
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
@@ -14,7 +16,7 @@ pub use workflow::{
 };
 pub use workflow_run::{
     Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,
-    StopRequest, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 
 pub use workflow_settings::{

@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alias::{Alias, AliasStatus};
 use super::common::{ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 
@@ -38,6 +39,8 @@ use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging,
 #[x_kube(validation = ("has(self.stateMachineName) == has(oldSelf.stateMachineName) && (!has(self.stateMachineName) || self.stateMachineName == oldSelf.stateMachineName)", "stateMachineName cannot be changed; create another Workflow"))]
 #[x_kube(validation = ("self.type == oldSelf.type", "type cannot be changed: AWS has no way to turn a Standard state machine into an Express one; create another Workflow"))]
 #[x_kube(validation = ("!has(self.tags) || self.tags.all(key, !key.startsWith('stepbound.dev/') && !key.lowerAscii().startsWith('aws:'))", "tag keys must not start with stepbound.dev/ or aws:"))]
+#[x_kube(validation = ("!has(self.aliases) || self.aliases.filter(alias, alias.default).size() <= 1", "at most one alias is the default"))]
+#[x_kube(validation = ("!has(self.aliases) || self.aliases.size() == 0 || !has(self.versions) || self.versions.publish != 'Never'", "aliases need versions: set versions.publish to OnChange"))]
 #[x_kube(validation = ("!has(self.logging) || self.logging.level == 'None' || has(self.logging.logGroupARN)", "logging needs logGroupARN unless its level is None"))]
 #[x_kube(validation = ("!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))", "names of substitutions are 1 to 255 letters, digits, and the characters _ . -"))]
 pub struct WorkflowSpec {
@@ -84,6 +87,10 @@ pub struct WorkflowSpec {
     /// When versions are published and how many are kept.
     #[serde(default)]
     pub versions: Versions,
+    /// Names under which executions are started, each at a version or following the newest one by a rollout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 16, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub aliases: Vec<Alias>,
     /// What happens to a change that somebody made in AWS.
     #[serde(default)]
     pub drift: DriftPolicy,
@@ -183,6 +190,12 @@ pub struct WorkflowStatus {
     /// Numbers of the versions that this object has published and not removed, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<i64>,
+    /// The aliases and where they route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<AliasStatus>,
+    /// Versions that were rolled back. None is rolled out again by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<i64>,
     /// Annotations that were acted on.
     #[serde(default, skip_serializing_if = "LastHandled::is_empty")]
     pub last_handled: LastHandled,
@@ -211,6 +224,9 @@ pub struct LastHandled {
     /// `stepbound.dev/reconcile-now`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile_now: Option<String>,
+    /// `stepbound.dev/promote`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promote: Option<String>,
 }
 
 impl LastHandled {

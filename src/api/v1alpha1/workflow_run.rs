@@ -5,9 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{
-    ConfigMapKeyRef, DurationString, LocalRef, Timestamped, any_json_schema, conditions_schema, some_value,
-};
+use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schema, conditions_schema, some_value};
 
 /// A WorkflowRun is one execution of a Workflow.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,8 +39,8 @@ use super::common::{
 #[x_kube(validation = ("self.mode == oldSelf.mode && self.deletionPolicy == oldSelf.deletionPolicy && self.output == oldSelf.output", "mode, deletionPolicy and output cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("!has(oldSelf.cancel) || has(self.cancel)", "a cancel cannot be taken back; create another WorkflowRun"))]
 pub struct WorkflowRunSpec {
-    /// The Workflow to run. Immutable.
-    pub workflow_ref: LocalRef,
+    /// The Workflow to run, and which of it. Immutable.
+    pub workflow_ref: WorkflowRef,
     /// Input of the execution, any JSON value; `{}` by default. At most 262,144 bytes. Not together with inputFrom.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_value")]
     #[schemars(schema_with = "any_json_schema")]
@@ -75,6 +73,27 @@ pub struct WorkflowRunSpec {
     /// Where the output goes. Immutable.
     #[serde(default)]
     pub output: OutputPolicy,
+}
+
+/// What is run: by default the alias that is marked as default, else the only alias, else the newest version that was not
+/// rolled back, else the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.alias) || !has(self.version)", "message": "name an alias or a version, not both"},
+]))]
+pub struct WorkflowRef {
+    /// Name of the Workflow, in this namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Alias of it to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 80))]
+    pub alias: Option<String>,
+    /// Number of the version of it to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub version: Option<i64>,
 }
 
 /// Where an input stands when it is not in the object.

@@ -150,7 +150,9 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, session: &Se
         return Ok(());
     }
     let machine = latest.arn.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-    let used = used_targets(work, ctx).await?;
+    let mut used = used_targets(work, ctx).await?;
+    let routed = work.status().aliases.iter().flat_map(|alias| &alias.routes).map(|route| route.version);
+    used.extend(routed.map(|version| format!("{machine}{version}")));
     for number in prunable(&versions, retain, |number| used.contains(&format!("{machine}{number}"))) {
         fenced(ctx)?;
         match ctx.step_functions.delete_version(session, &format!("{machine}{number}")).await {

@@ -1,5 +1,6 @@
 //! Workflow: keeps a state machine as its spec says.
 
+mod aliases;
 mod apply;
 mod delete;
 mod memory;
@@ -15,7 +16,9 @@ pub(super) use memory::Memory;
 use super::Context;
 use super::dereference::{config_map_value, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
-use crate::api::v1alpha1::{Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus};
+use crate::api::v1alpha1::{
+    AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
+};
 use crate::asl::{self, DefinitionError, Source};
 use crate::aws::{MachineSettings, Session};
 use crate::kube::events::EventType;
@@ -24,7 +27,7 @@ use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
     Desired, Observed, Owner, Plan, check_execution_role, default_name, needs_tags, plan, state_machine_arn, summary,
 };
-use crate::status::{self, Truth};
+use crate::status::{self, Conditions, RECONCILING, Truth};
 
 /// Asks for a look at AWS at once, tags included; any new value asks again.
 const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
@@ -58,8 +61,10 @@ impl Managed for Workflow {
         }
         apply::apply(work, ctx, &session, &desired, &observed, &plan).await?;
         apply::prune(work, ctx, &session).await?;
+        let look_again = aliases::converge(work, ctx, &session, &desired.arn).await?;
         synced(work, &desired, &plan, ctx).await;
-        Ok(Done::again(Requeue::After(ctx.settings.resync_interval.mul_f64(0.8 + 0.2 * rand::random::<f64>()))))
+        let resync = ctx.settings.resync_interval.mul_f64(0.8 + 0.2 * rand::random::<f64>());
+        Ok(Done::again(Requeue::After(look_again.map_or(resync, |sooner| sooner.min(resync)))))
     }
 
     fn status_field(&mut self) -> &mut Option<WorkflowStatus> {
@@ -228,6 +233,7 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
     let left = !plan.drift.is_empty() && desired.drift == DriftPolicy::Report;
     let was_left = status::is_true(&status.conditions, "Drifted");
     let corrected = format!("Changed in AWS by somebody else and set back: {changed}.");
+    let aliases = work.status().aliases.clone();
     let differs = format!("Changed in AWS by somebody else, and left so because spec.drift is Report: {changed}.");
     work.conditions(|conditions| {
         if left {
@@ -241,12 +247,26 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
                 conditions.set("Drifted", Truth::False, "Corrected", &corrected);
             }
             conditions.set("Synced", Truth::True, "Synced", "The state machine is as the spec says.");
-            conditions.ready("Synced", "The state machine is as the spec says.");
+            delivered(conditions, &aliases);
         }
     });
     if left && !was_left {
         publish(&work.object, EventType::Warning, "DriftFound", &differs, ctx).await;
     } else if !left && !plan.drift.is_empty() {
         publish(&work.object, EventType::Warning, "DriftCorrected", &corrected, ctx).await;
+    }
+}
+
+/// Whether the newest version serves: it may be on its way, or have failed.
+fn delivered(conditions: &mut Conditions, aliases: &[AliasStatus]) {
+    if let Some(alias) = aliases::rolled_back(aliases) {
+        let message = format!("Alias \"{}\": {} Change the definition to try again.", alias.name, alias.message);
+        conditions.failed(&Failure::new(Class::Terminal, "RolledBack", message));
+        return;
+    }
+    conditions.ready("Synced", "The state machine is as the spec says.");
+    if let Some(alias) = aliases::rolling_out(aliases) {
+        let message = format!("Alias \"{}\": {}", alias.name, alias.message);
+        conditions.set(RECONCILING, Truth::True, "RollingOut", &message);
     }
 }

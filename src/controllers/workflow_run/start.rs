@@ -20,13 +20,14 @@ use crate::digest::sha256_hex;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run;
 use crate::plan::run_result::{self, console_url};
-use crate::status::{Truth, is_true};
+use crate::plan::target::target;
+use crate::status::Truth;
 
 /// Resolves everything, records the attempt and starts.
 pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     work.status().phase = Some(Phase::Pending);
     let (workflow, session) = workflow_and_session(work, ctx).await?;
-    let target_arn = target(&workflow)?;
+    let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
     check_mode(&workflow, work.object.spec.mode)?;
     let input = input(work, ctx).await?;
     refresh(work, ctx).await?;
@@ -81,21 +82,6 @@ pub(super) async fn resume(
         }
     }
     Ok(Done::again(Requeue::After(Duration::from_secs(1))))
-}
-
-/// The newest published version, else the machine itself; only once it is as the spec says.
-fn target(workflow: &Workflow) -> Result<String, Failure> {
-    let status = workflow.status.clone().unwrap_or_default();
-    let serving = status.latest_version.map(|version| version.arn).or(status.state_machine_arn);
-    let in_sync = is_true(&status.conditions, "Synced");
-    serving.filter(|_| in_sync && workflow.metadata.deletion_timestamp.is_none()).ok_or_else(|| {
-        let name = workflow.name_any();
-        let message = format!(
-            "Workflow \"{name}\" is not ready. The run starts by itself once it is: kubectl get sfn {name} -n {}",
-            workflow.namespace().unwrap_or_default()
-        );
-        Failure::new(Class::Waiting, "WorkflowNotReady", message)
-    })
 }
 
 fn check_mode(workflow: &Workflow, mode: RunMode) -> Result<(), Failure> {

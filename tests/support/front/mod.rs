@@ -5,6 +5,7 @@ mod account;
 mod policy;
 mod states;
 mod sts;
+mod versions;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -92,6 +93,10 @@ struct Shared {
     /// `TimeoutSeconds` of machines, by ARN.
     timeouts: Mutex<HashMap<String, Option<Duration>>>,
     timed_out: Mutex<HashSet<String>>,
+    /// Published versions as they were, by ARN.
+    versions: Mutex<HashMap<String, Value>>,
+    /// Executions started by version or alias, by the ARN that AWS would give them.
+    origins: Mutex<HashMap<String, versions::Origin>>,
     /// `tracingConfiguration` of machines, by ARN.
     tracing: Mutex<HashMap<String, Value>>,
 }
@@ -118,6 +123,8 @@ impl Front {
             remembered: Mutex::default(),
             timeouts: Mutex::default(),
             timed_out: Mutex::default(),
+            versions: Mutex::default(),
+            origins: Mutex::default(),
             tracing: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

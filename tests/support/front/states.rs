@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::policy::Request;
 use super::{Shared, error_json, root};
 
-type Answer = (u16, String);
+pub(super) type Answer = (u16, String);
 
 /// A machine whose deletion was asked for, as it was, and its executions.
 pub(super) struct Deleting {
@@ -43,8 +43,18 @@ impl Shared {
             "StartSyncExecution" => self.start_sync(request).await,
             "DescribeStateMachine" => self.describe_machine(headers, body, &request).await,
             "ValidateStateMachineDefinition" => validated(&request),
+            "PublishStateMachineVersion" => self.publish(headers, body, &request).await,
+            "CreateStateMachineAlias" => self.create_alias(&request).await,
+            "ListExecutions" => self.list_executions(&request).await,
+            "StopExecution" | "GetExecutionHistory" => self.about_execution(operation, headers, body, &request).await,
             "DescribeExecution" => self.describe_execution(headers, body, &request).await,
-            "ListTagsForResource" | "TagResource" | "UntagResource" | "DeleteStateMachineVersion" => {
+            "ListTagsForResource"
+            | "TagResource"
+            | "UntagResource"
+            | "DeleteStateMachineVersion"
+            | "DescribeStateMachineAlias"
+            | "UpdateStateMachineAlias"
+            | "DeleteStateMachineAlias" => {
                 let (status, answer) = self.as_root(operation, &request).await;
                 (status, answer.to_string())
             }
@@ -112,7 +122,20 @@ impl Shared {
             let configuration = request["tracingConfiguration"].clone();
             self.tracing.lock().unwrap().insert(resource_of("", request), configuration);
         }
-        self.forward(headers, body).await
+        let (status, answer) = self.forward(headers, body).await;
+        self.remember_version(&answer).await;
+        (status, answer)
+    }
+
+    /// A call about an execution, wherever it runs.
+    async fn about_execution(&self, operation: &str, headers: &HeaderMap, body: String, request: &Value) -> Answer {
+        let Some(actual) = self.runs_as(request["executionArn"].as_str().unwrap_or_default()) else {
+            return self.forward(headers, body).await;
+        };
+        let mut changed = request.clone();
+        changed["executionArn"] = json!(actual);
+        let (status, answer) = self.as_root(operation, &changed).await;
+        (status, answer.to_string())
     }
 
     /// A machine is described with its tracing (`DescribeStateMachine`), which the emulator takes and forgets.
@@ -184,7 +207,10 @@ impl Shared {
     /// The same name and input while the execution runs give the first answer; anything else of that name is refused
     /// (`StartExecution`, Standard). The emulator refuses both, and knows no `TimeoutSeconds` of a machine.
     async fn start_execution(self: &Arc<Self>, headers: &HeaderMap, body: String, request: &Value) -> Answer {
-        let (status, answer) = self.forward(headers, body).await;
+        let (status, answer) = match self.start_by_version(request).await {
+            Some(answer) => answer,
+            None => self.forward(headers, body).await,
+        };
         if status == 200 {
             self.end_in_time(request, &answer);
             return (status, answer);
@@ -195,7 +221,8 @@ impl Shared {
         let machine = machine_of(request["stateMachineArn"].as_str().unwrap());
         let execution = machine.replace(":stateMachine:", ":execution:");
         let arn = format!("{execution}:{}", request["name"].as_str().unwrap());
-        let (_, found) = self.as_root("DescribeExecution", &json!({"executionArn": arn})).await;
+        let actual = self.runs_as(&arn).unwrap_or_else(|| arn.clone());
+        let (_, found) = self.as_root("DescribeExecution", &json!({"executionArn": actual})).await;
         if found["status"] == "RUNNING" && found["input"] == request["input"] {
             return (200, json!({"executionArn": arn, "startDate": found["startDate"]}).to_string());
         }
@@ -220,8 +247,9 @@ impl Shared {
     }
 
     async fn describe_execution(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
-        let (status, answer) = self.forward(headers, body).await;
+        let (status, answer) = self.about_execution("DescribeExecution", headers, body, request).await;
         let arn = request["executionArn"].as_str().unwrap_or_default();
+        let answer = if status == 200 { self.as_started(arn, &answer) } else { answer };
         if status == 200 && self.timed_out.lock().unwrap().contains(arn) {
             return (200, answer.replace("\"ABORTED\"", "\"TIMED_OUT\""));
         }
@@ -230,6 +258,15 @@ impl Shared {
             return remembered.map_or((status, answer), |execution| (200, execution.to_string()));
         }
         (status, answer)
+    }
+
+    /// The description of an execution under the ARNs by which it was started.
+    fn as_started(&self, arn: &str, answer: &str) -> String {
+        let mut execution: Value = serde_json::from_str(answer).unwrap();
+        execution["executionArn"] = json!(arn);
+        execution["stateMachineArn"] = json!(machine_of(arn).replace(":execution:", ":stateMachine:"));
+        self.with_origin(&mut execution);
+        execution.to_string()
     }
 
     /// An Express execution is started by the ARN of a version too (developer guide, state machine versions); the
@@ -249,6 +286,10 @@ fn resource_of(operation: &str, request: &Value) -> String {
         // Starts and listings by version or alias are authorized on the machine.
         Some(arn) if operation.starts_with("Start") || operation == "ListExecutions" => machine_of(arn),
         Some(arn) => arn.to_owned(),
+        // A new alias is authorized on its machine.
+        None if operation == "CreateStateMachineAlias" => {
+            machine_of(request["routingConfiguration"][0]["stateMachineVersionArn"].as_str().unwrap_or_default())
+        }
         None if operation == "ValidateStateMachineDefinition" => "*".to_owned(),
         None => {
             let name = request["name"].as_str().unwrap_or("*");
@@ -258,7 +299,7 @@ fn resource_of(operation: &str, request: &Value) -> String {
 }
 
 /// The machine's ARN, without a version or alias.
-fn machine_of(arn: &str) -> String {
+pub(super) fn machine_of(arn: &str) -> String {
     arn.split(':').take(7).collect::<Vec<_>>().join(":")
 }
 

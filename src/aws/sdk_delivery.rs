@@ -1,0 +1,57 @@
+//! The calls about versions, aliases and lists, for the port's one implementation.
+
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus as SdkExecutionStatus, RoutingConfigurationListItem};
+
+use super::sdk::SdkStepFunctions;
+use super::sdk_types::{execution_status, timestamp};
+use super::{AwsError, ListedExecution, Routes, Session};
+
+impl SdkStepFunctions {
+    pub(super) async fn make_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError> {
+        let request = self.client(session).await.create_state_machine_alias().name(name);
+        let call = request.set_routing_configuration(Some(sdk_routes(routes))).send();
+        self.call(session, "states:CreateStateMachineAlias", name, call).await.map(drop)
+    }
+
+    pub(super) async fn move_alias(&self, session: &Session, arn: &str, routes: &Routes) -> Result<(), AwsError> {
+        let request = self.client(session).await.update_state_machine_alias().state_machine_alias_arn(arn);
+        let call = request.set_routing_configuration(Some(sdk_routes(routes))).send();
+        self.call(session, "states:UpdateStateMachineAlias", arn, call).await.map(drop)
+    }
+
+    pub(super) async fn remove_alias(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
+        let call = self.client(session).await.delete_state_machine_alias().state_machine_alias_arn(arn).send();
+        self.call(session, "states:DeleteStateMachineAlias", arn, call).await.map(drop)
+    }
+
+    pub(super) async fn newest_executions(
+        &self,
+        session: &Session,
+        arn: &str,
+        running: bool,
+    ) -> Result<Vec<ListedExecution>, AwsError> {
+        let request = self.client(session).await.list_executions().state_machine_arn(arn).max_results(1000);
+        let call = request.set_status_filter(running.then_some(SdkExecutionStatus::Running)).send();
+        let listed = self.call(session, "states:ListExecutions", arn, call).await?;
+        Ok(listed.executions.into_iter().map(listed_execution).collect())
+    }
+}
+
+/// A weight is at most 100.
+fn sdk_routes(routes: &Routes) -> Vec<RoutingConfigurationListItem> {
+    let route = |(version, weight): &(String, i64)| {
+        let weight = i32::try_from(*weight).unwrap_or(100);
+        RoutingConfigurationListItem::builder().state_machine_version_arn(version).weight(weight).build().ok()
+    };
+    routes.iter().filter_map(route).collect()
+}
+
+fn listed_execution(item: ExecutionListItem) -> ListedExecution {
+    ListedExecution {
+        arn: item.execution_arn,
+        version_arn: item.state_machine_version_arn,
+        status: execution_status(&item.status),
+        started_at: timestamp(item.start_date),
+        stopped_at: item.stop_date.map(timestamp),
+    }
+}

@@ -1,0 +1,207 @@
+//! Keeps aliases where their rollouts want them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::v1alpha1::{Alias, AliasStatus, OnRollback, RolloutPhase, Workflow};
+use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
+use crate::controllers::Context;
+use crate::controllers::runner::{Work, fenced};
+use crate::outcome::Failure;
+use crate::plan::analysis::{Tally, Verdict, judge};
+use crate::plan::rollout::{Decision, Situation, decide, is_under_way};
+
+/// Names an alias and the version that takes over at once: `live/5`.
+const PROMOTE: &str = "stepbound.dev/promote";
+/// Names the aliases that are held, separated by commas.
+const PAUSE: &str = "stepbound.dev/pause";
+
+/// Moves every alias to where it belongs; the time until the next look, where one is needed before a resync.
+pub(super) async fn converge(
+    work: &mut Work<Workflow>,
+    ctx: &Context,
+    session: &Session,
+    machine_arn: &str,
+) -> Result<Option<Duration>, Failure> {
+    remove_dropped(work, ctx, session).await?;
+    let mut look_again: Option<Duration> = None;
+    for alias in work.object.spec.aliases.clone() {
+        let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else { break };
+        let decision = decision(work, ctx, session, machine_arn, &alias, latest).await?;
+        route(ctx, session, machine_arn, known(work, &alias.name).as_ref(), &decision.status).await?;
+        if let Some(bad) = decision.quarantine {
+            stop_running(ctx, session, machine_arn, &alias, bad).await?;
+        }
+        look_again = look_again.into_iter().chain(decision.look_again).min();
+        remember(work, decision);
+    }
+    let asked = work.object.annotations().get(PROMOTE).cloned();
+    work.status().last_handled.promote = asked;
+    Ok(look_again)
+}
+
+async fn decision(
+    work: &mut Work<Workflow>,
+    ctx: &Context,
+    session: &Session,
+    machine_arn: &str,
+    alias: &Alias,
+    latest: i64,
+) -> Result<Decision, Failure> {
+    let status = known(work, &alias.name);
+    let verdict = match status.as_ref().filter(|status| is_under_way(Some(status))) {
+        Some(status) => Some(compare(ctx, session, machine_arn, alias, status).await?),
+        None => None,
+    };
+    let quarantined = work.status().quarantined.clone();
+    Ok(decide(&Situation {
+        alias,
+        arn: format!("{machine_arn}:{}", alias.name),
+        status: status.as_ref(),
+        latest,
+        quarantined: &quarantined,
+        promote: promoted(work, &alias.name),
+        paused: is_paused(work, &alias.name),
+        verdict,
+        now: Timestamp::now(),
+    }))
+}
+
+fn known(work: &Work<Workflow>, name: &str) -> Option<AliasStatus> {
+    work.object.status.as_ref()?.aliases.iter().find(|alias| alias.name == name).cloned()
+}
+
+/// The version that a new value of the annotation asks for.
+fn promoted(work: &Work<Workflow>, alias: &str) -> Option<i64> {
+    let asked = work.object.annotations().get(PROMOTE)?;
+    let handled = work.object.status.as_ref().and_then(|status| status.last_handled.promote.as_ref());
+    let (name, version) = asked.split_once('/')?;
+    (handled != Some(asked) && name == alias).then(|| version.parse().ok()).flatten()
+}
+
+fn is_paused(work: &Work<Workflow>, alias: &str) -> bool {
+    work.object.annotations().get(PAUSE).is_some_and(|names| names.split(',').any(|name| name.trim() == alias))
+}
+
+/// Executions that started after AWS can be taken to route by the new weights, version by version.
+async fn compare(
+    ctx: &Context,
+    session: &Session,
+    machine_arn: &str,
+    alias: &Alias,
+    status: &AliasStatus,
+) -> Result<Verdict, Failure> {
+    let (Some(rollout), Some(target), Some(began)) = (&alias.rollout, status.target, &status.began_at) else {
+        return Ok(Verdict::TooFew);
+    };
+    let settled = began.0.checked_add(ctx.settings.alias_settle_time).unwrap_or(began.0);
+    let listed = ctx.step_functions.list_executions(session, &status.arn, false).await?;
+    let tallies = tally(listed.iter().filter(|execution| execution.started_at >= settled));
+    let of = |version: i64| tallies.get(&format!("{machine_arn}:{version}")).cloned().unwrap_or_default();
+    let old = status.routes.iter().find(|route| route.version != target).map_or(0, |route| route.version);
+    Ok(judge(&of(old), &of(target), rollout.max_failure_percent, rollout.min_executions))
+}
+
+fn tally<'a>(executions: impl Iterator<Item = &'a ListedExecution>) -> HashMap<String, Tally> {
+    let now = Timestamp::now();
+    let span = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
+    let mut tallies: HashMap<String, Tally> = HashMap::new();
+    for execution in executions {
+        let Some(version) = &execution.version_arn else { continue };
+        let tally = tallies.entry(version.clone()).or_default();
+        match execution.status {
+            ExecutionStatus::Succeeded => {
+                tally.succeeded += 1;
+                tally.durations.push(span(execution.started_at, execution.stopped_at.unwrap_or(now)));
+            }
+            ExecutionStatus::Failed | ExecutionStatus::TimedOut => tally.failed += 1,
+            ExecutionStatus::Aborted => {}
+            ExecutionStatus::Running => {
+                tally.oldest_open = tally.oldest_open.max(Some(span(execution.started_at, now)));
+            }
+        }
+    }
+    tallies
+}
+
+/// Creates or moves the alias where its routes are not yet as decided.
+async fn route(
+    ctx: &Context,
+    session: &Session,
+    machine_arn: &str,
+    known: Option<&AliasStatus>,
+    decided: &AliasStatus,
+) -> Result<(), Failure> {
+    if known.is_some_and(|known| known.routes == decided.routes) {
+        return Ok(());
+    }
+    fenced(ctx)?;
+    let routes: Routes =
+        decided.routes.iter().map(|route| (format!("{machine_arn}:{}", route.version), route.weight)).collect();
+    if known.is_none() {
+        match ctx.step_functions.create_alias(session, &decided.name, &routes).await {
+            // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.
+            Err(error) if error.code == "ConflictException" => {}
+            other => return other.map_err(Into::into),
+        }
+    }
+    ctx.step_functions.update_alias(session, &decided.arn, &routes).await.map_err(Into::into)
+}
+
+async fn stop_running(
+    ctx: &Context,
+    session: &Session,
+    machine_arn: &str,
+    alias: &Alias,
+    bad: i64,
+) -> Result<(), Failure> {
+    if alias.rollout.as_ref().is_none_or(|rollout| rollout.on_rollback == OnRollback::Leave) {
+        return Ok(());
+    }
+    let version = format!("{machine_arn}:{bad}");
+    for execution in ctx.step_functions.list_executions(session, &version, true).await? {
+        fenced(ctx)?;
+        let cause = format!("Version {bad} was rolled back.");
+        ctx.step_functions.stop_execution(session, &execution.arn, "Stepbound.RolledBack", &cause).await?;
+    }
+    Ok(())
+}
+
+fn remember(work: &mut Work<Workflow>, decision: Decision) {
+    let status = work.status();
+    if let Some(bad) = decision.quarantine
+        && !status.quarantined.contains(&bad)
+    {
+        status.quarantined.push(bad);
+    }
+    match status.aliases.iter_mut().find(|alias| alias.name == decision.status.name) {
+        Some(known) => *known = decision.status,
+        None => status.aliases.push(decision.status),
+    }
+}
+
+/// An alias that the spec no longer has is removed, where this object had made it.
+async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, session: &Session) -> Result<(), Failure> {
+    let wanted: Vec<String> = work.object.spec.aliases.iter().map(|alias| alias.name.clone()).collect();
+    let dropped: Vec<AliasStatus> =
+        work.status().aliases.iter().filter(|alias| !wanted.contains(&alias.name)).cloned().collect();
+    for alias in dropped {
+        fenced(ctx)?;
+        ctx.step_functions.delete_alias(session, &alias.arn).await?;
+        work.status().aliases.retain(|known| known.name != alias.name);
+    }
+    Ok(())
+}
+
+/// The alias whose newest version was rolled back, for the conditions.
+pub(super) fn rolled_back(aliases: &[AliasStatus]) -> Option<&AliasStatus> {
+    aliases.iter().find(|alias| alias.phase == RolloutPhase::RolledBack)
+}
+
+/// The alias that is being rolled out, for the conditions.
+pub(super) fn rolling_out(aliases: &[AliasStatus]) -> Option<&AliasStatus> {
+    aliases.iter().find(|alias| is_under_way(Some(alias)))
+}

@@ -52,6 +52,9 @@ pub struct Flags {
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "STEPBOUND_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
+    /// Part of each AWS quota that this operator may use, above 0 and at most 1: others share the account
+    #[arg(long, env = "STEPBOUND_AWS_QUOTA_SHARE", default_value_t = 0.5, value_name = "SHARE")]
+    pub aws_quota_share: f64,
     /// How often an unchanged object is compared with AWS
     #[arg(long, env = "STEPBOUND_RESYNC_INTERVAL", default_value = "1h", value_name = "DURATION")]
     pub resync_interval: String,
@@ -101,6 +104,8 @@ pub struct Config {
     pub lease_namespace: Option<String>,
     /// Address of health and metrics.
     pub http_addr: SocketAddr,
+    /// Part of each AWS quota that may be used.
+    pub aws_quota_share: f64,
     /// How often an unchanged object is compared with AWS.
     pub resync_interval: Duration,
     /// Format of the log.
@@ -138,6 +143,10 @@ impl Config {
                 flag: "alias-settle-time",
                 problem: format!("\"{}\" is not a duration; write for example 60s", flags.alias_settle_time),
             })?;
+        if !(flags.aws_quota_share > 0.0 && flags.aws_quota_share <= 1.0) {
+            let problem = format!("{} is not above 0 and at most 1", flags.aws_quota_share);
+            return Err(ConfigError { flag: "aws-quota-share", problem });
+        }
         check_prefix(&flags.name_prefix)?;
         if flags.allowed_audiences.iter().any(String::is_empty) {
             return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
@@ -153,6 +162,7 @@ impl Config {
             leader_elect: flags.leader_elect,
             lease_namespace: flags.lease_namespace,
             http_addr: flags.http_addr,
+            aws_quota_share: flags.aws_quota_share,
             resync_interval,
             log_format: flags.log_format,
         })
@@ -219,6 +229,7 @@ mod tests {
     fn values_that_cannot_work_are_named() {
         assert!(read(&["--resync-interval", "soon"]).unwrap_err().contains("resync-interval"));
         assert!(read(&["--resync-interval", "1s"]).unwrap_err().contains("at least 10s"));
+        assert!(read(&["--aws-quota-share", "1.5"]).unwrap_err().contains("aws-quota-share"));
         assert!(read(&["--name-prefix", "a.b"]).unwrap_err().contains("name-prefix"));
     }
 }

@@ -21,6 +21,8 @@ pub struct AwsError {
 pub enum AwsErrorKind {
     /// Throttled; come back later.
     Throttled,
+    /// Not called: this operator's share of the quota is used up for now.
+    Queued,
     /// 5xx, timeout or reset: it may or may not have been applied.
     Unavailable,
     /// IAM or STS says no.
@@ -52,6 +54,7 @@ impl AwsError {
     fn next_step(&self) -> &'static str {
         match self.kind {
             AwsErrorKind::Throttled
+            | AwsErrorKind::Queued
             | AwsErrorKind::Unavailable
             | AwsErrorKind::SessionExpired
             | AwsErrorKind::Deleting => "It is tried again by itself.",
@@ -75,6 +78,7 @@ impl Classify for AwsError {
     fn class(&self) -> Class {
         match self.kind {
             AwsErrorKind::Throttled
+            | AwsErrorKind::Queued
             | AwsErrorKind::Unavailable
             | AwsErrorKind::SessionExpired
             | AwsErrorKind::Deleting => Class::Transient,
@@ -91,6 +95,7 @@ impl Classify for AwsError {
     fn reason(&self) -> &'static str {
         match self.kind {
             AwsErrorKind::Throttled => "Throttled",
+            AwsErrorKind::Queued => "WaitingForQuota",
             AwsErrorKind::Unavailable => "AWSUnavailable",
             AwsErrorKind::AccessDenied => "AccessDenied",
             AwsErrorKind::RoleNotAssumable => "WaitingForIAM",
@@ -108,6 +113,9 @@ impl Classify for AwsError {
 
     fn public(&self) -> String {
         let Self { operation, code, message, .. } = self;
+        if self.kind == AwsErrorKind::Queued {
+            return format!("{operation} waits for its turn: {message}. It goes on by itself.");
+        }
         bounded(&format!("AWS refused {operation}: {code}: {}. {}", message.trim_end_matches('.'), self.next_step()))
     }
 }

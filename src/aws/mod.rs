@@ -1,6 +1,7 @@
 //! AWS as the rest of the program sees it: ports with types of our own. The SDK stays inside the adapters.
 
 mod error;
+mod quota;
 mod sanitise;
 mod sdk;
 mod sdk_calls;
@@ -26,6 +27,8 @@ use crate::api::v1alpha1::StateMachineType;
 /// call is safe to repeat, and none where it is not.
 #[async_trait]
 pub trait StepFunctions: Send + Sync {
+    /// Fails as a call of the operation would for want of quota, without making it.
+    fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError>;
     /// The state machine, or `None` where there is none.
     async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError>;
     /// Creates a state machine with a first published version, tagged.

@@ -20,6 +20,7 @@ use moka::future::Cache;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use super::quota::{self, Quotas};
 use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Session};
 use crate::audit;
@@ -41,14 +42,15 @@ pub struct SdkStepFunctions {
     http: SharedHttpClient,
     endpoint: Option<Url>,
     metrics: Arc<Metrics>,
+    quotas: Quotas,
     clients: Cache<String, Client>,
 }
 
 impl SdkStepFunctions {
-    /// `endpoint` replaces AWS's regional endpoints.
-    pub fn new(http: SharedHttpClient, endpoint: Option<Url>, metrics: Arc<Metrics>) -> Self {
+    /// `endpoint` replaces AWS's regional endpoints; `quota_share` is the part of AWS's quotas that may be used.
+    pub fn new(http: SharedHttpClient, endpoint: Option<Url>, metrics: Arc<Metrics>, quota_share: f64) -> Self {
         let clients = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(3600)).build();
-        Self { http, endpoint, metrics, clients }
+        Self { http, endpoint, metrics, quotas: Quotas::new(quota_share), clients }
     }
 
     /// The client of a session; an access key id belongs to exactly one.
@@ -79,7 +81,13 @@ impl SdkStepFunctions {
         Client::from_conf(config.build())
     }
 
-    /// Makes one call: measures it, writes the audit line and turns the error into ours.
+    pub(super) fn peek_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
+        let tenant = tenant_of(session);
+        let peeked = self.quotas.peek(quota_call(session, operation, &tenant), Instant::now());
+        peeked.map_err(|wait| queued(operation, wait))
+    }
+
+    /// Makes one call: keeps within the quota, measures it, writes the audit line and turns the error into ours.
     pub(super) async fn call<T, E>(
         &self,
         session: &Session,
@@ -92,6 +100,11 @@ impl SdkStepFunctions {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
+        let tenant = tenant_of(session);
+        if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), started) {
+            self.metrics.aws_call(operation, "queued", Duration::ZERO);
+            return Err(queued(operation, wait));
+        }
         let record = audit::Record::begin(|request_id, outcome| {
             audit::call(session, operation, target_arn, request_id, outcome);
         });
@@ -111,6 +124,25 @@ impl SdkStepFunctions {
                 Err(refusal)
             }
         }
+    }
+}
+
+/// Those that share a quota fairly: the bindings.
+fn tenant_of(session: &Session) -> String {
+    format!("{}/{}", session.origin.namespace, session.origin.binding)
+}
+
+fn quota_call<'a>(session: &'a Session, operation: &'a str, tenant: &'a str) -> quota::Call<'a> {
+    quota::Call { account: &session.account_id, region: &session.region, operation, tenant }
+}
+
+fn queued(operation: &'static str, wait: Duration) -> AwsError {
+    tracing::debug!(operation, ?wait, "no quota left for now");
+    AwsError {
+        kind: AwsErrorKind::Queued,
+        operation,
+        code: "WaitingForQuota".into(),
+        message: "the operator's share of the quota is used up for now".into(),
     }
 }
 

@@ -23,6 +23,10 @@ use crate::api::v1alpha1::StateMachineType;
 
 #[async_trait]
 impl StepFunctions for SdkStepFunctions {
+    fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
+        self.peek_quota(session, operation)
+    }
+
     async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError> {
         let call = self.client(session).await.describe_state_machine().state_machine_arn(arn).send();
         let found = match self.call(session, "states:DescribeStateMachine", arn, call).await {

@@ -49,7 +49,7 @@ fn start() -> StartExecution {
 }
 
 fn adapter(server: &StandIn) -> SdkStepFunctions {
-    SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default())
+    SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default(), 1.0)
 }
 
 fn refusal(code: &str, message: &str) -> String {
@@ -98,7 +98,7 @@ async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_hos
     let nowhere = Nowhere::default();
     let connector = SharedHttpConnector::new(nowhere.clone());
     let http = aws_sdk_sfn::config::SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
-    let adapter = SdkStepFunctions::new(http, None, Arc::default());
+    let adapter = SdkStepFunctions::new(http, None, Arc::default(), 1.0);
     let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::Unavailable, "ConnectionFailed"));
     adapter.start_execution(&session(), &start()).await.unwrap_err();
@@ -132,7 +132,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() 
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
         }
     });
-    let adapter = SdkStepFunctions::new(http_client(), Some(url), Arc::default());
+    let adapter = SdkStepFunctions::new(http_client(), Some(url), Arc::default(), 1.0);
     let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
     assert_eq!(error.kind, AwsErrorKind::Unavailable);
     assert_eq!(*connections.lock().unwrap(), 1);

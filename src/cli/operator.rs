@@ -141,7 +141,8 @@ async fn work(
         Exchanger::new(http.clone(), config.endpoints.sts.clone()),
         metrics.clone(),
     );
-    let step_functions = SdkStepFunctions::new(http, config.endpoints.step_functions.clone(), metrics.clone());
+    let step_functions =
+        SdkStepFunctions::new(http, config.endpoints.step_functions.clone(), metrics.clone(), config.aws_quota_share);
     let settings = Settings {
         cluster_id: cluster_id(config, &client).await?,
         name_prefix: config.name_prefix.clone(),

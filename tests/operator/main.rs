@@ -6,6 +6,7 @@ mod crashes;
 mod deletion;
 mod identity;
 mod process;
+mod quotas;
 mod rollouts;
 mod runs;
 #[path = "../support/mod.rs"]

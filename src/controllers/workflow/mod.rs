@@ -190,8 +190,12 @@ async fn observe(
     session: &Session,
     desired: &Desired,
 ) -> Result<Observed, Failure> {
-    let machine = ctx.step_functions.describe_state_machine(session, &desired.arn).await?;
     let status = work.object.status.clone().unwrap_or_default();
+    if status.state_machine_arn.is_none() {
+        // Looking for a machine that may not be created yet would spend another quota for nothing.
+        ctx.step_functions.has_quota(session, "states:CreateStateMachine")?;
+    }
+    let machine = ctx.step_functions.describe_state_machine(session, &desired.arn).await?;
     let synced = status::find(&status.conditions, "Synced");
     let changed = synced.and_then(|synced| synced.observed_generation) != work.object.meta().generation;
     let asked = asked_now(work) != status.last_handled.reconcile_now;

@@ -2,6 +2,7 @@
 //! verifies tokens for real, corrects semantics, injects faults and records every call. Each rule cites the fact.
 
 mod account;
+mod meter;
 mod policy;
 mod states;
 mod sts;
@@ -82,6 +83,7 @@ struct Shared {
     keys: Mutex<HashMap<String, Vec<(String, DecodingKey)>>>,
     calls: Mutex<Vec<Call>>,
     rules: Mutex<Vec<Rule>>,
+    meters: Mutex<Vec<meter::Meter>>,
     secrets: Mutex<Vec<String>>,
     /// By access key id.
     sessions: Mutex<HashMap<String, IssuedSession>>,
@@ -115,6 +117,7 @@ impl Front {
             keys: Mutex::new(HashMap::from([(issuer.to_owned(), keys.collect())])),
             calls: Mutex::default(),
             rules: Mutex::default(),
+            meters: Mutex::default(),
             secrets: Mutex::default(),
             sessions: Mutex::default(),
             roles: Mutex::default(),
@@ -151,6 +154,11 @@ impl Front {
         self.shared.rules.lock().unwrap().push(rule);
     }
 
+    /// Meters the calls whose body mentions the text, from full buckets on.
+    pub fn meter(&self, text: &str) {
+        self.shared.meters.lock().unwrap().push(meter::Meter::new(text));
+    }
+
     /// Asks for a session as any client could.
     pub fn assume_role(&self, role_arn: &str, token: &str) -> String {
         let form: String = url::form_urlencoded::Serializer::new(String::new())
@@ -179,7 +187,11 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         Some(action) => action.clone(),
         None => target.rsplit('.').next().unwrap_or_default().to_owned(),
     };
-    let fault = shared.next_fault(&operation, &text);
+    let fault = if shared.within_quota(&operation, &text) {
+        shared.next_fault(&operation, &text)
+    } else {
+        Some(Fault::Throttle)
+    };
     let recorded = shared.record(&headers, &operation, &form, &text);
     if let Some(Fault::Delay(time)) = fault {
         tokio::time::sleep(time).await;
@@ -204,6 +216,11 @@ fn error_json(code: &str, message: &str) -> String {
 }
 
 impl Shared {
+    fn within_quota(&self, operation: &str, body: &str) -> bool {
+        let mut meters = self.meters.lock().unwrap();
+        meters.iter_mut().filter(|meter| body.contains(&meter.text)).all(|meter| meter.admits(operation))
+    }
+
     fn next_fault(&self, called: &str, body: &str) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
         let meets = |rule: &&mut Rule| rule.left > 0 && rule.operation == called && body.contains(&rule.text);

@@ -1,0 +1,49 @@
+//! Within AWS's quotas, without one tenant standing in another's way.
+
+use crate::*;
+
+#[test]
+fn a_mass_of_workflows_converges_within_the_quota_and_lets_another_tenants_first_one_pass() {
+    const WORKFLOWS: usize = 100;
+    let tenant = test_bed().tenant("quotas");
+    tenant.bed.front.meter("quotas_");
+    let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
+    let operator = tenant.operator(binary, &[("STEPBOUND_AWS_QUOTA_SHARE", "0.9")]);
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&tenant.binding("second"));
+    tenant.wait_for(&operator, "tb/second", "Ready", "True", "RoleAssumed");
+    let items: Vec<Value> = (0..WORKFLOWS)
+        .map(|index| {
+            let mut workflow = tenant.workflow(&format!("mass-{index}"), &waiting(0));
+            workflow["metadata"]["namespace"] = json!(tenant.name);
+            workflow
+        })
+        .collect();
+    tenant.bed.control_plane.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
+    let queued = wait_until(Duration::from_secs(20), "a workflow that waits for the quota", || {
+        let listed: Value = serde_json::from_str(&tenant.kubectl(&["get", "sfn", "-o", "json"])).unwrap();
+        let waits =
+            |object: &&Value| condition(object, "Ready").is_some_and(|ready| ready["reason"] == "WaitingForQuota");
+        listed["items"].as_array().unwrap().iter().find(waits).cloned()
+    });
+    assert!(condition(&queued, "Stalled").is_none(), "{queued}");
+    let mut first = tenant.workflow("first", &waiting(0));
+    first["spec"]["trustBindingRef"]["name"] = json!("second");
+    let applied = std::time::Instant::now();
+    tenant.apply(&first);
+    tenant.kubectl(&["wait", "--for=condition=Ready", "sfn/first", "--timeout=2s"]);
+    assert!(applied.elapsed() < Duration::from_secs(3), "{:?}", applied.elapsed());
+    tenant.kubectl(&["wait", "--for=condition=Ready", "sfn", "--all", "--timeout=120s"]);
+    let calls = tenant.bed.front.calls_about("quotas_");
+    assert!(
+        calls.iter().all(|call| call.status == 200 || call.operation == "DescribeStateMachine"),
+        "none was throttled"
+    );
+    let warnings = tenant.kubectl(&["get", "events", "--field-selector=type=Warning", "-o", "name"]);
+    assert_eq!(warnings.trim(), "");
+    for (operation, most) in [("CreateStateMachine", 1), ("ListTagsForResource", 0)] {
+        let count = calls.iter().filter(|call| call.operation == operation).count();
+        assert!(count <= most * (WORKFLOWS + 1), "{count} {operation}");
+    }
+    assert!(calls.len() <= 3 * (WORKFLOWS + 1), "{} calls", calls.len());
+}

@@ -52,7 +52,7 @@ pub struct Flags {
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "STEPBOUND_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
-    /// Part of each AWS quota that this operator may use, above 0 and at most 1: others share the account
+    /// Part of AWS's default quotas that this operator may use; above 1 where AWS has raised the account's
     #[arg(long, env = "STEPBOUND_AWS_QUOTA_SHARE", default_value_t = 0.5, value_name = "SHARE")]
     pub aws_quota_share: f64,
     /// How often an unchanged object is compared with AWS
@@ -143,8 +143,8 @@ impl Config {
                 flag: "alias-settle-time",
                 problem: format!("\"{}\" is not a duration; write for example 60s", flags.alias_settle_time),
             })?;
-        if !(flags.aws_quota_share > 0.0 && flags.aws_quota_share <= 1.0) {
-            let problem = format!("{} is not above 0 and at most 1", flags.aws_quota_share);
+        if !(flags.aws_quota_share > 0.0 && flags.aws_quota_share <= 1000.0) {
+            let problem = format!("{} is not above 0 and at most 1000", flags.aws_quota_share);
             return Err(ConfigError { flag: "aws-quota-share", problem });
         }
         check_prefix(&flags.name_prefix)?;
@@ -229,7 +229,7 @@ mod tests {
     fn values_that_cannot_work_are_named() {
         assert!(read(&["--resync-interval", "soon"]).unwrap_err().contains("resync-interval"));
         assert!(read(&["--resync-interval", "1s"]).unwrap_err().contains("at least 10s"));
-        assert!(read(&["--aws-quota-share", "1.5"]).unwrap_err().contains("aws-quota-share"));
+        assert!(read(&["--aws-quota-share", "0"]).unwrap_err().contains("aws-quota-share"));
         assert!(read(&["--name-prefix", "a.b"]).unwrap_err().contains("name-prefix"));
     }
 }

@@ -19,15 +19,6 @@ pub use source::{Ambiguous, Parsed, SyntaxError, parse};
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
 
-/// Where a definition comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
-    /// An object of the manifest.
-    Object(&'a Value),
-    /// JSON or YAML text of a ConfigMap.
-    Text(&'a str),
-}
-
 /// A definition that passed the offline check, in the bytes that are submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
@@ -102,16 +93,15 @@ fn first(findings: &[Finding]) -> String {
     format!("{} at {}{more}", finding.message, finding.path)
 }
 
-/// Reads a definition, puts the substitutions in and checks it.
+/// Reads a definition from JSON or YAML, puts the substitutions in and checks it.
 ///
 /// # Errors
 /// The first stage that fails, with everything that it found.
-pub fn prepare(source: Source<'_>, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    let Parsed { mut value, ambiguous } = match source {
-        Source::Object(value) => Parsed { value: value.clone(), ambiguous: Vec::new() },
-        Source::Text(text) if text.len() > MAX_DEFINITION_BYTES => return Err(DefinitionError::TooLarge(text.len())),
-        Source::Text(text) => parse(text)?,
-    };
+pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    if text.len() > MAX_DEFINITION_BYTES {
+        return Err(DefinitionError::TooLarge(text.len()));
+    }
+    let Parsed { mut value, ambiguous } = parse(text)?;
     let outcome = substitute::apply(&mut value, substitutions);
     if !outcome.unresolved.is_empty() {
         return Err(DefinitionError::UnresolvedSubstitutions(outcome.unresolved.into_iter().collect()));
@@ -152,7 +142,7 @@ mod tests {
     #[test]
     fn a_reordered_definition_is_equivalent_and_a_changed_one_is_not() {
         let value = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 1, "End": true}}});
-        let definition = prepare(Source::Object(&value), &BTreeMap::new()).unwrap();
+        let definition = prepare(&value.to_string(), &BTreeMap::new()).unwrap();
         assert!(
             definition
                 .equivalent(r#"{ "States": {"A": {"End": true, "Seconds": 1.0, "Type": "Wait"}}, "StartAt": "A" }"#)
@@ -167,7 +157,7 @@ mod tests {
     fn what_is_doubtful_is_told_and_used_all_the_same() {
         let text = "StartAt: A\nStates:\n  A: {Type: Succeed, Comment: off}\n";
         let unused = BTreeMap::from([("Nobody".to_owned(), "x".to_owned())]);
-        let definition = prepare(Source::Text(text), &unused).unwrap();
+        let definition = prepare(text, &unused).unwrap();
         let codes: Vec<_> = definition.warnings().iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["SB010", "SB011"]);
         assert!(definition.text().contains("\"Comment\":false"));
@@ -177,7 +167,7 @@ mod tests {
     fn the_same_definition_from_yaml_and_json_gives_the_same_bytes() {
         let yaml = "# a comment\nStartAt: A\nStates:\n  A: {Type: Succeed}\n";
         let json = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
-        let read = |text| prepare(Source::Text(text), &BTreeMap::new()).unwrap();
+        let read = |text| prepare(text, &BTreeMap::new()).unwrap();
         assert_eq!(read(yaml).text(), read(json).text());
         assert_eq!(read(yaml).hash(), read(json).hash());
     }

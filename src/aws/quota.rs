@@ -94,7 +94,7 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    /// `share` is the part of each quota that may be used, above 0 and at most 1.
+    /// `share` is the part of each default quota that may be used; above 1 where AWS has raised them.
     pub(super) fn new(share: f64) -> Self {
         Self { share, buckets: Mutex::default() }
     }

@@ -35,7 +35,7 @@ fn main() {
     let bed = test_bed();
     let tenant = bed.tenant("measure");
     let binary = PathBuf::from(std::env::var("STEPBOUND_BINARY").unwrap()).canonicalize().unwrap();
-    let operator = tenant.operator(&binary, &[]);
+    let operator = tenant.operator(&binary, &[("STEPBOUND_AWS_QUOTA_SHARE", "100")]);
     tenant.apply(&tenant.binding("orders"));
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
 

@@ -80,6 +80,36 @@ impl JsonSchema for DurationString {
     }
 }
 
+/// A JSON value kept as compact text: as a tree it takes about five times the memory, and every object of a kind is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactJson(Box<str>);
+
+impl CompactJson {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&serde_json::Value> for CompactJson {
+    fn from(value: &serde_json::Value) -> Self {
+        Self(value.to_string().into_boxed_str())
+    }
+}
+
+impl Serialize for CompactJson {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: serde_json::Value = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CompactJson {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(|value| Self::from(&value))
+    }
+}
+
 /// A point in time in RFC 3339, as Kubernetes prints it.
 pub type Timestamped = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

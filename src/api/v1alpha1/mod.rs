@@ -8,7 +8,9 @@ mod workflow_run;
 mod workflow_settings;
 
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
-pub use common::{ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped};
+pub use common::{
+    CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped,
+};
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, Workflow, WorkflowDeletionPolicy,

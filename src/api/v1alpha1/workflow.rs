@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, AliasStatus};
-use super::common::{ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
+use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 
 /// A Workflow is an AWS Step Functions state machine.
@@ -63,7 +63,7 @@ pub struct WorkflowSpec {
     /// The definition in Amazon States Language, written as an object. Exactly one of definition and definitionFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "opaque_object_schema")]
-    pub definition: Option<serde_json::Value>,
+    pub definition: Option<CompactJson>,
     /// Where the definition stands otherwise. Exactly one of definition and definitionFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition_from: Option<DefinitionSource>,

@@ -19,7 +19,7 @@ use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
-use crate::asl::{self, DefinitionError, Source};
+use crate::asl::{self, DefinitionError};
 use crate::aws::{MachineSettings, Session};
 use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
@@ -82,10 +82,10 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
     let spec = &work.object.spec;
     let substitutions = spec.substitutions.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
     let prepared = match (&spec.definition, &spec.definition_from) {
-        (Some(value), _) => asl::prepare(Source::Object(value), &substitutions),
+        (Some(json), _) => asl::prepare(json.text(), &substitutions),
         (None, Some(from)) => {
             let text = config_map_value(ctx, &namespace, &from.config_map_key_ref).await?;
-            asl::prepare(Source::Text(&text), &substitutions)
+            asl::prepare(&text, &substitutions)
         }
         (None, None) => {
             let message = "Give the state machine in spec.definition or spec.definitionFrom.";

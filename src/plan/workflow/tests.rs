@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::*;
 use crate::api::v1alpha1::LogLevel;
-use crate::asl::{Source, prepare};
+use crate::asl::prepare;
 
 fn definition(seconds: u32) -> crate::asl::Definition {
     let value = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": seconds, "End": true}}});
-    prepare(Source::Object(&value), &BTreeMap::new()).unwrap()
+    prepare(&value.to_string(), &BTreeMap::new()).unwrap()
 }
 
 fn desired() -> Desired {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
-use stepbound::asl::parse;
+use stepbound::asl::{parse, same};
 
 /// What kubectl's reader makes of each document.
 fn by_kubectl(documents: &[String]) -> Vec<Result<Value, String>> {
@@ -32,18 +32,6 @@ fn by_kubectl(documents: &[String]) -> Vec<Result<Value, String>> {
     let answers: Vec<_> = output.lines().map(read).collect();
     assert_eq!(answers.len(), documents.len());
     answers
-}
-
-/// Numbers by value, objects without regard to order.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
-        }
-        _ => a == b,
-    }
 }
 
 /// Where we refuse what kubectl takes, on purpose.

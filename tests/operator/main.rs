@@ -4,6 +4,7 @@
 mod bad_input;
 mod crashes;
 mod deletion;
+mod histories;
 mod identity;
 mod process;
 mod quotas;

@@ -25,7 +25,8 @@ use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
-    Desired, Observed, Owner, Plan, check_execution_role, default_name, needs_tags, plan, state_machine_arn, summary,
+    Desired, Observed, Owner, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
+    state_machine_arn, summary,
 };
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
@@ -97,6 +98,11 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         Ok(definition) => diagnostics("Warning", definition.warnings()),
         Err(_) => Vec::new(),
     };
+    let group = work.object.spec.logging.as_ref().and_then(|logging| logging.log_group_arn.clone());
+    if let Some(message) = group.and_then(|arn| log_group_warning(&arn)) {
+        let (severity, code, path) = ("Warning".into(), "SB013".into(), "/spec/logging/logGroupARN".into());
+        work.status().diagnostics.push(Diagnostic { severity, code, path, message });
+    }
     work.conditions(|conditions| match &prepared {
         Ok(_) => {
             conditions.set("DefinitionValid", Truth::True, "Valid", "The offline check found nothing.");

@@ -196,6 +196,16 @@ fn tag_actions(desired: &Desired, observed: &Observed, present: &Tags) -> Vec<Ac
     tag.into_iter().chain(untag).collect()
 }
 
+/// Log groups of other names each take a line of the account's one resource policy for logs, which is soon full
+/// (developer guide, "Logging using CloudWatch Logs", resource policy size).
+pub fn log_group_warning(arn: &str) -> Option<String> {
+    const FREE: &str = "/aws/vendedlogs/states/";
+    let name = arn.split(":log-group:").nth(1)?.trim_end_matches(":*");
+    (!name.starts_with(FREE)).then(|| {
+        format!("log group {name} takes room in the account's resource policy for logs, which AWS refuses to exceed; name it {FREE}…")
+    })
+}
+
 /// Versions to remove: the oldest beyond those to keep, without those that are used. `versions` is oldest first.
 pub fn prunable(versions: &[i64], retain: i64, used: impl Fn(i64) -> bool) -> Vec<i64> {
     let excess = versions.len().saturating_sub(usize::try_from(retain).unwrap_or(usize::MAX));

@@ -246,6 +246,13 @@ fn drift_is_told_by_path_with_what_is_there_and_what_is_wanted() {
 }
 
 #[test]
+fn a_log_group_that_fills_the_resource_policy_is_warned_of() {
+    let arn = |name: &str| format!("arn:aws:logs:eu-west-1:1:log-group:{name}");
+    assert_eq!(log_group_warning(&arn("/aws/vendedlogs/states/fulfil:*")), None);
+    assert!(log_group_warning(&arn("fulfil")).unwrap().contains("/aws/vendedlogs/states/"));
+}
+
+#[test]
 fn versions_beyond_those_to_keep_go_but_for_those_that_are_used() {
     assert_eq!(prunable(&[1, 2, 3, 4, 5], 2, |version| version == 2), [1, 3]);
     assert_eq!(prunable(&[1, 2], 10, |_| false), Vec::<i64>::new());

@@ -83,3 +83,28 @@ fn the_chart_lints_and_refuses_values_that_do_nothing() {
     let shared = "tokens.grants=[{\"namespace\":\"a\",\"serviceAccounts\":[\"default\"]}]";
     assert!(helm(&["template", "x", "--set-json", shared]).is_err(), "the account `default` is shared");
 }
+
+/// Every argument that the chart passes is a flag of the program, with a value that it takes.
+#[test]
+fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
+    let sets: [&[&str]; 2] = [
+        &[],
+        &[
+            "operator.watchNamespaces=[\"a\"]",
+            "operator.foreignOwnerTags=[\"ManagedBy\"]",
+            "operator.clusterID=\"prod\"",
+            "operator.stsEndpointURL=\"https://sts.example\"",
+        ],
+    ];
+    for set in sets {
+        let objects = render(set);
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        // Without a cluster it gets as far as looking for one, which is after every flag was read.
+        let program = Command::new(env!("CARGO_BIN_EXE_stepbound")).args(arguments).env_clear().output().unwrap();
+        let said = String::from_utf8_lossy(&program.stderr);
+        assert!(said.contains("KUBECONFIG"), "{said}");
+        assert!(container["env"].to_string().contains("MALLOC_ARENA_MAX"));
+    }
+}

@@ -67,6 +67,18 @@ pub trait StepFunctions: Send + Sync {
         arn: &str,
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError>;
+    /// True when there is such an activity.
+    async fn has_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError>;
+    /// Creates an activity. One of the name that exists already is answered alike, whoever made it.
+    async fn create_activity(
+        &self,
+        session: &Session,
+        name: &str,
+        settings: &MachineSettings,
+        tags: &Tags,
+    ) -> Result<(), AwsError>;
+    /// Deletes an activity; deleting an absent one changes nothing.
+    async fn delete_activity(&self, session: &Session, arn: &str) -> Result<(), AwsError>;
     /// What AWS says of a definition.
     async fn validate_definition(
         &self,

@@ -243,10 +243,12 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         | "ConflictException" => AwsErrorKind::Unavailable,
         "InvalidDefinition" => AwsErrorKind::InvalidDefinition,
         "InvalidExecutionInput" => AwsErrorKind::InvalidInput,
-        "StateMachineAlreadyExists" => AwsErrorKind::NameTaken,
+        "StateMachineAlreadyExists" | "ActivityAlreadyExists" => AwsErrorKind::NameTaken,
         "StateMachineDeleting" => AwsErrorKind::Deleting,
         "ExecutionAlreadyExists" => AwsErrorKind::ExecutionExists,
-        "StateMachineDoesNotExist" | "ExecutionDoesNotExist" | "ResourceNotFound" => AwsErrorKind::NotFound,
+        "StateMachineDoesNotExist" | "ExecutionDoesNotExist" | "ActivityDoesNotExist" | "ResourceNotFound" => {
+            AwsErrorKind::NotFound
+        }
         "StateMachineLimitExceeded" | "ExecutionLimitExceeded" | "ServiceQuotaExceededException" | "TooManyTags" => {
             AwsErrorKind::LimitExceeded
         }

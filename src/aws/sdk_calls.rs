@@ -16,8 +16,8 @@ use super::sdk_types::{
 };
 use super::{
     AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionStatus,
-    ListedExecution, Routes, Session, StartExecution, StartedExecution, StateMachine, StepFunctions, Tags,
-    UpdateStateMachine, UpdatedStateMachine,
+    ListedExecution, MachineSettings, Routes, Session, StartExecution, StartedExecution, StateMachine, StepFunctions,
+    Tags, UpdateStateMachine, UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
 
@@ -135,6 +135,24 @@ impl StepFunctions for SdkStepFunctions {
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError> {
         self.newest_executions(session, arn, running).await
+    }
+
+    async fn has_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError> {
+        self.finds_activity(session, arn).await
+    }
+
+    async fn create_activity(
+        &self,
+        session: &Session,
+        name: &str,
+        settings: &MachineSettings,
+        tags: &Tags,
+    ) -> Result<(), AwsError> {
+        self.make_activity(session, name, settings, tags).await
+    }
+
+    async fn delete_activity(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
+        self.remove_activity(session, arn).await
     }
 
     async fn validate_definition(

@@ -1,10 +1,10 @@
-//! The calls about versions, aliases and lists, for the port's one implementation.
+//! The calls about aliases, activities and lists, for the port's one implementation.
 
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus as SdkExecutionStatus, RoutingConfigurationListItem};
 
 use super::sdk::SdkStepFunctions;
-use super::sdk_types::{execution_status, timestamp};
-use super::{AwsError, ListedExecution, Routes, Session};
+use super::sdk_types::{encryption_of, execution_status, sdk_tags, timestamp};
+use super::{AwsError, AwsErrorKind, ListedExecution, MachineSettings, Routes, Session, Tags};
 
 impl SdkStepFunctions {
     pub(super) async fn make_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError> {
@@ -22,6 +22,34 @@ impl SdkStepFunctions {
     pub(super) async fn remove_alias(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
         let call = self.client(session).await.delete_state_machine_alias().state_machine_alias_arn(arn).send();
         self.call(session, "states:DeleteStateMachineAlias", arn, call).await.map(drop)
+    }
+
+    pub(super) async fn finds_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError> {
+        let call = self.client(session).await.describe_activity().activity_arn(arn).send();
+        match self.call(session, "states:DescribeActivity", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
+    pub(super) async fn make_activity(
+        &self,
+        session: &Session,
+        name: &str,
+        settings: &MachineSettings,
+        tags: &Tags,
+    ) -> Result<(), AwsError> {
+        let request = self.client(session).await.create_activity().name(name).set_tags(Some(sdk_tags(tags)));
+        let call = request.set_encryption_configuration(encryption_of(settings, false)).send();
+        self.call(session, "states:CreateActivity", name, call).await.map(drop)
+    }
+
+    pub(super) async fn remove_activity(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
+        let call = self.client(session).await.delete_activity().activity_arn(arn).send();
+        match self.call(session, "states:DeleteActivity", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     pub(super) async fn newest_executions(

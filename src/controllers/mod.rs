@@ -1,5 +1,6 @@
 //! The controllers: a thin walk from what is observed to what the plans decide.
 
+mod activity;
 mod dereference;
 mod runner;
 mod trust_binding;
@@ -21,7 +22,7 @@ use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watc
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 
-use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
+use crate::api::v1alpha1::{Activity, TrustBinding, Workflow, WorkflowRun};
 use crate::aws::StepFunctions;
 use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
@@ -137,7 +138,7 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     join_all(all).await;
 }
 
-/// The three controllers of one namespace, or of all.
+/// The controllers of one namespace, or of all.
 fn controllers_of(
     context: &Arc<Context>,
     scope: Option<&str>,
@@ -147,6 +148,7 @@ fn controllers_of(
     let (bindings, binding_store) = controller::<TrustBinding>(client, scope);
     let (workflows, workflow_store) = controller::<Workflow>(client, scope);
     let (runs, run_store) = controller::<WorkflowRun>(client, scope);
+    let (activities, activity_store) = controller::<Activity>(client, scope);
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
     let bindings = bindings.watches(accounts, watcher::Config::default(), move |account| {
@@ -166,6 +168,11 @@ fn controllers_of(
                 workflow.spec.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
             })
         });
+    let activities =
+        activities.watches(api::<TrustBinding>(client, scope), watcher::Config::default(), move |binding| {
+            let name = binding.name_any();
+            same_namespace(&activity_store, &binding, |activity| activity.spec.trust_binding_ref.name == name)
+        });
     let (by_workflow, by_input) = (run_store.clone(), run_store);
     let runs = runs
         .watches(api::<Workflow>(client, scope), watcher::Config::default(), move |workflow| {
@@ -183,6 +190,7 @@ fn controllers_of(
         drive(bindings, context.clone(), stop.clone()),
         drive(workflows, context.clone(), stop.clone()),
         drive(runs, context.clone(), stop.clone()),
+        drive(activities, context.clone(), stop.clone()),
     ]
 }
 

@@ -9,7 +9,7 @@ use kube::{Resource, ResourceExt};
 use super::Context;
 use super::dereference::{authorized_key, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
-use crate::api::v1alpha1::{Phase, TrustBinding, TrustBindingStatus, Workflow, WorkflowRun};
+use crate::api::v1alpha1::{Activity, Phase, TrustBinding, TrustBindingStatus, Workflow, WorkflowRun};
 use crate::aws::Session;
 use crate::identity::SessionKey;
 use crate::outcome::{Failure, Requeue};
@@ -124,6 +124,9 @@ async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, 
     let workflows = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
     let workflows = workflows.map_err(|error| api_failure(&error))?;
     let mut users: Vec<String> = workflows.iter().map(|workflow| format!("Workflow {}", workflow.name_any())).collect();
+    let activities = Api::<Activity>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
+    let activities = activities.map_err(|error| api_failure(&error))?;
+    users.extend(activities.iter().map(|activity| format!("Activity {}", activity.name_any())));
     let runs = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &namespace);
     for phase in [Phase::Starting, Phase::Running] {
         let selector = ListParams::default().fields(&format!("status.phase={phase:?}"));

@@ -5,5 +5,6 @@ pub mod consent;
 pub mod rollout;
 pub mod run;
 pub mod run_result;
+pub mod tags;
 pub mod target;
 pub mod workflow;

@@ -213,3 +213,34 @@ fn a_deletion_drains_no_longer_than_it_may() {
     assert!(tenant.bed.aws.states("DescribeStateMachine", &machine).is_err());
     tenant.wait_for(&operator, "sfnrun/order", "Finished", "True", "Aborted");
 }
+
+#[test]
+fn an_activity_is_created_tagged_left_alone_where_it_is_anothers_and_deleted() {
+    let tenant = test_bed().tenant("activity");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let activity = |name: &str, tags: &Value| {
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Activity", "metadata": {"name": name},
+            "spec": {"trustBindingRef": {"name": "orders"}, "tags": tags}})
+    };
+    tenant.apply(&activity("approve", &json!({"team": "orders", "cost": "a"})));
+    let ready = tenant.wait_for(&operator, "sfnact/approve", "Ready", "True", "Synced");
+    let arn = "arn:aws:states:eu-west-1:000000000000:activity:activity_approve";
+    assert_eq!(ready["status"]["activityARN"], arn);
+    let tags = || tenant.bed.aws.states("ListTagsForResource", &json!({"resourceArn": arn})).unwrap().to_string();
+    assert!(tags().contains("\"cost\"") && tags().contains("stepbound.dev/name"));
+    tenant.apply(&activity("approve", &json!({"team": "billing"})));
+    wait_until(Duration::from_secs(20), "the tags", || {
+        (tags().contains("\"billing\"") && !tags().contains("\"cost\"")).then_some(())
+    });
+    tenant.bed.aws.states("CreateActivity", &json!({"name": "activity_theirs"})).unwrap();
+    tenant.apply(&activity("theirs", &json!({})));
+    tenant.wait_for(&operator, "sfnact/theirs", "Stalled", "True", "ActivityNameTaken");
+    tenant.kubectl(&["delete", "tb/orders", "--wait=false"]);
+    let waits = tenant.wait_for(&operator, "tb/orders", "Ready", "False", "InUse");
+    assert!(waits.to_string().contains("Activity approve"));
+    tenant.kubectl(&["delete", "sfnact", "--all", "--timeout=30s"]);
+    let described = |arn: &str| tenant.bed.aws.states("DescribeActivity", &json!({"activityArn": arn}));
+    assert!(described(arn).is_err(), "ours is gone");
+    assert!(described("arn:aws:states:eu-west-1:000000000000:activity:activity_theirs").is_ok(), "theirs stays");
+}

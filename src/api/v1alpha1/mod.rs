@@ -1,5 +1,6 @@
 //! Version `v1alpha1` of the group `stepbound.dev`.
 
+mod activity;
 mod alias;
 mod common;
 mod trust_binding;
@@ -7,6 +8,7 @@ mod workflow;
 mod workflow_run;
 mod workflow_settings;
 
+pub use activity::{Activity, ActivitySpec, ActivityStatus};
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
 pub use common::{
     CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped,
@@ -36,7 +38,10 @@ pub const GROUP: &str = "stepbound.dev";
 /// # Errors
 /// When a generated schema cannot be read back, which a test rules out.
 pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [TrustBinding::crd(), Workflow::crd(), WorkflowRun::crd()].into_iter().map(with_unobserved_status).collect()
+    [TrustBinding::crd(), Workflow::crd(), WorkflowRun::crd(), Activity::crd()]
+        .into_iter()
+        .map(with_unobserved_status)
+        .collect()
 }
 
 /// Gives each status the default `{observedGeneration: -1}`: tools that follow kstatus take an object without a status

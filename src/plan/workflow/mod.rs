@@ -6,10 +6,11 @@ mod owner;
 mod tests;
 
 pub use difference::summary;
-pub use owner::{Owner, check_execution_role, default_name, foreign, owner_of, state_machine_arn};
+pub use owner::{Owner, activity_arn, check_execution_role, default_name, foreign, owner_of, state_machine_arn};
 
 use serde::Serialize;
 
+use super::tags;
 use crate::api::v1alpha1::{AdoptionPolicy, DriftPolicy, PublishPolicy, StateMachineType};
 use crate::asl::Definition;
 use crate::aws::{CreateStateMachine, MachineSettings, StateMachine, Tags, UpdateStateMachine};
@@ -181,16 +182,8 @@ fn adopts(desired: &Desired, machine: &StateMachine, tags: Option<&Tags>) -> Res
     if allowed { Ok(true) } else { Err(foreign(&machine.arn, tags, &desired.foreign_marks)) }
 }
 
-/// Our keys and the spec's are managed; what others have set stays.
 fn tag_actions(desired: &Desired, observed: &Observed, present: &Tags) -> Vec<Action> {
-    let wanted = desired.all_tags();
-    let gone: Vec<String> = observed
-        .tag_keys
-        .iter()
-        .filter(|key| !wanted.contains_key(*key) && present.contains_key(*key))
-        .cloned()
-        .collect();
-    let missing: Tags = wanted.into_iter().filter(|(key, value)| present.get(key) != Some(value)).collect();
+    let (missing, gone) = tags::changes(desired.all_tags(), &observed.tag_keys, present);
     let tag = (!missing.is_empty()).then_some(Action::Tag(missing));
     let untag = (!gone.is_empty()).then_some(Action::Untag(gone));
     tag.into_iter().chain(untag).collect()

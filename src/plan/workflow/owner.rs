@@ -89,6 +89,12 @@ pub fn state_machine_arn(role_arn: &str, region: &str, name: &str) -> String {
     format!("arn:{partition}:states:{region}:{account}:stateMachine:{name}")
 }
 
+/// ARN of an activity beside a role.
+pub fn activity_arn(role_arn: &str, region: &str, name: &str) -> String {
+    let (partition, account) = location(role_arn);
+    format!("arn:{partition}:states:{region}:{account}:activity:{name}")
+}
+
 /// Partition and account of a role's ARN.
 fn location(role_arn: &str) -> (&str, &str) {
     let mut fields = role_arn.split(':');

@@ -43,6 +43,7 @@ impl Shared {
             "StartSyncExecution" => self.start_sync(request).await,
             "DescribeStateMachine" => self.describe_machine(headers, body, &request).await,
             "ValidateStateMachineDefinition" => validated(&request),
+            "CreateActivity" => self.create_activity(&request).await,
             "PublishStateMachineVersion" => self.publish(headers, body, &request).await,
             "CreateStateMachineAlias" => self.create_alias(&request).await,
             "ListExecutions" => self.list_executions(&request).await,
@@ -52,6 +53,8 @@ impl Shared {
             | "TagResource"
             | "UntagResource"
             | "DeleteStateMachineVersion"
+            | "DescribeActivity"
+            | "DeleteActivity"
             | "DescribeStateMachineAlias"
             | "UpdateStateMachineAlias"
             | "DeleteStateMachineAlias" => {
@@ -125,6 +128,19 @@ impl Shared {
         let (status, answer) = self.forward(headers, body).await;
         self.remember_version(&answer).await;
         (status, answer)
+    }
+
+    /// Creating an activity of a name that exists gives the one that exists (`CreateActivity`); the emulator refuses it, and
+    /// authorizes activities on a wrong resource.
+    async fn create_activity(&self, request: &Value) -> Answer {
+        let (status, answer) = self.as_root("CreateActivity", request).await;
+        let taken = answer["__type"].as_str().is_some_and(|code| code.contains("ActivityAlreadyExists"));
+        if !taken {
+            return (status, answer.to_string());
+        }
+        let (_, found) =
+            self.as_root("DescribeActivity", &json!({"activityArn": resource_of("CreateActivity", request)})).await;
+        (200, json!({"activityArn": found["activityArn"], "creationDate": found["creationDate"]}).to_string())
     }
 
     /// A call about an execution, wherever it runs.
@@ -280,7 +296,14 @@ impl Shared {
 
 /// The ARN that a call is authorized on.
 fn resource_of(operation: &str, request: &Value) -> String {
-    let fields = ["stateMachineArn", "executionArn", "resourceArn", "stateMachineVersionArn", "stateMachineAliasArn"];
+    let fields = [
+        "stateMachineArn",
+        "executionArn",
+        "resourceArn",
+        "activityArn",
+        "stateMachineVersionArn",
+        "stateMachineAliasArn",
+    ];
     let named = fields.iter().find_map(|field| request[field].as_str());
     match named {
         // Starts and listings by version or alias are authorized on the machine.
@@ -289,6 +312,9 @@ fn resource_of(operation: &str, request: &Value) -> String {
         // A new alias is authorized on its machine.
         None if operation == "CreateStateMachineAlias" => {
             machine_of(request["routingConfiguration"][0]["stateMachineVersionArn"].as_str().unwrap_or_default())
+        }
+        None if operation == "CreateActivity" => {
+            format!("arn:aws:states:eu-west-1:000000000000:activity:{}", request["name"].as_str().unwrap_or_default())
         }
         None if operation == "ValidateStateMachineDefinition" => "*".to_owned(),
         None => {

@@ -1,0 +1,136 @@
+//! Activity: keeps an activity and its tags.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt};
+
+use super::Context;
+use super::dereference::{LastSession, last_session_for, session_for};
+use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
+use crate::api::v1alpha1::{Activity, ActivityStatus};
+use crate::aws::{MachineSettings, Session, Tags};
+use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::tags;
+use crate::plan::workflow::{Owner, activity_arn, default_name};
+use crate::status::Truth;
+
+#[async_trait::async_trait]
+impl Managed for Activity {
+    type Status = ActivityStatus;
+    const KIND: &'static str = "Activity";
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Recovered;
+
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+        if work.object.meta().deletion_timestamp.is_some() {
+            return delete(work, ctx).await;
+        }
+        let (_, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
+        let arn = arn(work, ctx, &session);
+        let wanted = wanted_tags(work, ctx);
+        if !ctx.step_functions.has_activity(&session, &arn).await? {
+            work.hold(ctx).await?;
+            fenced(ctx)?;
+            let name = name(work, ctx);
+            ctx.step_functions.create_activity(&session, &name, &settings(work), &wanted).await?;
+        }
+        // A creation of a name that exists is answered as if it were ours, so the tags alone tell whose it is.
+        let present = ctx.step_functions.list_tags(&session, &arn).await?;
+        if !owner(work, ctx).owns(&present) {
+            let message = format!(
+                "Activity {arn} exists and belongs to somebody else; it was not touched. Set another spec.name in a new Activity, or delete that one."
+            );
+            return Err(Failure::new(Class::Terminal, "ActivityNameTaken", message));
+        }
+        work.hold(ctx).await?;
+        apply_tags(work, ctx, &session, &arn, wanted, &present).await?;
+        let status = work.status();
+        status.activity_arn = Some(arn);
+        work.conditions(|conditions| {
+            conditions.set("Synced", Truth::True, "Synced", "The activity is as the spec says.");
+            conditions.ready("Synced", "The activity is as the spec says.");
+        });
+        Ok(Done::again(Requeue::After(ctx.settings.resync_interval)))
+    }
+
+    fn status_field(&mut self) -> &mut Option<ActivityStatus> {
+        &mut self.status
+    }
+
+    fn common(status: &mut ActivityStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
+        (&mut status.conditions, &mut status.observed_generation)
+    }
+}
+
+fn name(work: &Work<Activity>, ctx: &Context) -> String {
+    let default = || default_name(&ctx.settings.name_prefix, &work.namespace(), &work.object.name_any());
+    work.object.spec.name.clone().unwrap_or_else(default)
+}
+
+fn arn(work: &Work<Activity>, ctx: &Context, session: &Session) -> String {
+    activity_arn(&session.assumed_role_arn, &session.region, &name(work, ctx))
+}
+
+fn owner(work: &Work<Activity>, ctx: &Context) -> Owner {
+    Owner {
+        cluster: ctx.settings.cluster_id.clone(),
+        namespace: work.namespace(),
+        name: work.object.name_any(),
+        uid: work.object.uid().unwrap_or_default(),
+    }
+}
+
+fn wanted_tags(work: &Work<Activity>, ctx: &Context) -> Tags {
+    let own = work.object.spec.tags.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    own.chain(owner(work, ctx).tags()).collect()
+}
+
+fn settings(work: &Work<Activity>) -> MachineSettings {
+    let encryption = work.object.spec.encryption.as_ref();
+    MachineSettings {
+        encryption: encryption.map(|one| (one.kms_key_id.clone(), one.kms_data_key_reuse_period_seconds)),
+        ..MachineSettings::default()
+    }
+}
+
+async fn apply_tags(
+    work: &mut Work<Activity>,
+    ctx: &Context,
+    session: &Session,
+    arn: &str,
+    wanted: Tags,
+    present: &Tags,
+) -> Result<(), Failure> {
+    let (missing, gone) = tags::changes(wanted, &work.status().tag_keys, present);
+    fenced(ctx)?;
+    if !missing.is_empty() {
+        ctx.step_functions.tag(session, arn, &missing).await?;
+    }
+    if !gone.is_empty() {
+        ctx.step_functions.untag(session, arn, &gone).await?;
+    }
+    work.status().tag_keys = work.object.spec.tags.keys().cloned().collect();
+    Ok(())
+}
+
+async fn delete(work: &mut Work<Activity>, ctx: &Context) -> Result<Done, Failure> {
+    let binding = work.object.spec.trust_binding_ref.name.clone();
+    let session = match last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await? {
+        LastSession::Usual(session) | LastSession::Held(session) => session,
+        LastSession::Gone(why) => {
+            if let Some(arn) = work.object.status.as_ref().and_then(|status| status.activity_arn.as_ref()) {
+                report_orphan(&work.object, arn, &why, ctx).await;
+            }
+            return Ok(Done::released());
+        }
+    };
+    let arn = arn(work, ctx, &session);
+    if ctx.step_functions.has_activity(&session, &arn).await? {
+        let present = ctx.step_functions.list_tags(&session, &arn).await?;
+        if owner(work, ctx).owns(&present) {
+            fenced(ctx)?;
+            ctx.step_functions.delete_activity(&session, &arn).await?;
+        }
+    }
+    Ok(Done::released())
+}

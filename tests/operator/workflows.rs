@@ -244,3 +244,40 @@ fn an_activity_is_created_tagged_left_alone_where_it_is_anothers_and_deleted() {
     assert!(described(arn).is_err(), "ours is gone");
     assert!(described("arn:aws:states:eu-west-1:000000000000:activity:activity_theirs").is_ok(), "theirs stays");
 }
+
+/// As docs/migrate-from-ack.md says, field by field.
+#[test]
+fn a_machine_of_the_ack_controller_moves_here_when_its_namespace_is_named() {
+    let tenant = test_bed().tenant("from-ack");
+    let operator = start(&tenant);
+    let theirs = json!({"apiVersion": "sfn.services.k8s.aws/v1alpha1", "kind": "StateMachine", "metadata": {"name": "fulfil"}, "spec": {
+        "name": "from-ack-fulfil", "roleARN": tenant.execution_role_arn(), "type": "STANDARD",
+        "definition": waiting(0).to_string(), "tracingConfiguration": {"enabled": true},
+        "tags": [{"key": "team", "value": "orders"}]}});
+    let spec = &theirs["spec"];
+    let mut marks = spec["tags"].as_array().unwrap().clone();
+    marks.push(json!({"key": "services.k8s.aws/controller-version", "value": "sfn-v1.0.0"}));
+    marks.push(json!({"key": "services.k8s.aws/namespace", "value": "from-ack"}));
+    let created = json!({"name": spec["name"], "definition": spec["definition"], "roleArn": spec["roleARN"], "type": spec["type"], "tags": marks});
+    tenant.bed.aws.states("CreateStateMachine", &created).unwrap();
+
+    let definition: Value = serde_json::from_str(spec["definition"].as_str().unwrap()).unwrap();
+    let mut ours = tenant.workflow("fulfil", &definition);
+    ours["spec"]["stateMachineName"] = spec["name"].clone();
+    ours["spec"]["executionRoleARN"] = spec["roleARN"].clone();
+    ours["spec"]["tracing"] = spec["tracingConfiguration"].clone();
+    ours["spec"]["tags"] = json!({"team": "orders"});
+    ours["metadata"]["annotations"] = json!({"stepbound.dev/git-revision": "0123abc"});
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&ours);
+    let refused = tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "StateMachineNameTaken");
+    assert!(refused.to_string().contains("stepbound.dev/take-over-from=ack/from-ack"), "{refused}");
+    tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/take-over-from=ack/from-ack"]);
+    let ready = tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    let version = json!({"stateMachineArn": ready["status"]["latestVersion"]["ARN"]});
+    let described = tenant.bed.aws.states("DescribeStateMachine", &version).unwrap();
+    assert!(described["description"].as_str().unwrap().ends_with(":0123abc"), "{described}");
+    tenant.delete_all(&operator);
+    let kept = json!({"stateMachineArn": "arn:aws:states:eu-west-1:000000000000:stateMachine:from-ack-fulfil"});
+    tenant.bed.aws.states("DescribeStateMachine", &kept).unwrap();
+}

@@ -32,6 +32,8 @@ use crate::status::{self, Conditions, RECONCILING, Truth};
 
 /// Asks for a look at AWS at once, tags included; any new value asks again.
 const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
+/// Revision in Git that the object is of; it is kept in the description of versions.
+const GIT_REVISION: &str = "stepbound.dev/git-revision";
 /// Names the owner from whom the state machine may be taken over.
 const TAKE_OVER_FROM: &str = "stepbound.dev/take-over-from";
 
@@ -168,6 +170,7 @@ fn desired(
         publish: spec.versions.publish,
         drift: spec.drift,
         adoption: spec.adoption,
+        git_revision: work.object.annotations().get(GIT_REVISION).cloned(),
         take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
         foreign_marks: ctx.settings.foreign_owner_tags.clone(),
     })

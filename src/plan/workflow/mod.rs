@@ -42,7 +42,9 @@ pub struct Desired {
     pub drift: DriftPolicy,
     /// What to do about a machine that exists already.
     pub adoption: AdoptionPolicy,
-    /// The exact owner, `<cluster>/<namespace>/<name>`, from which the machine may be taken over.
+    /// Revision in Git that the spec is of, where somebody says so.
+    pub git_revision: Option<String>,
+    /// The exact owner, `<cluster>/<namespace>/<name>` or `ack/<namespace>`, from which the machine may be taken over.
     pub take_over_from: Option<String>,
     /// Keys of tags by which the users of other tools mark what is theirs.
     pub foreign_marks: Vec<String>,
@@ -57,7 +59,11 @@ impl Desired {
 
     /// Makes a creation or version ours alone: another owner's identical request has another description.
     pub fn version_description(&self) -> String {
-        format!("stepbound:{}:{}", self.owner.uid, self.definition.hash())
+        // Longest that AWS takes (`PublishStateMachineVersion`, parameter `description`).
+        const LONGEST: usize = 256;
+        let own = format!("stepbound:{}:{}", self.owner.uid, self.definition.hash());
+        let whole = self.git_revision.iter().fold(own, |own, revision| format!("{own}:{revision}"));
+        whole.chars().take(LONGEST).collect()
     }
 
     fn published_description(&self) -> Option<String> {

@@ -15,13 +15,11 @@ pub const UID_TAG: &str = "stepbound.dev/uid";
 
 /// Tags by which other tools mark what is theirs: CloudFormation, the ACK controllers, Crossplane. Terraform has none of
 /// its own; its users' keys are an operator flag.
-const FOREIGN_MARKS: [&str; 5] = [
-    "aws:cloudformation:stack-id",
-    "services.k8s.aws/controller-version",
-    "services.k8s.aws/namespace",
-    "crossplane-kind",
-    "crossplane-name",
-];
+const FOREIGN_MARKS: [&str; 4] =
+    ["aws:cloudformation:stack-id", "services.k8s.aws/controller-version", "crossplane-kind", "crossplane-name"];
+
+/// Tag by which an ACK controller says of which namespace its object is.
+const ACK_NAMESPACE_TAG: &str = "services.k8s.aws/namespace";
 
 /// Longest name of a state machine in AWS.
 const MAX_NAME: usize = 80;
@@ -61,11 +59,15 @@ fn mark(tags: &Tags) -> Option<(&String, &String, &String)> {
     Some((tags.get(CLUSTER_TAG)?, tags.get(NAMESPACE_TAG)?, tags.get(NAME_TAG)?))
 }
 
-/// Who owns the tagged machine, as `<cluster>/<namespace>/<name>` for one of ours; `None` where nobody's mark is on it.
+/// Who owns the tagged machine: `<cluster>/<namespace>/<name>` for one of ours, `ack/<namespace>` for one of the ACK
+/// controller; `None` where nobody's mark is on it.
 /// `more_marks` are keys of tags by which the users of other tools mark what is theirs.
 pub fn owner_of(tags: &Tags, more_marks: &[String]) -> Option<String> {
     if let Some((cluster, namespace, name)) = mark(tags) {
         return Some(format!("{cluster}/{namespace}/{name}"));
+    }
+    if let Some(namespace) = tags.get(ACK_NAMESPACE_TAG) {
+        return Some(format!("ack/{namespace}"));
     }
     let foreign = |key: &&String| FOREIGN_MARKS.contains(&key.as_str()) || more_marks.contains(key);
     tags.keys().find(foreign).map(|key| format!("whoever set the tag {key}"))
@@ -122,8 +124,8 @@ pub fn check_execution_role(binding_role: &str, execution_role: &str) -> Result<
 /// The machine carries another owner's mark, or none.
 pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String]) -> Failure {
     let (owner, remedy) = match owner_of(tags, more_marks) {
-        Some(owner) if mark(tags).is_some() => (
-            format!("Workflow {owner}"),
+        Some(owner) if mark(tags).is_some() || tags.contains_key(ACK_NAMESPACE_TAG) => (
+            owner.clone(),
             format!("To move it here, annotate this Workflow with stepbound.dev/take-over-from={owner}."),
         ),
         Some(owner) => (owner, "Remove it there first.".to_owned()),

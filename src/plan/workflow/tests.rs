@@ -28,6 +28,7 @@ fn desired() -> Desired {
         drift: DriftPolicy::Correct,
         adoption: AdoptionPolicy::Never,
         take_over_from: None,
+        git_revision: None,
         foreign_marks: Vec::new(),
     }
 }
@@ -206,9 +207,16 @@ fn a_machine_of_nobody_is_adopted_when_asked_and_marked_before_it_is_changed() {
     assert!(matches!(&plan.actions[..], [Action::Tag(_), Action::Update(_)]), "{plan:?}");
     assert_eq!(world.tags["team"], "a");
     for mark in ["aws:cloudformation:stack-id", "services.k8s.aws/namespace"] {
-        let refused = existing(&[(mark, "x")]).reconcile(&wanted, usize::MAX).unwrap_err();
-        assert!(refused.message.contains(mark), "{}", refused.message);
+        let refused = existing(&[(mark, "shop")]).reconcile(&wanted, usize::MAX).unwrap_err();
+        assert!(refused.message.contains("belongs to"), "{}", refused.message);
     }
+    // From the ACK controller it moves when its namespace is named.
+    let mut theirs =
+        existing(&[("services.k8s.aws/controller-version", "sfn-1"), ("services.k8s.aws/namespace", "shop")]);
+    let refused = theirs.reconcile(&wanted, usize::MAX).unwrap_err();
+    assert!(refused.message.contains("stepbound.dev/take-over-from=ack/shop"), "{}", refused.message);
+    wanted.take_over_from = Some("ack/shop".into());
+    assert!(theirs.reconcile(&wanted, usize::MAX).unwrap().adopts);
 }
 
 #[test]

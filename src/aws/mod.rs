@@ -55,6 +55,8 @@ pub trait StepFunctions: Send + Sync {
     async fn delete_version(&self, session: &Session, version_arn: &str) -> Result<(), AwsError>;
     /// Creates an alias. Idempotent for the same routes; `Conflict` where it exists with others.
     async fn create_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError>;
+    /// Where an alias routes; `None` where there is none.
+    async fn alias_routes(&self, session: &Session, alias_arn: &str) -> Result<Option<Routes>, AwsError>;
     /// Moves an alias to other routes.
     async fn update_alias(&self, session: &Session, alias_arn: &str, routes: &Routes) -> Result<(), AwsError>;
     /// Removes an alias; removing an absent one changes nothing.

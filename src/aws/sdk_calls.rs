@@ -120,6 +120,10 @@ impl StepFunctions for SdkStepFunctions {
         self.make_alias(session, name, routes).await
     }
 
+    async fn alias_routes(&self, session: &Session, alias_arn: &str) -> Result<Option<Routes>, AwsError> {
+        self.described_routes(session, alias_arn).await
+    }
+
     async fn update_alias(&self, session: &Session, alias_arn: &str, routes: &Routes) -> Result<(), AwsError> {
         self.move_alias(session, alias_arn, routes).await
     }

@@ -13,6 +13,16 @@ impl SdkStepFunctions {
         self.call(session, "states:CreateStateMachineAlias", name, call).await.map(drop)
     }
 
+    pub(super) async fn described_routes(&self, session: &Session, arn: &str) -> Result<Option<Routes>, AwsError> {
+        let call = self.client(session).await.describe_state_machine_alias().state_machine_alias_arn(arn).send();
+        let found = match self.call(session, "states:DescribeStateMachineAlias", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let routes = found.routing_configuration.unwrap_or_default().into_iter();
+        Ok(Some(routes.map(|route| (route.state_machine_version_arn, i64::from(route.weight))).collect()))
+    }
+
     pub(super) async fn move_alias(&self, session: &Session, arn: &str, routes: &Routes) -> Result<(), AwsError> {
         let request = self.client(session).await.update_state_machine_alias().state_machine_alias_arn(arn);
         let call = request.set_routing_configuration(Some(sdk_routes(routes))).send();

@@ -139,7 +139,29 @@ fn a_change_made_in_aws_is_set_back_or_reported_with_its_path() {
     });
     let told = tenant.kubectl(&["get", "events", "--field-selector=reason=DriftCorrected", "-o", "json"]);
     assert!(told.contains("definition.States.Wait.Seconds: in AWS 77, wanted 1"), "{told}");
-    // Tags are looked at when asked, and once an hour.
+    // Tags and aliases are looked at when asked, and once an hour.
+    let mut aliased = tenant.workflow("aliased", &waiting(1));
+    aliased["spec"]["aliases"] = json!([{"name": "live", "version": 1}]);
+    tenant.apply(&aliased);
+    tenant.wait_for(&operator, "sfn/aliased", "Ready", "True", "Synced");
+    aliased["spec"]["definition"] = waiting(2);
+    tenant.apply(&aliased);
+    wait_until(Duration::from_secs(20), "version 2", || {
+        (tenant.get("sfn/aliased")?["status"]["latestVersion"]["number"] == 2).then_some(())
+    });
+    let alias = format!("{}:live", tenant.machine_arn("aliased"));
+    let moved = json!([{"stateMachineVersionArn": format!("{}:2", tenant.machine_arn("aliased")), "weight": 100}]);
+    let edit = json!({"stateMachineAliasArn": alias, "routingConfiguration": moved});
+    tenant.bed.aws.states("UpdateStateMachineAlias", &edit).unwrap();
+    look_now(&tenant, "aliased", "1");
+    let described =
+        tenant.bed.aws.states("DescribeStateMachineAlias", &json!({"stateMachineAliasArn": alias})).unwrap();
+    assert!(
+        described["routingConfiguration"][0]["stateMachineVersionArn"].as_str().unwrap().ends_with(":1"),
+        "{described}"
+    );
+    let told = tenant.kubectl(&["get", "events", "--field-selector=reason=DriftCorrected", "-o", "json"]);
+    assert!(told.contains("aliases.live: in AWS"), "{told}");
     let untag = json!({"resourceArn": tenant.machine_arn("fulfil"), "tagKeys": ["stepbound.dev/name"]});
     tenant.bed.aws.states("UntagResource", &untag).unwrap();
     look_now(&tenant, "reported", "1");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::{Alias, AliasStatus, OnRollback, RolloutPhase, Workflow};
+use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
 use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
 use crate::controllers::Context;
 use crate::controllers::runner::{Work, fenced};
@@ -19,28 +19,58 @@ const PROMOTE: &str = "stepbound.dev/promote";
 /// Names the aliases that are held, separated by commas.
 const PAUSE: &str = "stepbound.dev/pause";
 
-/// Moves every alias to where it belongs; the time until the next look, where one is needed before a resync.
+/// What was found and what comes next.
+#[derive(Default)]
+pub(super) struct Converged {
+    /// Time until the next look, where one is needed before a resync.
+    pub(super) look_again: Option<Duration>,
+    /// What somebody else has changed.
+    pub(super) drift: Vec<String>,
+}
+
+/// Moves every alias to where it belongs. Where `closely` is set, each is also compared with what AWS has: that has a quota
+/// of one call a second.
 pub(super) async fn converge(
     work: &mut Work<Workflow>,
     ctx: &Context,
     session: &Session,
     machine_arn: &str,
-) -> Result<Option<Duration>, Failure> {
+    closely: bool,
+) -> Result<Converged, Failure> {
     remove_dropped(work, ctx, session).await?;
-    let mut look_again: Option<Duration> = None;
+    let mut converged = Converged::default();
     for alias in work.object.spec.aliases.clone() {
         let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else { break };
         let decision = decision(work, ctx, session, machine_arn, &alias, latest).await?;
-        route(ctx, session, machine_arn, known(work, &alias.name).as_ref(), &decision.status).await?;
+        let mut known = known(work, &alias.name);
+        if let Some(recorded) = known.clone().filter(|_| closely) {
+            let routes = arns(machine_arn, &recorded);
+            let actual = ctx.step_functions.alias_routes(session, &recorded.arn).await?;
+            if !actual.as_ref().is_some_and(|actual| same_routes(actual, &routes)) {
+                let there = actual.map_or_else(|| "nothing".to_owned(), |actual| format!("{actual:?}"));
+                converged.drift.push(format!("aliases.{}: in AWS {there}, wanted {routes:?}", alias.name));
+                // Forgotten, it is made or moved again.
+                known = known.filter(|_| work.object.spec.drift == DriftPolicy::Report);
+            }
+        }
+        route(ctx, session, machine_arn, known.as_ref(), &decision.status).await?;
         if let Some(bad) = decision.quarantine {
             stop_running(ctx, session, machine_arn, &alias, bad).await?;
         }
-        look_again = look_again.into_iter().chain(decision.look_again).min();
+        converged.look_again = converged.look_again.into_iter().chain(decision.look_again).min();
         remember(work, decision);
     }
     let asked = work.object.annotations().get(PROMOTE).cloned();
     work.status().last_handled.promote = asked;
-    Ok(look_again)
+    Ok(converged)
+}
+
+fn arns(machine_arn: &str, alias: &AliasStatus) -> Routes {
+    alias.routes.iter().map(|route| (format!("{machine_arn}:{}", route.version), route.weight)).collect()
+}
+
+fn same_routes(a: &Routes, b: &Routes) -> bool {
+    a.len() == b.len() && a.iter().all(|route| b.contains(route))
 }
 
 async fn decision(
@@ -139,8 +169,7 @@ async fn route(
         return Ok(());
     }
     fenced(ctx)?;
-    let routes: Routes =
-        decided.routes.iter().map(|route| (format!("{machine_arn}:{}", route.version), route.weight)).collect();
+    let routes = arns(machine_arn, decided);
     if known.is_none() {
         match ctx.step_functions.create_alias(session, &decided.name, &routes).await {
             // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.

@@ -57,17 +57,18 @@ impl Managed for Workflow {
         let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
         let desired = desired(work, ctx, &binding, definition)?;
         let observed = observe(work, ctx, &session, &desired).await?;
-        let plan = plan(&desired, &observed)?;
+        let mut plan = plan(&desired, &observed)?;
         if !plan.drift.is_empty() && ctx.workflows.settles(&desired.owner.uid) {
             // What AWS shows may be older than our own last write.
             return Ok(Done::again(Requeue::After(Duration::from_secs(10))));
         }
         apply::apply(work, ctx, &session, &desired, &observed, &plan).await?;
         apply::prune(work, ctx, &session).await?;
-        let look_again = aliases::converge(work, ctx, &session, &desired.arn).await?;
+        let aliases = aliases::converge(work, ctx, &session, &desired.arn, observed.tags.is_some()).await?;
+        plan.drift.extend(aliases.drift);
         synced(work, &desired, &plan, ctx).await;
         let resync = ctx.settings.resync_interval.mul_f64(0.8 + 0.2 * rand::random::<f64>());
-        Ok(Done::again(Requeue::After(look_again.map_or(resync, |sooner| sooner.min(resync)))))
+        Ok(Done::again(Requeue::After(aliases.look_again.map_or(resync, |sooner| sooner.min(resync)))))
     }
 
     fn status_field(&mut self) -> &mut Option<WorkflowStatus> {

@@ -91,6 +91,9 @@ pub trait Classify {
 /// Longest message in a condition, in characters.
 pub const MAX_MESSAGE: usize = 1024;
 
+/// Reason of a call that waits for its share of AWS's quota.
+pub const WAITING_FOR_QUOTA: &str = "WaitingForQuota";
+
 /// A failure as the status and the requeue policy need it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Failure {
@@ -106,6 +109,11 @@ impl Failure {
     /// A failure with its message bounded.
     pub fn new(class: Class, reason: &'static str, message: impl Into<String>) -> Self {
         Self { class, reason, message: bounded(&message.into()) }
+    }
+
+    /// Whether it is worth an event: waiting for one's turn is not, and a thousand objects may do so.
+    pub fn is_news(&self) -> bool {
+        self.class != Class::Conflict && self.reason != WAITING_FOR_QUOTA
     }
 }
 

@@ -1,6 +1,6 @@
 //! What AWS refuses, in classes of our own.
 
-use crate::outcome::{Class, Classify, bounded};
+use crate::outcome::{Class, Classify, WAITING_FOR_QUOTA, bounded};
 
 /// A refusal or failure of AWS, free of request ids and times.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +95,7 @@ impl Classify for AwsError {
     fn reason(&self) -> &'static str {
         match self.kind {
             AwsErrorKind::Throttled => "Throttled",
-            AwsErrorKind::Queued => "WaitingForQuota",
+            AwsErrorKind::Queued => WAITING_FOR_QUOTA,
             AwsErrorKind::Unavailable => "AWSUnavailable",
             AwsErrorKind::AccessDenied => "AccessDenied",
             AwsErrorKind::RoleNotAssumable => "WaitingForIAM",

@@ -25,7 +25,7 @@ use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Session};
 use crate::audit;
 use crate::metrics::Metrics;
-use crate::outcome::bounded;
+use crate::outcome::{WAITING_FOR_QUOTA, bounded};
 
 /// Longest wait for one call, its retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,7 +141,7 @@ fn queued(operation: &'static str, wait: Duration) -> AwsError {
     AwsError {
         kind: AwsErrorKind::Queued,
         operation,
-        code: "WaitingForQuota".into(),
+        code: WAITING_FOR_QUOTA.into(),
         message: "the operator's share of the quota is used up for now".into(),
     }
 }

@@ -247,9 +247,8 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
     // An object that is about to go needs no last status.
     if !(release && deleted) {
         work.write(ctx).await?;
-        // What passes by itself is in the condition, and no news for anybody.
-        let failed = result.as_ref().is_err_and(|failure| failure.class != Class::Transient)
-            || find(K::common(work.status()).0, STALLED).is_some();
+        let news = result.as_ref().is_err_and(Failure::is_news);
+        let failed = news || find(K::common(work.status()).0, STALLED).is_some();
         announce(&mut work, before, failed, ctx).await;
     }
     if release {

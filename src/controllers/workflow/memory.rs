@@ -18,6 +18,7 @@ pub(in crate::controllers) struct Memory {
 struct Entry {
     tags_due: Instant,
     wrote: Option<Instant>,
+    looked: bool,
 }
 
 impl Memory {
@@ -31,6 +32,13 @@ impl Memory {
             }
             due
         })
+    }
+
+    /// Time until an object that rests is looked at again. The first time after a start is spread over the later half of the
+    /// interval, and every object keeps its place from then on.
+    pub(super) fn resync_after(&self, uid: &str, interval: Duration) -> Duration {
+        let first = self.with(uid, |entry| !std::mem::replace(&mut entry.looked, true));
+        if first { interval.mul_f64(0.5 + 0.5 * rand::random::<f64>()) } else { interval }
     }
 
     /// Remembers a write.
@@ -50,7 +58,26 @@ impl Memory {
 
     fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let spread = || Entry { tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()), wrote: None };
+        let spread =
+            || Entry { tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()), wrote: None, looked: false };
         change(entries.entry(uid.to_owned()).or_insert_with(spread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_spread_once_and_then_looked_at_every_interval() {
+        let memory = Memory::default();
+        let hour = Duration::from_secs(3600);
+        assert!((hour / 2..=hour).contains(&memory.resync_after("a", hour)));
+        assert_eq!(memory.resync_after("a", hour), hour);
+        memory.forget("a");
+        assert!(!memory.tags_are_due("a"), "the first hour's look at tags is spread too");
+        assert!(!memory.settles("a"));
+        memory.wrote("a");
+        assert!(memory.settles("a"));
     }
 }

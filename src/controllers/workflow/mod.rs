@@ -67,7 +67,7 @@ impl Managed for Workflow {
         let aliases = aliases::converge(work, ctx, &session, &desired.arn, observed.tags.is_some()).await?;
         plan.drift.extend(aliases.drift);
         synced(work, &desired, &plan, ctx).await;
-        let resync = ctx.settings.resync_interval.mul_f64(0.8 + 0.2 * rand::random::<f64>());
+        let resync = ctx.workflows.resync_after(&desired.owner.uid, ctx.settings.resync_interval);
         Ok(Done::again(Requeue::After(aliases.look_again.map_or(resync, |sooner| sooner.min(resync)))))
     }
 

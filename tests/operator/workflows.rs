@@ -303,3 +303,21 @@ fn a_machine_of_the_ack_controller_moves_here_when_its_namespace_is_named() {
     let kept = json!({"stateMachineArn": "arn:aws:states:eu-west-1:000000000000:stateMachine:from-ack-fulfil"});
     tenant.bed.aws.states("DescribeStateMachine", &kept).unwrap();
 }
+
+/// A restored object has another UID and no status; the owner mark is what recognises the machine.
+#[test]
+fn a_restored_cluster_recognises_its_machines() {
+    let (tenant, operator) = with_workflow("restored", 0);
+    let before = machine(&tenant, "fulfil");
+    crate::crashes::killed(&tenant, operator);
+    tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]);
+    tenant.kubectl(&["delete", "sfn", "fulfil"]);
+    tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
+    let operator = start(&tenant);
+    let ready = tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    assert_eq!(ready["status"]["latestVersion"]["number"], 1, "the revision had been published before");
+    assert_eq!(machine(&tenant, "fulfil")["creationDate"], before["creationDate"]);
+    let uid = format!("stepbound.dev/uid={}", ready["metadata"]["uid"].as_str().unwrap());
+    assert!(tags(&tenant, "fulfil").contains(&uid));
+    tenant.delete_all(&operator);
+}

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
-use super::Context;
 use super::dereference::{LastSession, last_session_for, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
+use super::{Context, owner};
 use crate::api::v1alpha1::{Activity, ActivityStatus};
 use crate::aws::{MachineSettings, Session, Tags};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::tags;
-use crate::plan::workflow::{Owner, activity_arn, default_name};
+use crate::plan::workflow::{activity_arn, default_name};
 use crate::status::Truth;
 
 #[async_trait::async_trait]
@@ -69,15 +69,6 @@ fn name(work: &Work<Activity>, ctx: &Context) -> String {
 
 fn arn(work: &Work<Activity>, ctx: &Context, session: &Session) -> String {
     activity_arn(&session.assumed_role_arn, &session.region, &name(work, ctx))
-}
-
-fn owner(work: &Work<Activity>, ctx: &Context) -> Owner {
-    Owner {
-        cluster: ctx.settings.cluster_id.clone(),
-        namespace: work.namespace(),
-        name: work.object.name_any(),
-        uid: work.object.uid().unwrap_or_default(),
-    }
 }
 
 fn wanted_tags(work: &Work<Activity>, ctx: &Context) -> Tags {

@@ -28,6 +28,7 @@ use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
 use crate::outcome::{Backoff, Class};
+use crate::plan::workflow::Owner;
 use runner::Managed;
 
 /// Reconciles under way at once, for each kind.
@@ -192,6 +193,16 @@ fn controllers_of(
         drive(runs, context.clone(), stop.clone()),
         drive(activities, context.clone(), stop.clone()),
     ]
+}
+
+/// Whose a resource of AWS is that belongs to the object.
+fn owner<K: Managed>(work: &runner::Work<K>, ctx: &Context) -> Owner {
+    Owner {
+        cluster: ctx.settings.cluster_id.clone(),
+        namespace: work.namespace(),
+        name: work.object.name_any(),
+        uid: work.object.uid().unwrap_or_default(),
+    }
 }
 
 /// A run that has started is not helped by a change of its workflow or input.

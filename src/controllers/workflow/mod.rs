@@ -13,9 +13,9 @@ use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
-use super::Context;
 use super::dereference::{config_map_value, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
+use super::{Context, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
@@ -25,7 +25,7 @@ use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
-    Desired, Observed, Owner, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
+    Desired, Observed, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
     state_machine_arn, summary,
 };
 use crate::status::{self, Conditions, RECONCILING, Truth};
@@ -126,15 +126,6 @@ fn diagnostics(severity: &str, findings: &[asl::Finding]) -> Vec<Diagnostic> {
         message: finding.message.clone(),
     };
     findings.iter().take(50).map(one).collect()
-}
-
-fn owner(work: &Work<Workflow>, ctx: &Context) -> Owner {
-    Owner {
-        cluster: ctx.settings.cluster_id.clone(),
-        namespace: work.namespace(),
-        name: work.object.name_any(),
-        uid: work.object.uid().unwrap_or_default(),
-    }
 }
 
 fn machine_name(work: &Work<Workflow>, ctx: &Context) -> String {

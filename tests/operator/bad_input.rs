@@ -4,7 +4,14 @@
 use crate::*;
 
 /// Waits for the refusal of an object and checks what is said of it. `hint` is the part of the message that helps.
-fn refused(tenant: &Tenant, operator: &Process, resource: &str, kind: &str, reason: &str, hint: &str) -> Value {
+pub(crate) fn refused(
+    tenant: &Tenant,
+    operator: &Process,
+    resource: &str,
+    kind: &str,
+    reason: &str,
+    hint: &str,
+) -> Value {
     let truth = if kind == "Stalled" || kind == "Failed" { "True" } else { "False" };
     let object = tenant.wait_for(operator, resource, kind, truth, reason);
     let message = condition(&object, kind).unwrap()["message"].as_str().unwrap().to_owned();

@@ -1,5 +1,6 @@
 //! Executions: started, stopped, adopted, refused.
 
+use crate::bad_input::refused;
 use crate::*;
 
 #[test]
@@ -28,7 +29,7 @@ fn a_run_that_cannot_start_says_why_and_changes_nothing() {
     let (tenant, operator) = with_workflow("cannot-start", 0);
     let past = json!({"executionName": "once", "startDeadline": "2020-01-01T00:00:00Z"});
     tenant.apply(&workflow_run("too-late", "fulfil", &past));
-    let late = tenant.wait_for(&operator, "sfnrun/too-late", "Failed", "True", "StartDeadlineExceeded");
+    let late = refused(&tenant, &operator, "sfnrun/too-late", "Failed", "StartDeadlineExceeded", "Create another run");
     assert_eq!(late["status"]["phase"], "Failed");
     tenant.apply(&workflow_run("sync", "fulfil", &json!({"mode": "Sync"})));
     tenant.wait_for(&operator, "sfnrun/sync", "Stalled", "True", "ModeNotSupported");
@@ -49,7 +50,7 @@ fn an_execution_name_is_adopted_with_the_same_input_and_refused_with_another() {
     tenant.apply(&workflow_run("same", "fulfil", &named(1)));
     tenant.wait_for(&operator, "sfnrun/same", "Started", "True", "ExecutionStarted");
     tenant.apply(&workflow_run("other", "fulfil", &named(2)));
-    tenant.wait_for(&operator, "sfnrun/other", "Stalled", "True", "ExecutionNameTaken");
+    refused(&tenant, &operator, "sfnrun/other", "Stalled", "ExecutionNameTaken", "another spec.executionName");
     assert_eq!(executions(&tenant).len(), 1);
 }
 

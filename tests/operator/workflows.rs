@@ -1,5 +1,6 @@
 //! State machines: delivered, left alone, refused.
 
+use crate::bad_input::refused;
 use crate::*;
 
 #[test]
@@ -11,7 +12,7 @@ fn a_machine_of_somebody_else_is_never_touched() {
     tenant.bed.aws.states("CreateStateMachine", &theirs).unwrap();
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
-    tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "StateMachineNameTaken");
+    refused(&tenant, &operator, "sfn/fulfil", "Stalled", "StateMachineNameTaken", "set spec.adoption to IfUnowned");
     tenant.delete_all(&operator);
     let found =
         tenant.bed.aws.states("DescribeStateMachine", &json!({"stateMachineArn": tenant.machine_arn("fulfil")}));

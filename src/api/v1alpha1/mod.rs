@@ -2,7 +2,9 @@
 
 mod activity;
 mod alias;
+mod binding_settings;
 mod common;
+mod identity_provider;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -10,8 +12,15 @@ mod workflow_settings;
 
 pub use activity::{Activity, ActivitySpec, ActivityStatus};
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
+pub use binding_settings::{
+    BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, TrustedIdentity,
+};
 pub use common::{
     CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped,
+};
+pub use identity_provider::{
+    ClientAuthentication, ClientAuthenticationType, IdentityPool, IdentityProvider, IdentityProviderSpec,
+    IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
@@ -38,7 +47,7 @@ pub const GROUP: &str = "stepbound.dev";
 /// # Errors
 /// When a generated schema cannot be read back, which a test rules out.
 pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [TrustBinding::crd(), Workflow::crd(), WorkflowRun::crd(), Activity::crd()]
+    [TrustBinding::crd(), Workflow::crd(), WorkflowRun::crd(), Activity::crd(), IdentityProvider::crd()]
         .into_iter()
         .map(with_unobserved_status)
         .collect()

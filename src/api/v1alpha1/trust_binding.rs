@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::common::{DEFAULT_AUDIENCE, DurationString, conditions_schema};
+use super::binding_settings::{BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, TrustedIdentity};
+use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schema};
 
 /// A TrustBinding says which service account of this namespace acts as which IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,19 @@ pub struct TrustBindingSpec {
     /// How long a session lasts, 15m to 12h and at most the role's own maximum.
     #[serde(default = "default_session_duration")]
     pub session_duration: DurationString,
+    /// What a session may do at most, whatever its role may: `Derived` (what Stepbound itself calls for this namespace's state machines), `None` (all that the role may), or a policy of your own, at most 2,048 characters.
+    #[serde(default)]
+    pub session_policy: SessionPolicy,
+    /// Execution roles that a Workflow of this binding may name, of the account and partition of `roleARN`. Empty: any that the role may pass.
+    #[serde(rename = "allowedExecutionRoleARNs", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_execution_role_arns: Vec<ExecutionRoleArn>,
+    /// An IdentityProvider of this namespace whose token is shown to STS instead of the cluster's own. It may be changed: the new one is tried before the old one is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider_ref: Option<LocalRef>,
+    /// Where AWS sends changes of executions, so that they are known without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<BindingEvents>,
     /// Stops the operator's use of this binding at once. It revokes nothing that AWS has already issued.
     #[serde(default)]
     pub suspend: bool,
@@ -86,7 +100,19 @@ pub struct TrustBindingStatus {
     /// Name of the STS session, as CloudTrail shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<String>,
-    /// `Authorized`, `TokenMinted`, `RoleAssumed`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    /// The trust policy that the role needs for this binding, as JSON, ready to paste.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_policy: Option<String>,
+    /// Identities that the trust policy names: the one in use first, then those on their way in or out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<TrustedIdentity>,
+    /// What makes this binding weaker than it could be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Value of the annotation stepbound.dev/reconcile-now that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reconcile_now: Option<String>,
+    /// `Authorized`, `TokenMinted`, `RoleAssumed`, `LeastPrivilege`, `Ready`; `Stalled` and `Reconciling` when abnormal.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

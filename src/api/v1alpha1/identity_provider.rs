@@ -1,0 +1,133 @@
+//! IdentityProvider: an OIDC provider outside the cluster that gives the tokens shown to STS.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::binding_settings::Finding;
+use super::common::conditions_schema;
+
+/// An IdentityProvider is an OIDC provider whose tokens TrustBindings show to STS instead of the cluster's own.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "stepbound.dev",
+    version = "v1alpha1",
+    kind = "IdentityProvider",
+    plural = "identityproviders",
+    singular = "identityprovider",
+    shortname = "idp",
+    category = "stepbound",
+    namespaced,
+    derive = "PartialEq",
+    status = "IdentityProviderStatus",
+    doc = "An IdentityProvider is an OIDC provider outside the cluster that turns a service account's token into one that IAM trusts.",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name":"Issuer","type":"string","jsonPath":".spec.issuer"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.issuer == oldSelf.issuer", "issuer cannot be changed; create another IdentityProvider and let the TrustBinding name it"))]
+pub struct IdentityProviderSpec {
+    /// Issuer exactly as its tokens name it (`iss`), a trailing slash included. Only issuers that the operator allows. Immutable.
+    #[schemars(length(max = 255), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$"))]
+    pub issuer: String,
+    /// How the service account proves itself to the provider.
+    pub client_authentication: ClientAuthentication,
+    /// OAuth scopes to ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 128), regex(pattern = r"^[!#-\[\]-~]+$")))]
+    pub scopes: Vec<String>,
+}
+
+/// How a service account proves itself to a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "(self.type == 'ClientSecret') == has(self.secretKeyRef)", "message": "secretKeyRef belongs to ClientSecret, which needs it"},
+    {"rule": "self.type != 'ClientSecret' || has(self.clientID)", "message": "ClientSecret needs clientID"},
+    {"rule": "(self.type == 'CognitoIdentityPool') == has(self.identityPool)", "message": "identityPool belongs to CognitoIdentityPool, which needs it"},
+    {"rule": "!has(self.subjectToken) || self.type == 'TokenExchange'", "message": "subjectToken belongs to TokenExchange"},
+]))]
+pub struct ClientAuthentication {
+    /// The way.
+    #[serde(rename = "type")]
+    pub method: ClientAuthenticationType,
+    /// Client at the provider. Needed for ClientSecret; otherwise the provider finds it by the token's subject.
+    #[serde(rename = "clientID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub client_id: Option<String>,
+    /// The client's secret, in this namespace. The operator needs a Role that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<SecretKeyRef>,
+    /// The Cognito identity pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_pool: Option<IdentityPool>,
+    /// What is exchanged in a TokenExchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_token: Option<SubjectToken>,
+}
+
+/// The ways in which a service account can prove itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ClientAuthenticationType {
+    /// The account's token is the client's assertion (RFC 7523); no secret.
+    ServiceAccountAssertion,
+    /// A token is exchanged for another (RFC 8693), with the account's token as the client's assertion; no secret.
+    TokenExchange,
+    /// A stored client secret; works with providers that know nothing else, and is reported as a finding.
+    ClientSecret,
+    /// A Cognito identity pool that has the cluster as OIDC login (GetId, GetOpenIdToken); no secret.
+    CognitoIdentityPool,
+}
+
+/// What a token exchange starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SubjectToken {
+    /// The service account's own token.
+    ServiceAccount,
+    /// A token of the provider, had by assertion first: for providers that exchange only tokens of their own, as Keycloak's standard token exchange.
+    ClientCredentials,
+}
+
+/// Names one key of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret, in this namespace.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Key in the Secret's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// A Cognito identity pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityPool {
+    /// Id of the pool, `<region>:<uuid>`.
+    #[serde(rename = "ID")]
+    #[schemars(length(max = 55), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9a-f-]{36}$"))]
+    pub id: String,
+}
+
+/// What is known of an IdentityProvider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityProviderStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where tokens are asked for, as the issuer's discovery document says.
+    #[serde(rename = "tokenURL", default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<String>,
+    /// What makes this provider weaker than it could be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// `IssuerReachable`, `Ready`; `Stalled` and `Reconciling` when abnormal.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

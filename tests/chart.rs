@@ -84,6 +84,41 @@ fn the_chart_lints_and_refuses_values_that_do_nothing() {
     assert!(helm(&["template", "x", "--set-json", shared]).is_err(), "the account `default` is shared");
 }
 
+/// Policies of the kind, as rendered for a server that has these groups.
+fn policies(kind: &str, server: &str, sets: &[&str]) -> Vec<Value> {
+    let mut args = vec!["template", "stepbound", "-n", "system", "--api-versions", server];
+    args.extend(sets.iter().flat_map(|set| ["--set-json", set]));
+    let text = helm(&args).unwrap();
+    let read = |document| Value::deserialize(document).unwrap();
+    serde_yaml::Deserializer::from_str(&text).map(read).filter(|object: &Value| object["kind"] == kind).collect()
+}
+
+/// The server's name for policies that change objects.
+const MUTATING: &str = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+
+#[test]
+fn policies_that_change_objects_are_rendered_only_for_servers_that_have_them() {
+    assert!(policies("MutatingAdmissionPolicy", "v1", &[]).is_empty());
+    assert!(!policies("MutatingAdmissionPolicy", MUTATING, &[]).is_empty());
+    assert!(policies("MutatingAdmissionPolicy", MUTATING, &["admission.enabled=false"]).is_empty());
+    let names = |sets: &[&str]| -> Vec<String> {
+        let all = policies("MutatingAdmissionPolicy", MUTATING, sets);
+        all.iter().map(|policy| policy["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names(&[]).contains(&"system-stepbound-finalizer".to_owned()));
+    assert!(!names(&["admission.finalizer=false"]).contains(&"system-stepbound-finalizer".to_owned()));
+}
+
+#[test]
+fn policies_hold_only_in_the_namespaces_that_the_release_watches() {
+    for kind in ["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"] {
+        for policy in policies(kind, MUTATING, &["operator.watchNamespaces=[\"a\"]"]) {
+            let selector = &policy["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"][0];
+            assert_eq!(selector["values"], json!(["a"]), "{policy}");
+        }
+    }
+}
+
 /// Every argument that the chart passes is a flag of the program, with a value that it takes.
 #[test]
 fn the_deployment_starts_the_operator_with_flags_that_it_knows() {

@@ -150,6 +150,17 @@ impl Tenant {
             &self.system,
         ]);
         run(helm.args(["-f", "-"]), Some(&values.to_string())).unwrap();
+        self.wait_for_admission();
+    }
+
+    /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
+    /// mutating policy matches (`Resource kind … not found`, 503), whatever the policy's failure policy.
+    fn wait_for_admission(&self) {
+        let run = workflow_run("probe", "probe", &json!({})).to_string();
+        let command = ["-n", &self.name, "create", "--dry-run=server", "-f", "-"];
+        wait_until(Duration::from_secs(30), "the API server admits runs", || {
+            self.bed.control_plane.try_kubectl(&command, Some(&run)).ok()
+        });
     }
 
     /// Starts the operator with the token of the chart's own account.

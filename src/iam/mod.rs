@@ -1,0 +1,6 @@
+//! IAM policies: the document, what a definition needs, and how a policy that exists compares with that. Pure.
+
+pub mod actions;
+pub mod arn;
+pub mod document;
+pub mod pattern;

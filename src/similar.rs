@@ -1,0 +1,36 @@
+//! "Did you mean": the nearest name of a list.
+
+/// Longest text that is compared; longer ones are cut.
+const LONGEST: usize = 160;
+
+/// The name that takes the fewest edits, at most two.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names.map(|one| (distance(one, name), one)).min().filter(|(edits, _)| *edits <= 2).map(|(_, one)| one)
+}
+
+/// Edit distance: how many letters are to be put in, taken out or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(LONGEST).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(LONGEST).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_found_and_a_far_one_is_not() {
+        let names = ["dynamodb", "s3", "sqs"];
+        assert_eq!(nearest("dynamdb", names.into_iter()), Some("dynamodb"));
+        assert_eq!(nearest("kinesis", names.into_iter()), None);
+    }
+}

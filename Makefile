@@ -16,10 +16,9 @@ demo: testbed ## the quickstart on this machine; KEEP=1 leaves it up until Enter
 	cargo build --quiet --locked --bin stepbound --example demo
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/examples/demo
 
-measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on the test bed
-	cargo build --quiet --locked --release --bin stepbound
-	cargo build --quiet --locked --example measure
-	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound $(or $(CARGO_TARGET_DIR),target)/debug/examples/measure
+measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on the test bed; IDLE=3600 rests an hour
+	cargo build --quiet --locked --release --bin stepbound --example measure
+	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound $(or $(CARGO_TARGET_DIR),target)/release/examples/measure
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

@@ -17,6 +17,9 @@ pub struct Flags {
     /// Step Functions endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_SFN_ENDPOINT_URL", value_name = "URL")]
     pub sfn_endpoint_url: Option<Url>,
+    /// CloudWatch endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_CLOUDWATCH_ENDPOINT_URL", value_name = "URL")]
+    pub cloudwatch_endpoint_url: Option<Url>,
     /// Allow endpoints without TLS: for a test bed only
     #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
     pub insecure_endpoints: bool,
@@ -79,6 +82,8 @@ pub struct Endpoints {
     pub sts: Option<Url>,
     /// Step Functions.
     pub step_functions: Option<Url>,
+    /// CloudWatch.
+    pub cloudwatch: Option<Url>,
 }
 
 /// A configuration that holds together.
@@ -128,6 +133,7 @@ impl Config {
     pub fn from_flags(flags: Flags) -> Result<Self, ConfigError> {
         check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        check_endpoint("cloudwatch-endpoint-url", flags.cloudwatch_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         let resync_interval = DurationString(flags.resync_interval.clone())
             .to_std()
             .filter(|interval| *interval >= Duration::from_secs(10))
@@ -152,7 +158,11 @@ impl Config {
             return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
         }
         Ok(Self {
-            endpoints: Endpoints { sts: flags.sts_endpoint_url, step_functions: flags.sfn_endpoint_url },
+            endpoints: Endpoints {
+                sts: flags.sts_endpoint_url,
+                step_functions: flags.sfn_endpoint_url,
+                cloudwatch: flags.cloudwatch_endpoint_url,
+            },
             cluster_id: flags.cluster_id.filter(|id| !id.is_empty()),
             name_prefix: flags.name_prefix,
             allowed_audiences: flags.allowed_audiences,

@@ -13,14 +13,15 @@ set -euo pipefail
 
 kubernetes_version=v1.37.2
 ministack_version=1.5.33
-ministack_dependencies="cryptography==45.0.7"
+# cbor2: the protocol that CloudWatch's clients speak.
+ministack_dependencies="cryptography==45.0.7 cbor2==6.3.0"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
 binaries=$cache/bin-$(cat "$here"/{etcd,helm,kubernetes}/go.mod "$here"/{etcd,helm,kubernetes}/go.sum | sha256sum | cut -c1-12)
 # Small and changed more often than what it stands beside: its name says of which sources it is.
 yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
-venv=$cache/ministack-$ministack_version
+venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
 
 # Tools made for another trust store break the Go and Python clients.
 unset AWS_CA_BUNDLE

@@ -4,6 +4,7 @@ mod error;
 mod quota;
 mod sanitise;
 mod sdk;
+mod sdk_alarms;
 mod sdk_calls;
 mod sdk_delivery;
 mod sdk_types;
@@ -19,9 +20,19 @@ pub(crate) use sdk::refused_request_id;
 pub use sdk::{SdkStepFunctions, http_client, sdk_error};
 pub use types::*;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::api::v1alpha1::StateMachineType;
+
+/// CloudWatch's alarms, read as the session's role.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The states of the alarms of these names, at most 100; one that does not exist is left out.
+    async fn alarm_states(&self, session: &Session, names: &[String])
+    -> Result<BTreeMap<String, AlarmState>, AwsError>;
+}
 
 /// Step Functions, called as the session's role. One call is one request to AWS; retries are the adapter's where the
 /// call is safe to repeat, and none where it is not.

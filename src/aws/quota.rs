@@ -35,6 +35,8 @@ fn quota_of(operation: &str, region: &str) -> Quota {
         "GetExecutionHistory" => (400.0, 20.0),
         "DescribeStateMachine" => (200.0, 20.0),
         "TagResource" | "UntagResource" | "DescribeStateMachineAlias" => (200.0, 1.0),
+        // CloudWatch's own quota, of the account and region.
+        "cloudwatch:DescribeAlarms" => (9.0, 9.0),
         // Synchronous starts are bounded by the account's capacity, not by a rate of calls.
         "StartSyncExecution" => (6000.0, 6000.0),
         _ => (100.0, 1.0),

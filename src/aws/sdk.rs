@@ -24,11 +24,12 @@ use super::quota::{self, Quotas};
 use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Session};
 use crate::audit;
+use crate::config::Endpoints;
 use crate::metrics::Metrics;
 use crate::outcome::{WAITING_FOR_QUOTA, bounded};
 
 /// Longest wait for one call, its retries included.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Express executions end after five minutes; the answer of a synchronous start may take a little longer.
 pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(330);
 
@@ -39,18 +40,20 @@ pub fn http_client() -> SharedHttpClient {
 
 /// Step Functions through the SDK.
 pub struct SdkStepFunctions {
-    http: SharedHttpClient,
+    pub(super) http: SharedHttpClient,
     endpoint: Option<Url>,
+    pub(super) cloudwatch_endpoint: Option<Url>,
     metrics: Arc<Metrics>,
     quotas: Quotas,
     clients: Cache<String, Client>,
 }
 
 impl SdkStepFunctions {
-    /// `endpoint` replaces AWS's regional endpoints; `quota_share` is the part of AWS's quotas that may be used.
-    pub fn new(http: SharedHttpClient, endpoint: Option<Url>, metrics: Arc<Metrics>, quota_share: f64) -> Self {
+    /// `endpoints` replace AWS's regional ones; `quota_share` is the part of AWS's quotas that may be used.
+    pub fn new(http: SharedHttpClient, endpoints: &Endpoints, metrics: Arc<Metrics>, quota_share: f64) -> Self {
         let clients = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(3600)).build();
-        Self { http, endpoint, metrics, quotas: Quotas::new(quota_share), clients }
+        let (endpoint, cloudwatch_endpoint) = (endpoints.step_functions.clone(), endpoints.cloudwatch.clone());
+        Self { http, endpoint, cloudwatch_endpoint, metrics, quotas: Quotas::new(quota_share), clients }
     }
 
     /// The client of a session; an access key id belongs to exactly one.
@@ -59,18 +62,11 @@ impl SdkStepFunctions {
     }
 
     fn build(&self, session: &Session) -> Client {
-        let credentials = SdkCredentials::new(
-            session.credentials.access_key_id.clone(),
-            session.credentials.secret_access_key.expose_secret(),
-            Some(session.credentials.session_token.expose_secret().to_owned()),
-            None,
-            "stepbound",
-        );
         let mut config = aws_sdk_sfn::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(session.region.clone()))
             .http_client(self.http.clone())
-            .credentials_provider(credentials)
+            .credentials_provider(sdk_credentials(session))
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
         if let Some(endpoint) = &self.endpoint {
@@ -125,6 +121,16 @@ impl SdkStepFunctions {
             }
         }
     }
+}
+
+pub(super) fn sdk_credentials(session: &Session) -> SdkCredentials {
+    SdkCredentials::new(
+        session.credentials.access_key_id.clone(),
+        session.credentials.secret_access_key.expose_secret(),
+        Some(session.credentials.session_token.expose_secret().to_owned()),
+        None,
+        "stepbound",
+    )
 }
 
 /// Those that share a quota fairly: the bindings.

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use url::Url;
 
+use crate::config::Endpoints;
+
 /// A request as it arrived.
 #[derive(Clone)]
 pub(crate) struct Seen {
@@ -27,6 +29,10 @@ impl Seen {
     pub(crate) fn operation(&self) -> &str {
         self.header("x-amz-target").rsplit('.').next().unwrap()
     }
+}
+
+pub(crate) fn step_functions_at(url: Url) -> Endpoints {
+    Endpoints { step_functions: Some(url), ..Endpoints::default() }
 }
 
 pub(crate) struct StandIn {
@@ -60,6 +66,11 @@ impl StandIn {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url: format!("http://localhost:{port}").parse().unwrap(), seen }
+    }
+
+    /// Leads Step Functions here.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        step_functions_at(self.url.clone())
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

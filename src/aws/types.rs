@@ -84,6 +84,17 @@ pub struct MachineSettings {
     pub encryption: Option<(String, i32)>,
 }
 
+/// State of a CloudWatch alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmState {
+    /// Within its threshold.
+    Ok,
+    /// Beyond its threshold.
+    Alarm,
+    /// There is not enough to say, for example no traffic.
+    InsufficientData,
+}
+
 /// What AWS says of a definition when asked to validate it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionDiagnostic {

@@ -11,8 +11,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::stand_in::StandIn;
+use super::stand_in::{StandIn, step_functions_at};
 use super::*;
+use crate::config::Endpoints;
 use crate::outcome::Classify;
 
 const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-orders";
@@ -49,7 +50,7 @@ fn start() -> StartExecution {
 }
 
 fn adapter(server: &StandIn) -> SdkStepFunctions {
-    SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default(), 1.0)
+    SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0)
 }
 
 fn refusal(code: &str, message: &str) -> String {
@@ -98,7 +99,7 @@ async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_hos
     let nowhere = Nowhere::default();
     let connector = SharedHttpConnector::new(nowhere.clone());
     let http = aws_sdk_sfn::config::SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
-    let adapter = SdkStepFunctions::new(http, None, Arc::default(), 1.0);
+    let adapter = SdkStepFunctions::new(http, &Endpoints::default(), Arc::default(), 1.0);
     let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::Unavailable, "ConnectionFailed"));
     adapter.start_execution(&session(), &start()).await.unwrap_err();
@@ -132,7 +133,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() 
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
         }
     });
-    let adapter = SdkStepFunctions::new(http_client(), Some(url), Arc::default(), 1.0);
+    let adapter = SdkStepFunctions::new(http_client(), &step_functions_at(url), Arc::default(), 1.0);
     let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
     assert_eq!(error.kind, AwsErrorKind::Unavailable);
     assert_eq!(*connections.lock().unwrap(), 1);

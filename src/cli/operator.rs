@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::api::v1alpha1::custom_resource_definitions;
 use crate::aws::{SdkStepFunctions, http_client};
-use crate::config::{Config, ConfigError, Flags};
-use crate::controllers::{self, Context, Settings};
+use crate::config::{Config, ConfigError, Endpoints, Flags};
+use crate::controllers::{self, Context, Ports, Settings};
 use crate::identity::{Exchanger, Minter, SessionCache};
 use crate::kube::lease::Elector;
 use crate::kube::{Events, Fence};
@@ -73,7 +73,8 @@ pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
 async fn operate(config: Config) -> Result<(), OperatorError> {
     // Before anything waits: a signal during the start must end it too.
     let mut signals = Signals::new()?;
-    for endpoint in [&config.endpoints.sts, &config.endpoints.step_functions].into_iter().flatten() {
+    let Endpoints { sts, step_functions, cloudwatch } = &config.endpoints;
+    for endpoint in [sts, step_functions, cloudwatch].into_iter().flatten() {
         warn_of_plain_http(endpoint);
     }
     let metrics = Arc::new(Metrics::default());
@@ -141,8 +142,7 @@ async fn work(
         Exchanger::new(http.clone(), config.endpoints.sts.clone()),
         metrics.clone(),
     );
-    let step_functions =
-        SdkStepFunctions::new(http, config.endpoints.step_functions.clone(), metrics.clone(), config.aws_quota_share);
+    let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
     let settings = Settings {
         cluster_id: cluster_id(config, &client).await?,
         name_prefix: config.name_prefix.clone(),
@@ -152,8 +152,9 @@ async fn work(
         watch_namespaces: config.watch_namespaces.clone(),
         resync_interval: config.resync_interval,
     };
+    let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws };
     let events = Events::new(client.clone(), identity());
-    let context = Context::new(client, Arc::new(sessions), Arc::new(step_functions), events, metrics, fence, settings);
+    let context = Context::new(client, ports, events, metrics, fence, settings);
     let (stop, stopped) = watch::channel(false);
     let controllers = controllers::run(Arc::new(context), stopped);
     tokio::pin!(controllers, lost);

@@ -1,5 +1,6 @@
 //! Reads what a spec names: binding, service account, ConfigMap, session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,22 +177,30 @@ pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Res
     })
 }
 
+/// All keys of a ConfigMap with their values.
+pub(super) async fn config_map(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), namespace);
+    let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
+    let map = found.ok_or_else(|| {
+        let message = format!(
+            "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
+        );
+        Failure::new(Class::Waiting, "ConfigMapNotFound", message)
+    })?;
+    Ok(map.data.unwrap_or_default())
+}
+
 /// The value of a key of a ConfigMap.
 pub(super) async fn config_map_value(
     ctx: &Context,
     namespace: &str,
     from: &ConfigMapKeyRef,
 ) -> Result<String, Failure> {
-    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), namespace);
-    let found = api.get_opt(&from.name).await.map_err(|error| api_failure(&error))?;
-    let Some(map) = found else {
-        let message = format!(
-            "ConfigMap \"{}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then.",
-            from.name
-        );
-        return Err(Failure::new(Class::Waiting, "ConfigMapNotFound", message));
-    };
-    map.data.unwrap_or_default().remove(&from.key).ok_or_else(|| {
+    config_map(ctx, namespace, &from.name).await?.remove(&from.key).ok_or_else(|| {
         let message = format!(
             "ConfigMap \"{}\" in namespace \"{namespace}\" has no key \"{}\". Add it; this goes on by itself then.",
             from.name, from.key

@@ -23,7 +23,7 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 
 use crate::api::v1alpha1::{Activity, TrustBinding, Workflow, WorkflowRun};
-use crate::aws::StepFunctions;
+use crate::aws::{Alarms, StepFunctions};
 use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
@@ -53,6 +53,16 @@ pub struct Settings {
     pub resync_interval: Duration,
 }
 
+/// What stands between the controllers and AWS.
+pub struct Ports {
+    /// Sessions of bindings.
+    pub sessions: Arc<dyn Sessions>,
+    /// Step Functions.
+    pub step_functions: Arc<dyn StepFunctions>,
+    /// CloudWatch's alarms.
+    pub alarms: Arc<dyn Alarms>,
+}
+
 /// Everything that a reconcile works with.
 pub struct Context {
     /// The API server.
@@ -61,6 +71,8 @@ pub struct Context {
     pub sessions: Arc<dyn Sessions>,
     /// Step Functions.
     pub step_functions: Arc<dyn StepFunctions>,
+    /// CloudWatch's alarms.
+    pub alarms: Arc<dyn Alarms>,
     /// Events.
     pub events: Events,
     /// Metrics.
@@ -80,19 +92,20 @@ impl Context {
     /// Puts the parts together.
     pub fn new(
         client: Client,
-        sessions: Arc<dyn Sessions>,
-        step_functions: Arc<dyn StepFunctions>,
+        ports: Ports,
         events: Events,
         metrics: Arc<Metrics>,
         fence: Fence,
         settings: Settings,
     ) -> Self {
+        let Ports { sessions, step_functions, alarms } = ports;
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
         Self {
             client,
             sessions,
             step_functions,
+            alarms,
             events,
             metrics,
             fence,
@@ -165,9 +178,7 @@ fn controllers_of(
         })
         .watches(config_maps.clone(), watcher::Config::default(), move |map| {
             let name = map.name_any();
-            same_namespace(&by_config_map, &map, |workflow| {
-                workflow.spec.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
-            })
+            same_namespace(&by_config_map, &map, |workflow| workflow.spec.reads_config_map(&name))
         });
     let activities =
         activities.watches(api::<TrustBinding>(client, scope), watcher::Config::default(), move |binding| {

@@ -1,5 +1,6 @@
 //! What is to be done, decided from what was seen. Nothing here knows a client, a clock or the SDK.
 
+pub mod alarms;
 pub mod analysis;
 pub mod consent;
 pub mod rollout;

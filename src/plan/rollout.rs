@@ -26,8 +26,22 @@ pub struct Situation<'a> {
     pub paused: bool,
     /// What the comparison of the two versions says, where it was made.
     pub verdict: Option<Verdict>,
+    /// What the rollout's alarms say.
+    pub alarms: Alarms,
     /// The present time.
     pub now: Timestamp,
+}
+
+/// What the alarms of a rollout say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Alarms {
+    /// None is named, or none speaks against the new version.
+    #[default]
+    Quiet,
+    /// At least one does: it is in alarm, or does not exist. The text names each.
+    Against(String),
+    /// They could not be read, and why.
+    Unknown(String),
 }
 
 /// What is decided.
@@ -44,6 +58,12 @@ pub struct Decision {
 /// True while a rollout goes on, so that executions have to be compared.
 pub fn is_under_way(status: Option<&AliasStatus>) -> bool {
     status.is_some_and(|status| matches!(status.phase, RolloutPhase::RollingOut | RolloutPhase::Paused))
+}
+
+/// True when the alarms have a say: the rollout is under way, or would begin if they were quiet.
+pub fn asks_alarms(situation: &Situation<'_>) -> bool {
+    let names_alarms = situation.alias.rollout.as_ref().is_some_and(|rollout| !rollout.alarms.is_empty());
+    names_alarms && (is_under_way(situation.status) || is_under_way(Some(&decide(situation).status)))
 }
 
 /// Decides.
@@ -71,7 +91,10 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         return situation.go_on(status, rollout, current, goal);
     }
     // A newer version supersedes one that is still being rolled out.
-    situation.shift(current, goal, rollout.percent.unwrap_or(100), situation.now)
+    match &situation.alarms {
+        Alarms::Quiet => situation.shift(current, goal, rollout.percent.unwrap_or(100), situation.now),
+        Alarms::Against(why) | Alarms::Unknown(why) => situation.wait(status, current, goal, why),
+    }
 }
 
 impl Situation<'_> {
@@ -88,6 +111,16 @@ impl Situation<'_> {
                 "Version {goal} has not proven itself in time ({verdict:?}); version {current} serves all again."
             );
             return self.roll_back(current, goal, message);
+        }
+        match &self.alarms {
+            Alarms::Quiet => {}
+            Alarms::Against(why) => {
+                return self.roll_back(current, goal, format!("{why}; version {current} serves all again."));
+            }
+            Alarms::Unknown(why) => {
+                let phase = if self.paused { RolloutPhase::Paused } else { RolloutPhase::RollingOut };
+                return self.held(status, phase, format!("Version {goal} is held: {why}."));
+            }
         }
         if self.paused {
             let message = "Held by the annotation stepbound.dev/pause; remove it to go on.";
@@ -142,6 +175,16 @@ impl Situation<'_> {
         })
     }
 
+    /// The old version serves all until the alarms let the new one begin.
+    fn wait(&self, status: &AliasStatus, old: i64, new: i64, why: &str) -> Decision {
+        let message = format!("Version {new} waits: {why}. It begins by itself when that has ended.");
+        if status.phase == RolloutPhase::Waiting && status.target == Some(new) {
+            return self.held(status, RolloutPhase::Waiting, message);
+        }
+        let alone = self.stable(old, "").status;
+        self.decided(AliasStatus { phase: RolloutPhase::Waiting, target: Some(new), message, ..alone })
+    }
+
     fn roll_back(&self, old: i64, bad: i64, message: String) -> Decision {
         let status =
             AliasStatus { phase: RolloutPhase::RolledBack, target: Some(bad), message, ..self.stable(old, "").status };
@@ -160,8 +203,8 @@ impl Situation<'_> {
         const SHORTEST: Duration = Duration::from_secs(1);
         const LONGEST: Duration = Duration::from_secs(30);
         let interval = self.alias.rollout.as_ref().and_then(|rollout| rollout.interval.as_ref()?.to_std());
-        let look_again =
-            is_under_way(Some(&status)).then(|| interval.map_or(LONGEST, |all| (all / 10).clamp(SHORTEST, LONGEST)));
+        let look_again = (is_under_way(Some(&status)) || status.phase == RolloutPhase::Waiting)
+            .then(|| interval.map_or(LONGEST, |all| (all / 10).clamp(SHORTEST, LONGEST)));
         Decision { status, quarantine: None, look_again }
     }
 }
@@ -195,6 +238,7 @@ mod tests {
         alias: Alias,
         status: Option<AliasStatus>,
         quarantined: Vec<i64>,
+        alarms: Alarms,
         now: Timestamp,
     }
 
@@ -205,6 +249,7 @@ mod tests {
                 alias: alias(&rollout),
                 status: None,
                 quarantined: vec![],
+                alarms: Alarms::Quiet,
                 now: Timestamp::from_second(1000).unwrap(),
             }
         }
@@ -222,7 +267,7 @@ mod tests {
             paused: bool,
         ) -> String {
             self.now += SignedDuration::from_secs(seconds);
-            let decision = decide(&Situation {
+            let situation = Situation {
                 alias: &self.alias,
                 arn: "arn:m:live".into(),
                 status: self.status.as_ref(),
@@ -231,8 +276,11 @@ mod tests {
                 promote,
                 paused,
                 verdict,
+                alarms: Alarms::Quiet,
                 now: self.now,
-            });
+            };
+            let alarms = if asks_alarms(&situation) { self.alarms.clone() } else { Alarms::Quiet };
+            let decision = decide(&Situation { alarms, ..situation });
             self.quarantined.extend(decision.quarantine);
             let routes: Vec<String> =
                 decision.status.routes.iter().map(|route| format!("{}:{}", route.version, route.weight)).collect();
@@ -294,6 +342,33 @@ mod tests {
         assert_eq!(life.step(4, None, 1), "RollingOut 1:90 4:10");
         assert_eq!(life.with(4, None, 1, Some(3), false), "RollingOut 1:90 4:10");
         assert_eq!(life.with(4, None, 1, Some(4), false), "Stable 4:100");
+    }
+
+    #[test]
+    fn an_alarm_keeps_a_rollout_from_beginning_and_ends_one_that_is_under_way() {
+        let mut life = Life::new(json!({"strategy": "Canary", "percent": 10, "interval": "60s", "alarms": ["errors"]}));
+        life.alarms = Alarms::Against("alarm \"errors\" is in alarm".into());
+        assert_eq!(life.step(1, None, 0), "Stable 1:100", "the first version has no other to go back to");
+        assert_eq!(life.step(2, None, 10), "Waiting 1:100");
+        let waiting = life.status.clone();
+        assert_eq!(life.step(2, None, 500), "Waiting 1:100");
+        assert_eq!(life.status, waiting, "nothing changes while it waits");
+        assert_eq!(life.step(3, None, 1), "Waiting 1:100");
+        life.alarms = Alarms::Quiet;
+        assert_eq!(life.step(3, None, 1), "RollingOut 1:90 3:10");
+        life.alarms = Alarms::Unknown("they cannot be read".into());
+        assert_eq!(
+            life.step(3, Some(Verdict::Good), 120),
+            "RollingOut 1:90 3:10",
+            "what is not known promotes nothing"
+        );
+        life.alarms = Alarms::Against("alarm \"errors\" is in alarm".into());
+        assert_eq!(life.step(4, None, 1), "Waiting 1:100", "a newer version ends the old rollout and waits itself");
+        life.alarms = Alarms::Quiet;
+        assert_eq!(life.step(4, None, 1), "RollingOut 1:90 4:10");
+        life.alarms = Alarms::Against("alarm \"errors\" is in alarm".into());
+        assert_eq!(life.step(4, Some(Verdict::Good), 1), "RolledBack 1:100");
+        assert_eq!(life.quarantined, [4]);
     }
 
     #[test]

@@ -65,16 +65,25 @@ fn a_canary_that_goes_bad_is_rolled_back_by_itself() {
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
     assert_eq!(wait_for_phase(&tenant, "Stable")["routes"], json!([{"version": 1, "weight": 100}]));
     let before = traffic(&tenant, "before", 4);
+    let routed = || tenant.bed.front.routed(&tenant.machine_arn("fulfil"));
+    let routed_before = routed();
     tenant.apply(&canary(&tenant, &failing()));
     let rolling = wait_for_phase(&tenant, "RollingOut");
     assert_eq!(rolling["routes"], json!([{"version": 1, "weight": 50}, {"version": 2, "weight": 50}]));
     std::thread::sleep(Duration::from_secs(2));
     let during = traffic(&tenant, "during", 24);
+    let routed_during = routed();
     let back = wait_for_phase(&tenant, "RolledBack");
     assert_eq!(back["routes"], json!([{"version": 1, "weight": 100}]));
     tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "RolledBack");
     let after = traffic(&tenant, "after", 4);
     assert_eq!((before, after), ((4, 0), (4, 0)));
+    let counts = [&routed_before, &routed_during, &routed()]
+        .map(|counts| ["1", "2"].map(|version| counts.get(version).copied().unwrap_or_default()));
+    println!("routed to version 1 and 2, summed up before, during and after the canary: {counts:?}");
+    assert_eq!(counts[0], [4, 0]);
+    assert_eq!(counts[1], [4 + during.0, during.1]);
+    assert_eq!(counts[2], [8 + during.0, during.1], "after the rollback nothing goes to version 2");
     assert!(during.0 > 0 && during.1 > 0, "both versions were started: {during:?}");
     assert_eq!(tenant.get("sfn/fulfil").unwrap()["status"]["quarantined"], json!([2]));
     let told = tenant.kubectl(&["get", "events", "--field-selector=reason=RolledBack", "-o", "json"]);
@@ -84,6 +93,38 @@ fn a_canary_that_goes_bad_is_rolled_back_by_itself() {
     tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/promote=live/3"]);
     assert_eq!(wait_for_phase(&tenant, "Stable")["routes"], json!([{"version": 3, "weight": 100}]));
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+}
+
+#[test]
+fn an_alarm_holds_a_rollout_back_and_rolls_back_one_that_is_under_way() {
+    let tenant = test_bed().tenant("canary-alarm");
+    let operator = impatient(&tenant);
+    let gated = |definition: &Value, alarm: &str| {
+        let mut workflow = canary(&tenant, definition);
+        workflow["spec"]["aliases"][0]["rollout"]["alarms"] = json!([alarm]);
+        workflow
+    };
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&gated(&succeeding("1"), "canary-alarm-errors"));
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    wait_for_phase(&tenant, "Stable");
+    tenant.apply(&gated(&succeeding("2"), "canary-alarm-errors"));
+    let held = wait_for_phase(&tenant, "Waiting");
+    assert!(held["message"].as_str().unwrap().contains("\"canary-alarm-errors\" does not exist"), "{held}");
+    assert_eq!(held["routes"], json!([{"version": 1, "weight": 100}]));
+    tenant.bed.aws.set_alarm("canary-alarm-errors", "OK");
+    assert_eq!(wait_for_phase(&tenant, "RollingOut")["target"], 2);
+    tenant.bed.aws.set_alarm("canary-alarm-errors", "ALARM");
+    let back = wait_for_phase(&tenant, "RolledBack");
+    assert!(back["message"].as_str().unwrap().contains("\"canary-alarm-errors\" is in alarm"), "{back}");
+    assert_eq!(back["routes"], json!([{"version": 1, "weight": 100}]));
+    assert_eq!(tenant.get("sfn/fulfil").unwrap()["status"]["quarantined"], json!([2]));
+    tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "RolledBack");
+    // The role may read alarms of this tenant's names only.
+    tenant.apply(&gated(&succeeding("3"), "of-somebody-else"));
+    let unread = wait_for_phase(&tenant, "Waiting");
+    assert!(unread["message"].as_str().unwrap().contains("cloudwatch:DescribeAlarms"), "{unread}");
+    tenant.delete_all(&operator);
 }
 
 #[test]

@@ -49,6 +49,36 @@ fn a_definition_from_a_config_map_is_waited_for_and_follows_its_changes() {
     assert_eq!(ready["status"]["latestVersion"]["number"], 1);
 }
 
+#[test]
+fn substitutions_from_config_maps_are_waited_for_followed_and_overridden_in_order() {
+    let (tenant, operator) = with_workflow("substitutions", 0);
+    let mut workflow = tenant.workflow(
+        "mapped",
+        &json!({"StartAt": "A", "States": {"A": {
+        "Type": "Pass", "Result": {"a": "${A}", "b": "${B}", "c": "${C}"}, "End": true}}}),
+    );
+    workflow["spec"]["substitutionsFrom"] =
+        json!([{"configMapRef": {"name": "base"}}, {"configMapRef": {"name": "stage"}}]);
+    workflow["spec"]["substitutions"] = json!({"C": "spec"});
+    tenant.apply(&workflow);
+    tenant.wait_for(&operator, "sfn/mapped", "Ready", "False", "ConfigMapNotFound");
+    let map = |name: &str, data: &Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
+    tenant.apply(&map("base", &json!({"A": "base", "B": "base", "C": "base", "Unused": "of another workflow"})));
+    tenant.apply(&map("stage", &json!({"B": "\"}, \"Type\": \"Fail"})));
+    let ready = tenant.wait_for(&operator, "sfn/mapped", "Ready", "True", "Synced");
+    assert_eq!(ready["status"]["diagnostics"], Value::Null, "a shared map may hold more than one workflow uses");
+    let definition = |tenant: &Tenant| -> Value {
+        serde_json::from_str(machine(tenant, "mapped")["definition"].as_str().unwrap()).unwrap()
+    };
+    let result = definition(&tenant)["States"]["A"]["Result"].clone();
+    assert_eq!(result, json!({"a": "base", "b": "\"}, \"Type\": \"Fail", "c": "spec"}), "values are data");
+    tenant.apply(&map("stage", &json!({"B": "changed"})));
+    wait_until(Duration::from_secs(10), "the change is followed", || {
+        (definition(&tenant)["States"]["A"]["Result"]["b"] == "changed").then_some(())
+    });
+    tenant.delete_all(&operator);
+}
+
 fn machine(tenant: &Tenant, workflow: &str) -> Value {
     tenant.bed.aws.states("DescribeStateMachine", &json!({"stateMachineArn": tenant.machine_arn(workflow)})).unwrap()
 }

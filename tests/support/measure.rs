@@ -11,7 +11,7 @@
 #[path = "mod.rs"]
 mod support;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -23,13 +23,15 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use stepbound::api::v1alpha1::Workflow;
 use stepbound::status::{READY, find};
+use support::front::Call;
 use support::processes::wait_until;
 use support::{Tenant, test_bed, waiting, workflow_run};
 
 const WORKFLOWS: usize = 1000;
 const SAMPLES: usize = 20;
 const CLIENTS: usize = 8;
-const IDLE: Duration = Duration::from_secs(30);
+/// How long the resting workflows are watched; `IDLE=3600` for the whole of an hour.
+const IDLE_SECONDS: u64 = 30;
 
 fn main() {
     let bed = test_bed();
@@ -80,17 +82,29 @@ fn main() {
         (bed.front.calls_about("").len() - calls) as f64 / WORKFLOWS as f64,
     );
     println!("memory of the operator: {}", operator.memory());
+    let idle = std::env::var("IDLE").map_or(IDLE_SECONDS, |seconds| seconds.parse().unwrap());
     let (cpu, calls) = (operator.cpu_seconds(), bed.front.calls_about("").len());
-    std::thread::sleep(IDLE);
+    std::thread::sleep(Duration::from_secs(idle));
+    let later = bed.front.calls_about("").split_off(calls);
     println!(
-        "{} idle seconds: {} AWS calls, {:.2} s of CPU; memory {}",
-        IDLE.as_secs(),
-        bed.front.calls_about("").len() - calls,
+        "{idle} idle seconds: {} AWS calls, at most {} about one workflow, {:.2} s of CPU; memory {}",
+        later.len(),
+        most_about_one(&later),
         operator.cpu_seconds() - cpu,
         operator.memory()
     );
     drop(operator);
     bed.stop();
+}
+
+/// The largest number of calls that name the same state machine.
+fn most_about_one(calls: &[Call]) -> usize {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for call in calls {
+        let named = call.body.split("stateMachine:").nth(1).and_then(|rest| rest.split(['"', ':']).next());
+        *counts.entry(named.unwrap_or_default()).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or_default()
 }
 
 /// Creates workflows by several clients at once; the time until the last was created or, where a reason is given, ready

@@ -52,21 +52,35 @@ impl Ministack {
 
     /// A call of the IAM query API as root.
     pub fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        self.query("iam", action, "2010-05-08", parameters)
+    }
+
+    fn query(&self, service: &str, action: &str, version: &str, parameters: &[(&str, &str)]) -> String {
         let form: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("Action", action)
-            .append_pair("Version", "2010-05-08")
+            .append_pair("Version", version)
             .extend_pairs(parameters)
             .finish();
         let answer = self
             .http
             .post(&self.url)
-            .header("authorization", root("iam"))
+            .header("authorization", root(service))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form)
             .send()
             .unwrap();
         assert!(answer.status().is_success(), "{action}: {}", answer.text().unwrap());
         answer.text().unwrap()
+    }
+
+    /// Makes an alarm and says in which state it is.
+    pub fn set_alarm(&self, name: &str, state: &str) {
+        let alarm = [("AlarmName", name), ("MetricName", "ExecutionsFailed"), ("Namespace", "AWS/States")];
+        let threshold = [("Statistic", "Sum"), ("Period", "60"), ("EvaluationPeriods", "1"), ("Threshold", "1")];
+        let comparison = [("ComparisonOperator", "GreaterThanThreshold")];
+        self.query("monitoring", "PutMetricAlarm", "2010-08-01", &[&alarm[..], &threshold, &comparison].concat());
+        let parameters = [("AlarmName", name), ("StateValue", state), ("StateReason", "a test")];
+        self.query("monitoring", "SetAlarmState", "2010-08-01", &parameters);
     }
 
     /// A call of Step Functions as root.

@@ -86,6 +86,7 @@ impl TestBed {
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:{name}*"),
             ]},
             {"Effect": "Allow", "Action": "states:ValidateStateMachineDefinition", "Resource": "*"},
+            {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}*")},
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
         ]});
         let states = json!({"Version": "2012-10-17", "Statement": [{
@@ -181,6 +182,7 @@ impl Tenant {
             "--cluster-id=test",
             &format!("--sts-endpoint-url={}", self.bed.front.url),
             &format!("--sfn-endpoint-url={}", self.bed.front.url),
+            &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", self.name),
             &format!("--lease-namespace={}", self.system),
             &format!("--http-addr=127.0.0.1:{port}"),

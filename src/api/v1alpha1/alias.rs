@@ -32,6 +32,7 @@ pub struct Alias {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.strategy == 'AllAtOnce' || (has(self.percent) && has(self.interval))", "message": "Canary and Linear need percent and interval"},
+    {"rule": "self.strategy != 'AllAtOnce' || !has(self.alarms) || self.alarms.size() == 0", "message": "alarms need a strategy that takes time: Canary or Linear"},
 ]))]
 pub struct Rollout {
     /// How the traffic moves.
@@ -54,6 +55,11 @@ pub struct Rollout {
     /// A rollout that has not proven itself for so long is rolled back.
     #[serde(default = "default_analysis_timeout")]
     pub analysis_timeout: DurationString,
+    /// Names of CloudWatch alarms in the binding's account and region. A rollout does not begin while one of them is in
+    /// alarm or does not exist, and is rolled back when that happens under way. `INSUFFICIENT_DATA` holds nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
+    pub alarms: Vec<String>,
     /// What happens to running executions of a version that is rolled back.
     #[serde(default)]
     pub on_rollback: OnRollback,
@@ -135,6 +141,8 @@ pub enum RolloutPhase {
     /// One version serves all.
     #[default]
     Stable,
+    /// A new version waits for the rollout's alarms to be quiet before it gets its first executions.
+    Waiting,
     /// Two versions share, and the new one is watched.
     RollingOut,
     /// Held by the annotation `stepbound.dev/pause`.

@@ -24,8 +24,8 @@ pub use identity_provider::{
 };
 pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
-    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, Workflow, WorkflowDeletionPolicy,
-    WorkflowSpec, WorkflowStatus,
+    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, SubstitutionSource, Workflow,
+    WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
 };
 pub use workflow_run::{
     Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,

@@ -71,6 +71,11 @@ pub struct WorkflowSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 256))]
     pub substitutions: BTreeMap<String, SubstitutionValue>,
+    /// ConfigMaps whose keys are more names with values. Of a name that stands in several the last counts, and
+    /// `substitutions` before all. Whoever may write them decides what is inserted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 8))]
+    pub substitutions_from: Vec<SubstitutionSource>,
     /// Tags of the state machine beside the owner's; tags that somebody else set stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 40))]
@@ -142,6 +147,22 @@ impl<const MAX: u32> JsonSchema for BoundedString<MAX> {
 pub struct DefinitionSource {
     /// A key of a ConfigMap in this namespace that holds the definition as JSON or YAML. Whoever may write it decides what runs as the execution role.
     pub config_map_key_ref: ConfigMapKeyRef,
+}
+
+/// Where values of substitutions stand when they are not in the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubstitutionSource {
+    /// A ConfigMap in this namespace.
+    pub config_map_ref: LocalRef,
+}
+
+impl WorkflowSpec {
+    /// True when the definition or a value in it stands in this ConfigMap.
+    pub fn reads_config_map(&self, name: &str) -> bool {
+        self.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
+            || self.substitutions_from.iter().any(|from| from.config_map_ref.name == name)
+    }
 }
 
 /// The two kinds of state machine that AWS has.

@@ -11,8 +11,9 @@ use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
 use crate::controllers::Context;
 use crate::controllers::runner::{Work, fenced};
 use crate::outcome::Failure;
+use crate::plan::alarms;
 use crate::plan::analysis::{Tally, Verdict, judge};
-use crate::plan::rollout::{Decision, Situation, decide, is_under_way};
+use crate::plan::rollout::{Alarms, Decision, Situation, asks_alarms, decide, is_under_way};
 
 /// Names an alias and the version that takes over at once: `live/5`.
 const PROMOTE: &str = "stepbound.dev/promote";
@@ -87,7 +88,7 @@ async fn decision(
         None => None,
     };
     let quarantined = work.status().quarantined.clone();
-    Ok(decide(&Situation {
+    let mut situation = Situation {
         alias,
         arn: format!("{machine_arn}:{}", alias.name),
         status: status.as_ref(),
@@ -96,8 +97,14 @@ async fn decision(
         promote: promoted(work, &alias.name),
         paused: is_paused(work, &alias.name),
         verdict,
+        alarms: Alarms::Quiet,
         now: Timestamp::now(),
-    }))
+    };
+    if let Some(rollout) = alias.rollout.as_ref().filter(|_| asks_alarms(&situation)) {
+        let found = ctx.alarms.alarm_states(session, &rollout.alarms).await;
+        situation.alarms = alarms::say(&rollout.alarms, &found);
+    }
+    Ok(decide(&situation))
 }
 
 fn known(work: &Work<Workflow>, name: &str) -> Option<AliasStatus> {
@@ -230,7 +237,7 @@ pub(super) fn rolled_back(aliases: &[AliasStatus]) -> Option<&AliasStatus> {
     aliases.iter().find(|alias| alias.phase == RolloutPhase::RolledBack)
 }
 
-/// The alias that is being rolled out, for the conditions.
+/// The alias that is being rolled out, or waits to be, for the conditions.
 pub(super) fn rolling_out(aliases: &[AliasStatus]) -> Option<&AliasStatus> {
-    aliases.iter().find(|alias| is_under_way(Some(alias)))
+    aliases.iter().find(|alias| is_under_way(Some(alias)) || alias.phase == RolloutPhase::Waiting)
 }

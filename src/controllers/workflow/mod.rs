@@ -5,6 +5,7 @@ mod apply;
 mod delete;
 mod memory;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
-use super::dereference::{config_map_value, session_for};
+use super::dereference::{config_map, config_map_value, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use super::{Context, owner};
 use crate::api::v1alpha1::{
@@ -84,12 +85,15 @@ impl Managed for Workflow {
 async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Definition, Failure> {
     let namespace = work.namespace();
     let spec = &work.object.spec;
-    let substitutions = spec.substitutions.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
     let prepared = match (&spec.definition, &spec.definition_from) {
-        (Some(json), _) => asl::prepare(json.text(), &substitutions),
+        (Some(json), _) => {
+            let values = substitutions(ctx, &namespace, spec, json.text()).await?;
+            asl::prepare(json.text(), &values)
+        }
         (None, Some(from)) => {
             let text = config_map_value(ctx, &namespace, &from.config_map_key_ref).await?;
-            asl::prepare(&text, &substitutions)
+            let values = substitutions(ctx, &namespace, spec, &text).await?;
+            asl::prepare(&text, &values)
         }
         (None, None) => {
             let message = "Give the state machine in spec.definition or spec.definitionFrom.";
@@ -115,6 +119,22 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         }
     });
     prepared.map_err(|error| Failure::new(Class::Terminal, "DefinitionInvalid", error.to_string()))
+}
+
+/// Values for the names in the definition. Of a ConfigMap those are taken that the definition uses: it may serve several.
+async fn substitutions(
+    ctx: &Context,
+    namespace: &str,
+    spec: &WorkflowSpec,
+    definition: &str,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut values = BTreeMap::new();
+    for from in &spec.substitutions_from {
+        let map = config_map(ctx, namespace, &from.config_map_ref.name).await?;
+        values.extend(map.into_iter().filter(|(name, _)| definition.contains(&format!("${{{name}}}"))));
+    }
+    values.extend(spec.substitutions.iter().map(|(name, value)| (name.clone(), value.0.clone())));
+    Ok(values)
 }
 
 /// The first findings: a status stays small.

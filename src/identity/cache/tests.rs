@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::super::token::tests::key;
 use super::*;
-use crate::aws::stand_in::{Seen, StandIn};
+use crate::aws::stand_in::{Seen, StandIn, step_functions_at};
 use crate::aws::{Credentials, SessionOrigin, http_client};
 
 /// API server and STS in one. Each can be told to fail.
@@ -371,7 +371,7 @@ async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
     let world = world().await;
     let cache = world.cache();
     let server = StandIn::start(|_| (400, r#"{"__type":"ExpiredTokenException","message":"expired"}"#.into())).await;
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(server.url.clone()), Arc::default(), 1.0);
+    let states = crate::aws::SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0);
     let first = cache.session(&key()).await.ok().unwrap();
     let error = crate::aws::StepFunctions::list_tags(&states, &first, "arn").await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);

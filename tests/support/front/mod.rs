@@ -2,6 +2,7 @@
 //! verifies tokens for real, corrects semantics, injects faults and records every call. Each rule cites the fact.
 
 mod account;
+mod alarms;
 mod meter;
 mod policy;
 mod states;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
@@ -178,13 +179,15 @@ impl Front {
     }
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
     let form: HashMap<String, String> =
         if target.is_empty() { url::form_urlencoded::parse(&body).into_owned().collect() } else { HashMap::new() };
     let operation = match form.get("Action") {
         Some(action) => action.clone(),
+        // CloudWatch's protocol names the operation in the path.
+        None if target.is_empty() => uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
         None => target.rsplit('.').next().unwrap_or_default().to_owned(),
     };
     let fault = if shared.within_quota(&operation, &text) {
@@ -199,6 +202,7 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let (status, answer) = match (fault, operation.as_str()) {
         (Some(Fault::Throttle), _) => (400, error_json("ThrottlingException", "Rate exceeded")),
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
+        (_, "DescribeAlarms") => return shared.describe_alarms(&uri, &headers, body).await,
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
         _ => shared.states(&operation, &headers, text).await,
     };

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::policy::Request;
-use super::{Shared, error_json, root};
+use super::{IssuedSession, Shared, error_json, root};
 
 pub(super) type Answer = (u16, String);
 
@@ -65,14 +65,18 @@ impl Shared {
         }
     }
 
+    /// The session whose credentials signed a request.
+    pub(super) fn session_of(&self, headers: &HeaderMap) -> Option<IssuedSession> {
+        let authorization = headers.get("authorization")?.to_str().ok()?;
+        let key = authorization.split("Credential=").nth(1)?.split('/').next()?;
+        self.sessions.lock().unwrap().get(key).cloned()
+    }
+
     /// What the emulator authorizes wrongly or not at all: tag calls are authorized on the machine's ARN, a creation
     /// with tags needs `states:TagResource`, publishing needs `states:PublishStateMachineVersion`, a role in the request
     /// needs `iam:PassRole` (service authorization reference, Step Functions). Session policies bound every call.
     async fn authorize(&self, operation: &str, headers: &HeaderMap, request: &Value) -> Result<(), Answer> {
-        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let key = authorization.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
-        let session = key.and_then(|key| self.sessions.lock().unwrap().get(key).cloned());
-        let Some(session) = session else {
+        let Some(session) = self.session_of(headers) else {
             return Err((
                 400,
                 error_json("UnrecognizedClientException", "The security token included in the request is invalid."),
@@ -107,6 +111,11 @@ impl Shared {
     /// AWS assumes the execution role when it validates a creation or update, and answers this where the role does not
     /// exist or does not trust the service. The emulator looks at neither.
     async fn write_machine(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
+        // An update names at least one of definition and role (`UpdateStateMachine`, MissingRequiredParameter).
+        if request["definition"].is_null() && request["roleArn"].is_null() {
+            let message = "Either the definition, the role ARN, or both must be specified";
+            return (400, error_json("MissingRequiredParameter", message));
+        }
         if let Some(arn) = request["roleArn"].as_str() {
             let role = self.role(arn.rsplit('/').next().unwrap()).await;
             if !role.is_some_and(|role| role.trust.to_string().contains("\"states.amazonaws.com\"")) {

@@ -2,6 +2,8 @@
 //! by an alias that of the version which the weights choose (`StartExecution`, `RoutingConfiguration`). The emulator runs
 //! the newest definition whatever was named. Here an older version runs as a machine of its own behind the scenes.
 
+use std::collections::BTreeMap;
+
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -15,6 +17,19 @@ pub(super) struct Origin {
     alias: Option<String>,
     /// ARN in the emulator, where it differs.
     runs_as: Option<String>,
+}
+
+impl super::Front {
+    /// How many executions of a machine were started by version or alias so far, by the version that each was routed to.
+    pub fn routed(&self, machine: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for origin in self.shared.origins.lock().unwrap().values() {
+            if let Some(number) = origin.version.strip_prefix(machine).and_then(|rest| rest.strip_prefix(':')) {
+                *counts.entry(number.to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
 }
 
 impl Shared {

@@ -47,7 +47,7 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
     let error = refusal(&cache, &key()).await;
     tracing::error!(%error, debug = ?error, "refused");
     let session = world.cache().session(&key()).await.ok().unwrap();
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(world.server.url.clone()), Arc::default(), 1.0);
+    let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
     let arn = "arn:aws:states:eu-west-1:111122223333:execution:m:x";
     let call = crate::aws::StepFunctions::describe_execution(&states, &session, arn).await;
     tracing::error!(debug = ?call, "called");
@@ -98,7 +98,7 @@ async fn the_flow_in_a_poisoned_environment() {
     assert_eq!(std::env::var("AWS_ACCESS_KEY_ID").as_deref(), Ok("AKIAPOISON"));
     let world = world().await;
     let session = world.cache().session(&key()).await.ok().unwrap();
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(world.server.url.clone()), Arc::default(), 1.0);
+    let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
     let _ = crate::aws::StepFunctions::describe_execution(&states, &session, "arn").await;
     let seen = world.server.seen();
     assert_eq!(seen.len(), 3, "token, role, call");
@@ -151,7 +151,8 @@ async fn a_call_that_nobody_waits_for_is_in_the_audit_log_too() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let (log, _guard) = listen(|metadata| metadata.target() == crate::audit::TARGET);
-    let states = crate::aws::SdkStepFunctions::new(http_client(), Some(silent.clone()), Arc::default(), 1.0);
+    let states =
+        crate::aws::SdkStepFunctions::new(http_client(), &step_functions_at(silent.clone()), Arc::default(), 1.0);
     let session = old_session(60);
     let call = crate::aws::StepFunctions::describe_execution(&states, &session, "arn");
     tokio::time::timeout(Duration::from_millis(50), call).await.unwrap_err();

@@ -1,0 +1,59 @@
+//! CloudWatch behind its port.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatch::config::{BehaviorVersion, Region};
+use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+
+use super::sdk::{CALL_TIMEOUT, SdkStepFunctions, sdk_credentials};
+use super::{AlarmState, Alarms, AwsError, Session};
+
+#[async_trait]
+impl Alarms for SdkStepFunctions {
+    async fn alarm_states(
+        &self,
+        session: &Session,
+        names: &[String],
+    ) -> Result<BTreeMap<String, AlarmState>, AwsError> {
+        let request = self.cloudwatch(session).describe_alarms().set_alarm_names(Some(names.to_vec()));
+        // Without types AWS leaves composite alarms out.
+        let call = request.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm).send();
+        let found = self.call(session, "cloudwatch:DescribeAlarms", &names.join(" "), call).await?;
+        let metric = found.metric_alarms.unwrap_or_default().into_iter();
+        let composite = found.composite_alarms.unwrap_or_default().into_iter();
+        let all = metric
+            .map(|alarm| (alarm.alarm_name, alarm.state_value))
+            .chain(composite.map(|alarm| (alarm.alarm_name, alarm.state_value)));
+        Ok(all.filter_map(|(name, state)| Some((name?, state_of(state.as_ref())))).collect())
+    }
+}
+
+impl SdkStepFunctions {
+    /// Alarms are read only while a rollout is under way, so a client is built for each look.
+    fn cloudwatch(&self, session: &Session) -> Client {
+        let mut config = aws_sdk_cloudwatch::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(session.region.clone()))
+            .http_client(self.http.clone())
+            .credentials_provider(sdk_credentials(session))
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
+        if let Some(endpoint) = &self.cloudwatch_endpoint {
+            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        Client::from_conf(config.build())
+    }
+}
+
+/// A state that AWS may add later says nothing against a version, as too little data does.
+fn state_of(value: Option<&StateValue>) -> AlarmState {
+    match value {
+        Some(StateValue::Alarm) => AlarmState::Alarm,
+        Some(StateValue::Ok) => AlarmState::Ok,
+        _ => AlarmState::InsufficientData,
+    }
+}

@@ -1,10 +1,13 @@
 //! Amazon States Language: reading a definition, putting values in, checking it before AWS sees it.
 
 mod check;
+pub mod grammar;
+mod json;
+pub mod model;
+mod position;
 mod scalar;
 mod source;
 mod substitute;
-mod unique;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,8 @@ use serde_json::Value;
 use crate::digest::short_hex;
 
 pub use check::{Finding, check};
-pub use source::{Ambiguous, Parsed, SyntaxError, parse};
+pub use position::{Lines, Node, Places, Span};
+pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
@@ -25,6 +29,7 @@ pub struct Definition {
     text: String,
     hash: String,
     value: Value,
+    places: Places,
     warnings: Vec<Finding>,
 }
 
@@ -42,6 +47,16 @@ impl Definition {
     /// The definition as a tree.
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// A cursor at the root, with the places in the text that it was read from.
+    pub fn root(&self) -> Node<'_> {
+        Node::root(&self.value, &self.places)
+    }
+
+    /// The definition as types.
+    pub fn machine(&self) -> model::Machine<'_> {
+        model::Machine::of(self.root())
     }
 
     /// What is doubtful in it and does not keep it from being used.
@@ -101,7 +116,7 @@ pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<D
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(DefinitionError::TooLarge(text.len()));
     }
-    let Parsed { mut value, ambiguous } = parse(text)?;
+    let Parsed { mut value, places, ambiguous } = parse(text)?;
     let outcome = substitute::apply(&mut value, substitutions);
     if !outcome.unresolved.is_empty() {
         return Err(DefinitionError::UnresolvedSubstitutions(outcome.unresolved.into_iter().collect()));
@@ -117,11 +132,11 @@ pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<D
         return Err(DefinitionError::TooLarge(text.len()));
     }
     let hash = short_hex(text.as_bytes(), 8);
-    Ok(Definition { text, hash, value, warnings })
+    Ok(Definition { text, hash, value, places, warnings })
 }
 
 fn doubtful(scalar: &Ambiguous) -> Finding {
-    let Ambiguous { line, column, text } = scalar;
+    let Ambiguous { line, column, text, .. } = scalar;
     let message = format!(
         "line {line}, column {column}: {text} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant"
     );

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::unique::Unique;
+use super::json::{self, JsonError};
+use super::position::{Lines, Node, Places, Span};
 use super::yaml;
 
 /// Text that is neither JSON nor YAML.
@@ -18,12 +19,21 @@ pub struct SyntaxError {
 }
 
 /// A text as a tree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
-    /// The tree.
+    /// The tree, with the keys in the author's order.
     pub value: Value,
+    /// Where each value of the tree stands in the text.
+    pub places: Places,
     /// Plain scalars of a YAML text that versions of YAML read differently.
     pub ambiguous: Vec<Ambiguous>,
+}
+
+impl Parsed {
+    /// A cursor at the root of the tree.
+    pub fn root(&self) -> Node<'_> {
+        Node::root(&self.value, &self.places)
+    }
 }
 
 /// A plain scalar that YAML 1.1, which kubectl and we read, and YAML 1.2 take for different values.
@@ -35,6 +45,8 @@ pub struct Ambiguous {
     pub column: usize,
     /// The scalar.
     pub text: String,
+    /// Its bytes.
+    pub span: Span,
 }
 
 /// Reads JSON or YAML. A text that starts with a brace is taken for JSON when it comes to reporting an error, because
@@ -43,24 +55,31 @@ pub struct Ambiguous {
 /// # Errors
 /// The place of the first error. A key that stands twice is one: JSON and YAML leave open which of the two counts.
 pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
-    let json_error = match serde_json::from_str::<Unique>(text) {
-        Ok(Unique(value)) => return Ok(Parsed { value, ambiguous: Vec::new() }),
-        Err(error) => error,
-    };
-    let json = || SyntaxError {
-        line: json_error.line(),
-        column: json_error.column(),
-        message: without_place(&json_error.to_string()),
-    };
-    if json_error.is_data() {
-        return Err(json());
-    }
-    yaml::parse(text).map_err(|error| if text.trim_start().starts_with('{') { json() } else { error })
+    json::parse(text).or_else(|error| otherwise(text, &error, yaml::parse))
 }
 
-/// The parser ends its messages with the place, which is told apart from the message here.
-fn without_place(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or_default().to_owned()
+/// Reads JSON, or a stream of YAML documents as `kubectl apply` and Kustomize have them.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
+    json::parse(text).map(|parsed| vec![parsed]).or_else(|error| otherwise(text, &error, yaml::parse_all))
+}
+
+/// What is no JSON may be YAML.
+fn otherwise<T>(
+    text: &str,
+    error: &JsonError,
+    as_yaml: impl Fn(&str) -> Result<T, SyntaxError>,
+) -> Result<T, SyntaxError> {
+    let json = || {
+        let (line, column) = Lines::of(text).position(error.at);
+        SyntaxError { line, column, message: error.message.clone() }
+    };
+    if error.is_json {
+        return Err(json());
+    }
+    as_yaml(text).map_err(|error| if text.trim_start().starts_with('{') { json() } else { error })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! From YAML to a tree, with the scalars of YAML 1.1 (see `scalar`) and the places of what is doubtful.
+//! From YAML to a tree, with the scalars of YAML 1.1 (see `scalar`), the place of every value and of what is doubtful.
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Range, StrInput, Tag};
 use serde_json::{Map, Value};
 
+use super::position::{Places, Span};
 use super::scalar;
 use super::source::{Ambiguous, Parsed, SyntaxError};
 
@@ -14,133 +15,265 @@ const MAX_DEPTH: usize = 128;
 /// otherwise fill the memory.
 const MAX_EXPANSION: usize = 4 * 1024 * 1024;
 
-/// Reads one document.
+/// Reads every document of a stream.
 ///
 /// # Errors
 /// The place of the first thing that is not YAML, or that JSON has no form for.
+pub(super) fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
+    read(text, usize::MAX)
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// As [`parse_all`], and for a second document.
 pub(super) fn parse(text: &str) -> Result<Parsed, SyntaxError> {
-    let mut builder =
-        Builder { events: Parser::new_from_str(text), anchors: HashMap::new(), expanded: 0, ambiguous: Vec::new() };
-    let value = builder.stream()?;
-    Ok(Parsed { value, ambiguous: builder.ambiguous })
+    Ok(read(text, 1)?.pop().unwrap_or_default())
+}
+
+fn read(text: &str, most: usize) -> Result<Vec<Parsed>, SyntaxError> {
+    let mut builder = Builder {
+        events: Parser::new_from_str(text),
+        bytes: Bytes::of(text),
+        anchors: HashMap::new(),
+        expanded: 0,
+        ambiguous: Vec::new(),
+    };
+    let mut documents = Vec::new();
+    loop {
+        match builder.next()? {
+            (Event::StreamEnd, _) => return Ok(documents),
+            (Event::DocumentStart(_), at) if documents.len() >= most => {
+                return Err(error(at.start, "a second document begins here; keep one in a text"));
+            }
+            (Event::DocumentStart(_), _) => {
+                let node = builder.next()?;
+                let tree = builder.tree(node, 0)?;
+                let mut places = Places::default();
+                let value = tree.flatten(Span::default(), &mut places);
+                documents.push(Parsed { value, places, ambiguous: std::mem::take(&mut builder.ambiguous) });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The scanner counts characters; places are told in bytes.
+struct Bytes {
+    /// Byte of each character; nothing where the two are the same.
+    starts: Option<Vec<usize>>,
+    length: usize,
+}
+
+impl Bytes {
+    fn of(text: &str) -> Self {
+        let starts = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
+        Self { starts, length: text.len() }
+    }
+
+    fn span(&self, range: Range) -> Span {
+        Span::new(self.byte(range.start), self.byte(range.end))
+    }
+
+    fn byte(&self, marker: Marker) -> usize {
+        let byte = |starts: &Vec<usize>| starts.get(marker.index()).copied().unwrap_or(self.length);
+        self.starts.as_ref().map_or(marker.index(), byte).min(self.length)
+    }
+}
+
+/// A value while it is built: merged keys may still change what is in it.
+#[derive(Clone)]
+struct Tree {
+    at: Span,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Scalar(Value),
+    Sequence(Vec<Tree>),
+    Mapping(Fields),
+}
+
+#[derive(Clone, Default)]
+struct Fields {
+    list: Vec<(String, Span, Tree)>,
+    index: HashMap<String, usize>,
+}
+
+impl Fields {
+    /// A key that is there already keeps its place among the others.
+    fn insert(&mut self, key: String, at: Span, tree: Tree) {
+        if let Some(index) = self.index.get(&key) {
+            self.list[*index] = (key, at, tree);
+        } else {
+            self.index.insert(key.clone(), self.list.len());
+            self.list.push((key, at, tree));
+        }
+    }
+}
+
+impl Tree {
+    fn flatten(self, key: Span, places: &mut Places) -> Value {
+        let index = places.open(key, self.at.start);
+        let value = match self.content {
+            Content::Scalar(value) => value,
+            Content::Sequence(items) => {
+                Value::Array(items.into_iter().map(|item| item.flatten(Span::default(), places)).collect())
+            }
+            Content::Mapping(fields) => {
+                let mut map = Map::new();
+                for (name, at, tree) in fields.list {
+                    let value = tree.flatten(at, places);
+                    map.insert(name, value);
+                }
+                Value::Object(map)
+            }
+        };
+        places.close(index, self.at.end);
+        value
+    }
+
+    /// Nodes and bytes of text.
+    fn weight(&self) -> usize {
+        match &self.content {
+            Content::Scalar(Value::String(text)) => 1 + text.len(),
+            Content::Scalar(_) => 1,
+            Content::Sequence(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
+            Content::Mapping(fields) => {
+                1 + fields.list.iter().map(|(key, _, tree)| key.len() + tree.weight()).sum::<usize>()
+            }
+        }
+    }
 }
 
 struct Builder<'a> {
     events: Parser<'a, StrInput<'a>>,
-    anchors: HashMap<usize, (Value, usize)>,
+    bytes: Bytes,
+    anchors: HashMap<usize, (Tree, usize)>,
     expanded: usize,
     ambiguous: Vec<Ambiguous>,
 }
 
-type Node<'a> = (Event<'a>, Marker);
+type Node<'a> = (Event<'a>, Range);
 
 impl<'a> Builder<'a> {
     fn next(&mut self) -> Result<Node<'a>, SyntaxError> {
         match self.events.next_event() {
-            Some(Ok((event, span))) => Ok((event, span.start)),
+            Some(Ok(node)) => Ok(node),
             Some(Err(error)) => Err(scan_error(&error)),
-            None => Ok((Event::StreamEnd, Marker::default())),
+            None => Ok((Event::StreamEnd, Range::default())),
         }
     }
 
-    fn stream(&mut self) -> Result<Value, SyntaxError> {
-        let mut document = None;
-        loop {
-            match self.next()? {
-                (Event::StreamEnd, _) => return Ok(document.unwrap_or(Value::Null)),
-                (Event::DocumentStart(_), at) if document.is_some() => {
-                    return Err(error(at, "a second document begins here; keep one in a text"));
-                }
-                (Event::DocumentStart(_), _) => {
-                    let node = self.next()?;
-                    document = Some(self.value(node, 0)?);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn value(&mut self, (event, at): Node<'a>, depth: usize) -> Result<Value, SyntaxError> {
+    fn tree(&mut self, (event, range): Node<'a>, depth: usize) -> Result<Tree, SyntaxError> {
         if depth > MAX_DEPTH {
-            return Err(error(at, format!("nested more than {MAX_DEPTH} deep")));
+            return Err(error(range.start, format!("nested more than {MAX_DEPTH} deep")));
         }
-        let (anchor, value) = match event {
-            Event::Scalar(text, style, anchor, tag) => (anchor, self.scalar(&text, style, tag.as_deref(), at)?),
-            Event::SequenceStart(anchor, _) => (anchor, self.sequence(depth)?),
-            Event::MappingStart(anchor, _) => (anchor, self.mapping(depth)?),
-            Event::Alias(anchor) => return self.alias(anchor, at),
-            _ => return Err(error(at, "a value is missing here")),
+        let mut at = self.bytes.span(range);
+        let (anchor, content) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, Content::Scalar(self.scalar(&text, style, tag.as_deref(), range)?))
+            }
+            Event::SequenceStart(anchor, _) => {
+                let (items, end) = self.sequence(depth)?;
+                at.end = end;
+                (anchor, Content::Sequence(items))
+            }
+            Event::MappingStart(anchor, _) => {
+                let (fields, end) = self.mapping(depth)?;
+                at.end = end;
+                (anchor, Content::Mapping(fields))
+            }
+            Event::Alias(anchor) => return self.alias(anchor, range),
+            _ => return Err(error(range.start, "a value is missing here")),
         };
+        let tree = Tree { at, content };
         if anchor > 0 {
-            let weight = weight(&value);
-            self.anchors.insert(anchor, (value.clone(), weight));
+            let weight = tree.weight();
+            self.anchors.insert(anchor, (tree.clone(), weight));
         }
-        Ok(value)
+        Ok(tree)
     }
 
-    fn alias(&mut self, anchor: usize, at: Marker) -> Result<Value, SyntaxError> {
-        let Some((value, weight)) = self.anchors.get(&anchor) else {
-            return Err(error(at, "this alias stands for a value that contains it"));
+    fn alias(&mut self, anchor: usize, range: Range) -> Result<Tree, SyntaxError> {
+        let Some((tree, weight)) = self.anchors.get(&anchor) else {
+            return Err(error(range.start, "this alias stands for a value that contains it"));
         };
         self.expanded += weight;
         if self.expanded > MAX_EXPANSION {
-            return Err(error(at, "the aliases of this document stand for too much; write the values out"));
+            let message = "the aliases of this document stand for too much; write the values out";
+            return Err(error(range.start, message));
         }
-        Ok(value.clone())
+        Ok(tree.clone())
     }
 
-    fn sequence(&mut self, depth: usize) -> Result<Value, SyntaxError> {
+    fn sequence(&mut self, depth: usize) -> Result<(Vec<Tree>, usize), SyntaxError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(Value::Array(items)),
-                node => items.push(self.value(node, depth + 1)?),
+                (Event::SequenceEnd, range) => return Ok((items, self.bytes.byte(range.end))),
+                node => items.push(self.tree(node, depth + 1)?),
             }
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Value, SyntaxError> {
-        let mut fields = Map::new();
+    fn mapping(&mut self, depth: usize) -> Result<(Fields, usize), SyntaxError> {
+        let mut fields = Fields::default();
         let mut written: HashMap<String, Marker> = HashMap::new();
         loop {
-            let (event, at) = self.next()?;
+            let (event, range) = self.next()?;
             if event == Event::MappingEnd {
-                return Ok(Value::Object(fields));
+                return Ok((fields, self.bytes.byte(range.end)));
             }
             if is_merge(&event) {
                 let node = self.next()?;
-                let from = node.1;
-                let merged = self.value(node, depth + 1)?;
+                let from = node.1.start;
+                let merged = self.tree(node, depth + 1)?;
                 merge(&mut fields, merged).ok_or_else(|| error(from, "<< takes a mapping or a list of mappings"))?;
                 continue;
             }
-            let plain = match &event {
-                Event::Scalar(text, ScalarStyle::Plain, _, None) => Some(text.to_string()),
-                _ => None,
-            };
-            let key = self.value((event, at), depth + 1)?;
-            let key = scalar::key(&key, plain.as_deref())
-                .ok_or_else(|| error(at, "a key must be text, a number or a boolean"))?;
+            let key = self.key(event, range, depth)?;
             if let Some(first) = written.get(&key) {
                 let message =
                     format!("the key \"{key}\" stands here a second time; the first is in line {}", first.line());
-                return Err(error(at, message));
+                return Err(error(range.start, message));
             }
             let node = self.next()?;
-            let value = self.value(node, depth + 1)?;
-            written.insert(key.clone(), at);
-            fields.insert(key, value);
+            let tree = self.tree(node, depth + 1)?;
+            written.insert(key.clone(), range.start);
+            fields.insert(key, self.bytes.span(range), tree);
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Marker) -> Result<Value, SyntaxError> {
+    fn key(&mut self, event: Event<'a>, range: Range, depth: usize) -> Result<String, SyntaxError> {
+        let plain = match &event {
+            Event::Scalar(text, ScalarStyle::Plain, _, None) => Some(text.to_string()),
+            _ => None,
+        };
+        let key = match self.tree((event, range), depth + 1)?.content {
+            Content::Scalar(value) => scalar::key(&value, plain.as_deref()),
+            _ => None,
+        };
+        key.ok_or_else(|| error(range.start, "a key must be text, a number or a boolean"))
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        range: Range,
+    ) -> Result<Value, SyntaxError> {
+        let at = range.start;
         let not_json = || error(at, format!("\"{text}\" is no value that JSON has"));
         let Some(tag) = tag else {
             if style != ScalarStyle::Plain {
                 return Ok(Value::String(text.to_owned()));
             }
             if scalar::is_ambiguous(text) {
-                self.ambiguous.push(Ambiguous { line: at.line(), column: at.col() + 1, text: text.to_owned() });
+                let (line, column, span) = (at.line(), at.col() + 1, self.bytes.span(range));
+                self.ambiguous.push(Ambiguous { line, column, text: text.to_owned(), span });
             }
             return scalar::plain(text).map_err(|_| not_json());
         };
@@ -167,28 +300,19 @@ fn is_merge(event: &Event<'_>) -> bool {
 }
 
 /// Earlier mappings of a list win over later ones, and a merge over what stands before it, as kubectl has it.
-fn merge(fields: &mut Map<String, Value>, merged: Value) -> Option<()> {
-    match merged {
-        Value::Object(more) => fields.extend(more),
-        Value::Array(items) => {
+fn merge(fields: &mut Fields, merged: Tree) -> Option<()> {
+    let mut extend = |more: Fields| more.list.into_iter().for_each(|(key, at, tree)| fields.insert(key, at, tree));
+    match merged.content {
+        Content::Mapping(more) => extend(more),
+        Content::Sequence(items) => {
             for item in items.into_iter().rev() {
-                let Value::Object(more) = item else { return None };
-                fields.extend(more);
+                let Content::Mapping(more) = item.content else { return None };
+                extend(more);
             }
         }
-        _ => return None,
+        Content::Scalar(_) => return None,
     }
     Some(())
-}
-
-/// Nodes and bytes of text of a value.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => 1 + text.len(),
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(fields) => 1 + fields.iter().map(|(key, value)| key.len() + weight(value)).sum::<usize>(),
-        _ => 1,
-    }
 }
 
 fn error(at: Marker, message: impl Into<String>) -> SyntaxError {

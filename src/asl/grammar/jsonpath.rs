@@ -1,0 +1,299 @@
+//! JSONPath as Step Functions has it: from the input (`$.a`), the context object (`$$.Execution.Id`) or a variable
+//! (`$name.a`), with the operators of Jayway's implementation.
+//!
+//! Source: states-language.net/spec.html, "Paths" and "Reference Paths".
+
+use super::GrammarError;
+
+/// Where a path begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// `$`: the state's input or result.
+    Data,
+    /// `$$`: the context object.
+    Context,
+    /// `$name`: a variable.
+    Variable,
+}
+
+/// A path that is written well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Where it begins.
+    pub root: Root,
+    /// True when it can lead to one place only, which is what the specification calls a Reference Path.
+    pub is_reference: bool,
+}
+
+/// Reads a path that fills the text.
+///
+/// # Errors
+/// The place where it stops to be one.
+pub fn parse(text: &str) -> Result<Path, GrammarError> {
+    let (path, end) = prefix(text, 0)?;
+    if end < text.len() {
+        return Err(GrammarError::new(end, unexpected(text, end)));
+    }
+    Ok(path)
+}
+
+fn unexpected(text: &str, at: usize) -> String {
+    match text[at..].chars().next() {
+        Some(found) => format!("\"{found}\" cannot stand here"),
+        None => "the path ends too early".to_owned(),
+    }
+}
+
+/// Reads a path from `start` as far as it goes: the path and where it ends.
+pub(super) fn prefix(text: &str, start: usize) -> Result<(Path, usize), GrammarError> {
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: start, is_reference: true };
+    let root = reader.root()?;
+    while reader.segment()? {}
+    Ok((Path { root, is_reference: reader.is_reference }, reader.at))
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    is_reference: bool,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn wrong(&self) -> GrammarError {
+        GrammarError::new(self.at, unexpected(self.text, self.at))
+    }
+
+    fn root(&mut self) -> Result<Root, GrammarError> {
+        if !self.eat(b'$') {
+            return Err(GrammarError::new(self.at, "a path begins with \"$\""));
+        }
+        if self.eat(b'$') {
+            return Ok(Root::Context);
+        }
+        let rest = &self.text[self.at..];
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        self.at += length;
+        Ok(if length > 0 { Root::Variable } else { Root::Data })
+    }
+
+    /// One step; false where the path ends.
+    fn segment(&mut self) -> Result<bool, GrammarError> {
+        if self.eat(b'.') {
+            if self.eat(b'.') {
+                self.is_reference = false;
+            }
+            match self.peek() {
+                Some(b'[') => self.bracket()?,
+                Some(b'*') => {
+                    self.at += 1;
+                    self.is_reference = false;
+                }
+                _ => self.name()?,
+            }
+            return Ok(true);
+        }
+        if self.peek() == Some(b'[') {
+            self.bracket()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn name(&mut self) -> Result<(), GrammarError> {
+        let rest = &self.text[self.at..];
+        let ends = |c: char| c.is_whitespace() || matches!(c, '.' | '[' | ']' | '(' | ')' | ',' | '\'' | '"');
+        let length = rest.find(ends).unwrap_or(rest.len());
+        if length == 0 {
+            return Err(self.wrong());
+        }
+        self.at += length;
+        if self.peek() == Some(b'(') {
+            // A function of Jayway's, such as `.length()`.
+            self.is_reference = false;
+            self.balanced(b'(', b')')?;
+        }
+        Ok(())
+    }
+
+    /// `[0]`, `[-1]`, `[1:3]`, `[*]`, `['a','b']`, `[?(@.a > 1)]`, `[(@.length-1)]`.
+    fn bracket(&mut self) -> Result<(), GrammarError> {
+        self.at += 1;
+        self.space();
+        match self.peek() {
+            Some(b'*') => {
+                self.at += 1;
+                self.is_reference = false;
+            }
+            Some(b'?') => {
+                self.at += 1;
+                self.is_reference = false;
+                self.space();
+                self.balanced(b'(', b')')?;
+            }
+            Some(b'(') => {
+                self.is_reference = false;
+                self.balanced(b'(', b')')?;
+            }
+            Some(b'\'' | b'"') => self.list(Self::quoted)?,
+            _ => self.indices()?,
+        }
+        self.space();
+        if !self.eat(b']') {
+            return Err(self.wrong());
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, item: impl Fn(&mut Self) -> Result<(), GrammarError>) -> Result<(), GrammarError> {
+        loop {
+            item(self)?;
+            self.space();
+            if !self.eat(b',') {
+                return Ok(());
+            }
+            self.is_reference = false;
+            self.space();
+        }
+    }
+
+    fn indices(&mut self) -> Result<(), GrammarError> {
+        let start = self.at;
+        self.integer();
+        let mut parts = usize::from(self.at > start);
+        while self.eat(b':') {
+            self.is_reference = false;
+            parts += 1;
+            self.integer();
+        }
+        if parts == 0 {
+            return Err(self.wrong());
+        }
+        self.space();
+        if self.eat(b',') {
+            self.is_reference = false;
+            self.space();
+            self.list(|reader| {
+                let start = reader.at;
+                reader.integer();
+                if reader.at == start { Err(reader.wrong()) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn integer(&mut self) {
+        let start = self.at;
+        self.eat(b'-');
+        let digits = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == digits {
+            self.at = start;
+        }
+    }
+
+    fn quoted(&mut self) -> Result<(), GrammarError> {
+        let start = self.at;
+        let Some(quote @ (b'\'' | b'"')) = self.peek() else { return Err(self.wrong()) };
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            self.at += if byte == b'\\' { 2 } else { 1 };
+            if byte == quote {
+                return Ok(());
+            }
+        }
+        Err(GrammarError::new(start, "this quote is not closed"))
+    }
+
+    /// A condition or script in parentheses: only that it closes is checked, as Jayway's grammar is open inside.
+    fn balanced(&mut self, open: u8, close: u8) -> Result<(), GrammarError> {
+        let start = self.at;
+        if self.peek() != Some(open) {
+            return Err(self.wrong());
+        }
+        let mut depth = 0usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'\'' | b'"' => {
+                    self.quoted()?;
+                    continue;
+                }
+                _ if byte == open => depth += 1,
+                _ if byte == close => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+        Err(GrammarError::new(start, "this parenthesis is not closed"))
+    }
+
+    fn space(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_told_from_what_is_none() {
+        for (text, root, is_reference) in [
+            ("$", Root::Data, true),
+            ("$.a.b-c[0]['d e'][\"f\"]", Root::Data, true),
+            ("$$", Root::Context, true),
+            ("$$.Execution.Input.machines", Root::Context, true),
+            ("$order.id", Root::Variable, true),
+            ("$.ünïcode.@type.a:b", Root::Data, true),
+            ("$.a[-2]", Root::Data, true),
+            ("$.a[1:]", Root::Data, false),
+            ("$.a[:3]", Root::Data, false),
+            ("$.a[0,2]", Root::Data, false),
+            ("$.a[*].b", Root::Data, false),
+            ("$..b", Root::Data, false),
+            ("$.*", Root::Data, false),
+            ("$.a['b','c']", Root::Data, false),
+            ("$.a[?(@.b == ')' && (@.c > 1))].d", Root::Data, false),
+            ("$.[?(@.year < 1999)].name", Root::Data, false),
+            ("$[(@.length-1)].bar", Root::Data, false),
+            ("$.a.length()", Root::Data, false),
+        ] {
+            assert_eq!(parse(text), Ok(Path { root, is_reference }), "{text}");
+        }
+        for (text, at) in [
+            ("", 0),
+            (".guid", 0),
+            ("()", 0),
+            ("ipsum", 0),
+            ("$...", 3),
+            ("$.", 2),
+            ("$.a b", 3),
+            ("$.a[", 4),
+            ("$.a[]", 4),
+            ("$.a['b]", 4),
+            ("$.a[?(@.b]", 5),
+            ("$.a[0", 5),
+            ("$.a]", 3),
+            ("States.Format('x')", 0),
+        ] {
+            assert_eq!(parse(text).map_err(|error| error.at), Err(at), "{text}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! From JSON (RFC 8259) to a tree with the place of every value. `serde_json` keeps no places and takes the last of two
+//! equal keys without a word; what it reads and refuses otherwise is the same here, which a property test holds.
+
+use serde_json::{Map, Number, Value};
+
+use super::position::{Places, Span};
+use super::source::Parsed;
+
+/// Deeper nesting than any real definition has; it bounds the recursion, as `serde_json` does.
+const MAX_DEPTH: usize = 127;
+
+/// Why a text is not JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct JsonError {
+    pub(super) at: usize,
+    pub(super) message: String,
+    /// True where the text is JSON but for this, so that reading it as YAML would not help.
+    pub(super) is_json: bool,
+}
+
+/// Reads one value that fills the text.
+///
+/// # Errors
+/// The first place that is not JSON, or where a key stands a second time.
+pub(super) fn parse(text: &str) -> Result<Parsed, JsonError> {
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, places: Places::default() };
+    // One value takes about 16 bytes of text in real definitions.
+    reader.places.0.reserve(text.len() / 16);
+    let value = reader.value(Span::default(), 0)?;
+    reader.space();
+    if reader.at < reader.bytes.len() {
+        return Err(reader.error("unexpected text after the value"));
+    }
+    Ok(Parsed { value, places: reader.places, ambiguous: Vec::new() })
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    places: Places,
+}
+
+impl Reader<'_> {
+    fn error(&self, message: impl Into<String>) -> JsonError {
+        JsonError { at: self.at, message: message.into(), is_json: false }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, key: Span, depth: usize) -> Result<Value, JsonError> {
+        self.space();
+        if depth >= MAX_DEPTH && matches!(self.peek(), Some(b'{' | b'[')) {
+            return Err(JsonError { is_json: true, ..self.error(format!("nested more than {MAX_DEPTH} deep")) });
+        }
+        let index = self.places.open(key, self.at);
+        let value = match self.peek() {
+            Some(b'{') => self.object(depth)?,
+            Some(b'[') => self.array(depth)?,
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            Some(_) => return Err(self.error("expected a value")),
+            None => return Err(self.error("the text ends where a value is expected")),
+        };
+        self.places.close(index, self.at);
+        Ok(value)
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, JsonError> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.error("expected a value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, JsonError> {
+        self.at += 1;
+        let mut items = Vec::new();
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::Array(items));
+        }
+        loop {
+            items.push(self.value(Span::default(), depth + 1)?);
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(Value::Array(items));
+                }
+                _ => return Err(self.error("expected `,` or `]`")),
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
+        self.at += 1;
+        let mut fields = Map::new();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Value::Object(fields));
+        }
+        loop {
+            self.space();
+            let start = self.at;
+            if self.peek() != Some(b'"') {
+                return Err(self.error("expected a key in double quotes"));
+            }
+            let key = self.string()?;
+            let span = Span::new(start, self.at);
+            if fields.contains_key(&key) {
+                let message = format!("the key \"{key}\" stands here a second time");
+                return Err(JsonError { at: start, message, is_json: true });
+            }
+            self.space();
+            if self.peek() != Some(b':') {
+                return Err(self.error("expected `:`"));
+            }
+            self.at += 1;
+            let value = self.value(span, depth + 1)?;
+            fields.insert(key, value);
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(Value::Object(fields));
+                }
+                _ => return Err(self.error("expected `,` or `}`")),
+            }
+        }
+    }
+
+    /// The reader stands at the opening quote.
+    fn string(&mut self) -> Result<String, JsonError> {
+        let start = self.at + 1;
+        let length = self.bytes[start..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        self.at = start + length.unwrap_or(self.bytes.len() - start);
+        let mut text = self.text[start..self.at].to_owned();
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(text);
+                }
+                Some(b'\\') => text.push(self.escape()?),
+                Some(0..=0x1f) => {
+                    return Err(self.error("a control character stands in a text; write it as an escape"));
+                }
+                Some(_) => {
+                    let rest = &self.bytes[self.at..];
+                    let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+                    let end = self.at + length.unwrap_or(rest.len());
+                    text.push_str(&self.text[self.at..end]);
+                    self.at = end;
+                }
+                None => return Err(self.error("the text ends inside a string")),
+            }
+        }
+    }
+
+    /// The reader stands at the backslash.
+    fn escape(&mut self) -> Result<char, JsonError> {
+        let wrong = self.error("this escape is not one that JSON has");
+        self.at += 2;
+        Ok(match self.bytes.get(self.at - 1) {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = self.four_digits().ok_or(wrong)?;
+                let pair = (0xd800..0xdc00).contains(&first) && self.bytes[self.at..].starts_with(b"\\u");
+                let code = if pair {
+                    self.at += 2;
+                    let second = self.four_digits().filter(|second| (0xdc00..0xe000).contains(second));
+                    let second = second.ok_or_else(|| self.error("half of a pair of surrogates stands alone"))?;
+                    0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+                } else {
+                    first
+                };
+                char::from_u32(code).ok_or_else(|| self.error("half of a pair of surrogates stands alone"))?
+            }
+            _ => return Err(wrong),
+        })
+    }
+
+    fn four_digits(&mut self) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.at += 4;
+        u32::from_str_radix(digits, 16).ok()
+    }
+
+    fn number(&mut self) -> Result<Number, JsonError> {
+        let start = self.at;
+        let length =
+            self.bytes[start..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+        let end = start + length.unwrap_or(self.bytes.len() - start);
+        let number = serde_json::from_str(&self.text[start..end]);
+        let number = number.map_err(|_| self.error("this is not a number that JSON has, or it is too large"))?;
+        self.at = end;
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Text that is JSON or nearly so.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\"",
+            "\"\\u00e9\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"ü\\n\"",
+            "\"\\x\"",
+            "1",
+            "-0",
+            "01",
+            "1.5e3",
+            "1e999",
+            "-",
+            "18446744073709551616",
+            "true",
+            "null",
+            "tru",
+            " ",
+            "\n",
+            "\u{1}",
+            "\"",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    /// What `serde_json` reads, but for repeated keys.
+    fn expected(text: &str) -> Option<Value> {
+        serde_json::from_str::<Value>(text).ok()
+    }
+
+    fn agree(text: &str) {
+        match parse(text) {
+            Ok(Parsed { value, places, .. }) => {
+                assert_eq!(Some(&value), expected(text).as_ref(), "{text:?}");
+                assert_eq!(places.0.len(), Places::of(&value).0.len());
+                assert!(places.0.iter().zip(Places::of(&value).0).all(|(ours, theirs)| ours.after == theirs.after));
+            }
+            Err(error) if error.message.contains("second time") => {}
+            Err(error) => assert_eq!(expected(text), None, "{text:?}: {error:?}"),
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_where_serde_json_bounds_it() {
+        for depth in 120..140 {
+            agree(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_is_read_and_refused_as_by_serde_json(text in nearly_json()) {
+            agree(&text);
+        }
+
+        #[test]
+        fn whatever_is_printed_is_read_again(text in "\\PC{0,40}", number in any::<f64>(), whole in any::<i64>()) {
+            let value = serde_json::json!({ "text": text, "list": [number, whole, null, {text.clone(): [true]}] });
+            agree(&value.to_string());
+            agree(&serde_json::to_string_pretty(&value).unwrap());
+        }
+    }
+}

@@ -4,6 +4,7 @@
 #   control plane  etcd, kube-apiserver, kube-controller-manager, kubectl   (from tools/etcd, tools/kubernetes)
 #   helm           from tools/helm
 #   yaml-to-json   kubectl's reader of YAML, to compare ours with (from tools/yaml)
+#   cron-times     the schedules of CronJob's library, to compare ours with (from tools/cron)
 #   ministack      the AWS emulator, in a Python virtual environment
 #
 # KUBEBUILDER_ASSETS, where set, takes the place of the built control plane.
@@ -19,8 +20,9 @@ ministack_dependencies="cryptography==45.0.7 cbor2==6.3.0"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
 binaries=$cache/bin-$(cat "$here"/{etcd,helm,kubernetes}/go.mod "$here"/{etcd,helm,kubernetes}/go.sum | sha256sum | cut -c1-12)
-# Small and changed more often than what it stands beside: its name says of which sources it is.
+# Small and changed more often than what they stand beside: their names say of which sources they are.
 yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
+cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
 venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
 
 # Tools made for another trust store break the Go and Python clients.
@@ -79,7 +81,7 @@ for name in etcd kube-apiserver kube-controller-manager kubectl; do have "$name"
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 	control_plane_missing=no
 fi
-if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json"; then
+if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json" || ! have "$cron_times"; then
 	need go "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with the control plane"
 	echo "Building the test bed once, into $cache" >&2
 fi
@@ -91,6 +93,7 @@ if [ "$control_plane_missing" = yes ]; then
 fi
 have helm || step "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
 have "$yaml_to_json" || step "kubectl's YAML reader" 5s go_build yaml . "$yaml_to_json"
+have "$cron_times" || step "CronJob's schedules" 5s go_build cron . "$cron_times"
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"
 	step "ministack $ministack_version (AWS emulator)" 20s make_venv

@@ -6,13 +6,14 @@ mod runner;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
+mod workflow_schedule;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
@@ -22,7 +23,7 @@ use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watc
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 
-use crate::api::v1alpha1::{Activity, TrustBinding, Workflow, WorkflowRun};
+use crate::api::v1alpha1::{Activity, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
 use crate::aws::{Alarms, StepFunctions};
 use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
@@ -198,11 +199,14 @@ fn controllers_of(
                     && run.spec.input_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
             })
         });
+    let (schedules, _) = controller::<WorkflowSchedule>(client, scope);
+    let schedules = schedules.owns_stream(ended_runs(client, scope));
     vec![
         drive(bindings, context.clone(), stop.clone()),
         drive(workflows, context.clone(), stop.clone()),
         drive(runs, context.clone(), stop.clone()),
         drive(activities, context.clone(), stop.clone()),
+        drive(schedules, context.clone(), stop.clone()),
     ]
 }
 
@@ -230,6 +234,22 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
+}
+
+/// Runs of schedules that have ended or are gone: the changes that a schedule waits for.
+fn ended_runs(client: &Client, scope: Option<&str>) -> impl Stream<Item = Result<WorkflowRun, watcher::Error>> + use<> {
+    watcher(api::<WorkflowRun>(client, scope), watcher::Config::default().labels(SCHEDULE_LABEL))
+        .default_backoff()
+        .filter_map(|event| async move {
+            match event {
+                Ok(watcher::Event::Delete(run)) => Some(Ok(run)),
+                Ok(watcher::Event::Apply(run) | watcher::Event::InitApply(run)) => {
+                    run.status.as_ref()?.phase?.is_finished().then_some(Ok(run))
+                }
+                Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+                Err(error) => Some(Err(error)),
+            }
+        })
 }
 
 /// A controller woken by what a user changes, not by our own writes of status.

@@ -6,6 +6,7 @@ pub mod consent;
 pub mod rollout;
 pub mod run;
 pub mod run_result;
+pub mod schedule;
 pub mod tags;
 pub mod target;
 pub mod workflow;

@@ -10,6 +10,7 @@ mod process;
 mod quotas;
 mod rollouts;
 mod runs;
+mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
 mod workflows;

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 pub const FINALIZER: &str = "stepbound.dev/finalizer";
 /// The name under which the operator writes: status and finalizers, never a user's spec.
 pub const FIELD_MANAGER: &str = "stepbound";
+/// Annotation that says who created an object or last changed its spec. Admission sets it, never the one who asks.
+pub const REQUESTED_BY: &str = "stepbound.dev/requested-by";
+/// Label of a run with the name of the WorkflowSchedule that created it.
+pub const SCHEDULE_LABEL: &str = "stepbound.dev/schedule";
+/// Annotation of a run with the time for which its WorkflowSchedule created it, in the schedule's time zone.
+pub const SCHEDULED_AT: &str = "stepbound.dev/scheduled-at";
 /// The audience that STS expects of a web identity token unless the provider lists another.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 

@@ -8,6 +8,7 @@ mod identity_provider;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
+mod workflow_schedule;
 mod workflow_settings;
 
 pub use activity::{Activity, ActivitySpec, ActivityStatus};
@@ -16,7 +17,8 @@ pub use binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, TrustedIdentity,
 };
 pub use common::{
-    CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, Timestamped,
+    CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, REQUESTED_BY,
+    SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
 };
 pub use identity_provider::{
     ClientAuthentication, ClientAuthenticationType, IdentityPool, IdentityProvider, IdentityProviderSpec,
@@ -30,6 +32,10 @@ pub use workflow::{
 pub use workflow_run::{
     Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,
     StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+};
+pub use workflow_schedule::{
+    ActiveRun, AnnotationValue, ConcurrencyPolicy, LabelValue, RunTemplate, TemplateMetadata, WorkflowSchedule,
+    WorkflowScheduleSpec, WorkflowScheduleStatus,
 };
 
 pub use workflow_settings::{
@@ -47,10 +53,17 @@ pub const GROUP: &str = "stepbound.dev";
 /// # Errors
 /// When a generated schema cannot be read back, which a test rules out.
 pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [TrustBinding::crd(), Workflow::crd(), WorkflowRun::crd(), Activity::crd(), IdentityProvider::crd()]
-        .into_iter()
-        .map(with_unobserved_status)
-        .collect()
+    [
+        TrustBinding::crd(),
+        Workflow::crd(),
+        WorkflowRun::crd(),
+        WorkflowSchedule::crd(),
+        Activity::crd(),
+        IdentityProvider::crd(),
+    ]
+    .into_iter()
+    .map(with_unobserved_status)
+    .collect()
 }
 
 /// Gives each status the default `{observedGeneration: -1}`: tools that follow kstatus take an object without a status

@@ -61,6 +61,9 @@ pub struct Flags {
     /// How often an unchanged object is compared with AWS
     #[arg(long, env = "STEPBOUND_RESYNC_INTERVAL", default_value = "1h", value_name = "DURATION")]
     pub resync_interval: String,
+    /// Collector of traces by OTLP over gRPC, `http://collector:4317` for example (default: none)
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<Url>,
     /// Format of the log
     #[arg(long, env = "STEPBOUND_LOG_FORMAT", default_value = "json", value_enum)]
     pub log_format: LogFormat,
@@ -113,6 +116,8 @@ pub struct Config {
     pub aws_quota_share: f64,
     /// How often an unchanged object is compared with AWS.
     pub resync_interval: Duration,
+    /// Collector of traces.
+    pub otlp_endpoint: Option<Url>,
     /// Format of the log.
     pub log_format: LogFormat,
 }
@@ -174,6 +179,7 @@ impl Config {
             http_addr: flags.http_addr,
             aws_quota_share: flags.aws_quota_share,
             resync_interval,
+            otlp_endpoint: flags.otlp_endpoint,
             log_format: flags.log_format,
         })
     }

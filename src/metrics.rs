@@ -1,13 +1,19 @@
-//! Counters and histograms of the operator, in the text format of `OpenMetrics`.
+//! Counters, gauges and histograms of the operator, in the text format of `OpenMetrics`. docs/metrics.md lists them.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::telemetry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
@@ -22,6 +28,11 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiLabels {
+    api: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
@@ -31,46 +42,177 @@ struct KindLabels {
     kind: &'static str,
 }
 
-fn histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.0, 16))
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StalledLabels {
+    kind: &'static str,
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandlingLabels {
+    handling: &'static str,
+}
+
+/// What an exemplar points to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    trace_id: String,
+}
+
+/// From a millisecond to half a minute, within which every call and every reconcile ends.
+#[derive(Clone)]
+struct Short;
+
+impl MetricConstructor<HistogramWithExemplars<TraceLabels>> for Short {
+    fn new_metric(&self) -> HistogramWithExemplars<TraceLabels> {
+        HistogramWithExemplars::new(exponential_buckets(0.001, 2.0, 16))
+    }
+}
+
+/// From 50 ms to 27 minutes: what people wait for.
+fn long() -> Histogram {
+    Histogram::new(exponential_buckets(0.05, 2.0, 16))
 }
 
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
-    reconciles: Family<ReconcileLabels, Histogram, fn() -> Histogram>,
-    aws_calls: Family<CallLabels, Histogram, fn() -> Histogram>,
+    reconciles: Family<ReconcileLabels, HistogramWithExemplars<TraceLabels>, Short>,
+    reconciles_running: Family<KindLabels, Gauge>,
+    queued_objects: Family<KindLabels, Gauge>,
+    stalled_objects: Family<StalledLabels, Gauge>,
+    aws_calls: Family<CallLabels, HistogramWithExemplars<TraceLabels>, Short>,
+    quota_wait: Family<ApiLabels, Histogram, fn() -> Histogram>,
     token_mints: Family<OutcomeLabels, Counter>,
     session_cache: Family<OutcomeLabels, Counter>,
+    runs_finished: Family<PhaseLabels, Counter>,
+    run_start: Histogram,
+    run_detection: Histogram,
+    rollouts: Family<OutcomeLabels, Counter>,
+    drift: Family<HandlingLabels, Counter>,
     orphaned: Family<KindLabels, Counter>,
+    leading: Gauge,
+    queued: Mutex<HashSet<String>>,
+    stalled: Mutex<HashMap<String, StalledLabels>>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("stepbound");
-        let reconciles = Family::new_with_constructor(histogram as fn() -> Histogram);
-        let aws_calls = Family::new_with_constructor(histogram as fn() -> Histogram);
-        let token_mints = Family::default();
-        let session_cache = Family::default();
-        let orphaned = Family::default();
-        registry.register("reconcile_seconds", "Duration of reconciles by kind and class", reconciles.clone());
-        registry.register("aws_call_seconds", "Duration of AWS calls by API and outcome", aws_calls.clone());
-        registry.register("token_mints", "Service account tokens asked for, by outcome", token_mints.clone());
-        registry.register("session_cache", "Look-ups of the session cache, by outcome", session_cache.clone());
-        registry.register("orphaned", "Objects let go while something of theirs may remain in AWS", orphaned.clone());
-        Self { registry, reconciles, aws_calls, token_mints, session_cache, orphaned }
+        let mut metrics = Self {
+            registry: Registry::with_prefix("stepbound"),
+            reconciles: Family::new_with_constructor(Short),
+            reconciles_running: Family::default(),
+            queued_objects: Family::default(),
+            stalled_objects: Family::default(),
+            aws_calls: Family::new_with_constructor(Short),
+            quota_wait: Family::new_with_constructor(long as fn() -> Histogram),
+            token_mints: Family::default(),
+            session_cache: Family::default(),
+            runs_finished: Family::default(),
+            run_start: long(),
+            run_detection: long(),
+            rollouts: Family::default(),
+            drift: Family::default(),
+            orphaned: Family::default(),
+            leading: Gauge::default(),
+            queued: Mutex::default(),
+            stalled: Mutex::default(),
+        };
+        metrics.register();
+        metrics
     }
 }
 
 impl Metrics {
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        let seconds = || Unit::Seconds;
+        to.register_with_unit(
+            "reconcile",
+            "Duration of reconciles by kind and class",
+            seconds(),
+            self.reconciles.clone(),
+        );
+        to.register("reconciles_running", "Reconciles under way", self.reconciles_running.clone());
+        let help = "Objects of which a change was seen and whose reconcile has not begun";
+        to.register("queued_objects", help, self.queued_objects.clone());
+        to.register("stalled_objects", "Objects that only a person can help", self.stalled_objects.clone());
+        to.register_with_unit(
+            "aws_call",
+            "Duration of AWS calls by API and outcome",
+            seconds(),
+            self.aws_calls.clone(),
+        );
+        let help = "How long a call that was put off has to wait for its share of the quota";
+        to.register_with_unit("quota_wait", help, seconds(), self.quota_wait.clone());
+        to.register("token_mints", "Service account tokens asked for, by outcome", self.token_mints.clone());
+        to.register("session_cache", "Look-ups of the session cache, by outcome", self.session_cache.clone());
+        to.register("runs_finished", "Runs that ended, by phase", self.runs_finished.clone());
+        let help = "From the creation of a run to the start of its execution";
+        to.register_with_unit("run_start", help, seconds(), self.run_start.clone());
+        let help = "From the end of an execution to the moment it was seen";
+        to.register_with_unit("run_detection", help, seconds(), self.run_detection.clone());
+        to.register("rollouts", "Rollouts of new versions that ended, by outcome", self.rollouts.clone());
+        to.register("drift", "Changes by somebody else found in AWS, by handling", self.drift.clone());
+        let help = "Objects let go while something of theirs may remain in AWS";
+        to.register("orphaned", help, self.orphaned.clone());
+        to.register("leading", "1 where this process leads", self.leading.clone());
+    }
+
+    /// A change of the object was seen; its reconcile will follow.
+    pub fn queued(&self, kind: &'static str, uid: &str) {
+        if self.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned()) {
+            self.queued_objects.get_or_create(&KindLabels { kind }).inc();
+        }
+    }
+
+    /// A reconcile of the object begins; the guard says when it ends.
+    pub fn reconciling(&self, kind: &'static str, uid: &str) -> impl Drop + use<> {
+        if self.queued.lock().unwrap_or_else(PoisonError::into_inner).remove(uid) {
+            self.queued_objects.get_or_create(&KindLabels { kind }).dec();
+        }
+        Running::new(self.reconciles_running.get_or_create_owned(&KindLabels { kind }))
+    }
+
     /// One reconcile: `class` is `success` or the label of the failure's class.
     pub fn reconcile(&self, kind: &'static str, class: &'static str, duration: Duration) {
-        self.reconciles.get_or_create(&ReconcileLabels { kind, class }).observe(duration.as_secs_f64());
+        let labels = ReconcileLabels { kind, class };
+        self.reconciles.get_or_create(&labels).observe(duration.as_secs_f64(), exemplar(), None);
+    }
+
+    /// Whether the object is stalled, and why.
+    pub fn stalled(&self, kind: &'static str, uid: &str, reason: Option<&str>) {
+        let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = reason.map(|reason| StalledLabels { kind, reason: reason.to_owned() });
+        let before = match &now {
+            Some(labels) => stalled.insert(uid.to_owned(), labels.clone()),
+            None => stalled.remove(uid),
+        };
+        if before == now {
+            return;
+        }
+        if let Some(labels) = before {
+            self.stalled_objects.get_or_create(&labels).dec();
+        }
+        if let Some(labels) = now {
+            self.stalled_objects.get_or_create(&labels).inc();
+        }
     }
 
     /// One call to AWS.
     pub fn aws_call(&self, api: &'static str, outcome: &'static str, duration: Duration) {
-        self.aws_calls.get_or_create(&CallLabels { api, outcome }).observe(duration.as_secs_f64());
+        let labels = CallLabels { api, outcome };
+        self.aws_calls.get_or_create(&labels).observe(duration.as_secs_f64(), exemplar(), None);
+    }
+
+    /// One call put off for so long, for want of quota.
+    pub fn quota_wait(&self, api: &'static str, wait: Duration) {
+        self.quota_wait.get_or_create(&ApiLabels { api }).observe(wait.as_secs_f64());
     }
 
     /// One token asked for.
@@ -83,9 +225,37 @@ impl Metrics {
         self.session_cache.get_or_create(&OutcomeLabels { outcome: if hit { "hit" } else { "miss" } }).inc();
     }
 
+    /// One run whose execution has started, so long after the run was created.
+    pub fn run_started(&self, latency: Duration) {
+        self.run_start.observe(latency.as_secs_f64());
+    }
+
+    /// One run that has ended, and how long ago its execution did.
+    pub fn run_finished(&self, phase: &'static str, latency: Option<Duration>) {
+        self.runs_finished.get_or_create(&PhaseLabels { phase }).inc();
+        if let Some(latency) = latency {
+            self.run_detection.observe(latency.as_secs_f64());
+        }
+    }
+
+    /// One rollout that has ended: `complete` or `rolled_back`.
+    pub fn rollout(&self, outcome: &'static str) {
+        self.rollouts.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Changes that somebody else made in AWS: `corrected` or `reported`.
+    pub fn drift(&self, handling: &'static str) {
+        self.drift.get_or_create(&HandlingLabels { handling }).inc();
+    }
+
     /// One object let go while something of it may remain in AWS.
     pub fn orphaned(&self, kind: &'static str) {
         self.orphaned.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Whether this process leads.
+    pub fn leading(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     /// Everything as text.
@@ -97,6 +267,26 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// Counts a reconcile as under way until it is dropped.
+struct Running(Gauge);
+
+impl Running {
+    fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn exemplar() -> Option<TraceLabels> {
+    telemetry::trace_id().map(|trace_id| TraceLabels { trace_id })
 }
 
 #[cfg(test)]
@@ -111,5 +301,27 @@ mod tests {
         let text = metrics.render().unwrap();
         assert!(text.contains(r#"stepbound_reconcile_seconds_count{kind="Workflow",class="success"} 1"#), "{text}");
         assert!(text.contains(r#"stepbound_session_cache_total{outcome="hit"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn an_object_is_queued_once_and_stalled_for_one_reason_at_a_time() {
+        let metrics = Metrics::default();
+        let shows = |line: &str| metrics.render().unwrap().contains(line);
+        metrics.queued("Workflow", "a");
+        metrics.queued("Workflow", "a");
+        assert!(shows(r#"stepbound_queued_objects{kind="Workflow"} 1"#));
+        let running = metrics.reconciling("Workflow", "a");
+        assert!(shows(r#"stepbound_queued_objects{kind="Workflow"} 0"#));
+        assert!(shows(r#"stepbound_reconciles_running{kind="Workflow"} 1"#));
+        drop(running);
+        assert!(shows(r#"stepbound_reconciles_running{kind="Workflow"} 0"#));
+
+        metrics.stalled("Workflow", "a", Some("First"));
+        metrics.stalled("Workflow", "a", Some("Second"));
+        metrics.stalled("Workflow", "a", Some("Second"));
+        assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="First"} 0"#));
+        assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="Second"} 1"#));
+        metrics.stalled("Workflow", "a", None);
+        assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="Second"} 0"#));
     }
 }

@@ -1,11 +1,17 @@
-//! Logs: JSON lines for machines or text for people, filtered by `RUST_LOG`.
+//! Logs: JSON lines for machines or text for people, filtered by `RUST_LOG`. Traces: by OTLP where an endpoint is given.
 
-use tracing::{Level, Metadata, Subscriber};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::{Level, Metadata, Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use url::Url;
 
 use crate::audit;
 use crate::config::LogFormat;
@@ -14,10 +20,65 @@ use crate::config::LogFormat;
 /// the beginning of many.
 const CARRIERS: [&str; 7] = ["aws_", "h2", "hyper", "rustls", "tower", "reqwest", "kube_client::client"];
 
-/// Starts the log. Audit lines are always in it.
-pub fn start(format: LogFormat) {
+/// Sends what is left of the traces when it is dropped.
+#[derive(Debug, Default)]
+pub struct Traces(Option<SdkTracerProvider>);
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.as_ref().map(SdkTracerProvider::shutdown) {
+            tracing::warn!(%error, "some traces were not sent");
+        }
+    }
+}
+
+/// Starts the log, in which audit lines always are, and the traces where a collector is named. Needs tokio's runtime.
+///
+/// # Errors
+/// When the endpoint of the collector cannot be one.
+pub fn start(format: LogFormat, collector: Option<&Url>) -> Result<Traces, ExporterBuildError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::registry().with(lines(format, filter, std::io::stderr)).init();
+    let provider = collector.map(provider).transpose()?;
+    let traces = provider.as_ref().map(|provider| spans(provider.tracer("stepbound")));
+    tracing_subscriber::registry().with(lines(format, filter, std::io::stderr)).with(traces).init();
+    Ok(Traces(provider))
+}
+
+fn provider(collector: &Url) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector.as_str()).build()?;
+    let resource = Resource::builder().with_service_name("stepbound").build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+/// The layer that makes traces of our own spans: one a reconcile, the calls of AWS under it. Events stay in the log.
+fn spans<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("stepbound"));
+    tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_filter(ours)
+}
+
+/// The trace under way, where there is one that is kept.
+fn sampled() -> Option<SpanContext> {
+    let context = Span::current().context();
+    let span = context.span().span_context().clone();
+    (span.is_valid() && span.is_sampled()).then_some(span)
+}
+
+/// Id of the trace under way, for exemplars.
+pub fn trace_id() -> Option<String> {
+    sampled().map(|span| span.trace_id().to_string())
+}
+
+/// The trace under way as X-Ray's header, by which an execution becomes part of it.
+/// Source: the X-Ray developer guide, "Tracing header".
+pub fn xray_header() -> Option<String> {
+    sampled().map(|span| {
+        let trace = span.trace_id().to_string();
+        let (time, unique) = trace.split_at(8);
+        format!("Root=1-{time}-{unique};Parent={};Sampled=1", span.span_id())
+    })
 }
 
 /// The layer that writes lines, with the two rules that no `RUST_LOG` changes.
@@ -66,6 +127,20 @@ mod tests {
         file.seek(SeekFrom::Start(0)).unwrap();
         file.read_to_string(&mut text).unwrap();
         text
+    }
+
+    #[test]
+    fn an_execution_is_part_of_the_trace_that_starts_it_where_traces_are_kept() {
+        assert_eq!((trace_id(), xray_header()), (None, None));
+        let provider = SdkTracerProvider::builder().build();
+        let layer = spans(provider.tracer("stepbound"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let _inside = tracing::info_span!(target: "stepbound::test", "reconcile").entered();
+            let (trace, header) = (trace_id().unwrap(), xray_header().unwrap());
+            assert!(header.starts_with(&format!("Root=1-{}-{};Parent=", &trace[..8], &trace[8..])), "{header}");
+            let _foreign = tracing::info_span!(target: "hyper", "request").entered();
+            assert_eq!(trace_id(), Some(trace), "spans of others are no part of it");
+        });
     }
 
     #[test]

@@ -7,10 +7,16 @@ use std::process::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound");
+const DEFINITIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound-crds");
+
 fn helm(args: &[&str]) -> Result<String, String> {
+    helm_on(CHART, args)
+}
+
+fn helm_on(chart: &str, args: &[&str]) -> Result<String, String> {
     let installed = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/install-testbed.sh")).output().unwrap();
     let folder = PathBuf::from(String::from_utf8(installed.stdout).unwrap().trim());
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound");
     let output = Command::new(folder.join("helm")).args(args).arg(chart).env_remove("AWS_CA_BUNDLE").output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
@@ -19,9 +25,12 @@ fn helm(args: &[&str]) -> Result<String, String> {
 fn render(sets: &[&str]) -> Vec<Value> {
     let mut args = vec!["template", "stepbound", "-n", "system"];
     args.extend(sets.iter().flat_map(|set| ["--set-json", set]));
-    let text = helm(&args).unwrap();
+    documents(&helm(&args).unwrap())
+}
+
+fn documents(text: &str) -> Vec<Value> {
     let read = |document| Value::deserialize(document).unwrap();
-    serde_yaml::Deserializer::from_str(&text).map(read).filter(Value::is_object).collect()
+    serde_yaml::Deserializer::from_str(text).map(read).filter(Value::is_object).collect()
 }
 
 /// Every rule, with the kind and name of the object that holds it.
@@ -33,11 +42,17 @@ fn rules(objects: &[Value]) -> Vec<(String, Value)> {
     objects.iter().flat_map(of).collect()
 }
 
-const VARIANTS: [&[&str]; 4] = [
+const VARIANTS: [&[&str]; 5] = [
     &[],
     &["operator.watchNamespaces=[\"a\",\"b\"]"],
     &["tokens.grants=[{\"namespace\":\"a\",\"serviceAccounts\":[\"orders\"]}]"],
     &["tokens.mode=\"ClusterWide\""],
+    &[
+        "networkPolicy.enabled=true",
+        "monitoring.serviceMonitor.enabled=true",
+        "monitoring.prometheusRule.enabled=true",
+        "monitoring.dashboard.enabled=true",
+    ],
 ];
 
 /// Requirement 10 of the identity design.
@@ -129,6 +144,8 @@ fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
             "operator.foreignOwnerTags=[\"ManagedBy\"]",
             "operator.clusterID=\"prod\"",
             "operator.stsEndpointURL=\"https://sts.example\"",
+            "operator.otlpEndpoint=\"http://collector:4317\"",
+            "extraArgs=[\"--leader-elect=true\"]",
         ],
     ];
     for set in sets {
@@ -142,4 +159,123 @@ fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
         assert!(said.contains("KUBECONFIG"), "{said}");
         assert!(container["env"].to_string().contains("MALLOC_ARENA_MAX"));
     }
+}
+
+/// The definitions are a chart of their own: a rollback of the operator must not take fields from people's objects.
+#[test]
+fn the_definitions_are_those_of_the_types_kept_and_in_no_other_chart() {
+    let rendered = documents(&helm_on(DEFINITIONS, &["template", "crds"]).unwrap());
+    let of_types = stepbound::api::v1alpha1::custom_resource_definitions().unwrap();
+    assert_eq!(rendered.len(), of_types.len());
+    for wanted in &of_types {
+        let name = wanted.metadata.name.as_deref().unwrap();
+        let found = rendered.iter().find(|one| one["metadata"]["name"] == name).unwrap();
+        assert_eq!(found["spec"], serde_json::to_value(wanted).unwrap()["spec"], "{name}");
+        assert_eq!(found["metadata"]["annotations"]["helm.sh/resource-policy"], "keep", "{name}");
+    }
+    let released = documents(&helm_on(DEFINITIONS, &["template", "crds", "--set", "keep=false"]).unwrap());
+    assert!(released.iter().all(|one| one["metadata"]["annotations"]["helm.sh/resource-policy"].is_null()));
+    for variant in VARIANTS {
+        for object in render(variant) {
+            let group = object["apiVersion"].as_str().unwrap();
+            assert!(object["kind"] != "CustomResourceDefinition" && !group.starts_with("stepbound.dev"), "{object}");
+        }
+    }
+    helm_on(DEFINITIONS, &["lint", "--strict"]).unwrap();
+}
+
+/// The comments of values.yaml, by the path of the value under them.
+fn commented_values(text: &str) -> Vec<(String, String)> {
+    let (mut found, mut path, mut comment) = (Vec::new(), Vec::<String>::new(), Vec::new());
+    for line in text.lines() {
+        let depth = (line.len() - line.trim_start().len()) / 2;
+        if let Some(words) = line.trim_start().strip_prefix("# ") {
+            comment.push(words.to_owned());
+            continue;
+        }
+        let key = line.trim_start().split(':').next().unwrap();
+        if !key.is_empty() && key.chars().all(char::is_alphanumeric) {
+            path.truncate(depth);
+            path.push(key.to_owned());
+            found.push((path.join("."), comment.join(" ")));
+        }
+        comment.clear();
+    }
+    found
+}
+
+#[test]
+fn every_value_is_described_in_the_schema_with_the_words_beside_its_default() {
+    for chart in [CHART, DEFINITIONS] {
+        let values = std::fs::read_to_string(format!("{chart}/values.yaml")).unwrap();
+        let schema = std::fs::read_to_string(format!("{chart}/values.schema.json")).unwrap();
+        let schema: Value = serde_json::from_str(&schema).unwrap();
+        let mut described = Vec::new();
+        describe(&schema, &mut Vec::new(), &mut described);
+        described.retain(|(path, _)| path != "global");
+        let mut beside = commented_values(&values);
+        described.sort();
+        beside.sort();
+        assert_eq!(described, beside, "{chart}");
+        assert!(beside.iter().all(|(_, words)| !words.is_empty()), "{beside:?}");
+    }
+}
+
+/// Path and description of every value that the schema knows.
+fn describe(schema: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        path.push(name.clone());
+        found.push((path.join("."), property["description"].as_str().unwrap_or_default().to_owned()));
+        describe(property, path, found);
+        path.pop();
+    }
+}
+
+#[test]
+fn people_may_run_without_editing_and_edit_without_binding() {
+    let objects = render(&[]);
+    let role = |suffix: &str| {
+        let name = format!("system-stepbound-{suffix}");
+        objects
+            .iter()
+            .find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == name.as_str())
+            .unwrap()
+    };
+    let text = |suffix: &str| role(suffix)["rules"].to_string();
+    assert!(text("run").contains("workflowruns") && !text("run").contains("\"workflows\""));
+    assert!(text("edit").contains("\"workflows\"") && !text("edit").contains("workflowruns"));
+    for suffix in ["run", "edit"] {
+        assert!(!text(suffix).contains("trustbindings"), "{suffix}");
+    }
+    let into = |suffix: &str, role_name: &str| {
+        let label = format!("rbac.authorization.k8s.io/aggregate-to-{role_name}");
+        role(suffix)["metadata"]["labels"][&label] == "true"
+    };
+    assert!(into("view", "view") && into("run", "edit") && into("edit", "edit") && into("bind", "admin"));
+    assert!(!into("bind", "edit") && !into("run", "view"));
+    let own = render(&["userRoles.aggregateTo.run=[]"]);
+    assert!(own.iter().any(|object| object["metadata"]["name"] == "system-stepbound-run"), "it can be bound by hand");
+    assert!(render(&["userRoles.create=false"]).iter().all(|one| one["metadata"]["name"] != "system-stepbound-run"));
+}
+
+#[test]
+fn replicas_are_spread_and_one_stays_through_a_drain() {
+    let find = |sets: &[&str], kind: &str| render(sets).into_iter().find(|object| object["kind"] == kind);
+    let deployment = find(&[], "Deployment").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["topologySpreadConstraints"].as_array().unwrap().len(), 2);
+    assert_eq!(find(&[], "PodDisruptionBudget").unwrap()["spec"]["maxUnavailable"], 1);
+    assert!(find(&["replicas=1"], "PodDisruptionBudget").is_none(), "it would hold up every drain");
+    let digest = format!("image.digest=\"sha256:{}\"", "0".repeat(64));
+    let pinned = find(&[&digest], "Deployment").unwrap();
+    let image = pinned["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    assert!(image.contains("@sha256:"), "{image}");
+    let given = find(
+        &["priorityClassName=\"high\"", "extraEnv=[{\"name\":\"HTTPS_PROXY\",\"value\":\"http://p\"}]"],
+        "Deployment",
+    );
+    let given = given.unwrap()["spec"]["template"]["spec"].clone();
+    assert_eq!(given["priorityClassName"], "high");
+    assert!(given["containers"][0]["env"].to_string().contains("HTTPS_PROXY"));
 }

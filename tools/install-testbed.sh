@@ -3,6 +3,8 @@
 #
 #   control plane  etcd, kube-apiserver, kube-controller-manager, kubectl   (from tools/etcd, tools/kubernetes)
 #   helm           from tools/helm
+#   kubeconform    from tools/kubeconform
+#   gitops-verdict what the libraries of Argo CD and Flux say of an object (from tools/gitops)
 #   yaml-to-json   kubectl's reader of YAML, to compare ours with (from tools/yaml)
 #   cron-times     the schedules of CronJob's library, to compare ours with (from tools/cron)
 #   ministack      the AWS emulator, in a Python virtual environment
@@ -21,6 +23,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
 binaries=$cache/bin-$(cat "$here"/{etcd,helm,kubernetes}/go.mod "$here"/{etcd,helm,kubernetes}/go.sum | sha256sum | cut -c1-12)
 # Small and changed more often than what they stand beside: their names say of which sources they are.
+kubeconform=kubeconform-$(cat "$here"/kubeconform/* | sha256sum | cut -c1-12)
+gitops_verdict=gitops-verdict-$(cat "$here"/gitops/* | sha256sum | cut -c1-12)
 yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
 cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
 venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
@@ -81,7 +85,8 @@ for name in etcd kube-apiserver kube-controller-manager kubectl; do have "$name"
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 	control_plane_missing=no
 fi
-if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json" || ! have "$cron_times"; then
+if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json" || ! have "$cron_times" ||
+	! have "$kubeconform" || ! have "$gitops_verdict"; then
 	need go "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with the control plane"
 	echo "Building the test bed once, into $cache" >&2
 fi
@@ -94,6 +99,8 @@ fi
 have helm || step "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
 have "$yaml_to_json" || step "kubectl's YAML reader" 5s go_build yaml . "$yaml_to_json"
 have "$cron_times" || step "CronJob's schedules" 5s go_build cron . "$cron_times"
+have "$kubeconform" || step "kubeconform" 10s go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform"
+have "$gitops_verdict" || step "what GitOps engines say of an object" 20s go_build gitops . "$gitops_verdict"
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"
 	step "ministack $ministack_version (AWS emulator)" 20s make_venv

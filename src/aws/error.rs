@@ -49,6 +49,28 @@ pub enum AwsErrorKind {
     Rejected,
 }
 
+impl AwsErrorKind {
+    /// Label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            AwsErrorKind::Throttled => "throttled",
+            AwsErrorKind::Queued => "queued",
+            AwsErrorKind::Unavailable => "unavailable",
+            AwsErrorKind::AccessDenied => "access_denied",
+            AwsErrorKind::RoleNotAssumable => "role_not_assumable",
+            AwsErrorKind::InvalidDefinition => "invalid_definition",
+            AwsErrorKind::InvalidInput => "invalid_input",
+            AwsErrorKind::NameTaken => "name_taken",
+            AwsErrorKind::Deleting => "deleting",
+            AwsErrorKind::ExecutionExists => "execution_exists",
+            AwsErrorKind::NotFound => "not_found",
+            AwsErrorKind::SessionExpired => "session_expired",
+            AwsErrorKind::LimitExceeded => "limit_exceeded",
+            AwsErrorKind::Rejected => "rejected",
+        }
+    }
+}
+
 impl AwsError {
     /// What the reader is to do about it.
     fn next_step(&self) -> &'static str {

@@ -18,6 +18,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use moka::future::Cache;
 use secrecy::ExposeSecret;
+use tracing::Instrument;
 use url::Url;
 
 use super::quota::{self, Quotas};
@@ -98,13 +99,14 @@ impl SdkStepFunctions {
         let started = Instant::now();
         let tenant = tenant_of(session);
         if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), started) {
-            self.metrics.aws_call(operation, "queued", Duration::ZERO);
+            self.metrics.quota_wait(operation, wait);
             return Err(queued(operation, wait));
         }
         let record = audit::Record::begin(|request_id, outcome| {
             audit::call(session, operation, target_arn, request_id, outcome);
         });
-        match call.await {
+        let span = tracing::info_span!("aws_call", otel.name = operation, otel.kind = "client", target_arn);
+        match call.instrument(span).await {
             Ok(answer) => {
                 record.end(answer.request_id().unwrap_or_default(), "Success");
                 self.metrics.aws_call(operation, "success", started.elapsed());
@@ -113,7 +115,7 @@ impl SdkStepFunctions {
             Err(error) => {
                 let refusal = sdk_error(operation, &error);
                 record.end(refused_request_id(&error), &refusal.code);
-                self.metrics.aws_call(operation, "error", started.elapsed());
+                self.metrics.aws_call(operation, refusal.kind.label(), started.elapsed());
                 if refusal.kind == AwsErrorKind::SessionExpired {
                     session.ended.store(true, Ordering::Relaxed);
                 }

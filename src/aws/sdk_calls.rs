@@ -20,6 +20,7 @@ use super::{
     Tags, UpdateStateMachine, UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
+use crate::telemetry;
 
 #[async_trait]
 impl StepFunctions for SdkStepFunctions {
@@ -215,7 +216,7 @@ impl StepFunctions for SdkStepFunctions {
 
     async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError> {
         let start = self.client(session).await.start_execution().state_machine_arn(&request.target_arn);
-        let start = start.name(&request.name).input(&request.input);
+        let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
         // The caller decides whether a repeat is safe: it is not for Express.
         let call = start
             .customize()
@@ -227,7 +228,7 @@ impl StepFunctions for SdkStepFunctions {
 
     async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError> {
         let start = self.client(session).await.start_sync_execution().state_machine_arn(&request.target_arn);
-        let start = start.name(&request.name).input(&request.input);
+        let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
         let once = aws_sdk_sfn::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(SYNC_TIMEOUT).build())

@@ -2,6 +2,7 @@
 
 mod crds;
 mod operator;
+mod release;
 
 use clap::{Parser, Subcommand};
 
@@ -19,6 +20,8 @@ enum Verb {
     Operator(Box<crate::config::Flags>),
     /// Print the custom resource definitions, or write them to a folder
     Crds(crds::CrdsFlags),
+    /// Let go of objects before an uninstall; what they made in AWS stays and is listed
+    Release(release::ReleaseFlags),
 }
 
 /// What a verb can fail with.
@@ -30,6 +33,9 @@ pub enum CliError {
     /// The verb `operator`.
     #[error(transparent)]
     Operator(#[from] operator::OperatorError),
+    /// The verb `release`.
+    #[error(transparent)]
+    Release(#[from] release::ReleaseError),
 }
 
 /// Runs the verb to its end.
@@ -37,5 +43,6 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     match cli.verb {
         Verb::Operator(flags) => Ok(operator::run(*flags)?),
         Verb::Crds(flags) => Ok(crds::run(&flags)?),
+        Verb::Release(flags) => Ok(release::run(&flags)?),
     }
 }

@@ -45,6 +45,9 @@ pub enum OperatorError {
     /// The types of the definitions cannot be written.
     #[error("a generated schema is not valid: {0}")]
     Schema(#[from] serde_json::Error),
+    /// The collector of traces cannot be one.
+    #[error("--otlp-endpoint: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The server of health and metrics ended.
     #[error("cannot serve health and metrics on {address}: {source}")]
     Server {
@@ -66,8 +69,10 @@ impl From<kube::Error> for OperatorError {
 
 pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
     let config = Config::from_flags(flags)?;
-    telemetry::start(config.log_format);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(config))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let _traces = telemetry::start(config.log_format, config.otlp_endpoint.as_ref())?;
+    runtime.block_on(operate(config))
 }
 
 async fn operate(config: Config) -> Result<(), OperatorError> {
@@ -136,6 +141,7 @@ async fn work(
     lost: impl Future<Output = ()>,
     signals: &mut Signals,
 ) -> Result<(), OperatorError> {
+    metrics.leading(true);
     let http = http_client();
     let sessions = SessionCache::new(
         Minter::new(client.clone()),

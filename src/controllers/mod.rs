@@ -2,6 +2,7 @@
 
 mod activity;
 mod dereference;
+mod measure;
 mod runner;
 mod trust_binding;
 mod workflow;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
@@ -160,10 +161,10 @@ fn controllers_of(
     stop: &watch::Receiver<bool>,
 ) -> Vec<BoxFuture<'static, ()>> {
     let client = &context.client;
-    let (bindings, binding_store) = controller::<TrustBinding>(client, scope);
-    let (workflows, workflow_store) = controller::<Workflow>(client, scope);
-    let (runs, run_store) = controller::<WorkflowRun>(client, scope);
-    let (activities, activity_store) = controller::<Activity>(client, scope);
+    let (bindings, binding_store) = controller::<TrustBinding>(context, scope);
+    let (workflows, workflow_store) = controller::<Workflow>(context, scope);
+    let (runs, run_store) = controller::<WorkflowRun>(context, scope);
+    let (activities, activity_store) = controller::<Activity>(context, scope);
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
     let bindings = bindings.watches(accounts, watcher::Config::default(), move |account| {
@@ -199,7 +200,7 @@ fn controllers_of(
                     && run.spec.input_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
             })
         });
-    let (schedules, _) = controller::<WorkflowSchedule>(client, scope);
+    let (schedules, _) = controller::<WorkflowSchedule>(context, scope);
     let schedules = schedules.owns_stream(ended_runs(client, scope));
     vec![
         drive(bindings, context.clone(), stop.clone()),
@@ -253,14 +254,16 @@ fn ended_runs(client: &Client, scope: Option<&str>) -> impl Stream<Item = Result
 }
 
 /// A controller woken by what a user changes, not by our own writes of status.
-fn controller<K: Managed>(client: &Client, scope: Option<&str>) -> (Controller<K>, Store<K>) {
+fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller<K>, Store<K>) {
+    let (client, metrics) = (&context.client, context.metrics.clone());
     let (reader, writer) = reflector::store();
     let stream = watcher(api::<K>(client, scope), watcher::Config::default())
         .default_backoff()
         .modify(|object: &mut K| forget_bulk(object.meta_mut()))
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default());
+        .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default())
+        .inspect_ok(move |object| metrics.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default()));
     let controller = Controller::for_stream(stream, reader.clone());
     (controller.with_config(ControllerConfig::default().concurrency(CONCURRENCY)), reader)
 }

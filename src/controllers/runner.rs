@@ -19,6 +19,7 @@ use super::Context;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER};
 use crate::audit;
 use crate::kube::events::EventType;
+use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::status::{Conditions, READY, STALLED, find};
 
@@ -81,6 +82,8 @@ pub(super) trait Managed:
     fn status_field(&mut self) -> &mut Option<Self::Status>;
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
+    /// Counts what a written change of the status means; called once for each change.
+    fn measure(_object: &Self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
 }
 
 /// An object under work and the status that the API server has of it.
@@ -132,6 +135,9 @@ impl<K: Managed> Work<K> {
         let written = self.api(ctx).replace_status(&self.object.name_any(), &parameters, &body).await;
         let mut written = written.map_err(|error| api_failure(&error))?;
         self.object.meta_mut().resource_version.clone_from(&written.meta().resource_version);
+        if let Some(after) = written.status_field() {
+            K::measure(&self.object, self.persisted.as_ref(), after, &ctx.metrics);
+        }
         // As the API server has it: an empty field may have been dropped on the way.
         self.persisted.clone_from(written.status_field());
         self.object.status_field().clone_from(written.status_field());
@@ -205,12 +211,8 @@ pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> 
     let uid = object.uid().unwrap_or_default();
     let span =
         tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());
-    let started = Instant::now();
-    let result = tokio::time::timeout(TIMEOUT, pipeline(Work::new((*object).clone()), &ctx)).instrument(span).await;
-    let result =
-        result.unwrap_or_else(|_| Err(Failure::new(Class::Transient, "Timeout", "the reconcile took too long")));
-    let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
-    ctx.metrics.reconcile(K::KIND, class, started.elapsed());
+    let _running = ctx.metrics.reconciling(K::KIND, &uid);
+    let result = measured(Work::new((*object).clone()), &ctx).instrument(span).await;
     let requeue = match result {
         Ok(requeue) => {
             ctx.forget_failures(&uid);
@@ -225,6 +227,17 @@ pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> 
     })
 }
 
+/// Within the span of the reconcile, so that its measurement can point to the trace.
+async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
+    let started = Instant::now();
+    let result = tokio::time::timeout(TIMEOUT, pipeline(work, ctx)).await;
+    let result =
+        result.unwrap_or_else(|_| Err(Failure::new(Class::Transient, "Timeout", "the reconcile took too long")));
+    let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
+    ctx.metrics.reconcile(K::KIND, class, started.elapsed());
+    result
+}
+
 async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
     let before = ready_of(&mut work);
     let result = K::reconcile(&mut work, ctx).await;
@@ -232,12 +245,7 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
         if failure.class == Class::Conflict {
             return Err(failure.clone());
         }
-        tracing::info!(
-            reason = failure.reason,
-            class = failure.class.label(),
-            message = failure.message,
-            "not as it should be"
-        );
+        log_failure(failure, before.as_ref());
         work.conditions(|conditions| {
             conditions.failed(failure);
         });
@@ -251,10 +259,24 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
         let failed = news || find(K::common(work.status()).0, STALLED).is_some();
         announce(&mut work, before, failed, ctx).await;
     }
+    let stalled = find(K::common(work.status()).0, STALLED).map(|condition| condition.reason.clone());
+    let uid = work.object.uid().unwrap_or_default();
+    ctx.metrics.stalled(K::KIND, &uid, stalled.as_deref().filter(|_| !deleted));
     if release {
         work.let_go(ctx).await?;
     }
     result.map(|done| done.requeue)
+}
+
+/// A failure that begins or changes is worth a line; its repeats are for those who look closer.
+fn log_failure(failure: &Failure, before: Option<&(String, String)>) {
+    let Failure { class, reason, message } = failure;
+    let class = class.label();
+    if before.is_some_and(|(_, known)| known == reason) {
+        tracing::debug!(reason, class, message, "still not as it should be");
+    } else {
+        tracing::info!(reason, class, message, "not as it should be");
+    }
 }
 
 fn ready_of<K: Managed>(work: &mut Work<K>) -> Option<(String, String)> {

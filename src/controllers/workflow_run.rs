@@ -11,13 +11,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, DeleteParams, Preconditions};
 use kube::{Resource, ResourceExt};
 
-use super::Context;
 use super::dereference::{LastSession, last_session_for, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
+use super::{Context, measure};
 use crate::api::v1alpha1::{
     Phase, RunDeletionPolicy, StopIntent, StopRequest, Workflow, WorkflowRun, WorkflowRunStatus,
 };
 use crate::aws::{AwsErrorKind, Session};
+use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
 use crate::plan::run_result;
@@ -54,6 +55,10 @@ impl Managed for WorkflowRun {
 
     fn common(status: &mut WorkflowRunStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
         (&mut status.conditions, &mut status.observed_generation)
+    }
+
+    fn measure(object: &Self, before: Option<&WorkflowRunStatus>, after: &WorkflowRunStatus, metrics: &Metrics) {
+        measure::run(object, before, after, metrics);
     }
 }
 

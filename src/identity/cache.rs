@@ -113,10 +113,14 @@ impl SessionCache {
 
     async fn trade(&self, key: &SessionKey) -> Result<Session, IdentityError> {
         let token = self.minter.mint(key).await;
-        self.metrics.token_mint(if token.is_ok() { "success" } else { "error" });
+        self.metrics.token_mint(token.as_ref().err().map_or("success", mint_outcome));
         let started = Instant::now();
         let session = self.exchanger.exchange(key, token?).await;
-        let outcome = if session.is_ok() { "success" } else { "error" };
+        let outcome = match &session {
+            Ok(_) => "success",
+            Err(IdentityError::Exchange(error)) => error.cause.kind.label(),
+            Err(_) => "unexpected_answer",
+        };
         self.metrics.aws_call("sts:AssumeRoleWithWebIdentity", outcome, started.elapsed());
         session
     }
@@ -124,6 +128,17 @@ impl SessionCache {
     /// Keys of one binding, of whatever generation.
     fn keys_of(&self, binding_uid: &str) -> Vec<Arc<SessionKey>> {
         self.slots.iter().map(|(key, _)| key).filter(|key| key.binding_uid == binding_uid).collect()
+    }
+}
+
+/// Label of a token that was not given.
+fn mint_outcome(error: &IdentityError) -> &'static str {
+    match error {
+        IdentityError::MintForbidden { .. } => "forbidden",
+        IdentityError::NamespaceTerminating { .. } => "namespace_terminating",
+        IdentityError::ServiceAccountMissing { .. } => "account_missing",
+        IdentityError::UnexpectedToken { .. } => "unexpected_token",
+        _ => "failed",
     }
 }
 

@@ -6,6 +6,7 @@ mod crashes;
 mod deletion;
 mod histories;
 mod identity;
+mod installs;
 mod process;
 mod quotas;
 mod rollouts;

@@ -14,6 +14,14 @@ pub fn binaries() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
+/// A small tool, by its name without the hash of its sources: the one that was built last.
+pub fn tool(binaries: &Path, name: &str) -> PathBuf {
+    let built = std::fs::read_dir(binaries).unwrap().map(|entry| entry.unwrap());
+    let named = built.filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{name}-")));
+    let newest = named.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap());
+    newest.unwrap_or_else(|| panic!("{name} is not built")).path()
+}
+
 /// Where the API server, etcd and kubectl are.
 fn assets(binaries: &Path) -> PathBuf {
     std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| binaries.to_owned(), PathBuf::from)

@@ -3,8 +3,10 @@
 
 pub mod control_plane;
 pub mod front;
+pub mod kubelet;
 pub mod ministack;
 pub mod processes;
+pub mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,8 @@ use processes::{Process, free_port, wait_until};
 use serde_json::{Value, json};
 
 pub const REGION: &str = "eu-west-1";
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound");
+pub const DEFINITIONS_CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound-crds");
 
 /// Ended in this order.
 pub struct TestBed {
@@ -36,8 +40,17 @@ pub fn test_bed() -> &'static TestBed {
 
 impl TestBed {
     fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
         remove_left_over();
+        Self::start_in(std::env::temp_dir().join(format!("stepbound-{}", std::process::id())))
+    }
+
+    /// A test bed of its own, for what concerns a whole cluster. Its processes end with this one.
+    pub fn separate(name: &str) -> &'static Self {
+        let shared = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
+        Box::leak(Box::new(Self::start_in(shared.join(name))))
+    }
+
+    fn start_in(folder: PathBuf) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         let binaries = binaries();
         let python = ministack::python(&binaries);
@@ -60,6 +73,30 @@ impl TestBed {
         }));
         tenant.install();
         tenant
+    }
+
+    /// Runs real Helm as the cluster's administrator.
+    pub fn helm(&self, args: &[&str], input: Option<&str>) -> Result<String, String> {
+        let mut helm = Command::new(self.binaries.join("helm"));
+        helm.env("KUBECONFIG", &self.control_plane.admin).env("HELM_CACHE_HOME", self.folder.join("helm"));
+        run(helm.args(args), input)
+    }
+
+    /// Installs the chart of the definitions once.
+    pub fn install_definitions(&self) {
+        static INSTALLED: OnceLock<()> = OnceLock::new();
+        INSTALLED.get_or_init(|| {
+            let args = [
+                "install",
+                "stepbound-crds",
+                DEFINITIONS_CHART,
+                "-n",
+                "stepbound-crds",
+                "--create-namespace",
+                "--wait",
+            ];
+            self.helm(&args, None).unwrap();
+        });
     }
 
     /// Removes the files. The processes end with this one: a static is never dropped.
@@ -133,25 +170,20 @@ impl Tenant {
         format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{}_{workflow}", self.name)
     }
 
-    /// Installs the chart with real Helm. Definitions are the cluster's and are installed by the first.
+    /// Installs the chart with real Helm, and before the first one the definitions, which are the cluster's.
     pub fn install(&self) {
-        static INSTALL: std::sync::Mutex<()> = std::sync::Mutex::new(());
-        let _one_at_a_time = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let values = json!({
+        self.bed.install_definitions();
+        let values = self.values().to_string();
+        self.bed.helm(&["install", "stepbound", CHART, "-n", &self.system, "-f", "-"], Some(&values)).unwrap();
+        self.wait_for_admission();
+    }
+
+    /// The chart's values with which this tenant's operator is installed.
+    pub fn values(&self) -> Value {
+        json!({
             "operator": {"watchNamespaces": [self.name], "clusterID": "test"},
             "tokens": {"grants": [{"namespace": self.name, "serviceAccounts": ["orders"]}]},
-        });
-        let mut helm = Command::new(self.bed.binaries.join("helm"));
-        helm.env("KUBECONFIG", &self.bed.control_plane.admin).env("HELM_CACHE_HOME", self.bed.folder.join("helm"));
-        helm.args([
-            "install",
-            "stepbound",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound"),
-            "-n",
-            &self.system,
-        ]);
-        run(helm.args(["-f", "-"]), Some(&values.to_string())).unwrap();
-        self.wait_for_admission();
+        })
     }
 
     /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a

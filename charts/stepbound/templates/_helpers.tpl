@@ -8,6 +8,9 @@
 {{- define "stepbound.account" -}}
 {{ .Values.serviceAccount.name | default (include "stepbound.fullname" .) }}
 {{- end }}
+{{- define "stepbound.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
 {{- define "stepbound.labels" -}}
 app.kubernetes.io/name: stepbound
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -23,4 +26,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - kind: ServiceAccount
   name: {{ include "stepbound.account" . }}
   namespace: {{ .Release.Namespace }}
+{{- end }}
+{{- /* Our namespaced kinds: the one list that the operator's rights and the users' roles are made of. */}}
+{{- define "stepbound.kinds" -}}
+- trustbindings
+- workflows
+- workflowruns
+- workflowschedules
+- activities
+- identityproviders
+{{- end }}
+{{- /* Restricted, as the Pod Security Standards have it. */}}
+{{- define "stepbound.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+{{- define "stepbound.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
 {{- end }}

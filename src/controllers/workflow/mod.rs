@@ -16,13 +16,14 @@ pub(super) use memory::Memory;
 
 use super::dereference::{config_map, config_map_value, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
-use super::{Context, owner};
+use super::{Context, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
 use crate::asl::{self, DefinitionError};
 use crate::aws::{MachineSettings, Session};
 use crate::kube::events::EventType;
+use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
@@ -78,6 +79,10 @@ impl Managed for Workflow {
 
     fn common(status: &mut WorkflowStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
         (&mut status.conditions, &mut status.observed_generation)
+    }
+
+    fn measure(_: &Self, before: Option<&WorkflowStatus>, after: &WorkflowStatus, metrics: &Metrics) {
+        measure::workflow(before, after, metrics);
     }
 }
 

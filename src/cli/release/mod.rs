@@ -1,0 +1,302 @@
+//! `stepbound release`: lets go of objects before an uninstall, or says what would hold one up.
+
+mod marks;
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::ArgGroup;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, ResourceExt};
+use url::Url;
+
+use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, custom_resource_definitions};
+use marks::{Mark, Marks};
+
+/// Objects asked for at once.
+const PAGE: u32 = 500;
+/// Objects named in a refusal.
+const NAMED: usize = 20;
+
+/// Flags of `stepbound release`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(group = ArgGroup::new("scope").required(true).args(["namespaces", "all"]))]
+pub struct ReleaseFlags {
+    /// Let go of the objects of this namespace (repeatable)
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
+    /// Let go of the objects of all namespaces
+    #[arg(long)]
+    all: bool,
+    /// Change nothing; fail where objects still carry our finalizer, as the chart asks before an uninstall
+    #[arg(long)]
+    check: bool,
+    /// Leave the owner tags on, so that an operator that is installed later finds its own again
+    #[arg(long)]
+    keep_marks: bool,
+    /// Look here alone for an operator that still runs (default: in all namespaces)
+    #[arg(long, value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Name of this cluster in owner tags, as the operator had it (default: the UID of the kube-system namespace)
+    #[arg(long, env = "STEPBOUND_CLUSTER_ID", value_name = "NAME")]
+    cluster_id: Option<String>,
+    /// STS endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_STS_ENDPOINT_URL", value_name = "URL")]
+    sts_endpoint_url: Option<Url>,
+    /// Step Functions endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_SFN_ENDPOINT_URL", value_name = "URL")]
+    sfn_endpoint_url: Option<Url>,
+    /// Allow endpoints without TLS: for a test bed only
+    #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
+    insecure_endpoints: bool,
+}
+
+/// Why objects were not let go.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The runtime cannot start, or standard output is closed.
+    #[error("cannot start or print: {0}")]
+    System(#[from] std::io::Error),
+    /// The API server cannot be found, or refused.
+    #[error("the API server: {0}")]
+    Cluster(Box<kube::Error>),
+    /// The types of the definitions cannot be written.
+    #[error("a generated schema is not valid: {0}")]
+    Schema(#[from] serde_json::Error),
+    /// An endpoint without TLS.
+    #[error("--{0}: tokens would travel unencrypted; use https, or --insecure-endpoints on a test bed")]
+    PlainHttp(&'static str),
+    /// An operator would put the finalizers on again.
+    #[error(
+        "an operator still runs: lease {0} is held. It would put the finalizers on again. Stop it first:\n  kubectl -n {1} scale deployment -l app.kubernetes.io/name=stepbound --replicas=0\nIf it looks after other namespaces, say which lease counts with --lease-namespace."
+    )]
+    OperatorRuns(String, String),
+    /// The check found objects.
+    #[error(
+        "{count} {noun} still need the operator before they can be deleted:\n{named}\nDelete them while the operator runs, and it cleans up in AWS. Or let go of them, and what they made in AWS stays as it is:\n  kubectl -n OPERATOR_NAMESPACE scale deployment -l app.kubernetes.io/name=stepbound --replicas=0\n  stepbound release --all",
+        noun = if *.count == 1 { "object" } else { "objects" }
+    )]
+    Held {
+        /// How many.
+        count: usize,
+        /// The first of them, a line each.
+        named: String,
+    },
+    /// Some could not be changed.
+    #[error("{0} objects could not be let go; the reasons stand above. Run the command again")]
+    Left(usize),
+}
+
+impl From<kube::Error> for ReleaseError {
+    fn from(error: kube::Error) -> Self {
+        Self::Cluster(Box::new(error))
+    }
+}
+
+/// An object that carries our finalizer.
+struct Held {
+    resource: ApiResource,
+    object: DynamicObject,
+}
+
+impl Held {
+    /// As kubectl names it: `namespace kind/name`.
+    fn named(&self) -> String {
+        let place = self.object.namespace().map(|namespace| format!("-n {namespace} ")).unwrap_or_default();
+        format!("{place}{}/{}", self.resource.kind.to_lowercase(), self.object.name_any())
+    }
+
+    fn text(&self, pointer: &str) -> Option<&str> {
+        self.object.data.pointer(pointer)?.as_str()
+    }
+
+    /// What this object has made or started in AWS and leaves there.
+    fn remains(&self) -> Option<&str> {
+        let ended = self.text("/status/finishedAt").is_some();
+        let execution = self.text("/status/executionARN").filter(|_| !ended);
+        self.text("/status/stateMachineARN").or_else(|| self.text("/status/activityARN")).or(execution)
+    }
+}
+
+pub(super) fn run(flags: &ReleaseFlags) -> Result<(), ReleaseError> {
+    for (name, url) in [("sts-endpoint-url", &flags.sts_endpoint_url), ("sfn-endpoint-url", &flags.sfn_endpoint_url)] {
+        if url.as_ref().is_some_and(|url| url.scheme() != "https" && !flags.insecure_endpoints) {
+            return Err(ReleaseError::PlainHttp(name));
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = Client::try_default().await?;
+        let held = held(&client, flags).await?;
+        if flags.check {
+            return check(&held);
+        }
+        refuse_beside_an_operator(&client, flags).await?;
+        release(client, flags, &held).await
+    })
+}
+
+fn check(held: &[Held]) -> Result<(), ReleaseError> {
+    if held.is_empty() {
+        return Ok(());
+    }
+    let mut named: Vec<String> = held.iter().take(NAMED).map(|one| format!("  {}", one.named())).collect();
+    if held.len() > NAMED {
+        named.push(format!("  and {} more", held.len() - NAMED));
+    }
+    Err(ReleaseError::Held { count: held.len(), named: named.join("\n") })
+}
+
+/// Objects with our finalizer, those that others depend on last.
+async fn held(client: &Client, flags: &ReleaseFlags) -> Result<Vec<Held>, ReleaseError> {
+    let mut held = Vec::new();
+    for definition in custom_resource_definitions()?.iter().rev() {
+        let resource = resource_of(definition);
+        let namespaced = definition.spec.scope == "Namespaced";
+        let scopes: Vec<Api<DynamicObject>> = if flags.all {
+            vec![Api::all_with(client.clone(), &resource)]
+        } else if namespaced {
+            let api = |namespace: &String| Api::namespaced_with(client.clone(), namespace, &resource);
+            flags.namespaces.iter().map(api).collect()
+        } else {
+            Vec::new()
+        };
+        for api in scopes {
+            let holds = |object: &DynamicObject| object.finalizers().iter().any(|name| name == FINALIZER);
+            let objects = all_of(&api).await?.into_iter().filter(holds);
+            held.extend(objects.map(|object| Held { resource: resource.clone(), object }));
+        }
+    }
+    Ok(held)
+}
+
+fn resource_of(definition: &CustomResourceDefinition) -> ApiResource {
+    let (names, version) = (&definition.spec.names, definition.spec.versions.first());
+    let version = version.map(|version| version.name.clone()).unwrap_or_default();
+    let kind = GroupVersionKind::gvk(&definition.spec.group, &version, &names.kind);
+    ApiResource::from_gvk_with_plural(&kind, &names.plural)
+}
+
+/// All pages. A kind whose definition is not installed has no objects.
+async fn all_of(api: &Api<DynamicObject>) -> Result<Vec<DynamicObject>, ReleaseError> {
+    let (mut found, mut parameters) = (Vec::new(), ListParams::default().limit(PAGE));
+    loop {
+        let page = match api.list(&parameters).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(found),
+            other => other?,
+        };
+        found.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+async fn refuse_beside_an_operator(client: &Client, flags: &ReleaseFlags) -> Result<(), ReleaseError> {
+    let api = match &flags.lease_namespace {
+        Some(namespace) => Api::<Lease>::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let now = Timestamp::now();
+    let leases = api.list(&ListParams::default()).await?;
+    let running = leases.iter().find(|lease| is_ours(&lease.name_any()) && is_held(lease, now));
+    running.map_or(Ok(()), |lease| {
+        let namespace = lease.namespace().unwrap_or_default();
+        Err(ReleaseError::OperatorRuns(format!("{namespace}/{}", lease.name_any()), namespace))
+    })
+}
+
+/// The lease of the operator, or of one of its shards.
+fn is_ours(name: &str) -> bool {
+    name == "stepbound" || name.strip_prefix("stepbound-").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// True while its holder may still act.
+fn is_held(lease: &Lease, now: Timestamp) -> bool {
+    let Some(spec) = &lease.spec else { return false };
+    let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(15);
+    let lasts = SignedDuration::try_from(Duration::from_secs(seconds)).unwrap_or(SignedDuration::MAX);
+    let held = spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty());
+    held && spec.renew_time.as_ref().is_some_and(|renewed| now.duration_since(renewed.0) < lasts)
+}
+
+async fn release(client: Client, flags: &ReleaseFlags, held: &[Held]) -> Result<(), ReleaseError> {
+    let marks = Marks::new(client.clone(), flags).await?;
+    let (mut left, mut remain) = (0, 0);
+    let mut out = std::io::stdout();
+    for one in held {
+        let mark = match one.remains() {
+            Some(arn) if !flags.keep_marks => marks.remove(&one.object, &one.resource.kind, arn).await,
+            _ => Mark::Untouched,
+        };
+        match let_go(&client, one).await {
+            Ok(()) => {
+                remain += usize::from(one.remains().is_some());
+                writeln!(out, "{}: let go{}", one.named(), leftover(one.remains(), &mark))?;
+            }
+            Err(error) => {
+                left += 1;
+                writeln!(out, "{}: not let go: {error}", one.named())?;
+            }
+        }
+    }
+    writeln!(out, "{} let go; {remain} of them leave something in AWS", held.len() - left)?;
+    if left > 0 { Err(ReleaseError::Left(left)) } else { Ok(()) }
+}
+
+fn leftover(remains: Option<&str>, mark: &Mark) -> String {
+    let Some(arn) = remains else { return String::new() };
+    let of_mark = match mark {
+        Mark::Removed => ", its owner tags removed".to_owned(),
+        Mark::Untouched => String::new(),
+        Mark::Left(why) => format!(", its owner tags still on it ({why})"),
+    };
+    format!("; {arn} stays in AWS{of_mark}")
+}
+
+/// On condition that nobody changed the object since it was read.
+async fn let_go(client: &Client, held: &Held) -> Result<(), kube::Error> {
+    let finalizers: Vec<&String> = held.object.finalizers().iter().filter(|name| *name != FINALIZER).collect();
+    let patch = serde_json::json!({"metadata": {
+        "finalizers": finalizers, "resourceVersion": held.object.resource_version()}});
+    let api: Api<DynamicObject> = match held.object.namespace() {
+        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &held.resource),
+        None => Api::all_with(client.clone(), &held.resource),
+    };
+    match api.patch(&held.object.name_any(), &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(&patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_counts_while_its_holder_may_still_act() {
+        let lease = |holder: &str, renewed: &str| -> Lease {
+            serde_json::from_value(serde_json::json!({"spec": {
+                "holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed}}))
+            .unwrap()
+        };
+        let now: Timestamp = "2026-01-01T00:00:20Z".parse().unwrap();
+        assert!(is_held(&lease("a", "2026-01-01T00:00:10.000000Z"), now));
+        assert!(!is_held(&lease("a", "2026-01-01T00:00:01.000000Z"), now));
+        assert!(!is_held(&lease("", "2026-01-01T00:00:10.000000Z"), now));
+        assert!(is_ours("stepbound") && is_ours("stepbound-3") && !is_ours("stepbound-other"));
+    }
+
+    #[test]
+    fn what_stays_in_aws_is_named_with_the_state_of_its_tags() {
+        assert_eq!(leftover(None, &Mark::Untouched), "");
+        assert_eq!(leftover(Some("arn"), &Mark::Removed), "; arn stays in AWS, its owner tags removed");
+        let left = leftover(Some("arn"), &Mark::Left("the role is gone".into()));
+        assert_eq!(left, "; arn stays in AWS, its owner tags still on it (the role is gone)");
+    }
+}

@@ -1,0 +1,2 @@
+obj.spec.cancel = { reason = "Cancelled in Argo CD." }
+return obj

@@ -1,0 +1,166 @@
+//! What the documentation must have: every metric, every alert, every reason, every verb.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use stepbound::metrics::Metrics;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Names and types of everything that the operator registers.
+fn registered() -> BTreeSet<(String, String)> {
+    let metrics = Metrics::default();
+    metrics.queued("Workflow", "a");
+    drop(metrics.reconciling("Workflow", "a"));
+    metrics.reconcile("Workflow", "success", Duration::ZERO);
+    metrics.stalled("Workflow", "a", Some("Reason"));
+    metrics.aws_call("states:StartExecution", "success", Duration::ZERO);
+    metrics.quota_wait("states:StartExecution", Duration::ZERO);
+    metrics.token_mint("success");
+    metrics.session_cache(true);
+    metrics.run_started(Duration::ZERO);
+    metrics.run_finished("Succeeded", Some(Duration::ZERO));
+    metrics.rollout("complete");
+    metrics.drift("corrected");
+    metrics.orphaned("Workflow");
+    metrics.leading(true);
+    let text = metrics.render().unwrap();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE stepbound_"));
+    types.map(|line| line.split_once(' ').unwrap()).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// Rows of the tables of a page, as cells.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    let lines = page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+#[test]
+fn the_table_of_metrics_is_what_is_registered() {
+    let page = read("docs/metrics.md");
+    let documented: BTreeSet<(String, String)> = rows(&page)
+        .into_iter()
+        .filter(|row| ["counter", "gauge", "histogram"].contains(&row.get(1).map_or("", String::as_str)))
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
+        .collect();
+    assert_eq!(documented, registered());
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+    let known: Vec<String> = registered().into_iter().map(|(name, _)| format!("stepbound_{name}")).collect();
+    let asked = read("charts/stepbound/alerts.yaml") + &read("charts/stepbound/dashboards/stepbound.json");
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let names: BTreeSet<&str> = asked.split(word).filter(|name| name.starts_with("stepbound_")).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        let base = ["_bucket", "_count", "_sum", "_total"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert!(known.iter().any(|metric| metric == base || metric == name), "{name}");
+    }
+}
+
+#[test]
+fn every_alert_has_a_section_in_the_runbook_and_every_section_an_alert() {
+    let page = read("docs/runbook.md");
+    let alerts: Value = serde_yaml::from_str(&read("charts/stepbound/alerts.yaml")).unwrap();
+    let alerts: BTreeSet<&str> =
+        alerts.as_array().unwrap().iter().map(|alert| alert["alert"].as_str().unwrap()).collect();
+    let sections: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).filter(|name| name.starts_with("Stepbound")).collect();
+    assert_eq!(alerts, sections);
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+/// The string literal that a text begins with.
+fn literal(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix('"')?.split('"').next()
+}
+
+/// The argument at this place of a call, from the text after its opening bracket. Good for arguments without commas.
+fn argument(text: &str, place: usize) -> Option<&str> {
+    literal(text.splitn(place + 2, ',').nth(place)?)
+}
+
+/// Reasons that stand in conditions, as the sources give them.
+fn reasons() -> BTreeSet<String> {
+    // Where a reason stands among the arguments.
+    const CALLS: [(&str, usize); 8] = [
+        ("Failure::new(", 1),
+        ("conditions.set(", 2),
+        (".ready(", 0),
+        (".progressing(", 0),
+        ("progress(work", 1),
+        ("end_unstarted(work", 2),
+        ("Step::EndUnstarted(", 1),
+        ("ended(conditions", 2),
+    ];
+    let mut found = BTreeSet::new();
+    for path in sources(&Path::new(ROOT).join("src")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let product = text.split("#[cfg(test)]\n").next().unwrap();
+        for (call, place) in CALLS {
+            found.extend(product.split(call).skip(1).filter_map(|rest| argument(rest, place)).map(str::to_owned));
+        }
+        for function in ["fn reason(", "fn ended_reason("] {
+            for body in product.split(function).skip(1) {
+                let body = body.split("\n    }\n").next().unwrap();
+                found.extend(body.split("=> ").skip(1).filter_map(literal).map(str::to_owned));
+            }
+        }
+    }
+    let is_reason = |word: &String| word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphanumeric);
+    found.into_iter().filter(is_reason).collect()
+}
+
+#[test]
+fn every_reason_of_a_condition_is_in_the_runbook() {
+    let reasons = reasons();
+    for known in ["AccessDenied", "Draining", "StartDeadlineExceeded", "ExecutionFailed", "NoDrift", "WaitingForIAM"] {
+        assert!(reasons.contains(known), "the search finds {known}: {reasons:?}");
+    }
+    let page = read("docs/runbook.md");
+    let explained: BTreeSet<&str> = page.split('`').skip(1).step_by(2).collect();
+    let missing: Vec<&String> = reasons.iter().filter(|reason| !explained.contains(reason.as_str())).collect();
+    assert!(missing.is_empty(), "docs/runbook.md says nothing of {missing:?}");
+}
+
+/// Links to other pages and to their sections lead somewhere.
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages: Vec<PathBuf> = sources(&Path::new(ROOT).join("docs"));
+    pages.extend(sources(&Path::new(ROOT).join("deploy")));
+    pages.push(Path::new(ROOT).join("README.md"));
+    for page in pages.into_iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("http") || link.contains(' ') {
+                continue;
+            }
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !section.is_empty() && target.extension().is_some_and(|extension| extension == "md") {
+                let there = std::fs::read_to_string(&target).unwrap();
+                let anchors = there.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(anchors.into_iter().any(|one| one == section), "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// A heading as GitHub makes an anchor of it.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    words.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-').map(|c| if c == ' ' { '-' } else { c }).collect()
+}

@@ -61,7 +61,8 @@ fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
     let names: BTreeSet<&str> = asked.split(word).filter(|name| name.starts_with("stepbound_")).collect();
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        let base = ["_bucket", "_count", "_sum", "_total"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let base =
+            ["_bucket", "_count", "_sum", "_total"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         assert!(known.iter().any(|metric| metric == base || metric == name), "{name}");
     }
 }
@@ -162,5 +163,9 @@ fn links_between_pages_lead_somewhere() {
 /// A heading as GitHub makes an anchor of it.
 fn anchor(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim().to_lowercase();
-    words.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-').map(|c| if c == ' ' { '-' } else { c }).collect()
+    words
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-')
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }

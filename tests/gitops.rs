@@ -52,7 +52,9 @@ fn without_empty(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.iter().map(|(key, value)| (key.clone(), without_empty(value)));
-            kept.filter(|(_, value)| *value != json!({}) && *value != json!([])).collect::<serde_json::Map<_, _>>().into()
+            kept.filter(|(_, value)| *value != json!({}) && *value != json!([]))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         }
         Value::Array(items) => items.iter().map(without_empty).collect(),
         // Lua has one kind of number.
@@ -154,7 +156,8 @@ fn what_is_shipped_for_flux_can_be_read_and_names_charts_of_ours() {
     let text = std::fs::read_to_string(format!("{DEPLOY}/flux/stepbound.yaml")).unwrap();
     let objects: Vec<Value> =
         serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect();
-    let charts: Vec<&str> = objects.iter().filter_map(|object| object["spec"]["chart"]["spec"]["chart"].as_str()).collect();
+    let charts: Vec<&str> =
+        objects.iter().filter_map(|object| object["spec"]["chart"]["spec"]["chart"].as_str()).collect();
     assert_eq!(charts, ["stepbound-crds", "stepbound"]);
     for chart in charts {
         let manifest = yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(chart).join("Chart.yaml"));

@@ -21,7 +21,7 @@ enum Verb {
     /// Print the custom resource definitions, or write them to a folder
     Crds(crds::CrdsFlags),
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
-    Release(release::ReleaseFlags),
+    Release(Box<release::ReleaseFlags>),
 }
 
 /// What a verb can fail with.

@@ -109,20 +109,19 @@ fn install_upgrade_rollback_and_uninstall_lose_nothing_and_orphan_nothing() {
     tenant.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
         "name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}}}));
     helm(&["install", "stepbound", PREVIOUS_CHART, "-f", "-"], Some(&tenant.values().to_string())).unwrap();
-    let operator = start(&tenant);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
-    run_through(&tenant, &operator, "first");
-    let before = identity_of(&tenant);
+    tenant.apply(&workflow_run("first", "fulfil", &json!({"input": {}})));
+    let uids = || tenant.kubectl(&["get", "tb,sfn,sfnrun", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    let before_the_upgrade = uids();
 
     // The definitions move into their own chart, and the operator's chart lets them be.
     helm(&["install", "stepbound-crds", DEFINITIONS_CHART, "--take-ownership", "--wait"], None).unwrap();
     helm(&["upgrade", "stepbound", CHART, "--reset-then-reuse-values"], None).unwrap();
-    drop(operator);
+    assert_eq!(uids(), before_the_upgrade, "after the upgrade");
     let operator = start(&tenant);
-    run_through(&tenant, &operator, "second");
-    assert_eq!(identity_of(&tenant), before, "after the upgrade");
-    let version = definitions_version(bed);
+    tenant.wait_for(&operator, "sfnrun/first", "Complete", "True", "Succeeded");
+    let (before, version) = (identity_of(&tenant), definitions_version(bed));
 
     helm(&["rollback", "stepbound", "1"], None).unwrap();
     run_through(&tenant, &operator, "third");
@@ -133,6 +132,8 @@ fn install_upgrade_rollback_and_uninstall_lose_nothing_and_orphan_nothing() {
     );
     older_definitions_are_refused(bed, &tenant.system);
     helm(&["rollback", "stepbound", "2"], None).unwrap();
+    run_through(&tenant, &operator, "second");
+    assert_eq!(identity_of(&tenant), before, "after the way forward");
 
     uninstall(&tenant, operator, &before);
 }

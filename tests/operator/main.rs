@@ -4,6 +4,7 @@
 mod bad_input;
 mod crashes;
 mod deletion;
+mod gitops;
 mod histories;
 mod identity;
 mod installs;

@@ -24,6 +24,7 @@ const NAMED: usize = 20;
 
 /// Flags of `stepbound release`.
 #[derive(Clone, Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag
 #[command(group = ArgGroup::new("scope").required(true).args(["namespaces", "all"]))]
 pub struct ReleaseFlags {
     /// Let go of the objects of this namespace (repeatable)

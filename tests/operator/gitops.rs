@@ -1,0 +1,145 @@
+//! What a GitOps engine sees and does: kstatus by its own library over whole lives, and an environment in any order.
+
+use std::process::Command;
+
+use super::*;
+use crate::support::control_plane::{run, tool};
+
+/// What kstatus makes of the object; `None` where it is gone.
+fn verdict(tenant: &Tenant, resource: &str) -> Option<(String, Value)> {
+    let object = tenant.get(resource)?;
+    let mut command = Command::new(tool(&tenant.bed.binaries, "gitops-verdict"));
+    let answer = run(command.arg("kstatus"), Some(&object.to_string())).unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    Some((answer["status"].as_str().unwrap().to_owned(), object))
+}
+
+/// Watches until kstatus comes to rest, and checks on the way that it is not at rest too early: `Current` is believed only
+/// where `done` says so.
+fn comes_to_rest(tenant: &Tenant, operator: &Process, resource: &str, done: impl Fn(&Value) -> bool) -> String {
+    let mut last = Value::Null;
+    let rested = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until(Duration::from_secs(40), "kstatus comes to rest", || {
+            let (status, object) = verdict(tenant, resource)?;
+            last = object;
+            match status.as_str() {
+                "Current" => {
+                    assert!(done(&last), "Current too early: {last:#}");
+                    Some(status)
+                }
+                "Failed" => Some(status),
+                _ => None,
+            }
+        })
+    }));
+    rested.unwrap_or_else(|_| {
+        let log = operator.log_text();
+        panic!("{resource} is stuck: {last:#}\n{}", log.lines().rev().take(10).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+fn definition_in_aws(tenant: &Tenant) -> Value {
+    let machine =
+        tenant.bed.aws.states("DescribeStateMachine", &json!({"stateMachineArn": tenant.machine_arn("fulfil")}));
+    machine.map_or(Value::Null, |machine| serde_json::from_str(machine["definition"].as_str().unwrap()).unwrap())
+}
+
+#[test]
+fn kstatus_is_never_current_too_early_and_never_stuck() {
+    let tenant = test_bed().tenant("kstatus");
+    let operator = start(&tenant);
+    let is =
+        |kind: &'static str| move |object: &Value| condition(object, kind).is_some_and(|one| one["status"] == "True");
+    // A binding that waits for nothing, and one that is refused for good.
+    tenant.apply(&tenant.binding("orders"));
+    assert_eq!(comes_to_rest(&tenant, &operator, "tb/orders", is("RoleAssumed")), "Current");
+
+    // A Workflow before its definition is there, created, changed, broken, mended and suspended.
+    let definition = |seconds: u32| waiting(seconds);
+    for seconds in [0, 1] {
+        tenant.apply(&tenant.workflow("fulfil", &definition(seconds)));
+        let there = |_: &Value| definition_in_aws(&tenant)["States"]["Wait"]["Seconds"] == seconds;
+        assert_eq!(comes_to_rest(&tenant, &operator, "sfn/fulfil", there), "Current");
+    }
+    tenant.apply(&tenant.workflow("fulfil", &json!({"StartAt": "Nowhere", "States": {"A": {"Type": "Succeed"}}})));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfn/fulfil", |_| false), "Failed");
+    tenant.apply(&tenant.workflow("fulfil", &definition(0)));
+    let there = |_: &Value| definition_in_aws(&tenant)["States"]["Wait"]["Seconds"] == 0;
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfn/fulfil", there), "Current");
+    tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]);
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfn/fulfil", |_| true), "Current", "a suspended object is at rest");
+    tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"spec":{"suspend":false}}"#]);
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfn/fulfil", is("Synced")), "Current");
+
+    // Runs: one that succeeds, one that fails, and a change of one that is over.
+    let over = |object: &Value| condition(object, "Finished").is_some_and(|one| one["status"] == "True");
+    tenant.apply(&workflow_run("good", "fulfil", &json!({"input": {}})));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfnrun/good", over), "Current");
+    tenant.kubectl(&["patch", "sfnrun", "good", "--type=merge", "-p", r#"{"spec":{"ttlAfterFinished":"24h"}}"#]);
+    assert_eq!(
+        comes_to_rest(&tenant, &operator, "sfnrun/good", over),
+        "Current",
+        "a change of a finished run is observed"
+    );
+    let failing = json!({"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Order.Refused"}}});
+    tenant.apply(&tenant.workflow("failing", &failing));
+    tenant.apply(&workflow_run("bad", "failing", &json!({"input": {}})));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfnrun/bad", |_| false), "Failed");
+
+    // Going: terminating until gone.
+    tenant.kubectl(&["delete", "sfn/fulfil", "--wait=false"]);
+    wait_until(Duration::from_secs(40), "the Workflow goes", || match verdict(&tenant, "sfn/fulfil") {
+        Some((status, object)) => {
+            assert_eq!(status, "Terminating", "{object:#}");
+            None
+        }
+        None => Some(()),
+    });
+    tenant.delete_all(&operator);
+}
+
+/// Everything of an environment in the worst order, and pruned in the worst order: what others need goes first.
+#[test]
+fn a_whole_environment_is_applied_and_pruned_in_any_order() {
+    let bed = test_bed();
+    let tenant = bed.account_for("environment");
+    bed.control_plane.kubectl(&["create", "namespace", "environment"]);
+    tenant.install();
+    let operator = start(&tenant);
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
+        "name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "definition"},
+        "data": {"fulfil.json": waiting(0).to_string()}});
+    let mut workflow = tenant.workflow("fulfil", &Value::Null);
+    workflow["spec"].as_object_mut().unwrap().remove("definition");
+    workflow["spec"]["definitionFrom"] = json!({"configMapKeyRef": {"name": "definition", "key": "fulfil.json"}});
+    let activity = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Activity", "metadata": {"name": "approve"},
+        "spec": {"trustBindingRef": {"name": "orders"}}});
+    let backwards = [
+        workflow_run("first", "fulfil", &json!({"input": {}})),
+        activity,
+        workflow,
+        map,
+        tenant.binding("orders"),
+        account,
+    ];
+    for object in &backwards {
+        tenant.apply(object);
+    }
+    tenant.wait_for(&operator, "sfnrun/first", "Complete", "True", "Succeeded");
+    tenant.wait_for(&operator, "sfnact/approve", "Ready", "True", "Synced");
+    assert_ne!(definition_in_aws(&tenant), Value::Null);
+
+    // As a prune without waves: all at once, the account and the binding first, in the foreground.
+    for resource in
+        ["serviceaccount/orders", "tb/orders", "configmap/definition", "sfnact/approve", "sfn/fulfil", "sfnrun/first"]
+    {
+        tenant.kubectl(&["delete", resource, "--wait=false", "--cascade=foreground"]);
+    }
+    wait_until(Duration::from_secs(60), "everything goes", || {
+        let left = tenant.kubectl(&["get", "tb,sfn,sfnrun,sfnact", "-o", "name"]);
+        left.is_empty().then_some(())
+    });
+    assert_eq!(definition_in_aws(&tenant), Value::Null, "the state machine went too");
+    bed.control_plane.kubectl(&["delete", "namespace", "environment", "--timeout=60s"]);
+}

@@ -12,5 +12,5 @@ if [ "${1:-}" = --all ]; then
 		cat "$definition"
 	done
 fi
-"$helm" template stepbound "$root/charts/stepbound" -n stepbound-system --set uninstallCheck.enabled=false |
+"$helm" template stepbound "$root/charts/stepbound" -n stepbound-system --kube-version 1.33.0 --set uninstallCheck.enabled=false |
 	sed -e '/^# Source: /d' -e '/helm.sh\/chart: /d' -e '/managed-by: Helm/d'

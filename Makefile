@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure test lint fmt crds testbed clean
+.PHONY: help demo measure test lint fmt crds manifests image testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,15 @@ $(cargo_deny):
 fmt: ## format the sources
 	cargo fmt --all
 
-crds: ## generate crds/ from the types
-	cargo run --quiet --locked -- crds --output-dir crds
+crds: ## generate crds/ and docs/reference.md from the types
+	cargo run --quiet --locked -- crds --output-dir crds --reference docs/reference.md
+
+manifests: testbed ## render the chart into deploy/kustomize and dist/install.yaml
+	tools/render-manifests.sh > deploy/kustomize/base/operator.yaml
+	mkdir -p dist && tools/render-manifests.sh --all > dist/install.yaml
+
+image: ## build the image as an OCI layout in dist/image, without Docker; prints size and start time
+	tools/build-image.sh
 
 testbed: ## build control plane, Helm and the AWS emulator into the per-user cache, once
 	@tools/install-testbed.sh >/dev/null

@@ -169,3 +169,12 @@ fn anchor(heading: &str) -> String {
         .map(|c| if c == ' ' { '-' } else { c })
         .collect()
 }
+
+#[test]
+fn the_reference_of_fields_is_that_of_the_types() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_stepbound"));
+    let written = { program }.args(["crds", "--reference"]).arg(file.path()).status().unwrap();
+    assert!(written.success());
+    assert_eq!(read("docs/reference.md"), std::fs::read_to_string(file.path()).unwrap(), "run `make crds`");
+}

@@ -4,6 +4,8 @@
 mod bad_input;
 mod crashes;
 mod deletion;
+mod documentation;
+mod examples;
 mod gitops;
 mod histories;
 mod identity;

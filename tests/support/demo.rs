@@ -18,7 +18,10 @@ fn main() {
     step("Starting etcd, API server, controller manager and the AWS emulator");
     let bed = test_bed();
     step("Creating the roles and the Lambda function in AWS");
-    let tenant = bed.account_for("shop");
+    let mut tenant = bed.account_for("shop");
+    // As the documentation has it.
+    "stepbound-system".clone_into(&mut tenant.system);
+    bed.control_plane.kubectl(&["create", "namespace", &tenant.system]);
     let source = std::fs::read_to_string(format!("{QUICKSTART}/aws/charge_card.py")).unwrap();
     bed.aws.create_lambda("charge-card", &source, &tenant.execution_role_arn(), &bed.binaries);
     bed.control_plane.kubectl(&["create", "namespace", "shop"]);

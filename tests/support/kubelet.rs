@@ -33,10 +33,21 @@ pub fn run_jobs<T>(bed: &TestBed, namespace: &str, binary: &Path, meanwhile: imp
             }
             done
         });
+        // Ends the worker also where this panics.
+        let ends = Ends(&over);
         let result = meanwhile();
-        over.store(true, Ordering::Relaxed);
+        drop(ends);
         (result, worker.join().unwrap())
     })
+}
+
+/// Says that it is over when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn run_job(bed: &TestBed, namespace: &str, binary: &Path, job: &Value) -> JobRun {

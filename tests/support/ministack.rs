@@ -116,6 +116,20 @@ print(base64.b64encode(archive.getvalue()).decode(), end='')
         assert!(answer.status().is_success(), "CreateFunction: {}", answer.text().unwrap());
     }
 
+    /// Lets a role trust one account of the cluster instead of those that it trusted.
+    pub fn trust_account(&self, role: &str, issuer: &str, namespace: &str, account: &str) {
+        let issuer = issuer.trim_start_matches("https://");
+        let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")},
+            "Condition": {"StringEquals": {
+                format!("{issuer}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
+                format!("{issuer}:aud"): "sts.amazonaws.com",
+            }},
+        }]});
+        self.iam("UpdateAssumeRolePolicy", &[("RoleName", role), ("PolicyDocument", &trust.to_string())]);
+    }
+
     /// A role with a trust policy and, where given, one inline policy.
     pub fn create_role(&self, name: &str, trust: &serde_json::Value, policy: Option<&serde_json::Value>) {
         self.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);

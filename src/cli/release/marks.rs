@@ -9,6 +9,7 @@ use kube::{Client, ResourceExt};
 use super::{ReleaseError, ReleaseFlags};
 use crate::api::v1alpha1::TrustBinding;
 use crate::aws::{SdkStepFunctions, Session, StepFunctions, http_client};
+use crate::config::Endpoints;
 use crate::identity::{Exchanger, Minter, SessionCache, SessionKey, Sessions};
 use crate::metrics::Metrics;
 use crate::plan::workflow::Owner;
@@ -41,7 +42,8 @@ impl Marks {
         let exchanger = Exchanger::new(http.clone(), flags.sts_endpoint_url.clone());
         let sessions = SessionCache::new(Minter::new(client.clone()), exchanger, metrics.clone());
         // The operator does not run, so its whole share is free; one command needs no more than that.
-        let step_functions = SdkStepFunctions::new(http, flags.sfn_endpoint_url.clone(), metrics, 0.5);
+        let endpoints = Endpoints { step_functions: flags.sfn_endpoint_url.clone(), ..Endpoints::default() };
+        let step_functions = SdkStepFunctions::new(http, &endpoints, metrics, 0.5);
         Ok(Self { client, sessions, step_functions, cluster })
     }
 

@@ -1,5 +1,7 @@
 //! `stepbound crds`
 
+mod reference;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,9 @@ pub struct CrdsFlags {
     /// Write one file a kind into this folder instead of printing
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+    /// Write the reference of every field into this file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
 }
 
 /// Why the definitions could not be written.
@@ -39,7 +44,14 @@ pub(super) fn run(flags: &CrdsFlags) -> Result<(), CrdsError> {
         let path = path.to_owned();
         move |source| CrdsError::Write { path, source }
     };
-    for crd in custom_resource_definitions()? {
+    let definitions = custom_resource_definitions()?;
+    if let Some(path) = &flags.reference {
+        std::fs::write(path, reference::page(&definitions)).map_err(failed(path))?;
+    }
+    if flags.output_dir.is_none() && flags.reference.is_some() {
+        return Ok(());
+    }
+    for crd in definitions {
         let text = serde_yaml::to_string(&crd)?;
         if let Some(folder) = &flags.output_dir {
             let path = folder.join(format!("{}.yaml", crd.name_any()));

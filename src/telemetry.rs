@@ -108,6 +108,8 @@ mod tests {
     use std::io::{Read, Seek, SeekFrom};
     use std::sync::Mutex;
 
+    use opentelemetry_sdk::trace::SpanData;
+
     use super::*;
 
     /// What is written under a `RUST_LOG` while some crates say their worst.
@@ -141,6 +143,37 @@ mod tests {
             let _foreign = tracing::info_span!(target: "hyper", "request").entered();
             assert_eq!(trace_id(), Some(trace), "spans of others are no part of it");
         });
+    }
+
+    /// Keeps what a collector would get.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(std::sync::Arc<Mutex<Vec<SpanData>>>);
+
+    impl opentelemetry_sdk::trace::SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reconcile_is_a_trace_and_its_aws_calls_are_children() {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
+        let layer = spans(provider.tracer("stepbound"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let reconcile =
+                tracing::info_span!(target: "stepbound::controllers", "reconcile", kind = "Workflow").entered();
+            let call = tracing::info_span!(target: "stepbound::aws", "aws_call", otel.name = "states:StartExecution", otel.kind = "client");
+            drop(call.entered());
+            drop(reconcile);
+        });
+        let spans = kept.0.lock().unwrap();
+        let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+        let (call, reconcile) = (named("states:StartExecution"), named("reconcile"));
+        assert_eq!(call.parent_span_id, reconcile.span_context.span_id());
+        assert_eq!(call.span_context.trace_id(), reconcile.span_context.trace_id());
+        assert!(reconcile.attributes.iter().any(|one| one.key.as_str() == "kind" && one.value.as_str() == "Workflow"));
     }
 
     #[test]

@@ -120,14 +120,18 @@ fn kustomize(folder: &str) -> Vec<Value> {
 #[test]
 fn kustomize_rewrites_every_name_of_ours_with_prefix_and_hash() {
     let objects = kustomize(&format!("{DEPLOY}/kustomize/example"));
+    let values = |object: &&Value| object["metadata"]["name"].as_str().unwrap().starts_with("blue-fulfil-values-");
+    let values = objects.iter().find(values).unwrap()["metadata"]["name"].clone();
     let name = |kind: &str| {
-        let found = objects.iter().find(|object| object["kind"] == kind).unwrap();
+        let found =
+            objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] != values).unwrap();
         found["metadata"]["name"].as_str().unwrap().to_owned()
     };
     let spec = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap()["spec"].clone();
     let map = name("ConfigMap");
     assert!(map.len() > "blue-fulfil-definition-".len(), "{map}");
     assert_eq!(spec("Workflow")["definitionFrom"]["configMapKeyRef"]["name"], map.as_str());
+    assert_eq!(spec("Workflow")["substitutionsFrom"][0]["configMapRef"]["name"], values);
     assert_eq!(spec("TrustBinding")["serviceAccountName"], name("ServiceAccount").as_str());
     assert_eq!(spec("Workflow")["trustBindingRef"]["name"], name("TrustBinding").as_str());
     assert_eq!(spec("WorkflowRun")["workflowRef"]["name"], name("Workflow").as_str());

@@ -150,6 +150,8 @@ async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, arn: &str) ->
 
 /// Deletes a finished run whose time to live has passed.
 async fn expire(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
+    // A change of a run that is over is looked at too, and kstatus wants to know.
+    work.conditions(|_| {});
     let ttl = work.object.spec.ttl_after_finished.as_ref().and_then(crate::api::v1alpha1::DurationString::to_std);
     let finished = work.status().finished_at.clone();
     if let (Some(ttl), Some(finished)) = (ttl, finished) {

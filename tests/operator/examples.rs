@@ -95,7 +95,15 @@ fn played(name: &str, prepare: impl FnOnce(&Tenant), binding_in_the_way: &[&str]
 
 #[test]
 fn the_nested_example_waits_for_the_inner_workflow() {
-    let run = played("nested-workflows", |_| {}, &[]);
+    let prepare = |tenant: &Tenant| {
+        let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", "Action": [
+            "states:StartExecution", "states:DescribeExecution", "states:StopExecution"]}]});
+        let role = format!("{}-exec", tenant.name);
+        let parameters =
+            [("RoleName", role.as_str()), ("PolicyName", "nested"), ("PolicyDocument", &policy.to_string())];
+        tenant.bed.aws.iam("PutRolePolicy", &parameters);
+    };
+    let run = played("nested-workflows", prepare, &[]);
     assert_eq!(run["status"]["phase"], "Succeeded", "{run:#}");
 }
 

@@ -55,3 +55,23 @@ fn a_start_that_cannot_work_says_why_and_what_to_do() {
     let (code, said) = stepbound(&["operator", "--no-such-flag"], &[]);
     assert!(code == 2 && said.contains("--help"), "{code} {said}");
 }
+
+#[test]
+fn traces_are_sent_to_the_collector_that_is_named() {
+    use std::io::Read;
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let tenant = test_bed().tenant("traced");
+    let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
+    let _operator = tenant
+        .operator(binary, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "200")]);
+    tenant.apply(&tenant.binding("orders"));
+    collector.set_nonblocking(true).unwrap();
+    let (mut stream, _) =
+        wait_until(Duration::from_secs(20), "a connection to the collector", || collector.accept().ok());
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut beginning = [0; 16];
+    stream.read_exact(&mut beginning).unwrap();
+    assert_eq!(&beginning, b"PRI * HTTP/2.0\r\n", "gRPC begins with the preface of HTTP/2");
+}

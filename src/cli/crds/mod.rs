@@ -5,6 +5,7 @@ mod reference;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::custom_resource_definitions;
@@ -51,14 +52,30 @@ pub(super) fn run(flags: &CrdsFlags) -> Result<(), CrdsError> {
     if flags.output_dir.is_none() && flags.reference.is_some() {
         return Ok(());
     }
-    for crd in definitions {
-        let text = serde_yaml::to_string(&crd)?;
+    for crd in &definitions {
+        let text = serde_yaml::to_string(crd)?;
         if let Some(folder) = &flags.output_dir {
-            let path = folder.join(format!("{}.yaml", crd.name_any()));
+            let path = folder.join(file_of(crd));
             std::fs::write(&path, text).map_err(failed(&path))?;
         } else {
             write!(std::io::stdout(), "---\n{text}").map_err(failed(Path::new("standard output")))?;
         }
     }
+    if let Some(folder) = &flags.output_dir {
+        let path = folder.join("kustomization.yaml");
+        std::fs::write(&path, kustomization(&definitions)).map_err(failed(&path))?;
+    }
     Ok(())
+}
+
+fn file_of(crd: &CustomResourceDefinition) -> String {
+    format!("{}.yaml", crd.name_any())
+}
+
+/// The files as a base of kustomize.
+fn kustomization(definitions: &[CustomResourceDefinition]) -> String {
+    let mut files: Vec<String> = definitions.iter().map(file_of).collect();
+    files.sort();
+    let header = "# The definitions as a base of kustomize, written by `make crds`.\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n";
+    files.iter().fold(header.to_owned(), |text, file| format!("{text}  - {file}\n"))
 }

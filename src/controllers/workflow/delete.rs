@@ -11,7 +11,7 @@ use crate::api::v1alpha1::{Phase, Workflow, WorkflowDeletionPolicy, WorkflowRun}
 use crate::controllers::Context;
 use crate::controllers::dereference::{LastSession, last_session_for};
 use crate::controllers::runner::{Done, Work, api_failure, deleted_at, fenced, report_orphan};
-use crate::outcome::{Failure, Requeue};
+use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::workflow::state_machine_arn;
 
 /// Deletes or retains, and lets go once nothing of ours is left in AWS.
@@ -24,7 +24,9 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
         Ok(LastSession::Usual(session)) => (session, !retained),
         Ok(LastSession::Held(session)) => (session, false),
         Ok(LastSession::Gone(failure)) => return Ok(let_go(work, ctx, &failure).await),
-        Err(failure) if retained => return Ok(let_go(work, ctx, &failure).await),
+        Err(failure) if retained || (never_seen(work) && is_lasting(&failure)) => {
+            return Ok(let_go(work, ctx, &failure).await);
+        }
         Err(failure) => return Err(failure),
     };
     let drain = drain && !drained_long_enough(work);
@@ -54,6 +56,17 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     }
     ctx.step_functions.delete_state_machine(&session, &arn).await?;
     Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
+}
+
+/// The finalizer may have been put on at creation, before anything was asked of AWS. A Workflow that never got a session
+/// must not need one to go.
+fn never_seen(work: &Work<Workflow>) -> bool {
+    work.object.status.as_ref().is_none_or(|status| status.state_machine_arn.is_none())
+}
+
+/// Whether trying again soon would not help.
+fn is_lasting(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Denied | Class::Waiting | Class::Terminal)
 }
 
 /// An adopted machine is kept until somebody says otherwise after its adoption.

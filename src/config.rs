@@ -20,6 +20,9 @@ pub struct Flags {
     /// CloudWatch endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_CLOUDWATCH_ENDPOINT_URL", value_name = "URL")]
     pub cloudwatch_endpoint_url: Option<Url>,
+    /// SQS endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_SQS_ENDPOINT_URL", value_name = "URL")]
+    pub sqs_endpoint_url: Option<Url>,
     /// Allow endpoints without TLS: for a test bed only
     #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
     pub insecure_endpoints: bool,
@@ -87,6 +90,8 @@ pub struct Endpoints {
     pub step_functions: Option<Url>,
     /// CloudWatch.
     pub cloudwatch: Option<Url>,
+    /// SQS.
+    pub sqs: Option<Url>,
 }
 
 /// A configuration that holds together.
@@ -139,6 +144,7 @@ impl Config {
         check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("cloudwatch-endpoint-url", flags.cloudwatch_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        check_endpoint("sqs-endpoint-url", flags.sqs_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         let resync_interval = DurationString(flags.resync_interval.clone())
             .to_std()
             .filter(|interval| *interval >= Duration::from_secs(10))
@@ -167,6 +173,7 @@ impl Config {
                 sts: flags.sts_endpoint_url,
                 step_functions: flags.sfn_endpoint_url,
                 cloudwatch: flags.cloudwatch_endpoint_url,
+                sqs: flags.sqs_endpoint_url,
             },
             cluster_id: flags.cluster_id.filter(|id| !id.is_empty()),
             name_prefix: flags.name_prefix,

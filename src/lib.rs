@@ -17,6 +17,7 @@ pub mod kube;
 pub mod metrics;
 pub mod outcome;
 pub mod plan;
+pub mod runs;
 pub mod server;
 pub mod similar;
 pub mod status;

@@ -58,6 +58,12 @@ struct HandlingLabels {
     handling: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlaceLabels {
+    account: String,
+    region: String,
+}
+
 /// What an exemplar points to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TraceLabels {
@@ -97,6 +103,7 @@ pub struct Metrics {
     drift: Family<HandlingLabels, Counter>,
     orphaned: Family<KindLabels, Counter>,
     leading: Gauge,
+    open_executions: Family<PlaceLabels, Gauge>,
     queued: Mutex<HashSet<String>>,
     stalled: Mutex<HashMap<String, StalledLabels>>,
 }
@@ -120,6 +127,7 @@ impl Default for Metrics {
             drift: Family::default(),
             orphaned: Family::default(),
             leading: Gauge::default(),
+            open_executions: Family::default(),
             queued: Mutex::default(),
             stalled: Mutex::default(),
         };
@@ -161,6 +169,7 @@ impl Metrics {
         to.register("drift", "Changes by somebody else found in AWS, by handling", self.drift.clone());
         let help = "Objects let go while something of theirs may remain in AWS";
         to.register("orphaned", help, self.orphaned.clone());
+        to.register("open_executions", "Executions that are followed", self.open_executions.clone());
         to.register("leading", "1 where this process leads", self.leading.clone());
     }
 
@@ -251,6 +260,12 @@ impl Metrics {
     /// One object let go while something of it may remain in AWS.
     pub fn orphaned(&self, kind: &'static str) {
         self.orphaned.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// So many executions of an account and region are followed.
+    pub fn open_executions(&self, account: &str, region: &str, number: usize) {
+        let place = PlaceLabels { account: account.to_owned(), region: region.to_owned() };
+        self.open_executions.get_or_create(&place).set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     /// Whether this process leads.

@@ -7,6 +7,7 @@ mod sdk;
 mod sdk_alarms;
 mod sdk_calls;
 mod sdk_delivery;
+mod sdk_queues;
 mod sdk_types;
 #[cfg(test)]
 pub(crate) mod stand_in;
@@ -15,12 +16,15 @@ mod types;
 mod wire_tests;
 
 pub use error::{AwsError, AwsErrorKind};
+pub use quota::Priority;
 pub(crate) use sanitise::sanitised;
 pub(crate) use sdk::refused_request_id;
 pub use sdk::{SdkStepFunctions, http_client, sdk_error};
+pub use sdk_queues::SdkQueues;
 pub use types::*;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -40,6 +44,9 @@ pub trait Alarms: Send + Sync {
 pub trait StepFunctions: Send + Sync {
     /// Fails as a call of the operation would for want of quota, without making it.
     fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError>;
+    /// Time until the quota has a token for a call of that priority; zero where it has one now. Takes nothing: those of
+    /// lower priority ask before they call.
+    fn quota_wait(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration;
     /// The state machine, or `None` where there is none.
     async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError>;
     /// Creates a state machine with a first published version, tagged.
@@ -80,6 +87,9 @@ pub trait StepFunctions: Send + Sync {
         arn: &str,
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError>;
+    /// A page, at most 1,000, of a machine's executions. Without a status newest start first, running ones by start or
+    /// redrive, ended ones by their end. Eventually consistent.
+    async fn list_page(&self, session: &Session, request: &ListPage) -> Result<ExecutionPage, AwsError>;
     /// True when there is such an activity.
     async fn has_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError>;
     /// Creates an activity. One of the name that exists already is answered alike, whoever made it.
@@ -119,4 +129,13 @@ pub trait StepFunctions: Send + Sync {
     async fn stop_execution(&self, session: &Session, arn: &str, error: &str, cause: &str) -> Result<(), AwsError>;
     /// Name of the state in which a failed execution failed, from its newest history events; `None` where no state did.
     async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError>;
+}
+
+/// Queues of messages, read as the session's role.
+#[async_trait]
+pub trait MessageQueues: Send + Sync {
+    /// At most ten messages; waits up to 20 s for the first.
+    async fn receive(&self, session: &Session, queue_url: &str) -> Result<Vec<Message>, AwsError>;
+    /// Deletes messages by their receipts; deleting one that is gone changes nothing.
+    async fn delete(&self, session: &Session, queue_url: &str, receipts: &[String]) -> Result<(), AwsError>;
 }

@@ -12,6 +12,12 @@ const LARGE_REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
 const RESERVE: f64 = 0.1;
 /// How long ago a tenant's last call must be for it to use the reserve.
 const NEWCOMER_AFTER: Duration = Duration::from_secs(10);
+/// The least pace after throttling, as a part of the quota.
+const SLOWEST: f64 = 0.1;
+/// How much of the pace comes back in a second.
+const RECOVERY: f64 = 0.05;
+/// The pace is halved at most so often: calls that were under way together are refused together.
+const SLOW_ONCE: Duration = Duration::from_secs(5);
 
 /// Size of a bucket and how much flows into it each second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,42 +50,88 @@ fn quota_of(operation: &str, region: &str) -> Quota {
     Quota { burst, per_second }
 }
 
-/// One bucket of tokens.
+/// One bucket of tokens. `pace` falls when AWS throttles in spite of us, because others use the quota too, and comes back
+/// by itself: a part of the quota, from [`SLOWEST`] to 1.
 struct Bucket {
     quota: Quota,
     tokens: f64,
     filled_at: Instant,
+    pace: f64,
+    slowed_at: Option<Instant>,
     last_calls: HashMap<String, Instant>,
 }
 
 impl Bucket {
-    fn new(quota: Quota, now: Instant) -> Self {
-        Self { quota, tokens: quota.burst, filled_at: now, last_calls: HashMap::new() }
+    fn new(quota: Quota, share: f64, now: Instant) -> Self {
+        let tokens = quota.burst * share;
+        Self { quota, tokens, filled_at: now, pace: 1.0, slowed_at: None, last_calls: HashMap::new() }
     }
 
-    /// Time until the tenant may call, zero where it may now.
-    fn wait(&mut self, tenant: &str, now: Instant) -> Duration {
-        let gained = now.saturating_duration_since(self.filled_at).as_secs_f64() * self.quota.per_second;
-        self.tokens = (self.tokens + gained).min(self.quota.burst);
+    fn fill(&mut self, share: f64, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.pace = (self.pace + passed * RECOVERY).min(1.0);
+        let gained = passed * self.quota.per_second * share * self.pace;
+        self.tokens = (self.tokens + gained).min(self.quota.burst * share);
         self.filled_at = now;
-        let last = self.last_calls.get(tenant);
-        let newcomer = last.is_none_or(|last| now.saturating_duration_since(*last) > NEWCOMER_AFTER);
-        let needed = if newcomer { 1.0 } else { 1.0 + self.quota.burst * RESERVE };
-        Duration::from_secs_f64(((needed - self.tokens) / self.quota.per_second).max(0.0))
     }
 
-    fn take(&mut self, tenant: &str, now: Instant) -> Duration {
-        let wait = self.wait(tenant, now);
+    /// Time until the call may be made, zero where it may now.
+    fn wait(&mut self, call: Call<'_>, share: f64, now: Instant) -> Duration {
+        self.fill(share, now);
+        let last = self.last_calls.get(call.tenant);
+        let newcomer = last.is_none_or(|last| now.saturating_duration_since(*last) > NEWCOMER_AFTER);
+        let kept = call.priority.kept_back() + if newcomer { 0.0 } else { RESERVE };
+        let needed = 1.0 + self.quota.burst * share * kept;
+        Duration::from_secs_f64(((needed - self.tokens) / (self.quota.per_second * share * self.pace)).max(0.0))
+    }
+
+    fn take(&mut self, call: Call<'_>, share: f64, now: Instant) -> Duration {
+        let wait = self.wait(call, share, now);
         if wait.is_zero() {
             self.tokens -= 1.0;
             self.last_calls.retain(|_, last| now.saturating_duration_since(*last) <= NEWCOMER_AFTER);
-            self.last_calls.insert(tenant.to_owned(), now);
+            self.last_calls.insert(call.tenant.to_owned(), now);
         }
         wait
     }
+
+    /// AWS has refused a call that we had a token for: its own bucket is empty.
+    fn throttled(&mut self, share: f64, now: Instant) {
+        self.fill(share, now);
+        if self.slowed_at.is_none_or(|last| now.saturating_duration_since(last) >= SLOW_ONCE) {
+            self.slowed_at = Some(now);
+            self.pace = (self.pace / 2.0).max(SLOWEST);
+            self.tokens = 0.0;
+        }
+    }
 }
 
-/// Who calls what, where.
+/// What a call is for. Where a bucket runs low the first go on and the last wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// What somebody asked for: start, stop, create, update.
+    Change,
+    /// Whether executions have ended.
+    Observe,
+    /// Outputs of executions that are known to have ended.
+    Output,
+    /// Whether somebody else has changed what we keep.
+    Drift,
+}
+
+impl Priority {
+    /// Part of a bucket that is left to those before.
+    fn kept_back(self) -> f64 {
+        match self {
+            Self::Change => 0.0,
+            Self::Observe => 0.02,
+            Self::Output => 0.06,
+            Self::Drift => 0.2,
+        }
+    }
+}
+
+/// Who calls what, where, and what for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'a> {
     pub(super) account: &'a str,
@@ -87,39 +139,53 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'a str,
     /// Namespace and binding: those share fairly.
     pub(super) tenant: &'a str,
+    pub(super) priority: Priority,
 }
 
 /// The buckets of every account and region.
 pub(super) struct Quotas {
+    state: Mutex<State>,
+}
+
+struct State {
     share: f64,
-    buckets: Mutex<HashMap<(String, String, String), Bucket>>,
+    buckets: HashMap<(String, String, String), Bucket>,
 }
 
 impl Quotas {
     /// `share` is the part of each default quota that may be used; above 1 where AWS has raised them.
     pub(super) fn new(share: f64) -> Self {
-        Self { share, buckets: Mutex::default() }
+        Self { state: Mutex::new(State { share, buckets: HashMap::new() }) }
+    }
+
+    /// Changes the share: the cluster's is divided among the shards that this process holds.
+    pub(super) fn set_share(&self, share: f64) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).share = share;
     }
 
     /// Takes a token; the time until there is one where there is none.
     pub(super) fn take(&self, call: Call<'_>, now: Instant) -> Result<(), Duration> {
-        self.with(call, now, |bucket| bucket.take(call.tenant, now))
-    }
-
-    /// Whether there is a token, without taking it.
-    pub(super) fn peek(&self, call: Call<'_>, now: Instant) -> Result<(), Duration> {
-        self.with(call, now, |bucket| bucket.wait(call.tenant, now))
-    }
-
-    fn with(&self, call: Call<'_>, now: Instant, ask: impl FnOnce(&mut Bucket) -> Duration) -> Result<(), Duration> {
-        let key = (call.account.to_owned(), call.region.to_owned(), call.operation.to_owned());
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(key).or_insert_with(|| {
-            let Quota { burst, per_second } = quota_of(call.operation, call.region);
-            Bucket::new(Quota { burst: burst * self.share, per_second: per_second * self.share }, now)
-        });
-        let wait = ask(bucket);
+        let wait = self.with(call, now, |bucket, share| bucket.take(call, share, now));
         if wait.is_zero() { Ok(()) } else { Err(wait) }
+    }
+
+    /// Time until there is a token, zero where there is one, without taking it.
+    pub(super) fn wait(&self, call: Call<'_>, now: Instant) -> Duration {
+        self.with(call, now, |bucket, share| bucket.wait(call, share, now))
+    }
+
+    /// Halves the pace of a bucket that AWS found empty, at most once every [`SLOW_ONCE`].
+    pub(super) fn throttled(&self, call: Call<'_>, now: Instant) {
+        self.with(call, now, |bucket, share| bucket.throttled(share, now));
+    }
+
+    fn with<T>(&self, call: Call<'_>, now: Instant, act: impl FnOnce(&mut Bucket, f64) -> T) -> T {
+        let key = (call.account.to_owned(), call.region.to_owned(), call.operation.to_owned());
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = state.share;
+        let bucket =
+            state.buckets.entry(key).or_insert_with(|| Bucket::new(quota_of(call.operation, call.region), share, now));
+        act(bucket, share)
     }
 }
 
@@ -128,7 +194,13 @@ mod tests {
     use super::*;
 
     fn create(tenant: &str) -> Call<'_> {
-        Call { account: "1", region: "eu-west-1", operation: "states:CreateStateMachine", tenant }
+        Call {
+            account: "1",
+            region: "eu-west-1",
+            operation: "states:CreateStateMachine",
+            tenant,
+            priority: Priority::Change,
+        }
     }
 
     #[test]
@@ -145,10 +217,10 @@ mod tests {
     fn another_tenants_first_call_does_not_wait_for_a_thousand_of_ours() {
         let (quotas, start) = (Quotas::new(0.5), Instant::now());
         while quotas.take(create("a"), start).is_ok() {}
-        assert_eq!(quotas.peek(create("b"), start), Ok(()));
+        assert_eq!(quotas.wait(create("b"), start), Duration::ZERO);
         assert_eq!(quotas.take(create("b"), start), Ok(()));
         assert!(quotas.take(create("b"), start).is_err(), "its second waits as ours do");
-        assert!(quotas.peek(create("c"), start).is_ok());
+        assert!(quotas.wait(create("c"), start).is_zero());
     }
 
     #[test]
@@ -162,5 +234,57 @@ mod tests {
         ] {
             assert_eq!(quotas.take(other, start), Ok(()), "{other:?}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_goes_on_when_observing_outputs_and_drift_must_wait() {
+        use Priority::{Change, Drift, Observe, Output};
+        let (quotas, start) = (Quotas::new(1.0), Instant::now());
+        let call = |priority| Call { priority, ..create("a") };
+        let mut left = Vec::new();
+        for granted in 0..200 {
+            for priority in [Drift, Output, Observe, Change] {
+                if !left.contains(&priority) && !quotas.wait(call(priority), start).is_zero() {
+                    left.push(priority);
+                    assert!((70..=90).contains(&granted), "{priority:?} after {granted}");
+                }
+            }
+            if quotas.take(call(Change), start).is_err() {
+                break;
+            }
+        }
+        assert_eq!(left, [Drift, Output, Observe, Change]);
+    }
+
+    #[test]
+    fn throttling_halves_the_pace_once_and_it_comes_back_by_itself() {
+        let (quotas, start) = (Quotas::new(1.0), Instant::now());
+        let describe = Call { operation: "states:DescribeExecution", ..create("a") };
+        let granted = |from: Instant| {
+            let ticks = (0..100).map(|tick| from + Duration::from_millis(tick * 100));
+            ticks.filter(|at| quotas.take(describe, *at).is_ok()).count()
+        };
+        while quotas.take(describe, start).is_ok() {}
+        let usual = granted(start);
+        let later = start + Duration::from_secs(60);
+        while quotas.take(describe, later).is_ok() {}
+        quotas.throttled(describe, later);
+        quotas.throttled(describe, later);
+        let fresh = Call { tenant: "b", ..describe };
+        assert!(quotas.wait(fresh, later) < Duration::from_millis(200), "half of 15 a second, not a quarter");
+        assert!(!quotas.wait(fresh, later).is_zero(), "nothing is left of the burst");
+        let slowed = granted(later + Duration::from_secs(1));
+        assert!(slowed < usual, "{slowed} of {usual}");
+        let recovered = later + Duration::from_secs(300);
+        assert!((0..200).filter(|_| quotas.take(describe, recovered).is_ok()).count() == 200);
+    }
+
+    #[test]
+    fn a_share_that_changes_counts_from_then_on() {
+        let (quotas, start) = (Quotas::new(1.0), Instant::now());
+        assert_eq!(quotas.take(create("a"), start), Ok(()));
+        quotas.set_share(0.1);
+        let granted = (0..100).filter(|_| quotas.take(create("a"), start).is_ok()).count();
+        assert_eq!(granted, 9, "a tenth of 100, without the reserve");
     }
 }

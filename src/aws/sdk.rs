@@ -23,7 +23,7 @@ use url::Url;
 
 use super::quota::{self, Quotas};
 use super::sanitise::sanitised;
-use super::{AwsError, AwsErrorKind, Session};
+use super::{AwsError, AwsErrorKind, Priority, Session};
 use crate::audit;
 use crate::config::Endpoints;
 use crate::metrics::Metrics;
@@ -79,9 +79,19 @@ impl SdkStepFunctions {
     }
 
     pub(super) fn peek_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
+        let wait = self.wait_for_quota(session, operation, Priority::Change);
+        if wait.is_zero() { Ok(()) } else { Err(queued(operation, wait)) }
+    }
+
+    pub(super) fn wait_for_quota(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration {
         let tenant = tenant_of(session);
-        let peeked = self.quotas.peek(quota_call(session, operation, &tenant), Instant::now());
-        peeked.map_err(|wait| queued(operation, wait))
+        let call = quota::Call { priority, ..quota_call(session, operation, &tenant) };
+        self.quotas.wait(call, Instant::now())
+    }
+
+    /// Changes the part of AWS's quotas that may be used.
+    pub fn set_quota_share(&self, share: f64) {
+        self.quotas.set_share(share);
     }
 
     /// Makes one call: keeps within the quota, measures it, writes the audit line and turns the error into ours.
@@ -116,6 +126,9 @@ impl SdkStepFunctions {
                 let refusal = sdk_error(operation, &error);
                 record.end(refused_request_id(&error), &refusal.code);
                 self.metrics.aws_call(operation, refusal.kind.label(), started.elapsed());
+                if refusal.kind == AwsErrorKind::Throttled {
+                    self.quotas.throttled(quota_call(session, operation, &tenant), Instant::now());
+                }
                 if refusal.kind == AwsErrorKind::SessionExpired {
                     session.ended.store(true, Ordering::Relaxed);
                 }
@@ -141,7 +154,7 @@ fn tenant_of(session: &Session) -> String {
 }
 
 fn quota_call<'a>(session: &'a Session, operation: &'a str, tenant: &'a str) -> quota::Call<'a> {
-    quota::Call { account: &session.account_id, region: &session.region, operation, tenant }
+    quota::Call { account: &session.account_id, region: &session.region, operation, tenant, priority: Priority::Change }
 }
 
 fn queued(operation: &'static str, wait: Duration) -> AwsError {

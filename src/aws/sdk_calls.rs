@@ -1,5 +1,7 @@
 //! The calls of the port, one by one.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_sfn::config::StalledStreamProtectionConfig;
 use aws_sdk_sfn::config::retry::RetryConfig;
@@ -15,9 +17,9 @@ use super::sdk_types::{
     encryption_of, execution_status, logging_of, no_logging, sdk_tags, sdk_type, settings_of, timestamp, tracing_of,
 };
 use super::{
-    AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionStatus,
-    ListedExecution, MachineSettings, Routes, Session, StartExecution, StartedExecution, StateMachine, StepFunctions,
-    Tags, UpdateStateMachine, UpdatedStateMachine,
+    AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionPage,
+    ExecutionStatus, ListPage, ListedExecution, MachineSettings, Priority, Routes, Session, StartExecution,
+    StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine, UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
 use crate::telemetry;
@@ -26,6 +28,10 @@ use crate::telemetry;
 impl StepFunctions for SdkStepFunctions {
     fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
         self.peek_quota(session, operation)
+    }
+
+    fn quota_wait(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration {
+        self.wait_for_quota(session, operation, priority)
     }
 
     async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError> {
@@ -142,6 +148,10 @@ impl StepFunctions for SdkStepFunctions {
         self.newest_executions(session, arn, running).await
     }
 
+    async fn list_page(&self, session: &Session, request: &ListPage) -> Result<ExecutionPage, AwsError> {
+        self.page_of_executions(session, request).await
+    }
+
     async fn has_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError> {
         self.finds_activity(session, arn).await
     }
@@ -247,6 +257,7 @@ impl StepFunctions for SdkStepFunctions {
             },
             started_at: timestamp(ended.start_date),
             stopped_at: Some(timestamp(ended.stop_date)),
+            redrive_count: 0,
             input: ended.input,
             output: ended.output,
             error: ended.error,
@@ -267,6 +278,7 @@ impl StepFunctions for SdkStepFunctions {
             status: execution_status(&found.status),
             started_at: timestamp(found.start_date),
             stopped_at: found.stop_date.map(timestamp),
+            redrive_count: found.redrive_count.unwrap_or_default(),
             input: found.input,
             output: found.output,
             error: found.error,

@@ -4,7 +4,10 @@ use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus as SdkExecutionStatu
 
 use super::sdk::SdkStepFunctions;
 use super::sdk_types::{encryption_of, execution_status, sdk_tags, timestamp};
-use super::{AwsError, AwsErrorKind, ListedExecution, MachineSettings, Routes, Session, Tags};
+use super::{
+    AwsError, AwsErrorKind, ExecutionPage, ExecutionStatus, ListPage, ListedExecution, MachineSettings, Routes,
+    Session, Tags,
+};
 
 impl SdkStepFunctions {
     pub(super) async fn make_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError> {
@@ -73,6 +76,28 @@ impl SdkStepFunctions {
         let listed = self.call(session, "states:ListExecutions", arn, call).await?;
         Ok(listed.executions.into_iter().map(listed_execution).collect())
     }
+
+    pub(super) async fn page_of_executions(
+        &self,
+        session: &Session,
+        page: &ListPage,
+    ) -> Result<ExecutionPage, AwsError> {
+        let request = self.client(session).await.list_executions().state_machine_arn(&page.arn).max_results(1000);
+        let request = request.set_status_filter(page.status.map(sdk_status)).set_next_token(page.next_token.clone());
+        let listed = self.call(session, "states:ListExecutions", &page.arn, request.send()).await?;
+        let executions = listed.executions.into_iter().map(listed_execution).collect();
+        Ok(ExecutionPage { executions, next_token: listed.next_token })
+    }
+}
+
+fn sdk_status(status: ExecutionStatus) -> SdkExecutionStatus {
+    match status {
+        ExecutionStatus::Running => SdkExecutionStatus::Running,
+        ExecutionStatus::Succeeded => SdkExecutionStatus::Succeeded,
+        ExecutionStatus::Failed => SdkExecutionStatus::Failed,
+        ExecutionStatus::TimedOut => SdkExecutionStatus::TimedOut,
+        ExecutionStatus::Aborted => SdkExecutionStatus::Aborted,
+    }
 }
 
 /// A weight is at most 100.
@@ -91,5 +116,6 @@ fn listed_execution(item: ExecutionListItem) -> ListedExecution {
         status: execution_status(&item.status),
         started_at: timestamp(item.start_date),
         stopped_at: item.stop_date.map(timestamp),
+        redrive_count: item.redrive_count.unwrap_or_default(),
     }
 }

@@ -230,6 +230,28 @@ pub struct ListedExecution {
     pub started_at: Timestamp,
     /// When it ended.
     pub stopped_at: Option<Timestamp>,
+    /// How often it was redriven.
+    pub redrive_count: i32,
+}
+
+/// One page of a list of executions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPage {
+    /// Machine, version or alias.
+    pub arn: String,
+    /// Only those that stand so; all without.
+    pub status: Option<ExecutionStatus>,
+    /// Where the page before ended.
+    pub next_token: Option<String>,
+}
+
+/// What a list answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionPage {
+    /// The executions.
+    pub executions: Vec<ListedExecution>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next_token: Option<String>,
 }
 
 /// An execution as AWS describes it.
@@ -247,6 +269,8 @@ pub struct Execution {
     pub started_at: Timestamp,
     /// When it ended.
     pub stopped_at: Option<Timestamp>,
+    /// How often it was redriven.
+    pub redrive_count: i32,
     /// Input, where AWS tells it.
     pub input: Option<String>,
     /// Output, of one that succeeded.
@@ -255,4 +279,13 @@ pub struct Execution {
     pub error: Option<String>,
     /// Cause of one that failed.
     pub cause: Option<String>,
+}
+
+/// A message of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What was sent.
+    pub body: String,
+    /// What it is deleted by.
+    pub receipt: String,
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::api::v1alpha1::custom_resource_definitions;
-use crate::aws::{SdkStepFunctions, http_client};
+use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::config::{Config, ConfigError, Endpoints, Flags};
 use crate::controllers::{self, Context, Ports, Settings};
 use crate::identity::{Exchanger, Minter, SessionCache};
@@ -78,8 +78,8 @@ pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
 async fn operate(config: Config) -> Result<(), OperatorError> {
     // Before anything waits: a signal during the start must end it too.
     let mut signals = Signals::new()?;
-    let Endpoints { sts, step_functions, cloudwatch } = &config.endpoints;
-    for endpoint in [sts, step_functions, cloudwatch].into_iter().flatten() {
+    let Endpoints { sts, step_functions, cloudwatch, sqs } = &config.endpoints;
+    for endpoint in [sts, step_functions, cloudwatch, sqs].into_iter().flatten() {
         warn_of_plain_http(endpoint);
     }
     let metrics = Arc::new(Metrics::default());
@@ -148,6 +148,7 @@ async fn work(
         Exchanger::new(http.clone(), config.endpoints.sts.clone()),
         metrics.clone(),
     );
+    let messages = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
     let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
     let settings = Settings {
         cluster_id: cluster_id(config, &client).await?,
@@ -158,7 +159,7 @@ async fn work(
         watch_namespaces: config.watch_namespaces.clone(),
         resync_interval: config.resync_interval,
     };
-    let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws };
+    let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws, messages };
     let events = Events::new(client.clone(), identity());
     let context = Context::new(client, ports, events, metrics, fence, settings);
     let (stop, stopped) = watch::channel(false);

@@ -25,12 +25,13 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 
 use crate::api::v1alpha1::{Activity, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
-use crate::aws::{Alarms, StepFunctions};
+use crate::aws::{Alarms, MessageQueues, Session, StepFunctions};
 use crate::identity::Sessions;
 use crate::kube::{Events, Fence};
 use crate::metrics::Metrics;
-use crate::outcome::{Backoff, Class};
+use crate::outcome::{Backoff, Class, Failure};
 use crate::plan::workflow::Owner;
+use crate::runs::{SessionSource, Tracker, forget_finished, is_settled};
 use runner::Managed;
 
 /// Reconciles under way at once, for each kind.
@@ -63,6 +64,8 @@ pub struct Ports {
     pub step_functions: Arc<dyn StepFunctions>,
     /// CloudWatch's alarms.
     pub alarms: Arc<dyn Alarms>,
+    /// Queues of events.
+    pub messages: Arc<dyn MessageQueues>,
 }
 
 /// Everything that a reconcile works with.
@@ -75,6 +78,8 @@ pub struct Context {
     pub step_functions: Arc<dyn StepFunctions>,
     /// CloudWatch's alarms.
     pub alarms: Arc<dyn Alarms>,
+    /// Queues of events.
+    pub messages: Arc<dyn MessageQueues>,
     /// Events.
     pub events: Events,
     /// Metrics.
@@ -88,6 +93,7 @@ pub struct Context {
     in_flight: Mutex<HashSet<String>>,
     authorized: dereference::Authorized,
     workflows: workflow::Memory,
+    tracker: Tracker,
 }
 
 impl Context {
@@ -100,14 +106,16 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let Ports { sessions, step_functions, alarms } = ports;
+        let Ports { sessions, step_functions, alarms, messages } = ports;
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
+        let tracker = Tracker::new(metrics.clone());
         Self {
             client,
             sessions,
             step_functions,
             alarms,
+            messages,
             events,
             metrics,
             fence,
@@ -117,6 +125,7 @@ impl Context {
             in_flight,
             authorized,
             workflows,
+            tracker,
         }
     }
 
@@ -145,13 +154,29 @@ impl Context {
     }
 }
 
+/// Sessions for the tracker, which looks on behalf of the runs that it follows.
+struct BindingSessions(Arc<Context>);
+
+#[async_trait::async_trait]
+impl SessionSource for BindingSessions {
+    async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, Failure> {
+        runner::fenced(&self.0)?;
+        let (_, session) = dereference::session_for(&self.0, namespace, binding).await?;
+        Ok(session)
+    }
+}
+
 /// Runs every controller until `stop` turns true and the reconciles under way have ended.
 pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     let namespaces = &context.settings.watch_namespaces;
     let scopes: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
     let all = scopes.into_iter().flat_map(|scope| controllers_of(&context, scope, &stop));
-    join_all(all).await;
+    let sessions = Arc::new(BindingSessions(context.clone()));
+    tokio::select! {
+        _ = join_all(all) => {}
+        () = context.tracker.run(context.step_functions.clone(), context.messages.clone(), sessions) => {}
+    }
 }
 
 /// The controllers of one namespace, or of all.
@@ -163,7 +188,8 @@ fn controllers_of(
     let client = &context.client;
     let (bindings, binding_store) = controller::<TrustBinding>(context, scope);
     let (workflows, workflow_store) = controller::<Workflow>(context, scope);
-    let (runs, run_store) = controller::<WorkflowRun>(context, scope);
+    let (runs, run_store) = run_controller(context, scope);
+    let runs = runs.reconcile_on(context.tracker.wakes(scope));
     let (activities, activity_store) = controller::<Activity>(context, scope);
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
@@ -255,11 +281,39 @@ fn ended_runs(client: &Client, scope: Option<&str>) -> impl Stream<Item = Result
 
 /// A controller woken by what a user changes, not by our own writes of status.
 fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller<K>, Store<K>) {
-    let (client, metrics) = (&context.client, context.metrics.clone());
-    let (reader, writer) = reflector::store();
-    let stream = watcher(api::<K>(client, scope), watcher::Config::default())
+    let events = watcher(api::<K>(&context.client, scope), watcher::Config::default())
         .default_backoff()
-        .modify(|object: &mut K| forget_bulk(object.meta_mut()))
+        .modify(|object: &mut K| forget_bulk(object.meta_mut()));
+    controller_of(context, events)
+}
+
+/// The same for runs. One that has ended and needs nothing more is not held in memory: there may be a hundred thousand.
+fn run_controller(context: &Context, scope: Option<&str>) -> (Controller<WorkflowRun>, Store<WorkflowRun>) {
+    let events = watcher(api::<WorkflowRun>(&context.client, scope), watcher::Config::default())
+        .default_backoff()
+        .modify(|run: &mut WorkflowRun| {
+            forget_bulk(&mut run.metadata);
+            forget_finished(run);
+        })
+        .filter_map(|event| std::future::ready(event.map(without_settled).transpose()));
+    controller_of(context, events)
+}
+
+fn without_settled(event: watcher::Event<WorkflowRun>) -> Option<watcher::Event<WorkflowRun>> {
+    match event {
+        watcher::Event::Apply(run) if is_settled(&run) => Some(watcher::Event::Delete(run)),
+        watcher::Event::InitApply(run) if is_settled(&run) => None,
+        other => Some(other),
+    }
+}
+
+fn controller_of<K: Managed>(
+    context: &Context,
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> (Controller<K>, Store<K>) {
+    let metrics = context.metrics.clone();
+    let (reader, writer) = reflector::store();
+    let stream = events
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default())

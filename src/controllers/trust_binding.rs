@@ -28,6 +28,7 @@ impl Managed for TrustBinding {
         work.hold(ctx).await?;
         if work.object.spec.suspend {
             ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+            listen(work, ctx, false);
             work.conditions(|conditions| {
                 conditions.ready("Suspended", "Nothing is done with this binding while spec.suspend is true.");
             });
@@ -39,6 +40,7 @@ impl Managed for TrustBinding {
             Err(none) => return Err(refused(work, none.failure)),
         };
         proven(work, &session);
+        listen(work, ctx, true);
         Ok(Done::again(Requeue::After(ctx.settings.resync_interval)))
     }
 
@@ -49,6 +51,12 @@ impl Managed for TrustBinding {
     fn common(status: &mut TrustBindingStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
         (&mut status.conditions, &mut status.observed_generation)
     }
+}
+
+/// Reads the queue of events that the binding names, while it is good.
+fn listen(work: &Work<TrustBinding>, ctx: &Context, good: bool) {
+    let queue_url = work.object.spec.events.as_ref().map(|events| events.queue_url.as_str());
+    ctx.tracker.listen(&work.namespace(), &work.object.name_any(), queue_url.filter(|_| good));
 }
 
 async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<SessionKey, Failure> {
@@ -109,6 +117,7 @@ async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Fa
     let users = users(work, ctx).await?;
     if users.is_empty() {
         ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+        listen(work, ctx, false);
         return Ok(Done::released());
     }
     let names = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -1,6 +1,7 @@
 //! WorkflowRun: starts an execution once and watches it to its end.
 
 mod end;
+mod observe;
 mod start;
 
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, DeleteParams, Preconditions};
 use kube::{Resource, ResourceExt};
+
+use observe::observe;
 
 use super::dereference::{LastSession, last_session_for, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
@@ -22,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
 use crate::plan::run_result;
-use crate::status::Truth;
+use crate::runs::owes_output;
 
 #[async_trait::async_trait]
 impl Managed for WorkflowRun {
@@ -39,6 +42,7 @@ impl Managed for WorkflowRun {
         }
         let status = work.object.status.clone().unwrap_or_default();
         match run::next(&work.object.spec, &status, Timestamp::now()) {
+            Step::Finished if owes_output(&work.object) => observe::read_output(work, ctx).await,
             Step::Finished => expire(work, ctx).await,
             Step::EndUnstarted(phase, reason, message) => Ok(end_unstarted(work, phase, reason, &message)),
             Step::Prepare => start::prepare(work, ctx).await,
@@ -119,39 +123,9 @@ async fn stop(
     observe(work, ctx, arn).await
 }
 
-/// One look. The phase changes on positive evidence only: absence proves nothing.
-async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, arn: &str) -> Result<Done, Failure> {
-    let session = session(work, ctx).await?;
-    let now = Timestamp::now();
-    let Some(execution) = ctx.step_functions.describe_execution(&session, arn).await? else {
-        let since = work.status().started_at.as_ref().map_or(now, |started| started.0);
-        if run::may_be_invisible(since, now) {
-            return Ok(Done::again(Requeue::After(Duration::from_secs(1))));
-        }
-        let message = format!("AWS shows no execution {arn}. It was deleted, or its history has expired.");
-        return Err(Failure::new(Class::Waiting, "ExecutionNotFound", message));
-    };
-    let intent = work.status().stop.as_ref().map(|stop| stop.intent);
-    if let Some(phase) = run_result::phase_of(execution.status, intent) {
-        return end::finish(work, ctx, &session, &execution, phase).await;
-    }
-    let status = work.object.status.clone().unwrap_or_default();
-    let changed = start::inline_input_changed(&work.object.spec, &status);
-    work.conditions(|conditions| {
-        conditions.progressing("Running", "The execution runs.");
-        if changed {
-            let message =
-                "spec.input was changed after the start; the execution runs with the input it was started with.";
-            conditions.set("InputChanged", Truth::True, "IgnoredAfterStart", message);
-        }
-    });
-    Ok(Done::again(Requeue::After(run::poll_after(&work.object.spec, &status, now))))
-}
-
 /// Deletes a finished run whose time to live has passed.
 async fn expire(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
-    // A change of a run that is over is looked at too, and kstatus wants to know.
-    work.conditions(|_| {});
+    refresh_finished(work, ctx).await?;
     let ttl = work.object.spec.ttl_after_finished.as_ref().and_then(crate::api::v1alpha1::DurationString::to_std);
     let finished = work.status().finished_at.clone();
     if let (Some(ttl), Some(finished)) = (ttl, finished) {
@@ -172,11 +146,39 @@ async fn expire(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     Ok(Done::released())
 }
 
+/// Memory holds less of a run that has ended than its status may be written from, so it is read anew, except where it only
+/// waits. A failure is no news then: it must not be written into what is left.
+async fn refresh_finished(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+    let run = &work.object;
+    let ttl = run.spec.ttl_after_finished.as_ref().and_then(crate::api::v1alpha1::DurationString::to_std);
+    let finished = run.status.as_ref().and_then(|status| status.finished_at.as_ref());
+    let due = ttl.zip(finished).is_some_and(|(ttl, finished)| {
+        Duration::try_from(Timestamp::now().duration_since(finished.0)).unwrap_or_default() >= ttl
+    });
+    let current = run.status.as_ref().is_some_and(|status| status.observed_generation == run.metadata.generation);
+    if current && !due {
+        return Ok(());
+    }
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+    let fresh = api.get(&run.name_any()).await;
+    let fresh = fresh.map_err(|error| Failure::new(Class::Conflict, "Conflict", api_failure(&error).message))?;
+    if fresh.uid() != run.uid() {
+        return Err(Failure::new(Class::Conflict, "Conflict", "the run was replaced meanwhile"));
+    }
+    *work = Work::new(fresh);
+    // A change of a run that is over is looked at too, and kstatus wants to know.
+    work.conditions(|_| {});
+    Ok(())
+}
+
 /// Stops what still runs, unless it is to be left alone, and lets go.
 async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
     let status = work.object.status.clone().unwrap_or_default();
     let arn = status.execution_arn.clone().or_else(|| status.attempts.last().map(run::execution_arn));
     let over = status.phase.unwrap_or_default().is_finished() || status.adopted;
+    if let Some(arn) = &arn {
+        ctx.tracker.forget(arn);
+    }
     let Some(arn) = arn.filter(|_| !over && work.object.spec.deletion_policy == RunDeletionPolicy::Stop) else {
         return Ok(Done::released());
     };

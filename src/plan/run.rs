@@ -1,8 +1,6 @@
 //! What a WorkflowRun needs next. The write-ahead records in its status make every step safe to repeat: an attempt is
 //! recorded before the start, an intent before the stop.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::v1alpha1::{Attempt, Phase, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
@@ -83,17 +81,6 @@ pub fn timeout_at(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> Option<
     status.started_at.as_ref()?.0.checked_add(timeout).ok()
 }
 
-/// How long to wait before the next look: a tenth of the age, so that short runs are seen to end at once and long ones
-/// cost little; never later than the run's own timeout.
-pub fn poll_after(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Timestamp) -> Duration {
-    const SHORTEST: Duration = Duration::from_millis(250);
-    const LONGEST: Duration = Duration::from_secs(30);
-    let since = |start: Timestamp, end: Timestamp| Duration::try_from(end.duration_since(start)).unwrap_or_default();
-    let age = status.started_at.as_ref().map_or(Duration::ZERO, |start| since(start.0, now));
-    let left = timeout_at(spec, status).map_or(LONGEST, |at| since(now, at));
-    (age / 10).clamp(SHORTEST, LONGEST).min(left.max(SHORTEST))
-}
-
 /// True while absence of an execution proves nothing yet.
 pub fn may_be_invisible(since: Timestamp, now: Timestamp) -> bool {
     now.duration_since(since) < VISIBILITY
@@ -108,6 +95,11 @@ pub fn execution_arn(attempt: &Attempt) -> String {
 /// The machine's ARN, without a version.
 pub fn machine_arn(target_arn: &str) -> String {
     target_arn.split(':').take(7).collect::<Vec<_>>().join(":")
+}
+
+/// The machine of an execution, without a version.
+pub fn machine_of_execution(execution_arn: &str) -> String {
+    machine_arn(execution_arn).replacen(":execution:", ":stateMachine:", 1)
 }
 
 /// How an execution that exists under the attempt's name relates to the run.
@@ -242,6 +234,7 @@ mod tests {
             status: ExecutionStatus::Running,
             started_at: at(started),
             stopped_at: None,
+            redrive_count: 0,
             input: Some(input.into()),
             output: None,
             error: None,
@@ -261,16 +254,6 @@ mod tests {
     #[test]
     fn the_execution_arn_is_known_before_the_start() {
         assert_eq!(execution_arn(&attempt()), "arn:aws:states:r:1:execution:m:name");
-    }
-
-    #[test]
-    fn polls_grow_with_age_and_never_miss_the_timeout() {
-        let mut spec = spec();
-        assert_eq!(poll_after(&spec, &running(), at(1000)), Duration::from_millis(250));
-        assert_eq!(poll_after(&spec, &running(), at(1100)), Duration::from_secs(10));
-        assert_eq!(poll_after(&spec, &running(), at(99_999)), Duration::from_secs(30));
-        spec.timeout = Some(DurationString("102s".into()));
-        assert_eq!(poll_after(&spec, &running(), at(1100)), Duration::from_secs(2));
     }
 
     #[test]

@@ -215,6 +215,7 @@ impl Tenant {
             &format!("--sts-endpoint-url={}", self.bed.front.url),
             &format!("--sfn-endpoint-url={}", self.bed.front.url),
             &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
+            &format!("--sqs-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", self.name),
             &format!("--lease-namespace={}", self.system),
             &format!("--http-addr=127.0.0.1:{port}"),

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::end;
 use super::{Context, workflow_and_session};
+use super::{end, observe};
 use crate::api::v1alpha1::{
     Attempt, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
@@ -167,7 +167,7 @@ async fn start_standard(
         Err(error) => return Err(error.into()),
     }
     work.write(ctx).await?;
-    Ok(Done::again(Requeue::After(Duration::from_millis(250))))
+    Ok(observe::follow(work, ctx))
 }
 
 fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, adopted: bool) {

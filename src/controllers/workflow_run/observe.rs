@@ -1,0 +1,154 @@
+//! Observing: the tracker finds ends, this writes them down. A phase never waits for an output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Context, binding_name, end, session, start};
+use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
+use crate::aws::{Execution, ExecutionStatus, ListedExecution, Priority, Session};
+use crate::controllers::runner::{Done, Work};
+use crate::outcome::{Class, Failure, Requeue, WAITING_FOR_QUOTA};
+use crate::plan::run;
+use crate::plan::run_result;
+use crate::runs::{Evidence, Followed, MachineKey, OUTPUT_STORED};
+use crate::status::Truth;
+
+/// The tracker wakes a run when its end was found. This is for what no one foresaw.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Has the execution followed, or writes down the end that was found. The phase changes on positive evidence only:
+/// absence proves nothing.
+pub(super) async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, arn: &str) -> Result<Done, Failure> {
+    let session = session(work, ctx).await?;
+    let status = work.object.status.clone().unwrap_or_default();
+    let followed = followed(work, &status, arn);
+    match ctx.tracker.evidence(arn, followed.redrive_count) {
+        Some(Evidence::Described(execution)) => {
+            if let Some(phase) = phase_of(execution.status, &status) {
+                return end::finish(work, ctx, &session, &execution, phase).await;
+            }
+        }
+        Some(Evidence::Listed(listed)) => {
+            if let Some(phase) = phase_of(listed.status, &status) {
+                return end_of_listed(work, ctx, &session, listed, phase, followed).await;
+            }
+        }
+        Some(Evidence::Missing) => {
+            let message = format!("AWS shows no execution {arn}. It was deleted, or its history has expired.");
+            return Err(Failure::new(Class::Waiting, "ExecutionNotFound", message));
+        }
+        Some(Evidence::Refused(_) | Evidence::Allowed) | None => {}
+    }
+    let refusal = ctx.tracker.refusal(&followed.machine);
+    ctx.tracker.follow(followed);
+    if let Some(failure) = refusal {
+        return Err(failure);
+    }
+    Ok(runs_on(work, &status))
+}
+
+/// Has the execution followed from its start on.
+pub(super) fn follow(work: &Work<WorkflowRun>, ctx: &Context) -> Done {
+    let status = work.object.status.clone().unwrap_or_default();
+    if let Some(arn) = &status.execution_arn {
+        ctx.tracker.follow(followed(work, &status, arn));
+    }
+    Done::again(requeue(work, &status))
+}
+
+fn runs_on(work: &mut Work<WorkflowRun>, status: &WorkflowRunStatus) -> Done {
+    let changed = start::inline_input_changed(&work.object.spec, status);
+    work.conditions(|conditions| {
+        conditions.progressing("Running", "The execution runs.");
+        if changed {
+            let message =
+                "spec.input was changed after the start; the execution runs with the input it was started with.";
+            conditions.set("InputChanged", Truth::True, "IgnoredAfterStart", message);
+        }
+    });
+    Done::again(requeue(work, status))
+}
+
+/// At the run's own timeout, which nobody else tells.
+fn requeue(work: &Work<WorkflowRun>, status: &WorkflowRunStatus) -> Requeue {
+    let left = run::timeout_at(&work.object.spec, status)
+        .filter(|_| status.stop.is_none())
+        .map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
+    Requeue::After(left.map_or(LONGEST, |left| left.clamp(Duration::from_millis(10), LONGEST)))
+}
+
+fn phase_of(ended: ExecutionStatus, status: &WorkflowRunStatus) -> Option<Phase> {
+    run_result::phase_of(ended, status.stop.as_ref().map(|stop| stop.intent))
+}
+
+fn followed(work: &Work<WorkflowRun>, status: &WorkflowRunStatus, arn: &str) -> Followed {
+    let machine =
+        MachineKey { namespace: work.namespace(), binding: binding_name(status), arn: run::machine_of_execution(arn) };
+    Followed {
+        machine: Arc::new(machine),
+        run: work.object.name_any(),
+        execution_arn: arn.to_owned(),
+        started_at: status.started_at.as_ref().map_or_else(Timestamp::now, |started| started.0),
+        redrive_count: 0,
+        stopping: status.stop.is_some(),
+    }
+}
+
+/// A list has shown the end, without output or error. They are read at once where the quota has a description to spare,
+/// so that one write tells everything; otherwise the phase is told now and they follow.
+async fn end_of_listed(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Arc<Context>,
+    session: &Session,
+    listed: ListedExecution,
+    phase: Phase,
+    followed: Followed,
+) -> Result<Done, Failure> {
+    if ctx.step_functions.quota_wait(session, "states:DescribeExecution", Priority::Output).is_zero()
+        && let Ok(Some(execution)) = ctx.step_functions.describe_execution(session, &listed.arn).await
+        && execution.status == listed.status
+        && execution.redrive_count == listed.redrive_count
+    {
+        return end::finish(work, ctx, session, &execution, phase).await;
+    }
+    let execution = Execution {
+        arn: listed.arn,
+        state_machine_arn: followed.machine.arn.clone(),
+        version_arn: listed.version_arn,
+        status: listed.status,
+        started_at: listed.started_at,
+        stopped_at: listed.stopped_at,
+        redrive_count: listed.redrive_count,
+        input: None,
+        output: None,
+        error: None,
+        cause: None,
+    };
+    let done = end::finish(work, ctx, session, &execution, phase).await?;
+    work.conditions(|conditions| {
+        let message = "The execution has ended; its output or error is read as soon as AWS's quota allows.";
+        conditions.set(OUTPUT_STORED, Truth::Unknown, WAITING_FOR_QUOTA, message);
+    });
+    ctx.tracker.want_output(followed);
+    Ok(done)
+}
+
+/// Writes the output or error of a run whose phase was told before, once it was read.
+pub(super) async fn read_output(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+    let status = work.object.status.clone().unwrap_or_default();
+    let (Some(arn), Some(phase)) = (status.execution_arn.clone(), status.phase) else {
+        return Ok(Done::released());
+    };
+    if let Some(Evidence::Described(execution)) = ctx.tracker.evidence(&arn, 0) {
+        let session = session(work, ctx).await?;
+        work.conditions(|conditions| {
+            conditions.remove(OUTPUT_STORED);
+        });
+        return end::finish(work, ctx, &session, &execution, phase).await;
+    }
+    ctx.tracker.want_output(followed(work, &status, &arn));
+    Ok(Done { requeue: Requeue::After(LONGEST), release: true })
+}

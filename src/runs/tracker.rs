@@ -1,0 +1,371 @@
+//! The acting part: makes the calls that the schedule chooses, one task for each account and region, and wakes the runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::channel::mpsc as wake_channel;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::queue::Queues;
+use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
+use crate::api::v1alpha1::WorkflowRun;
+use crate::aws::{AwsError, AwsErrorKind, Execution, ExecutionPage, MessageQueues, Priority, Session, StepFunctions};
+use crate::metrics::Metrics;
+use crate::outcome::{Class, Failure};
+use crate::plan::run::may_be_invisible;
+
+/// How long what was found waits for its run's reconcile.
+const EVIDENCE_LASTS: Duration = Duration::from_secs(30);
+/// Lists and descriptions under way at once, in one account and region.
+const LISTS: usize = 4;
+const DESCRIPTIONS: usize = 8;
+/// How often the schedule is asked while something is followed, and while an end may come any moment.
+const TICK: Duration = Duration::from_millis(200);
+const LIVELY_TICK: Duration = Duration::from_millis(50);
+
+/// Where sessions of bindings come from. Consent is looked at on every use.
+#[async_trait]
+pub trait SessionSource: Send + Sync {
+    /// A session of the binding.
+    async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, Failure>;
+}
+
+/// What a task is told.
+enum Command {
+    Follow(Followed),
+    WantOutput(Followed),
+    Forget(String),
+    Hint(String),
+}
+
+/// The tracker as controllers see it.
+pub struct Tracker {
+    commands: mpsc::UnboundedSender<(Domain, Command)>,
+    received: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Domain, Command)>>,
+    board: Arc<Board>,
+    queues: Queues,
+    metrics: Arc<Metrics>,
+}
+
+type Waker = wake_channel::UnboundedSender<ObjectRef<WorkflowRun>>;
+
+/// Account and region, which share quotas.
+type Domain = (String, String);
+
+/// What was found and whom to wake.
+#[derive(Default)]
+struct Board {
+    evidence: Mutex<HashMap<String, (Instant, Evidence)>>,
+    refusals: Mutex<HashMap<Arc<MachineKey>, Failure>>,
+    /// By the namespace that the controller watches; without one, all.
+    wakers: Mutex<Vec<(Option<String>, Waker)>>,
+}
+
+impl Board {
+    fn post(&self, found: Found) {
+        let Found { followed, evidence } = found;
+        match &evidence {
+            Evidence::Refused(failure) => {
+                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                refusals.insert(followed.machine.clone(), failure.clone());
+            }
+            Evidence::Allowed => {
+                self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&followed.machine);
+            }
+            _ => {
+                let mut board = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+                board.insert(followed.execution_arn.clone(), (Instant::now(), evidence));
+            }
+        }
+        self.wake(&followed.machine.namespace, &followed.run);
+    }
+
+    fn wake(&self, namespace: &str, run: &str) {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.retain(|(_, waker)| !waker.is_closed());
+        for (watched, waker) in wakers.iter() {
+            if watched.as_deref().is_none_or(|scope| scope == namespace) {
+                // A controller that has just ended needs no waking.
+                let _ = waker.unbounded_send(ObjectRef::new(run).within(namespace));
+            }
+        }
+    }
+
+    /// Drops what nobody came for: its run was deleted, or is followed and found again.
+    fn tidy(&self) {
+        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        evidence.retain(|_, (at, _)| at.elapsed() < EVIDENCE_LASTS);
+    }
+}
+
+impl Tracker {
+    /// A tracker that begins its work with [`Tracker::run`].
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (board, queues) = (Arc::default(), Queues::default());
+        Self { commands, received: tokio::sync::Mutex::new(received), board, queues, metrics }
+    }
+
+    /// The runs to reconcile because something was found, of a namespace or of all.
+    pub fn wakes(&self, scope: Option<&str>) -> wake_channel::UnboundedReceiver<ObjectRef<WorkflowRun>> {
+        let (waker, wakes) = wake_channel::unbounded();
+        let mut wakers = self.board.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.push((scope.map(str::to_owned), waker));
+        wakes
+    }
+
+    /// What was found of an execution since its redrive number `redrive_count`.
+    pub fn evidence(&self, execution_arn: &str, redrive_count: i32) -> Option<Evidence> {
+        let board = self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, evidence) = board.get(execution_arn)?;
+        let current = match evidence {
+            Evidence::Listed(listed) => listed.redrive_count >= redrive_count,
+            Evidence::Described(execution) => execution.redrive_count >= redrive_count,
+            _ => true,
+        };
+        current.then(|| evidence.clone())
+    }
+
+    /// Why executions of the machine may not be looked at.
+    pub fn refusal(&self, machine: &MachineKey) -> Option<Failure> {
+        self.board.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(machine).cloned()
+    }
+
+    /// Follows an execution to its end; its run is woken then. Repeating it changes nothing.
+    pub fn follow(&self, followed: Followed) {
+        self.send(domain_of(&followed.machine.arn), Command::Follow(followed));
+    }
+
+    /// Reads the description of an execution that has ended when the quota allows; its run is woken then.
+    pub fn want_output(&self, followed: Followed) {
+        self.send(domain_of(&followed.machine.arn), Command::WantOutput(followed));
+    }
+
+    /// Follows it no longer.
+    pub fn forget(&self, execution_arn: &str) {
+        self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(execution_arn);
+        self.send(domain_of(execution_arn), Command::Forget(execution_arn.to_owned()));
+    }
+
+    /// Reads hints from a queue as the binding, or no longer where there is no queue.
+    pub fn listen(&self, namespace: &str, binding: &str, queue_url: Option<&str>) {
+        self.queues.listen(namespace, binding, queue_url);
+    }
+
+    /// Before [`Tracker::run`] and after it nothing is received, and nothing has to be.
+    fn send(&self, domain: Domain, command: Command) {
+        let _ = self.commands.send((domain, command));
+    }
+
+    /// Looks until it is dropped. One at a time.
+    pub async fn run(
+        &self,
+        aws: Arc<dyn StepFunctions>,
+        messages: Arc<dyn MessageQueues>,
+        sessions: Arc<dyn SessionSource>,
+    ) {
+        let mut received = self.received.lock().await;
+        let hint = |hint: Hint| self.send(hint.domain, Command::Hint(hint.execution_arn));
+        tokio::join!(self.queues.run(messages, sessions.clone(), hint), async {
+            let mut tasks = JoinSet::new();
+            let mut domains: HashMap<Domain, mpsc::UnboundedSender<Command>> = HashMap::new();
+            while let Some((domain, command)) = received.recv().await {
+                // A hint about an account that nobody here uses.
+                if matches!(command, Command::Hint(_)) && !domains.contains_key(&domain) {
+                    continue;
+                }
+                let place = domain.clone();
+                let commands = domains.entry(domain).or_insert_with(|| {
+                    let (commands, told) = mpsc::unbounded_channel();
+                    let caller = Caller { aws: aws.clone(), sessions: sessions.clone() };
+                    let (board, metrics) = (self.board.clone(), self.metrics.clone());
+                    tasks.spawn(track(place, Arc::new(caller), board, metrics, told));
+                    commands
+                });
+                let _ = commands.send(command);
+            }
+        });
+    }
+}
+
+/// Account and region of any ARN of Step Functions.
+fn domain_of(arn: &str) -> Domain {
+    let mut fields = arn.split(':').skip(3);
+    let region = fields.next().unwrap_or_default().to_owned();
+    (fields.next().unwrap_or_default().to_owned(), region)
+}
+
+/// A kind of call that has a bucket of its own, or waits behind others in one.
+#[derive(Debug, Default)]
+struct Lane {
+    under_way: usize,
+    /// No token before.
+    blocked_until: Option<Instant>,
+}
+
+impl Lane {
+    fn is_open(&self, most: usize) -> bool {
+        self.under_way < most && self.blocked_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    fn ended(&mut self, wait: Option<Duration>) {
+        self.under_way -= 1;
+        if let Some(wait) = wait {
+            self.blocked_until = Some(Instant::now() + wait.clamp(Duration::from_millis(20), Duration::from_secs(2)));
+        }
+    }
+}
+
+/// What became of a call, and how long there is no token where it was not made.
+enum Done {
+    List(Look, Outcome<ExecutionPage>, Option<Duration>),
+    Describe(Describe, Outcome<Option<Execution>>, Option<Duration>),
+}
+
+/// The task of one account and region.
+async fn track(
+    (account, region): Domain,
+    caller: Arc<Caller>,
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+    mut told: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut schedule = Schedule::default();
+    let (mut lists, mut descriptions, mut outputs) = (Lane::default(), Lane::default(), Lane::default());
+    let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+    let mut tidied = Instant::now();
+    loop {
+        while descriptions.is_open(DESCRIPTIONS)
+            && let Some(describe) = schedule.next_describe(Timestamp::now())
+        {
+            descriptions.under_way += 1;
+            under_way.push(Box::pin(caller.clone().describe(describe)));
+        }
+        while lists.is_open(LISTS)
+            && let Some(look) = schedule.next_list(Timestamp::now())
+        {
+            lists.under_way += 1;
+            under_way.push(Box::pin(caller.clone().list(look)));
+        }
+        while outputs.is_open(DESCRIPTIONS)
+            && let Some(describe) = schedule.next_output(Timestamp::now())
+        {
+            outputs.under_way += 1;
+            under_way.push(Box::pin(caller.clone().describe(describe)));
+        }
+        if tidied.elapsed() > Duration::from_secs(5) {
+            tidied = Instant::now();
+            board.tidy();
+            metrics.open_executions(&account, &region, schedule.open());
+        }
+        let idle = schedule.is_idle();
+        let pause = if schedule.is_lively(Timestamp::now()) { LIVELY_TICK } else { TICK };
+        let found = tokio::select! {
+            command = told.recv() => {
+                let Some(command) = command else { return };
+                obey(&mut schedule, command);
+                // A burst of starts is taken in at once.
+                while let Ok(command) = told.try_recv() {
+                    obey(&mut schedule, command);
+                }
+                Vec::new()
+            }
+            Some(done) = under_way.next(), if !under_way.is_empty() => match done {
+                Done::List(look, outcome, wait) => {
+                    lists.ended(wait);
+                    schedule.listed(&look, outcome, Timestamp::now())
+                }
+                Done::Describe(describe, outcome, wait) => {
+                    if describe.output { outputs.ended(wait) } else { descriptions.ended(wait) }
+                    let now = Timestamp::now();
+                    schedule.described(&describe, outcome, |started| !may_be_invisible(started, now), now)
+                }
+            },
+            () = tokio::time::sleep(pause), if !idle => Vec::new(),
+        };
+        for one in found {
+            board.post(one);
+        }
+    }
+}
+
+fn obey(schedule: &mut Schedule, command: Command) {
+    let now = Timestamp::now();
+    match command {
+        Command::Follow(followed) => schedule.follow(followed, now),
+        Command::WantOutput(followed) => schedule.want_output(followed, now),
+        Command::Forget(execution_arn) => schedule.forget(&execution_arn),
+        Command::Hint(execution_arn) => schedule.hint(&execution_arn, now),
+    }
+}
+
+/// Makes calls as the bindings.
+struct Caller {
+    aws: Arc<dyn StepFunctions>,
+    sessions: Arc<dyn SessionSource>,
+}
+
+impl Caller {
+    async fn list(self: Arc<Self>, look: Look) -> Done {
+        let session = match self.session(&look.machine).await {
+            Ok(session) => session,
+            Err(failure) => {
+                // The next description is told the same, and tells the runs.
+                let outcome = if passes(&failure) { Outcome::Failed } else { Outcome::Denied(failure) };
+                return Done::List(look, outcome, None);
+            }
+        };
+        let wait = self.aws.quota_wait(&session, "states:ListExecutions", Priority::Observe);
+        if !wait.is_zero() {
+            return Done::List(look, Outcome::Deferred, Some(wait));
+        }
+        let answer = self.aws.list_page(&session, &look.page).await;
+        Done::List(look, outcome_of(answer), None)
+    }
+
+    async fn describe(self: Arc<Self>, describe: Describe) -> Done {
+        let session = match self.session(&describe.machine).await {
+            Ok(session) => session,
+            Err(failure) => {
+                let outcome = if passes(&failure) { Outcome::Failed } else { Outcome::Denied(failure) };
+                return Done::Describe(describe, outcome, None);
+            }
+        };
+        let priority = if describe.output { Priority::Output } else { Priority::Observe };
+        let wait = self.aws.quota_wait(&session, "states:DescribeExecution", priority);
+        if !wait.is_zero() {
+            return Done::Describe(describe, Outcome::Deferred, Some(wait));
+        }
+        let answer = self.aws.describe_execution(&session, &describe.execution_arn).await;
+        Done::Describe(describe, outcome_of(answer), None)
+    }
+
+    async fn session(&self, machine: &MachineKey) -> Result<Arc<Session>, Failure> {
+        self.sessions.session(&machine.namespace, &machine.binding).await
+    }
+}
+
+/// True of what passes by itself soon.
+fn passes(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Transient | Class::Conflict)
+}
+
+fn outcome_of<T>(answer: Result<T, AwsError>) -> Outcome<T> {
+    match answer {
+        Ok(answer) => Outcome::Answer(answer),
+        Err(error) => match error.kind {
+            AwsErrorKind::Queued => Outcome::Deferred,
+            AwsErrorKind::Throttled | AwsErrorKind::Unavailable | AwsErrorKind::SessionExpired => Outcome::Failed,
+            // The list has to begin anew.
+            _ if error.code == "InvalidToken" => Outcome::Failed,
+            _ => Outcome::Denied(error.into()),
+        },
+    }
+}

@@ -55,6 +55,9 @@ pub struct Flags {
     /// Namespace of the Lease (default: the operator's own)
     #[arg(long, env = "STEPBOUND_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
+    /// Parts into which the namespaces are divided among the replicas, each with a Lease of its own
+    #[arg(long, env = "STEPBOUND_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), value_name = "NUMBER")]
+    pub shards: u32,
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "STEPBOUND_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
@@ -115,6 +118,8 @@ pub struct Config {
     pub leader_elect: bool,
     /// Namespace of the Lease, where it was given.
     pub lease_namespace: Option<String>,
+    /// Parts into which the namespaces are divided.
+    pub shards: u32,
     /// Address of health and metrics.
     pub http_addr: SocketAddr,
     /// Part of each AWS quota that may be used.
@@ -164,6 +169,10 @@ impl Config {
             let problem = format!("{} is not above 0 and at most 1000", flags.aws_quota_share);
             return Err(ConfigError { flag: "aws-quota-share", problem });
         }
+        if flags.shards > 1 && !flags.leader_elect {
+            let problem = format!("{} shards need a Lease each; leave --leader-elect on", flags.shards);
+            return Err(ConfigError { flag: "shards", problem });
+        }
         check_prefix(&flags.name_prefix)?;
         if flags.allowed_audiences.iter().any(String::is_empty) {
             return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
@@ -183,6 +192,7 @@ impl Config {
             alias_settle_time,
             leader_elect: flags.leader_elect,
             lease_namespace: flags.lease_namespace,
+            shards: flags.shards,
             http_addr: flags.http_addr,
             aws_quota_share: flags.aws_quota_share,
             resync_interval,
@@ -253,6 +263,8 @@ mod tests {
         assert!(read(&["--resync-interval", "soon"]).unwrap_err().contains("resync-interval"));
         assert!(read(&["--resync-interval", "1s"]).unwrap_err().contains("at least 10s"));
         assert!(read(&["--aws-quota-share", "0"]).unwrap_err().contains("aws-quota-share"));
+        assert!(read(&["--shards", "2", "--leader-elect", "false"]).unwrap_err().contains("--leader-elect on"));
+        assert!(read(&["--shards", "0"]).unwrap_err().contains("1..=64") && read(&["--shards", "65"]).is_err());
         assert!(read(&["--name-prefix", "a.b"]).unwrap_err().contains("name-prefix"));
     }
 }

@@ -104,6 +104,7 @@ pub struct Metrics {
     orphaned: Family<KindLabels, Counter>,
     leading: Gauge,
     open_executions: Family<PlaceLabels, Gauge>,
+    shards: Gauge,
     queued: Mutex<HashSet<String>>,
     stalled: Mutex<HashMap<String, StalledLabels>>,
 }
@@ -128,6 +129,7 @@ impl Default for Metrics {
             orphaned: Family::default(),
             leading: Gauge::default(),
             open_executions: Family::default(),
+            shards: Gauge::default(),
             queued: Mutex::default(),
             stalled: Mutex::default(),
         };
@@ -170,6 +172,7 @@ impl Metrics {
         let help = "Objects let go while something of theirs may remain in AWS";
         to.register("orphaned", help, self.orphaned.clone());
         to.register("open_executions", "Executions that are followed", self.open_executions.clone());
+        to.register("shards_held", "Shards that this replica works on", self.shards.clone());
         to.register("leading", "1 where this process leads", self.leading.clone());
     }
 
@@ -271,6 +274,11 @@ impl Metrics {
     /// Whether this process leads.
     pub fn leading(&self, leads: bool) {
         self.leading.set(i64::from(leads));
+    }
+
+    /// How many shards this replica works on.
+    pub fn shards_held(&self, held: usize) {
+        self.shards.set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 
     /// Everything as text.

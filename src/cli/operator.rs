@@ -15,18 +15,14 @@ use url::Url;
 use crate::api::v1alpha1::custom_resource_definitions;
 use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::config::{Config, ConfigError, Endpoints, Flags};
+use crate::controllers::sharing::{DRAIN, LeaseLost, Replica};
 use crate::controllers::{self, Context, Ports, Settings};
 use crate::identity::{Exchanger, Minter, SessionCache};
-use crate::kube::lease::Elector;
-use crate::kube::{Events, Fence};
+use crate::kube::lease::{Elector, LEASE};
+use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, serve};
 use crate::telemetry;
-
-/// Name of the Lease.
-const LEASE: &str = "stepbound";
-/// How long reconciles under way may take to end at a shutdown.
-const DRAIN: Duration = Duration::from_secs(20);
 
 /// Why the operator ended, or never began.
 #[derive(Debug, thiserror::Error)]
@@ -117,11 +113,14 @@ async fn lead(
     if !config.leader_elect {
         return work(config, client, metrics, Fence::open(), std::future::pending(), signals).await;
     }
-    let fence = Fence::closed();
     let namespace = config.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let leases = Api::<Lease>::namespaced(client.clone(), &namespace);
     let identity = identity();
-    let mut elector =
-        Elector::new(Api::<Lease>::namespaced(client.clone(), &namespace), LEASE, &identity, fence.clone());
+    if config.shards > 1 {
+        return share(config, client, metrics, leases, identity, signals).await;
+    }
+    let fence = Fence::closed();
+    let mut elector = Elector::new(leases, LEASE, &identity, fence.clone());
     tracing::info!(identity, namespace, "waits for the lease");
     tokio::select! {
         () = elector.acquire() => tracing::info!(identity, "leads"),
@@ -130,6 +129,84 @@ async fn lead(
     let result = work(config, client, metrics, fence, elector.keep(), signals).await;
     elector.release().await;
     result
+}
+
+/// Takes part in the work on the shards until a signal, or until a Lease is lost.
+async fn share(
+    config: &Config,
+    client: Client,
+    metrics: Arc<Metrics>,
+    leases: Api<Lease>,
+    identity: String,
+    signals: &mut Signals,
+) -> Result<(), OperatorError> {
+    let total = config.shards;
+    let parts = Parts::new(config, client, metrics).await?;
+    let replica = Replica {
+        leases,
+        identity,
+        total,
+        make: |shard, fence| parts.context(shard, fence),
+        shared: |held| {
+            parts.metrics.leading(held > 0);
+            parts.metrics.shards_held(held);
+            // The quota is the installation's: each replica uses as much of it as it has of the shards.
+            let part = u32::try_from(held).unwrap_or(total).max(1);
+            parts.aws.set_quota_share(config.aws_quota_share * f64::from(part) / f64::from(total));
+        },
+    };
+    let (stop, stopped) = watch::channel(false);
+    let shared = replica.run(stopped);
+    tokio::pin!(shared);
+    let ended = tokio::select! {
+        ended = &mut shared => ended,
+        () = signals.wait() => {
+            tracing::info!("ends: reconciles under way are finished first");
+            stop.send_replace(true);
+            shared.await
+        }
+    };
+    ended.map_err(|LeaseLost| OperatorError::LeaseLost)
+}
+
+/// What every context is made of.
+struct Parts {
+    client: Client,
+    ports: Ports,
+    aws: Arc<SdkStepFunctions>,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+}
+
+impl Parts {
+    async fn new(config: &Config, client: Client, metrics: Arc<Metrics>) -> Result<Self, OperatorError> {
+        let http = http_client();
+        let sessions = SessionCache::new(
+            Minter::new(client.clone()),
+            Exchanger::new(http.clone(), config.endpoints.sts.clone()),
+            metrics.clone(),
+        );
+        let messages = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
+        let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
+        let settings = Settings {
+            cluster_id: cluster_id(config, &client).await?,
+            name_prefix: config.name_prefix.clone(),
+            allowed_audiences: config.allowed_audiences.clone(),
+            foreign_owner_tags: config.foreign_owner_tags.clone(),
+            alias_settle_time: config.alias_settle_time,
+            watch_namespaces: config.watch_namespaces.clone(),
+            shard: Shard::WHOLE,
+            resync_interval: config.resync_interval,
+        };
+        let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws.clone(), messages };
+        Ok(Self { client, ports, aws, metrics, settings })
+    }
+
+    fn context(&self, shard: Shard, fence: Fence) -> Arc<Context> {
+        let events = Events::new(self.client.clone(), identity());
+        let settings = Settings { shard, ..self.settings.clone() };
+        Arc::new(Context::new(self.client.clone(), self.ports.clone(), events, self.metrics.clone(), fence, settings))
+    }
 }
 
 /// Runs the controllers until a signal, or until `lost` says that the lease is gone.
@@ -142,28 +219,9 @@ async fn work(
     signals: &mut Signals,
 ) -> Result<(), OperatorError> {
     metrics.leading(true);
-    let http = http_client();
-    let sessions = SessionCache::new(
-        Minter::new(client.clone()),
-        Exchanger::new(http.clone(), config.endpoints.sts.clone()),
-        metrics.clone(),
-    );
-    let messages = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
-    let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
-    let settings = Settings {
-        cluster_id: cluster_id(config, &client).await?,
-        name_prefix: config.name_prefix.clone(),
-        allowed_audiences: config.allowed_audiences.clone(),
-        foreign_owner_tags: config.foreign_owner_tags.clone(),
-        alias_settle_time: config.alias_settle_time,
-        watch_namespaces: config.watch_namespaces.clone(),
-        resync_interval: config.resync_interval,
-    };
-    let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws, messages };
-    let events = Events::new(client.clone(), identity());
-    let context = Context::new(client, ports, events, metrics, fence, settings);
+    let context = Parts::new(config, client, metrics).await?.context(Shard::WHOLE, fence);
     let (stop, stopped) = watch::channel(false);
-    let controllers = controllers::run(Arc::new(context), stopped);
+    let controllers = controllers::run(context, stopped);
     tokio::pin!(controllers, lost);
     tokio::select! {
         () = &mut controllers => Ok(()),

@@ -4,6 +4,7 @@ mod activity;
 mod dereference;
 mod measure;
 mod runner;
+pub mod sharing;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use crate::api::v1alpha1::{Activity, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
 use crate::aws::{Alarms, MessageQueues, Session, StepFunctions};
 use crate::identity::Sessions;
-use crate::kube::{Events, Fence};
+use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
 use crate::outcome::{Backoff, Class, Failure};
 use crate::plan::workflow::Owner;
@@ -52,11 +53,14 @@ pub struct Settings {
     pub alias_settle_time: Duration,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
+    /// The part of them that is worked on.
+    pub shard: Shard,
     /// How often an unchanged object is compared with AWS.
     pub resync_interval: Duration,
 }
 
 /// What stands between the controllers and AWS.
+#[derive(Clone)]
 pub struct Ports {
     /// Sessions of bindings.
     pub sessions: Arc<dyn Sessions>,
@@ -149,6 +153,11 @@ impl Context {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
+    /// Whether any such call is under way.
+    fn has_flights(&self) -> bool {
+        !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn is_in_flight(&self, uid: &str) -> bool {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
     }
@@ -168,13 +177,23 @@ impl SessionSource for BindingSessions {
 
 /// Runs every controller until `stop` turns true and the reconciles under way have ended.
 pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
-    let namespaces = &context.settings.watch_namespaces;
-    let scopes: Vec<Option<&str>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
+    let Settings { watch_namespaces: namespaces, shard, .. } = &context.settings;
+    let scopes: Vec<Option<&str>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().filter(|name| shard.has(name)).map(|name| Some(name.as_str())).collect()
+    };
     let all = scopes.into_iter().flat_map(|scope| controllers_of(&context, scope, &stop));
+    // None of the namespaces may be of this shard: there is nothing to do then until the stop.
+    let mut stopped = stop.clone();
+    let worked = async move {
+        join_all(all).await;
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
     let sessions = Arc::new(BindingSessions(context.clone()));
     tokio::select! {
-        _ = join_all(all) => {}
+        () = worked => {}
         () = context.tracker.run(context.step_functions.clone(), context.messages.clone(), sessions) => {}
     }
 }
@@ -227,7 +246,7 @@ fn controllers_of(
             })
         });
     let (schedules, _) = controller::<WorkflowSchedule>(context, scope);
-    let schedules = schedules.owns_stream(ended_runs(client, scope));
+    let schedules = schedules.owns_stream(ended_runs(context, scope));
     vec![
         drive(bindings, context.clone(), stop.clone()),
         drive(workflows, context.clone(), stop.clone()),
@@ -264,10 +283,12 @@ where
 }
 
 /// Runs of schedules that have ended or are gone: the changes that a schedule waits for.
-fn ended_runs(client: &Client, scope: Option<&str>) -> impl Stream<Item = Result<WorkflowRun, watcher::Error>> + use<> {
-    watcher(api::<WorkflowRun>(client, scope), watcher::Config::default().labels(SCHEDULE_LABEL))
-        .default_backoff()
-        .filter_map(|event| async move {
+fn ended_runs(
+    context: &Context,
+    scope: Option<&str>,
+) -> impl Stream<Item = Result<WorkflowRun, watcher::Error>> + use<> {
+    own_events::<WorkflowRun>(context, scope, watcher::Config::default().labels(SCHEDULE_LABEL)).filter_map(
+        |event| async move {
             match event {
                 Ok(watcher::Event::Delete(run)) => Some(Ok(run)),
                 Ok(watcher::Event::Apply(run) | watcher::Event::InitApply(run)) => {
@@ -276,21 +297,20 @@ fn ended_runs(client: &Client, scope: Option<&str>) -> impl Stream<Item = Result
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
                 Err(error) => Some(Err(error)),
             }
-        })
+        },
+    )
 }
 
 /// A controller woken by what a user changes, not by our own writes of status.
 fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller<K>, Store<K>) {
-    let events = watcher(api::<K>(&context.client, scope), watcher::Config::default())
-        .default_backoff()
-        .modify(|object: &mut K| forget_bulk(object.meta_mut()));
+    let events =
+        own_events(context, scope, watcher::Config::default()).modify(|object: &mut K| forget_bulk(object.meta_mut()));
     controller_of(context, events)
 }
 
 /// The same for runs. One that has ended and needs nothing more is not held in memory: there may be a hundred thousand.
 fn run_controller(context: &Context, scope: Option<&str>) -> (Controller<WorkflowRun>, Store<WorkflowRun>) {
-    let events = watcher(api::<WorkflowRun>(&context.client, scope), watcher::Config::default())
-        .default_backoff()
+    let events = own_events(context, scope, watcher::Config::default())
         .modify(|run: &mut WorkflowRun| {
             forget_bulk(&mut run.metadata);
             forget_finished(run);
@@ -320,6 +340,24 @@ fn controller_of<K: Managed>(
         .inspect_ok(move |object| metrics.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default()));
     let controller = Controller::for_stream(stream, reader.clone());
     (controller.with_config(ControllerConfig::default().concurrency(CONCURRENCY)), reader)
+}
+
+/// What happens to the objects of this shard. Those of others are dropped here, before anything is stored of them.
+fn own_events<K: Managed>(
+    context: &Context,
+    scope: Option<&str>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + use<K> {
+    let shard = context.settings.shard;
+    watcher(api::<K>(&context.client, scope), config).default_backoff().filter(move |event| {
+        let own = match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) => {
+                shard.has(object.meta().namespace.as_deref().unwrap_or_default())
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => true,
+        };
+        std::future::ready(own)
+    })
 }
 
 /// What the API server keeps for others' use and nobody here reads. The applied configuration is the whole spec again.

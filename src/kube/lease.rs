@@ -13,6 +13,8 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
 
+/// Name of the Lease of an operator without shards; the Leases of shards begin with it.
+pub const LEASE: &str = "stepbound";
 /// How long others wait after the last renewal they saw.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How long after its last renewal the holder still acts.
@@ -20,26 +22,36 @@ pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the lease is looked at.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
+/// When a lease was last renewed.
+type Renewed = Arc<Mutex<Option<Instant>>>;
+
 /// Whether this process may act now. Cheap; ask before every effect.
 #[derive(Clone, Debug)]
 pub struct Fence {
-    renewed: Option<Arc<Mutex<Option<Instant>>>>,
+    /// All of these have to be young.
+    renewed: Vec<Renewed>,
 }
 
 impl Fence {
     /// A fence that stays closed until the lease is held.
     pub fn closed() -> Self {
-        Self { renewed: Some(Arc::default()) }
+        Self { renewed: vec![Arc::default()] }
     }
 
     /// No fence: for a single process without leader election.
     pub fn open() -> Self {
-        Self { renewed: None }
+        Self { renewed: Vec::new() }
+    }
+
+    /// A fence that is open while both are.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self { renewed: self.renewed.iter().chain(&other.renewed).cloned().collect() }
     }
 
     /// True while the last renewal is younger than the renew deadline.
     pub fn holds(&self) -> bool {
-        self.renewed.as_ref().is_none_or(|renewed| {
+        self.renewed.iter().all(|renewed| {
             renewed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -47,16 +59,26 @@ impl Fence {
         })
     }
 
+    /// Opens it, with a renewal that began at this time.
+    pub(super) fn renew(&self, began: Instant) {
+        self.set(Some(began));
+    }
+
+    /// Closes it at once.
+    pub(super) fn close(&self) {
+        self.set(None);
+    }
+
     fn set(&self, renewed: Option<Instant>) {
-        if let Some(slot) = &self.renewed {
+        for slot in &self.renewed {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
         }
     }
 }
 
 /// What one look at the lease leads to.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
     /// There is none: create it.
     Create,
     /// It is ours, free or expired: replace it.
@@ -81,19 +103,45 @@ fn decide(lease: Option<&Lease>, identity: &str, unchanged_for: Duration) -> Ste
     }
 }
 
+/// What a process has seen of a lease: its version, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Sight(Option<(String, Instant)>);
+
+impl Sight {
+    /// Notes what was read at `now` and decides.
+    pub(super) fn decide(&mut self, lease: Option<&Lease>, identity: &str, now: Instant) -> Step {
+        let version = lease.and_then(|lease| lease.metadata.resource_version.clone()).unwrap_or_default();
+        let since = match &self.0 {
+            Some((seen, since)) if *seen == version => *since,
+            _ => self.0.insert((version, now)).1,
+        };
+        decide(lease, identity, since.elapsed())
+    }
+
+    /// How long it has been as it is.
+    fn unchanged_for(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+}
+
 /// One candidate for the lease.
 pub struct Elector {
     api: Api<Lease>,
     name: String,
     identity: String,
     fence: Fence,
-    seen: Option<(String, Instant)>,
+    sight: Sight,
 }
 
 impl Elector {
     /// A candidate. `identity` must differ between processes, restarts included.
     pub fn new(api: Api<Lease>, name: &str, identity: &str, fence: Fence) -> Self {
-        Self { api, name: name.to_owned(), identity: identity.to_owned(), fence, seen: None }
+        Self { api, name: name.to_owned(), identity: identity.to_owned(), fence, sight: Sight::default() }
+    }
+
+    /// Open while the lease is held.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// Returns once this process holds the lease.
@@ -123,23 +171,21 @@ impl Elector {
                 Err(_) => tracing::warn!(lease = self.name, "renewing the lease takes too long"),
             }
         }
-        self.fence.set(None);
+        self.fence.close();
     }
 
     /// Gives the lease up, so that a successor need not wait for its expiry.
     pub async fn release(&mut self) {
         let held = self.fence.holds();
-        self.fence.set(None);
+        self.fence.close();
         if !held {
             return;
         }
         let released = async {
-            let mut lease = self.api.get(&self.name).await?;
-            let spec = lease.spec.get_or_insert_default();
-            if spec.holder_identity.as_deref() == Some(self.identity.as_str()) {
-                spec.holder_identity = None;
-                spec.lease_duration_seconds = Some(1);
-                self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+            let lease = self.api.get(&self.name).await?;
+            let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+            if holder == Some(self.identity.as_str()) {
+                self.api.replace(&self.name, &PostParams::default(), &released(lease)).await?;
             }
             Ok::<_, kube::Error>(())
         };
@@ -148,49 +194,71 @@ impl Elector {
         }
     }
 
-    /// One look and at most one write; true when the lease is ours afterwards.
-    async fn step(&mut self) -> Result<bool, kube::Error> {
+    /// One look without a write. True when the lease may be taken now; else how long it has to stay as it is until then.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn look(&mut self) -> Result<Result<(), Duration>, kube::Error> {
         let started = Instant::now();
         let current = self.api.get_opt(&self.name).await?;
-        let version = current.as_ref().and_then(|lease| lease.metadata.resource_version.clone()).unwrap_or_default();
-        let since = match &self.seen {
-            Some((seen, since)) if *seen == version => *since,
-            _ => self.seen.insert((version, started)).1,
-        };
-        let written = match decide(current.as_ref(), &self.identity, since.elapsed()) {
+        Ok(match self.sight.decide(current.as_ref(), &self.identity, started) {
+            Step::Wait => Err(LEASE_DURATION.saturating_sub(self.sight.unchanged_for())),
+            Step::Create | Step::Replace => Ok(()),
+        })
+    }
+
+    /// One look and at most one write; true when the lease is ours afterwards.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked, or refuses the write.
+    pub async fn step(&mut self) -> Result<bool, kube::Error> {
+        let started = Instant::now();
+        let current = self.api.get_opt(&self.name).await?;
+        let step = self.sight.decide(current.as_ref(), &self.identity, started);
+        let claim = claimed(current, &self.name, &self.identity);
+        let written = match step {
             Step::Wait => return Ok(false),
-            Step::Create => self.api.create(&PostParams::default(), &self.claimed(None)).await,
-            Step::Replace => self.api.replace(&self.name, &PostParams::default(), &self.claimed(current)).await,
+            Step::Create => self.api.create(&PostParams::default(), &claim).await,
+            Step::Replace => self.api.replace(&self.name, &PostParams::default(), &claim).await,
         };
         match written {
             Ok(_) => {
                 // Counted from before the request: others count from when they see the write.
-                self.fence.set(Some(started));
+                self.fence.renew(started);
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
 
-    fn claimed(&self, current: Option<Lease>) -> Lease {
-        let now = MicroTime(Timestamp::now());
-        let mut lease = current.unwrap_or_else(|| Lease {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
-            spec: None,
-        });
-        let old = lease.spec.take().unwrap_or_default();
-        let ours = old.holder_identity.as_deref() == Some(self.identity.as_str());
-        lease.spec = Some(LeaseSpec {
-            holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
-            acquire_time: if ours { old.acquire_time } else { Some(now.clone()) },
-            renew_time: Some(now),
-            lease_transitions: Some(old.lease_transitions.unwrap_or(0) + i32::from(!ours)),
-            ..LeaseSpec::default()
-        });
-        lease
-    }
+/// The lease with a new holder, or renewed for the one it has.
+pub(super) fn claimed(current: Option<Lease>, name: &str, identity: &str) -> Lease {
+    let now = MicroTime(Timestamp::now());
+    let mut lease = current.unwrap_or_else(|| Lease {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        spec: None,
+    });
+    let old = lease.spec.take().unwrap_or_default();
+    let ours = old.holder_identity.as_deref() == Some(identity);
+    lease.spec = Some(LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+        acquire_time: if ours { old.acquire_time } else { Some(now.clone()) },
+        renew_time: Some(now),
+        lease_transitions: Some(old.lease_transitions.unwrap_or(0) + i32::from(!ours)),
+        ..LeaseSpec::default()
+    });
+    lease
+}
+
+/// The lease without a holder, so that a successor need not wait for its expiry.
+pub(super) fn released(mut lease: Lease) -> Lease {
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = None;
+    spec.lease_duration_seconds = Some(1);
+    lease
 }
 
 #[cfg(test)]
@@ -225,5 +293,17 @@ mod tests {
         fence.set(Instant::now().checked_sub(RENEW_DEADLINE));
         assert!(!fence.holds());
         assert!(Fence::open().holds());
+    }
+
+    #[test]
+    fn two_fences_hold_only_together_and_are_renewed_apart() {
+        let (division, shard) = (Fence::closed(), Fence::closed());
+        let both = shard.and(&division);
+        shard.renew(Instant::now());
+        assert!(!both.holds());
+        division.renew(Instant::now());
+        assert!(both.holds() && both.and(&Fence::open()).holds());
+        shard.close();
+        assert!(!both.holds() && division.holds());
     }
 }

@@ -2,6 +2,9 @@
 
 pub mod events;
 pub mod lease;
+pub mod membership;
+pub mod shard;
 
 pub use events::Events;
 pub use lease::Fence;
+pub use shard::Shard;

@@ -15,6 +15,7 @@ mod quotas;
 mod rollouts;
 mod runs;
 mod schedules;
+mod shards;
 #[path = "../support/mod.rs"]
 mod support;
 mod workflows;

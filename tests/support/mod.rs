@@ -65,13 +65,19 @@ impl TestBed {
 
     /// A namespace with a service account that consents, a role that trusts it, and an execution role.
     pub fn tenant(&'static self, name: &str) -> Tenant {
+        let tenant = self.tenant_without_operator(name);
+        tenant.install();
+        tenant
+    }
+
+    /// The same without an installation of the chart.
+    pub fn tenant_without_operator(&'static self, name: &str) -> Tenant {
         self.control_plane.kubectl(&["create", "namespace", name]);
         let tenant = self.account_for(name);
         tenant.apply(&json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "orders", "annotations": {"eks.amazonaws.com/role-arn": tenant.role_arn()}},
         }));
-        tenant.install();
         tenant
     }
 
@@ -172,18 +178,28 @@ impl Tenant {
 
     /// Installs the chart with real Helm, and before the first one the definitions, which are the cluster's.
     pub fn install(&self) {
+        self.install_for(&[self.name.as_str()], &json!({}));
+    }
+
+    /// The same for several namespaces, with more settings of the operator.
+    pub fn install_for(&self, namespaces: &[&str], operator: &Value) {
         self.bed.install_definitions();
-        let values = self.values().to_string();
+        let mut values = Self::values_for(namespaces);
+        values["operator"].as_object_mut().unwrap().extend(operator.as_object().unwrap().clone());
+        let values = values.to_string();
         self.bed.helm(&["install", "stepbound", CHART, "-n", &self.system, "-f", "-"], Some(&values)).unwrap();
         self.wait_for_admission();
     }
 
     /// The chart's values with which this tenant's operator is installed.
     pub fn values(&self) -> Value {
-        json!({
-            "operator": {"watchNamespaces": [self.name], "clusterID": "test"},
-            "tokens": {"grants": [{"namespace": self.name, "serviceAccounts": ["orders"]}]},
-        })
+        Self::values_for(&[self.name.as_str()])
+    }
+
+    fn values_for(namespaces: &[&str]) -> Value {
+        let grant = |name: &&str| json!({"namespace": name, "serviceAccounts": ["orders"]});
+        let grants: Vec<Value> = namespaces.iter().map(grant).collect();
+        json!({"operator": {"watchNamespaces": namespaces, "clusterID": "test"}, "tokens": {"grants": grants}})
     }
 
     /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
@@ -203,6 +219,11 @@ impl Tenant {
 
     /// The same, with health and metrics on a known port.
     pub fn operator_on(&self, port: u16, binary: &Path, environment: &[(&str, &str)]) -> Process {
+        self.operator_for(&[self.name.as_str()], port, binary, environment)
+    }
+
+    /// The same for several namespaces.
+    pub fn operator_for(&self, namespaces: &[&str], port: u16, binary: &Path, environment: &[(&str, &str)]) -> Process {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let kubeconfig = self.bed.control_plane.kubeconfig_of(&self.system, "stepbound");
@@ -216,7 +237,7 @@ impl Tenant {
             &format!("--sfn-endpoint-url={}", self.bed.front.url),
             &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
             &format!("--sqs-endpoint-url={}", self.bed.front.url),
-            &format!("--watch-namespace={}", self.name),
+            &format!("--watch-namespace={}", namespaces.join(",")),
             &format!("--lease-namespace={}", self.system),
             &format!("--http-addr=127.0.0.1:{port}"),
         ]);

@@ -22,6 +22,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/name: stepbound
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+{{- /* The Leases of the replicas, as the operator names them. */}}
+{{- define "stepbound.leases" -}}
+{{- $names := list "stepbound" }}
+{{- $shards := int .Values.operator.shards }}
+{{- if gt $shards 1 }}{{ range $index := until $shards }}{{ $names = append $names (printf "stepbound-%d-%d" $shards $index) }}{{ end }}{{ end }}
+{{- toJson $names }}
+{{- end }}
 {{- define "stepbound.subject" -}}
 - kind: ServiceAccount
   name: {{ include "stepbound.account" . }}

@@ -281,7 +281,9 @@ impl World {
             Event::Stop => {
                 let cancelled: Vec<String> =
                     self.runs.values().filter(|run| run.cancelled).map(|run| run.name.clone()).collect();
-                cancelled.iter().for_each(|name| self.end(name, Phase::Aborted));
+                for name in &cancelled {
+                    self.end(name, Phase::Aborted);
+                }
             }
             Event::Delete { index } => {
                 if let Some(name) = self.nth(*index) {
@@ -318,7 +320,9 @@ proptest! {
         prop_assert_eq!(world.executions.len(), world.scheduled.iter().map(|time| time.as_second() / 60).collect::<BTreeSet<_>>().len());
         world.now += 3 * HOUR;
         let names: Vec<String> = world.runs.keys().cloned().collect();
-        names.iter().for_each(|name| world.end(name, Phase::Succeeded));
+        for name in &names {
+            world.end(name, Phase::Succeeded);
+        }
         world.look(None);
         world.look(None);
         for (good, limit) in [(true, limits.0), (false, limits.1)] {

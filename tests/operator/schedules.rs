@@ -52,7 +52,7 @@ fn a_schedule_runs_each_minute_and_what_it_ran_goes_with_it() {
     std::thread::sleep(Duration::from_secs(left));
     let run = wait_for_runs(&tenant, "tick", "the run of the next minute", |runs| !runs.is_empty())[0].clone();
     let created: jiff::Timestamp = run["metadata"]["creationTimestamp"].as_str().unwrap().parse().unwrap();
-    assert!((0..=2).contains(&(created.as_second() - due)), "due {due}, created {created}");
+    assert!((0..=5).contains(&(created.as_second() - due)), "due {due}, created {created}");
     assert_eq!(run["metadata"]["name"], format!("tick-{}", due / 60));
     assert_eq!(run["metadata"]["labels"]["team"], "shop");
     assert!(run["metadata"]["annotations"]["stepbound.dev/scheduled-at"].as_str().unwrap().ends_with("+05:30"));

@@ -271,10 +271,10 @@ fn note_change(status: &mut WorkflowScheduleStatus, spec: &WorkflowScheduleSpec,
     }
 }
 
-/// Times up to this one are dealt with.
+/// Times up to this one are dealt with. An object that was restored from a backup is younger than its last run.
 fn counted_since(status: &WorkflowScheduleStatus, created_at: Timestamp) -> Timestamp {
-    let known = [&status.last_schedule_time, &status.schedule_changed_at];
-    known.into_iter().flatten().map(|time| time.0).fold(created_at, Timestamp::max)
+    let last = status.last_schedule_time.as_ref().map_or(created_at, |time| time.0);
+    status.schedule_changed_at.as_ref().map_or(last, |changed| changed.0.max(last))
 }
 
 fn tick(identity: Identity<'_>, spec: &WorkflowScheduleSpec, scheduled: Timestamp) -> Tick {

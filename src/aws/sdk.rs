@@ -94,11 +94,6 @@ impl SdkStepFunctions {
         self.quotas.set_share(share);
     }
 
-    /// Changes the part of AWS's quotas that may be used.
-    pub fn set_quota_share(&self, share: f64) {
-        self.quotas.set_share(share);
-    }
-
     /// Makes one call: keeps within the quota, measures it, writes the audit line and turns the error into ours.
     pub(super) async fn call<T, E>(
         &self,

@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure test lint fmt crds manifests image testbed clean
+.PHONY: help demo measure test lint fmt crds lint-docs manifests image testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ manifests: testbed ## render the chart into deploy/kustomize and dist/install.ya
 
 image: ## build the image as an OCI layout in dist/image, without Docker; prints size and start time
 	tools/build-image.sh
+
+lint-docs: ## write the pages of the linter's rules
+	cargo build --quiet --locked --bin stepbound
+	@rm -f docs/lint/SB*.md
+	@bin=$(or $(CARGO_TARGET_DIR),target)/debug/stepbound; \
+	for code in $$($$bin lint --explain | cut -d' ' -f1); do $$bin lint --explain $$code >docs/lint/$$code.md; done
 
 testbed: ## build control plane, Helm and the AWS emulator into the per-user cache, once
 	@tools/install-testbed.sh >/dev/null

@@ -7,14 +7,15 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = stepbound::cli::Cli::parse();
     match stepbound::cli::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
+            let code = error.exit_code();
             let error = anyhow::Error::from(error);
             #[allow(clippy::print_stderr)]
             {
                 eprintln!("error: {error:#}");
             }
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

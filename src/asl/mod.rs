@@ -1,8 +1,8 @@
 //! Amazon States Language: reading a definition, putting values in, checking it before AWS sees it.
 
-mod check;
 pub mod grammar;
 mod json;
+pub mod lint;
 pub mod model;
 mod position;
 mod scalar;
@@ -16,9 +16,10 @@ use serde_json::Value;
 
 use crate::digest::short_hex;
 
-pub use check::{Finding, check};
+pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
 pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all};
+pub use substitute::{substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
@@ -88,9 +89,9 @@ pub enum DefinitionError {
     /// It does not parse.
     #[error("The definition does not parse: {0}")]
     Syntax(#[from] SyntaxError),
-    /// A `${Name}` without a value.
+    /// A `${Name}` without a value, and what else is wrong.
     #[error("The definition uses {} without a value; add it to spec.substitutions", .0.join(", "))]
-    UnresolvedSubstitutions(Vec<String>),
+    UnresolvedSubstitutions(Vec<String>, Vec<Finding>),
     /// Structure that AWS would refuse.
     #[error("The definition is not valid: {}", first(.0))]
     Invalid(Vec<Finding>),
@@ -99,8 +100,19 @@ pub enum DefinitionError {
     TooLarge(usize),
 }
 
+impl DefinitionError {
+    /// What is wrong, worst first, as the linter tells it.
+    pub fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::Invalid(findings) | Self::UnresolvedSubstitutions(_, findings) => findings.clone(),
+            Self::Syntax(error) => vec![Finding::new("SB025", "/", error.to_string(), Span::default())],
+            Self::TooLarge(_) => vec![Finding::new("SB026", "/", self.to_string(), Span::default())],
+        }
+    }
+}
+
 fn first(findings: &[Finding]) -> String {
-    let Some(finding) = findings.first() else { return String::new() };
+    let Some(finding) = findings.iter().find(|finding| finding.is_error()) else { return String::new() };
     let more = match findings.len() {
         0 | 1 => String::new(),
         count => format!(" (and {} more in .status.diagnostics)", count - 1),
@@ -108,23 +120,45 @@ fn first(findings: &[Finding]) -> String {
     format!("{} at {}{more}", finding.message, finding.path)
 }
 
-/// Reads a definition from JSON or YAML, puts the substitutions in and checks it.
+/// Reads a definition of a Standard machine from JSON or YAML, puts the substitutions in and checks it.
 ///
 /// # Errors
 /// The first stage that fails, with everything that it found.
 pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    prepare_with(text, substitutions, Circumstances::default(), &Ignore::default())
+}
+
+/// As [`prepare`], with what is known of the machine and what not to tell.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with(
+    text: &str,
+    substitutions: &BTreeMap<String, String>,
+    circumstances: Circumstances,
+    ignore: &Ignore,
+) -> Result<Definition, DefinitionError> {
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(DefinitionError::TooLarge(text.len()));
     }
     let Parsed { mut value, places, ambiguous } = parse(text)?;
     let outcome = substitute::apply(&mut value, substitutions);
-    if !outcome.unresolved.is_empty() {
-        return Err(DefinitionError::UnresolvedSubstitutions(outcome.unresolved.into_iter().collect()));
+    let root = Node::root(&value, &places);
+    let open = !outcome.unresolved.is_empty();
+    let circumstances = Circumstances { placeholders: circumstances.placeholders || open, ..circumstances };
+    let mut findings: Vec<Finding> = ambiguous.iter().map(|scalar| doubtful(root, scalar)).collect();
+    findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
+    findings.extend(lint::lint(root, circumstances));
+    if open {
+        findings.extend(unresolved(root, substitutions));
     }
-    let unused = substitutions.keys().filter(|name| !outcome.used.contains(*name));
-    let warnings = ambiguous.iter().map(doubtful).chain(unused.map(|name| without_use(name))).collect();
-    let findings = check(&value);
-    if !findings.is_empty() {
+    ignore.apply(&mut findings);
+    findings.sort_by_key(|finding| finding.severity);
+    if open {
+        let names = outcome.unresolved.into_iter().collect();
+        return Err(DefinitionError::UnresolvedSubstitutions(names, findings));
+    }
+    if findings.iter().any(Finding::is_error) {
         return Err(DefinitionError::Invalid(findings));
     }
     let text = value.to_string();
@@ -132,21 +166,24 @@ pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<D
         return Err(DefinitionError::TooLarge(text.len()));
     }
     let hash = short_hex(text.as_bytes(), 8);
-    Ok(Definition { text, hash, value, places, warnings })
+    Ok(Definition { text, hash, value, places, warnings: findings })
 }
 
-fn doubtful(scalar: &Ambiguous) -> Finding {
-    let Ambiguous { line, column, text, .. } = scalar;
+/// The finding about a scalar below this value that versions of YAML read differently.
+pub fn doubtful(root: Node<'_>, scalar: &Ambiguous) -> Finding {
+    let path = root.find(scalar.span.start).map_or("/".to_owned(), |node| root.path_to(node));
     let message = format!(
-        "line {line}, column {column}: {text} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant"
+        "{} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant",
+        scalar.text
     );
-    Finding { code: "SB010", path: "/".into(), message }
+    Finding::new("SB010", path, message, scalar.span)
 }
 
-fn without_use(name: &str) -> Finding {
+/// The finding about a value for a name that the definition does not have.
+pub fn without_use(name: &str) -> Finding {
     let message =
         format!("the substitution \"{name}\" is used nowhere in the definition; remove it, or correct its name");
-    Finding { code: "SB011", path: "/".into(), message }
+    Finding::new("SB011", "/", message, Span::default())
 }
 
 #[cfg(test)]
@@ -170,12 +207,12 @@ mod tests {
 
     #[test]
     fn what_is_doubtful_is_told_and_used_all_the_same() {
-        let text = "StartAt: A\nStates:\n  A: {Type: Succeed, Comment: off}\n";
+        let text = "StartAt: A\nStates:\n  A: {Type: Pass, Result: off, End: true}\n";
         let unused = BTreeMap::from([("Nobody".to_owned(), "x".to_owned())]);
         let definition = prepare(text, &unused).unwrap();
         let codes: Vec<_> = definition.warnings().iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["SB010", "SB011"]);
-        assert!(definition.text().contains("\"Comment\":false"));
+        assert!(definition.text().contains("\"Result\":false"));
     }
 
     #[test]

@@ -83,6 +83,14 @@ impl<'a> Node<'a> {
         Self { value, places, index: 0 }
     }
 
+    /// Another value of the same shape in this place.
+    pub fn with_value<'b>(self, value: &'b Value) -> Node<'b>
+    where
+        'a: 'b,
+    {
+        Node { value, places: self.places, index: self.index }
+    }
+
     /// The value.
     pub fn value(self) -> &'a Value {
         self.value
@@ -159,6 +167,22 @@ impl<'a> Node<'a> {
         if path.is_empty() { "/".to_owned() } else { path }
     }
 
+    /// The innermost value that this byte of the text belongs to, itself or by its key.
+    pub fn find(self, byte: usize) -> Option<Self> {
+        let holds = |node: &Self| {
+            let (key, value) = (node.key_span(), node.span());
+            (key.start.min(value.start)..value.end.max(value.start + 1)).contains(&byte)
+        };
+        let inner = match self.value {
+            Value::Array(_) => self.items().find(holds),
+            _ => self.fields().map(|(_, node)| node).find(holds),
+        };
+        match inner {
+            Some(inner) => inner.find(byte).or(Some(inner)),
+            None => holds(&self).then_some(self),
+        }
+    }
+
     /// Where the value stands.
     pub fn span(self) -> Span {
         self.place().map(|place| place.value).unwrap_or_default()
@@ -206,6 +230,13 @@ impl<'a> Lines<'a> {
         let start = self.starts[line - 1];
         let before = self.text.get(start..byte.min(self.text.len())).unwrap_or_default();
         (line, before.chars().count() + 1)
+    }
+
+    /// The text from a line and column on, each counted from 1.
+    pub fn rest(&self, line: usize, column: usize) -> &'a str {
+        let start = line.checked_sub(1).and_then(|index| self.starts.get(index)).copied().unwrap_or(self.text.len());
+        let rest = &self.text[start..];
+        rest.char_indices().nth(column.saturating_sub(1)).map_or("", |(at, _)| &rest[at..])
     }
 
     /// The text of a line, counted from 1, without its end.

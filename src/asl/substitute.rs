@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::lint::Finding;
+use super::position::Node;
+
 /// What became of the names in a definition and of the values for them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -14,7 +17,43 @@ pub(super) struct Outcome {
     pub(super) used: BTreeSet<String>,
 }
 
-/// Replaces every `${Name}` in string values.
+/// Replaces every `${Name}` in string values that has a value; the names that were used.
+pub fn substitute(value: &mut Value, values: &BTreeMap<String, String>) -> BTreeSet<String> {
+    apply(value, values).used
+}
+
+/// Every `${Name}` below a value that has no value of its own.
+pub fn unresolved<'a>(node: Node<'a>, values: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    look(node, node, values, &mut findings);
+    findings
+}
+
+fn look<'a>(root: Node<'a>, node: Node<'a>, values: &BTreeMap<String, String>, findings: &mut Vec<Finding>) {
+    if let Some(text) = node.as_str() {
+        for name in names(text).filter(|name| !values.contains_key(*name)) {
+            let message = format!("the definition uses ${{{name}}} without a value; add it to spec.substitutions");
+            findings.push(Finding::new("SB024", root.path_to(node), message, node.mark()));
+        }
+    }
+    node.items().for_each(|item| look(root, item, values, findings));
+    node.fields().for_each(|(_, field)| look(root, field, values, findings));
+}
+
+/// True when a text has a `${Name}`.
+pub(super) fn has_name(text: &str) -> bool {
+    names(text).next().is_some()
+}
+
+/// The names in a text. Anything but `${Name}` is the author's own text, for example in a JSONata expression.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| {
+        let name = &rest[..rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))?];
+        (!name.is_empty() && rest[name.len()..].starts_with('}')).then_some(name)
+    })
+}
+
+/// Replaces every `${Name}` in string values; one without a value stays.
 pub(super) fn apply(value: &mut Value, values: &BTreeMap<String, String>) -> Outcome {
     let mut outcome = Outcome::default();
     visit(value, values, &mut outcome);
@@ -23,7 +62,7 @@ pub(super) fn apply(value: &mut Value, values: &BTreeMap<String, String>) -> Out
 
 fn visit(value: &mut Value, values: &BTreeMap<String, String>, outcome: &mut Outcome) {
     match value {
-        Value::String(text) if text.contains("${") => *text = replaced(text, values, outcome),
+        Value::String(text) if has_name(text) => *text = replaced(text, values, outcome),
         Value::Array(items) => items.iter_mut().for_each(|item| visit(item, values, outcome)),
         Value::Object(fields) => fields.values_mut().for_each(|field| visit(field, values, outcome)),
         _ => {}
@@ -32,27 +71,22 @@ fn visit(value: &mut Value, values: &BTreeMap<String, String>, outcome: &mut Out
 
 fn replaced(text: &str, values: &BTreeMap<String, String>, outcome: &mut Outcome) -> String {
     let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, from) = rest.split_at(start);
-        result.push_str(before);
-        let end = from[2..].find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c))).map(|end| end + 2);
-        // Anything but `${Name}` is the author's own text, for example in a JSONata expression.
-        let Some(end) = end.filter(|end| *end > 2 && from[*end..].starts_with('}')) else {
-            result.push_str("${");
-            rest = &from[2..];
-            continue;
-        };
-        let name = &from[2..end];
+    let mut done = 0;
+    for name in names(text) {
+        // Names are slices of the text, in its order.
+        let start = name.as_ptr() as usize - text.as_ptr() as usize;
+        let (from, to) = (start - 2, start + name.len() + 1);
+        result.push_str(&text[done..from]);
         if let Some(value) = values.get(name) {
             result.push_str(value);
             outcome.used.insert(name.to_owned());
         } else {
-            outcome.unresolved.insert(from[..=end].to_owned());
+            result.push_str(&text[from..to]);
+            outcome.unresolved.insert(text[from..to].to_owned());
         }
-        rest = &from[end + 1..];
+        done = to;
     }
-    result.push_str(rest);
+    result.push_str(&text[done..]);
     result
 }
 

@@ -1,8 +1,11 @@
 //! One file a verb.
 
 mod crds;
+pub mod lint;
 mod operator;
 mod release;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +23,8 @@ enum Verb {
     Operator(Box<crate::config::Flags>),
     /// Print the custom resource definitions, or write them to a folder
     Crds(crds::CrdsFlags),
+    /// Check definitions and manifests without AWS or a cluster
+    Lint(lint::LintFlags),
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
     Release(Box<release::ReleaseFlags>),
 }
@@ -30,6 +35,9 @@ pub enum CliError {
     /// The verb `crds`.
     #[error(transparent)]
     Crds(#[from] crds::CrdsError),
+    /// The verb `lint`.
+    #[error(transparent)]
+    Lint(#[from] lint::LintError),
     /// The verb `operator`.
     #[error(transparent)]
     Operator(#[from] operator::OperatorError),
@@ -38,11 +46,23 @@ pub enum CliError {
     Release(#[from] release::ReleaseError),
 }
 
-/// Runs the verb to its end.
-pub fn run(cli: Cli) -> Result<(), CliError> {
-    match cli.verb {
-        Verb::Operator(flags) => Ok(operator::run(*flags)?),
-        Verb::Crds(flags) => Ok(crds::run(&flags)?),
-        Verb::Release(flags) => Ok(release::run(&flags)?),
+impl CliError {
+    /// 2 where a verb has exit codes of its own and 1 has a meaning there.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Lint(_) => 2,
+            _ => 1,
+        }
     }
+}
+
+/// Runs the verb to its end.
+pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    match cli.verb {
+        Verb::Operator(flags) => operator::run(*flags)?,
+        Verb::Crds(flags) => crds::run(&flags)?,
+        Verb::Lint(flags) => return Ok(lint::run(&flags)?),
+        Verb::Release(flags) => release::run(&flags)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ mod gitops;
 mod histories;
 mod identity;
 mod installs;
+mod lint;
 mod process;
 mod quotas;
 mod rollouts;

@@ -20,7 +20,7 @@ use super::{Context, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
-use crate::asl::{self, DefinitionError};
+use crate::asl::{self, Circumstances, Finding, Ignore};
 use crate::aws::{MachineSettings, Session};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
@@ -90,15 +90,20 @@ impl Managed for Workflow {
 async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Definition, Failure> {
     let namespace = work.namespace();
     let spec = &work.object.spec;
+    let circumstances = Circumstances {
+        express: spec.machine_type == crate::api::v1alpha1::StateMachineType::Express,
+        ..Circumstances::default()
+    };
+    let (ignore, unknown) = ignored(work);
     let prepared = match (&spec.definition, &spec.definition_from) {
         (Some(json), _) => {
             let values = substitutions(ctx, &namespace, spec, json.text()).await?;
-            asl::prepare(json.text(), &values)
+            asl::prepare_with(json.text(), &values, circumstances, &ignore)
         }
         (None, Some(from)) => {
             let text = config_map_value(ctx, &namespace, &from.config_map_key_ref).await?;
             let values = substitutions(ctx, &namespace, spec, &text).await?;
-            asl::prepare(&text, &values)
+            asl::prepare_with(&text, &values, circumstances, &ignore)
         }
         (None, None) => {
             let message = "Give the state machine in spec.definition or spec.definitionFrom.";
@@ -106,10 +111,10 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         }
     };
     work.status().diagnostics = match &prepared {
-        Err(DefinitionError::Invalid(findings)) => diagnostics("Error", findings),
-        Ok(definition) => diagnostics("Warning", definition.warnings()),
-        Err(_) => Vec::new(),
+        Ok(definition) => diagnostics(definition.warnings()),
+        Err(error) => diagnostics(&error.findings()),
     };
+    work.status().diagnostics.extend(unknown);
     let group = work.object.spec.logging.as_ref().and_then(|logging| logging.log_group_arn.clone());
     if let Some(message) = group.and_then(|arn| log_group_warning(&arn)) {
         let (severity, code, path) = ("Warning".into(), "SB013".into(), "/spec/logging/logGroupARN".into());
@@ -142,15 +147,25 @@ async fn substitutions(
     Ok(values)
 }
 
-/// The first findings: a status stays small.
-fn diagnostics(severity: &str, findings: &[asl::Finding]) -> Vec<Diagnostic> {
-    let one = |finding: &asl::Finding| Diagnostic {
-        severity: severity.into(),
+/// The first findings, worst first: a status stays small.
+fn diagnostics(findings: &[Finding]) -> Vec<Diagnostic> {
+    findings.iter().take(50).map(diagnostic).collect()
+}
+
+fn diagnostic(finding: &Finding) -> Diagnostic {
+    Diagnostic {
+        severity: if finding.is_error() { "Error" } else { "Warning" }.into(),
         code: finding.code.into(),
         path: finding.path.clone(),
         message: finding.message.clone(),
-    };
-    findings.iter().take(50).map(one).collect()
+    }
+}
+
+/// What the Workflow asks not to be told, and what is wrong with how it asks.
+fn ignored(work: &Work<Workflow>) -> (Ignore, Option<Diagnostic>) {
+    let text = work.object.annotations().get(asl::lint::IGNORE_ANNOTATION).map(String::as_str).unwrap_or_default();
+    let (ignore, unknown) = Ignore::parse_annotation(text);
+    (ignore, unknown.as_ref().map(diagnostic))
 }
 
 fn machine_name(work: &Work<Workflow>, ctx: &Context) -> String {

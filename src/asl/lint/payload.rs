@@ -1,0 +1,135 @@
+//! What goes in and out: payload templates with their `.$` keys in JSONPath, expressions in JSONata, and what becomes of a
+//! result.
+
+use std::collections::HashSet;
+
+use super::super::grammar::{intrinsic, jsonpath};
+use super::super::model::{Data, Kind, QueryLanguage, State};
+use super::super::position::Node;
+use super::{Lint, values};
+
+/// The payloads of a state.
+pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
+    let data = &state.data;
+    let mut payloads = vec![data.assign];
+    match state.query_language {
+        QueryLanguage::JsonPath => payloads.extend([data.parameters, data.result_selector]),
+        QueryLanguage::Jsonata => payloads.extend([data.arguments, data.output]),
+    }
+    match &state.kind {
+        Kind::Task(task) => payloads.push(task.credentials),
+        Kind::Map(map) => {
+            payloads.push(map.item_selector.filter(|_| data.parameters.is_none()));
+            payloads.push(map.item_batcher.and_then(|batcher| batcher.batch_input));
+            payloads.push(map.item_reader.and_then(|reader| reader.payload));
+            payloads.push(map.result_writer.and_then(|writer| writer.payload));
+            payloads.push(map.items.filter(|items| items.value().is_array()));
+        }
+        Kind::Choice(choice) => {
+            for rule in &choice.choices {
+                payloads.extend([rule.data.assign, rule.data.output]);
+            }
+        }
+        _ => {}
+    }
+    for catcher in state.error_handling().1 {
+        payloads.extend([catcher.data.assign, catcher.data.output]);
+    }
+    for payload in payloads.into_iter().flatten() {
+        value(lint, payload, state.query_language);
+    }
+    if state.query_language == QueryLanguage::JsonPath {
+        results(lint, state, data);
+    }
+}
+
+fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage) {
+    if language == QueryLanguage::Jsonata {
+        if let Some(text) = node.as_str() {
+            values::expression(lint, node, text);
+        }
+    }
+    for item in node.items() {
+        value(lint, item, language);
+    }
+    if !node.value().is_object() {
+        return;
+    }
+    let mut dynamic: HashSet<&str> = HashSet::new();
+    for (key, field) in node.fields() {
+        match key.strip_suffix(".$") {
+            Some(name) => {
+                dynamic.insert(name);
+                match language {
+                    QueryLanguage::JsonPath => dynamic_value(lint, field, key),
+                    QueryLanguage::Jsonata => {
+                        let message = format!(
+                            "in JSONata \"{key}\" is a key like any other; drop the .$ and write an expression {{% … %}}"
+                        );
+                        lint.report_key("SB040", field, message);
+                        value(lint, field, language);
+                    }
+                }
+            }
+            None => value(lint, field, language),
+        }
+    }
+    if language == QueryLanguage::JsonPath && !dynamic.is_empty() {
+        for (key, field) in node.fields().filter(|(key, _)| dynamic.contains(key)) {
+            lint.report_key("SB039", field, format!("\"{key}\" and \"{key}.$\" give the same key; keep one"));
+        }
+    }
+}
+
+fn dynamic_value<'a>(lint: &mut Lint<'a>, field: Node<'a>, key: &str) {
+    let Some(text) = field.as_str() else {
+        let message = format!("\"{key}\" ends in .$, so its value must be a path or an intrinsic function, as text");
+        return lint.report("SB038", field, message);
+    };
+    if lint.is_placeholder(text) {
+        return;
+    }
+    if intrinsic::is_call(text) {
+        return values::call(lint, field, text);
+    }
+    if let Err(error) = jsonpath::parse(text) {
+        let span = values::inside(field, error.at);
+        let message = format!(
+            "\"{key}\" ends in .$, and \"{text}\" is neither a path nor an intrinsic function: {}",
+            error.message
+        );
+        lint.report_at("SB034", field, span, message);
+    }
+}
+
+/// A result that is put somewhere and then dropped.
+fn results<'a>(lint: &mut Lint<'a>, state: &State<'a>, data: &Data<'a>) {
+    let Some(result) = data.result_path else { return };
+    if result.value().is_null() {
+        if let Some(selector) = data.result_selector {
+            let message = "ResultPath null drops the result, so ResultSelector shapes nothing; remove one of them";
+            lint.report_key("SB070", selector, message);
+        }
+        return;
+    }
+    let Some(output) = data.output_path else { return };
+    if output.value().is_null() {
+        lint.report_key("SB070", result, "OutputPath null drops everything, so ResultPath puts the result nowhere");
+        return;
+    }
+    let (Some(put), Some(kept)) = (result.as_str().and_then(steps), output.as_str().and_then(steps)) else { return };
+    let related = put.iter().zip(&kept).all(|(put, kept)| put == kept);
+    if !related {
+        let (put, kept) = (result.as_str().unwrap_or_default(), output.as_str().unwrap_or_default());
+        let message =
+            format!("state \"{}\" puts its result at {put} and keeps {kept} alone, so the result is lost", state.name);
+        lint.report_key("SB070", result, message);
+    }
+}
+
+/// The names of a plain path such as `$.a.b`; nothing for another one.
+fn steps(path: &str) -> Option<Vec<&str>> {
+    let rest = path.strip_prefix('$')?;
+    let plain = rest.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) && !rest.contains("..");
+    (plain && (rest.is_empty() || rest.starts_with('.'))).then(|| rest.split('.').skip(1).collect())
+}

@@ -1,0 +1,252 @@
+//! What a Task calls, how long it may take, and whether it can be repeated.
+
+use serde_json::Value;
+
+use super::super::grammar::{intrinsic, jsonata};
+use super::super::model::{Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
+use super::super::position::Node;
+use super::Lint;
+
+/// Integrations made for Step Functions that have `.sync` (1), `.waitForTaskToken` (2), or both (3) beside request and
+/// response. Source: developer guide, "Integrating services", table of supported integrations.
+const OPTIMISED: [(&str, u8); 22] = [
+    ("apigateway", 2),
+    ("athena", 1),
+    ("batch", 1),
+    ("bedrock", 3),
+    ("codebuild", 1),
+    ("databrew", 1),
+    ("dynamodb", 0),
+    ("ecs", 3),
+    ("eks", 3),
+    ("elasticmapreduce", 1),
+    ("emr-containers", 1),
+    ("emr-serverless", 1),
+    ("events", 2),
+    ("glue", 1),
+    ("http", 0),
+    ("lambda", 2),
+    ("mediaconvert", 1),
+    ("s3", 0),
+    ("sagemaker", 1),
+    ("sns", 2),
+    ("sqs", 2),
+    ("states", 3),
+];
+
+/// Keys that name what a call creates: a second call with the same name is recognised as a repetition.
+const NAMES: [&str; 7] = [
+    "Name",
+    "JobName",
+    "ClientToken",
+    "ClientRequestToken",
+    "IdempotencyToken",
+    "MessageDeduplicationId",
+    "TrainingJobName",
+];
+
+/// A Task.
+pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
+    let Kind::Task(task) = &state.kind else { return };
+    let Some(node) = task.resource_node else {
+        return lint.report_key("SB007", state.node, format!("state \"{}\" is a Task without a Resource", state.name));
+    };
+    credentials(lint, task);
+    times(lint, task);
+    let Some(resource) = task.resource else { return not_text(lint, node) };
+    if lint.is_placeholder(resource.text) {
+        return;
+    }
+    called(lint, node, &resource);
+    if lint.circumstances.express {
+        express(lint, node, state, &resource);
+    }
+    if resource.pattern == Pattern::WaitForTaskToken || matches!(resource.target, Target::Activity(_)) {
+        waits(lint, state, task, &resource);
+    }
+    repeats(lint, state, task, &resource);
+}
+
+/// A template of CloudFormation puts the text there before AWS sees it.
+fn not_text<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
+    let function = node.value().as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.keys().next());
+    match function.filter(|name| *name == "Ref" || name.starts_with("Fn::")) {
+        Some(name) if lint.circumstances.placeholders => {
+            let message = format!(
+                "Resource is a function of CloudFormation ({name}): it works in a template only, where CloudFormation puts the ARN in"
+            );
+            lint.report("SB028", node, message);
+        }
+        Some(name) => {
+            let message = format!(
+                "Resource is a function of CloudFormation ({name}), which nothing resolves here; write ${{Name}} and give the ARN in spec.substitutions"
+            );
+            lint.report("SB023", node, message);
+        }
+        None => lint.report("SB019", node, "Resource must be an ARN, as text"),
+    }
+}
+
+fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
+    let text = resource.text;
+    match resource.target {
+        Target::Unknown => {
+            lint.report(
+                "SB023",
+                node,
+                format!("Resource \"{text}\" is not an ARN; write for example arn:aws:states:::lambda:invoke"),
+            );
+        }
+        Target::OtherArn(arn) if arn.service == "states" && arn.account.is_empty() => {
+            let message = format!(
+                "Resource \"{text}\" is not an integration: write arn:{}:states:::<service>:<action>, with .sync, .sync:2, .waitForTaskToken or nothing behind it",
+                arn.partition
+            );
+            lint.report("SB023", node, message);
+        }
+        Target::Lambda(arn) if !is_function(arn.resource) => {
+            let message = format!(
+                "Resource \"{text}\" is not the ARN of a function: after its name comes nothing, or an alias, a version or $LATEST"
+            );
+            lint.report("SB023", node, message);
+        }
+        Target::Sdk { service, .. } if resource.pattern.is_sync() => {
+            let message = format!(
+                "calls of the SDK have no {}; start the job of {service}, then wait and ask in a loop",
+                resource.pattern.suffix()
+            );
+            lint.report("SB045", node, message);
+        }
+        Target::Optimised { service, .. } => match OPTIMISED.iter().find(|known| known.0 == service) {
+            None => {
+                let message = format!(
+                    "there is no integration for \"{service}\"; its API may be called with arn:aws:states:::aws-sdk:{service}:<action>"
+                );
+                lint.report("SB046", node, message);
+            }
+            Some((_, patterns)) => {
+                let (sync, token) = (patterns & 1 > 0, patterns & 2 > 0);
+                let wrong =
+                    resource.pattern.is_sync() && !sync || resource.pattern == Pattern::WaitForTaskToken && !token;
+                if wrong {
+                    let message = format!("the integration for {service} has no {}", resource.pattern.suffix());
+                    lint.report("SB045", node, message);
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+/// `function:<name>`, or with a qualifier. Source: Lambda, `CreateFunction` and `Invoke`, parameter `FunctionName`.
+fn is_function(resource: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    match *resource.split(':').collect::<Vec<_>>().as_slice() {
+        ["function", name] => is_word(name),
+        ["function", name, qualifier] => is_word(name) && (qualifier == "$LATEST" || is_word(qualifier)),
+        _ => false,
+    }
+}
+
+/// Source: developer guide, "Choosing workflow type": Express supports request and response only, and no activities.
+fn express<'a>(lint: &mut Lint<'a>, node: Node<'a>, state: &State<'a>, resource: &Resource<'a>) {
+    let what = match (resource.pattern, resource.target) {
+        (_, Target::Activity(_)) => "an activity",
+        (Pattern::RequestResponse, _) => return,
+        (pattern, _) => pattern.suffix(),
+    };
+    let message = format!("state \"{}\" uses {what}, which an Express workflow cannot have", state.name);
+    lint.report("SB044", node, message);
+}
+
+/// Something outside must answer, and may not.
+fn waits<'a>(lint: &mut Lint<'a>, state: &State<'a>, task: &Task<'a>, resource: &Resource<'a>) {
+    let is_token = resource.pattern == Pattern::WaitForTaskToken;
+    if !task.timeout.is_set() && !task.heartbeat.is_set() {
+        let what = if is_token { "a token wait" } else { "an activity" };
+        lint.report_key(
+            "SB041",
+            state.node,
+            format!("{what} without TimeoutSeconds or HeartbeatSeconds can hang for a year"),
+        );
+    }
+    let payload = state.data.payload();
+    if is_token && !payload.is_some_and(|payload| hands_on_token(payload.value())) {
+        let token = match state.query_language {
+            QueryLanguage::JsonPath => "$$.Task.Token",
+            QueryLanguage::Jsonata => "{% $states.context.Task.Token %}",
+        };
+        let message = format!(
+            "state \"{}\" waits for its token and gives it to nobody; put {token} into what it sends",
+            state.name
+        );
+        lint.report_key("SB042", state.node, message);
+    }
+}
+
+/// The token itself, the task, or the whole context is handed on somewhere.
+fn hands_on_token(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            text.contains("Task.Token") || text.contains("$$.Task") || text == "$$" || text.contains("$states.context")
+        }
+        Value::Array(items) => items.iter().any(hands_on_token),
+        Value::Object(fields) => fields.values().any(hands_on_token),
+        _ => false,
+    }
+}
+
+/// Source: states-language.net/spec.html, "Timeouts and heartbeats": the heartbeat must be smaller than the timeout.
+fn times<'a>(lint: &mut Lint<'a>, task: &Task<'a>) {
+    let seconds = |node: Option<Node<'a>>| node.and_then(|node| node.value().as_u64());
+    let (timeout, heartbeat) = (seconds(task.timeout.value), seconds(task.heartbeat.value));
+    if let (Some(timeout), Some(heartbeat), Some(node)) = (timeout, heartbeat, task.heartbeat.value) {
+        if heartbeat >= timeout {
+            lint.report(
+                "SB043",
+                node,
+                format!("HeartbeatSeconds ({heartbeat}) must be smaller than TimeoutSeconds ({timeout})"),
+            );
+        }
+    }
+}
+
+/// Source: developer guide, "Accessing resources in other AWS accounts", field `Credentials`.
+fn credentials<'a>(lint: &mut Lint<'a>, task: &Task<'a>) {
+    let Some(node) = task.credentials else { return };
+    let is_expression = node.as_str().is_some_and(|text| text.starts_with("{%"));
+    if !node.value().is_object() && !is_expression {
+        return lint.report("SB019", node, "Credentials must be an object with RoleArn");
+    }
+    if node.value().is_object() && node.get("RoleArn").is_none() && node.get("RoleArn.$").is_none() {
+        lint.report("SB047", node, "Credentials without RoleArn name no role to act as");
+    }
+}
+
+/// A call that is retried should be recognised by what it calls.
+fn repeats<'a>(lint: &mut Lint<'a>, state: &State<'a>, task: &Task<'a>, resource: &Resource<'a>) {
+    let Some(payload) = state.data.payload() else { return };
+    if resource.integration().is_none() {
+        return;
+    }
+    for (key, field) in payload.fields() {
+        let Some(text) = field.as_str().filter(|_| NAMES.contains(&key.trim_end_matches(".$"))) else { continue };
+        if is_random(text, state.query_language) {
+            let retried = if task.retry.is_empty() { "a redrive makes" } else { "each retry makes" };
+            let message = format!(
+                "{key} is another one every time, so {retried} a second one; build it from the input or $$.Execution.Name"
+            );
+            lint.report("SB072", field, message);
+        }
+    }
+}
+
+fn is_random(text: &str, language: QueryLanguage) -> bool {
+    match language {
+        QueryLanguage::JsonPath => intrinsic::parse(text).is_ok_and(|call| call.is_random),
+        QueryLanguage::Jsonata => match jsonata::classify(text) {
+            jsonata::Text::Expression(expression, _) => jsonata::parse(expression).is_ok_and(|uses| uses.is_random()),
+            _ => false,
+        },
+    }
+}

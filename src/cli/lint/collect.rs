@@ -1,0 +1,344 @@
+//! From texts to findings: manifests, the definitions in them, and bare definitions. Reads and writes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::input::Source;
+use super::report::{Definition, Located, Report, Subject};
+use super::schema::Schemas;
+use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
+use crate::asl::model::Machine;
+use crate::asl::{
+    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubtful, substitute, unresolved,
+    without_use,
+};
+
+/// Largest inline definition: the API server keeps no larger objects.
+const MAX_INLINE_BYTES: usize = 512 * 1024;
+const GROUP: &str = "stepbound.dev/";
+
+/// How to check.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Bare definitions are of the type Express.
+    pub express: bool,
+    /// What not to tell.
+    pub ignore: Ignore,
+}
+
+/// Checks all that the texts hold. ConfigMaps that a Workflow names are looked up among them.
+///
+/// # Errors
+/// When the custom resource definitions cannot be written, which is a mistake in the program.
+pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json::Error> {
+    let mut report = Report { files: sources.len(), ..Report::default() };
+    let mut texts = Vec::new();
+    for source in sources {
+        let documents = match asl::parse_all(&source.text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                if !source.found || is_ours(&source.text) {
+                    report.findings.push(syntax(source, &error));
+                }
+                Vec::new()
+            }
+        };
+        texts.push(File { source, lines: Lines::of(&source.text), documents });
+    }
+    let mut collector = Collector { options, schemas: Schemas::new()?, config_maps: HashMap::new(), report };
+    for file in &texts {
+        for root in file.documents.iter().map(Parsed::root) {
+            each_object(root, &mut |object| collector.index(file, object));
+        }
+    }
+    for file in &texts {
+        for document in &file.documents {
+            each_object(document.root(), &mut |object| collector.object(file, document, object));
+        }
+    }
+    let order = |found: &Located| (found.file.clone(), found.line, found.column);
+    collector.report.findings.sort_by_key(order);
+    Ok(collector.report)
+}
+
+/// A template of Helm, for example, is no YAML, and nobody asked to read it.
+fn is_ours(text: &str) -> bool {
+    text.contains(GROUP) || text.contains("StartAt")
+}
+
+fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
+    let hint = if source.text.contains("{{") {
+        "; this looks like a template: lint what it renders, as in `helm template . | stepbound lint -`"
+    } else {
+        ""
+    };
+    let finding = Finding::new("SB025", "/", format!("{}{hint}", error.message), Span::default());
+    Located { file: source.name.clone(), line: error.line, column: error.column, width: 1, finding, subject: None }
+}
+
+struct File<'a> {
+    source: &'a Source,
+    lines: Lines<'a>,
+    documents: Vec<Parsed>,
+}
+
+/// The objects of a document: itself, or the items of a List.
+fn each_object<'a>(root: Node<'a>, see: &mut impl FnMut(Node<'a>)) {
+    let is_list = root.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+    match root.get("items").filter(|_| is_list) {
+        Some(items) => items.items().for_each(|item| each_object(item, see)),
+        None => see(root),
+    }
+}
+
+fn text_at<'a>(node: Node<'a>, pointer: &str) -> Option<&'a str> {
+    node.pointer(pointer)?.as_str()
+}
+
+struct Collector<'a> {
+    options: &'a Options,
+    schemas: Schemas,
+    /// `data` of each ConfigMap, by namespace and name.
+    config_maps: HashMap<(&'a str, &'a str), (&'a File<'a>, Node<'a>)>,
+    report: Report,
+}
+
+/// Where a definition stands, and whose it is.
+struct Place<'a> {
+    file: &'a File<'a>,
+    subject: Option<Subject>,
+    /// For one inside of a text of the file: its own lines, and where that text begins.
+    embedded: Option<(Lines<'a>, Node<'a>)>,
+}
+
+impl<'a> Collector<'a> {
+    fn index(&mut self, file: &'a File<'a>, object: Node<'a>) {
+        if object.get("kind").and_then(Node::as_str) == Some("ConfigMap") {
+            if let (Some(name), Some(data)) = (text_at(object, "/metadata/name"), object.get("data")) {
+                let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
+                self.config_maps.insert((namespace, name), (file, data));
+            }
+        }
+    }
+
+    fn object(&mut self, file: &'a File<'a>, document: &'a Parsed, object: Node<'a>) {
+        let version = object.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
+        let kind = object.get("kind").and_then(Node::as_str);
+        if let Some(kind) = kind.filter(|_| version.starts_with(GROUP)) {
+            return self.manifest(file, document, object, kind);
+        }
+        let named = [".asl.json", ".asl.yaml", ".asl.yml"].iter().any(|end| file.source.name.ends_with(end));
+        let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
+        if kind.is_none() && (is_definition || named) {
+            let place = Place { file, subject: None, embedded: None };
+            let circumstances = Circumstances { express: self.options.express, placeholders: true };
+            let mut findings = lint(object, circumstances);
+            findings.extend(document.ambiguous.iter().map(|scalar| doubtful(object, scalar)));
+            findings.extend(too_large(object, MAX_DEFINITION_BYTES));
+            self.add(&place, findings, &Ignore::default());
+            self.checked(&place, object);
+        }
+    }
+
+    fn manifest(&mut self, file: &'a File<'a>, document: &'a Parsed, object: Node<'a>, kind: &str) {
+        let subject = Subject {
+            kind: kind.to_owned(),
+            namespace: text_at(object, "/metadata/namespace").map(str::to_owned),
+            name: text_at(object, "/metadata/name").unwrap_or("without a name").to_owned(),
+        };
+        let place = Place { file, subject: Some(subject), embedded: None };
+        let annotations = object.pointer("/metadata/annotations");
+        let annotation = annotations.and_then(|annotations| annotations.get(IGNORE_ANNOTATION));
+        let (ignore, unknown) = Ignore::parse_annotation(annotation.and_then(Node::as_str).unwrap_or_default());
+        let mut findings = self.schemas.check(object, kind);
+        findings.extend(unknown.map(|finding| at(annotation.unwrap_or(object), finding)));
+        let definition = object.pointer("/spec/definition");
+        let (inside, outside): (Vec<_>, Vec<_>) = document
+            .ambiguous
+            .iter()
+            .filter(|scalar| within(object, scalar.span))
+            .partition(|scalar| definition.is_some_and(|definition| within(definition, scalar.span)));
+        findings.extend(outside.into_iter().map(|scalar| doubtful(object, scalar)));
+        if kind == "Workflow" {
+            let inside = inside.into_iter().filter_map(|scalar| Some(doubtful(definition?, scalar))).collect();
+            self.workflow(&place, object, inside, &mut findings, &ignore);
+        }
+        self.add(&place, findings, &ignore);
+    }
+
+    /// The definition of a Workflow, inline or from a ConfigMap, with its substitutions.
+    fn workflow(
+        &mut self,
+        place: &Place<'a>,
+        object: Node<'a>,
+        ambiguous: Vec<Finding>,
+        outer: &mut Vec<Finding>,
+        ignore: &Ignore,
+    ) {
+        let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
+        let (values, complete) = self.values(object, namespace, outer);
+        let express = text_at(object, "/spec/type") == Some("Express");
+        let run = Run { object, values: &values, complete, express };
+        if let Some(definition) = object.pointer("/spec/definition").filter(|node| node.value().is_object()) {
+            let mut findings = run.findings(definition, outer);
+            findings.extend(ambiguous);
+            findings.extend(too_large(definition, MAX_INLINE_BYTES));
+            self.add(place, findings, ignore);
+            self.checked(place, definition);
+            return;
+        }
+        let Some(reference) = object.pointer("/spec/definitionFrom/configMapKeyRef") else { return };
+        let (Some(name), Some(key)) = (text_at(reference, "/name"), text_at(reference, "/key")) else { return };
+        let found = self.config_maps.get(&(namespace, name)).copied();
+        let Some((file, node)) = found.and_then(|(file, data)| Some((file, data.get(key)?))) else {
+            let message = match found {
+                Some(_) => format!("ConfigMap \"{name}\" has no key \"{key}\""),
+                None => {
+                    format!("ConfigMap \"{name}\", which holds the definition, is not among the files that were given")
+                }
+            };
+            outer.push(finding(object, reference, "SB092", message));
+            return;
+        };
+        let text = node.as_str().unwrap_or_default();
+        let place = Place { file, subject: place.subject.clone(), embedded: Some((Lines::of(text), node)) };
+        match asl::parse(text) {
+            Ok(parsed) => {
+                let root = parsed.root();
+                let mut findings = run.findings(root, outer);
+                findings.extend(parsed.ambiguous.iter().map(|scalar| doubtful(root, scalar)));
+                findings.extend(too_large(root, MAX_DEFINITION_BYTES));
+                self.add(&place, findings, ignore);
+                self.checked(&place, root);
+            }
+            Err(error) => {
+                let lines = Lines::of(text);
+                let start = text.len() - lines.rest(error.line, error.column).len();
+                let finding = Finding::new("SB025", "/", error.message, Span::new(start, start + 1));
+                self.add(&place, vec![finding], ignore);
+            }
+        }
+    }
+
+    /// Values for names in the definition, and whether all sources of them are known.
+    fn values(&self, object: Node<'a>, namespace: &str, outer: &mut Vec<Finding>) -> (BTreeMap<String, String>, bool) {
+        let mut values = BTreeMap::new();
+        let mut complete = true;
+        let texts = |node: Node<'a>| {
+            node.fields()
+                .filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
+                .collect::<Vec<_>>()
+        };
+        for from in object.pointer("/spec/substitutionsFrom").into_iter().flat_map(Node::items) {
+            let Some(name) = text_at(from, "/configMapRef/name") else { continue };
+            if let Some((_, data)) = self.config_maps.get(&(namespace, name)) {
+                values.extend(texts(*data));
+            } else {
+                complete = false;
+                let message = format!(
+                    "ConfigMap \"{name}\", which holds values for the definition, is not among the files that were given"
+                );
+                outer.push(finding(object, from, "SB092", message));
+            }
+        }
+        values.extend(object.pointer("/spec/substitutions").into_iter().flat_map(texts));
+        (values, complete)
+    }
+
+    fn add(&mut self, place: &Place<'a>, findings: Vec<Finding>, ignore: &Ignore) {
+        for finding in findings {
+            if ignore.covers(&finding) || self.options.ignore.covers(&finding) {
+                continue;
+            }
+            let (line, column, width) = place.locate(finding.span);
+            let (file, subject) = (place.file.source.name.clone(), place.subject.clone());
+            self.report.findings.push(Located { file, line, column, width, finding, subject });
+        }
+    }
+
+    fn checked(&mut self, place: &Place<'a>, root: Node<'_>) {
+        let states = Machine::of(root).walk().len();
+        let (file, subject) = (place.file.source.name.clone(), place.subject.clone());
+        self.report.definitions.push(Definition { file, subject, states });
+    }
+}
+
+/// A Workflow's definition under its circumstances.
+struct Run<'a, 'v> {
+    object: Node<'a>,
+    values: &'v BTreeMap<String, String>,
+    complete: bool,
+    express: bool,
+}
+
+impl Run<'_, '_> {
+    fn findings(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> Vec<Finding> {
+        let mut open = unresolved(definition, self.values);
+        if !self.complete {
+            open.clear();
+        }
+        let mut value = definition.value().clone();
+        let used = substitute(&mut value, self.values);
+        let own = self.object.pointer("/spec/substitutions").into_iter().flat_map(Node::fields);
+        for (name, node) in own.filter(|(name, _)| !used.contains(*name)) {
+            outer.push(Finding { span: node.key_span(), ..without_use(name) });
+        }
+        let circumstances = Circumstances { express: self.express, placeholders: !open.is_empty() || !self.complete };
+        open.extend(lint(definition.with_value(&value), circumstances));
+        open
+    }
+}
+
+impl Place<'_> {
+    /// Line, column and width of a span of the definition, in the file.
+    fn locate(&self, span: Span) -> (usize, usize, usize) {
+        let Some((inner, node)) = &self.embedded else { return place_of(&self.file.lines, span) };
+        let (line, column, width) = place_of(inner, span);
+        let (start, ..) = place_of(&self.file.lines, node.span());
+        // The lines of a literal block stand as they are, but for their indentation.
+        let first = (start..start + 3).find(|outer| {
+            let text = self.file.lines.line(*outer);
+            !inner.line(1).trim().is_empty() && text.trim_start() == inner.line(1).trim_start()
+        });
+        let moved = first.map(|first| first + line - 1).and_then(|outer| {
+            let (text, own) = (self.file.lines.line(outer), inner.line(line));
+            text.strip_suffix(own).map(|indent| (outer, indent.chars().count() + column, width))
+        });
+        moved.unwrap_or_else(|| place_of(&self.file.lines, node.mark()))
+    }
+}
+
+fn place_of(lines: &Lines<'_>, span: Span) -> (usize, usize, usize) {
+    let (line, column) = lines.position(span.start);
+    let (last, end) = lines.position(span.end);
+    let width = if last == line {
+        end.saturating_sub(column)
+    } else {
+        (lines.line(line).chars().count() + 1).saturating_sub(column)
+    };
+    (line, column, width.max(1))
+}
+
+fn within(node: Node<'_>, span: Span) -> bool {
+    let own = node.span();
+    own.start <= span.start && span.end <= own.end
+}
+
+fn at(node: Node<'_>, finding: Finding) -> Finding {
+    Finding { span: node.mark(), ..finding }
+}
+
+/// A finding about a part of a manifest.
+pub(super) fn finding(object: Node<'_>, node: Node<'_>, code: &'static str, message: String) -> Finding {
+    Finding::new(code, object.path_to(node), message, node.mark())
+}
+
+fn too_large(definition: Node<'_>, most: usize) -> Option<Finding> {
+    let size = match definition.span() {
+        span if span.end - span.start <= most => 0,
+        _ => Value::to_string(definition.value()).len(),
+    };
+    let message = format!("the definition has {size} bytes; at most {most} are taken here");
+    (size > most).then(|| Finding::new("SB026", "/", message, definition.mark()))
+}

@@ -1,0 +1,70 @@
+//! What is to be checked, read.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::LintError;
+
+/// A text and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user gave it, or `<stdin>`.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+    /// Found in a folder: what is neither a manifest nor a definition is passed over.
+    pub found: bool,
+}
+
+/// Folders that hold nothing of a project's own.
+const PASSED_OVER: [&str; 3] = ["node_modules", "target", "vendor"];
+
+pub(super) fn read(paths: &BTreeSet<&PathBuf>) -> Result<Vec<Source>, LintError> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            let failed = |source| LintError::Read { name: "standard input".into(), source };
+            std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+            sources.push(Source { name: "<stdin>".into(), text, found: false });
+        } else if path.is_dir() {
+            folder(path, &mut sources)?;
+        } else {
+            sources.push(file(path, false)?);
+        }
+    }
+    Ok(sources)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> LintError {
+    let name = path.display().to_string();
+    move |source| LintError::Read { name, source }
+}
+
+fn file(path: &Path, found: bool) -> Result<Source, LintError> {
+    let text = std::fs::read_to_string(path).map_err(failed(path))?;
+    Ok(Source { name: path.display().to_string(), text, found })
+}
+
+/// In the order of names; links are not followed, so none leads in a circle.
+fn folder(path: &Path, sources: &mut Vec<Source>) -> Result<(), LintError> {
+    let entries = std::fs::read_dir(path).map_err(failed(path))?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(failed(path))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(failed(&path))?;
+        if kind.is_dir() && !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()) {
+            folder(&path, sources)?;
+        } else if kind.is_file() && [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension)) {
+            // What is no text is no manifest.
+            match file(&path, true) {
+                Err(LintError::Read { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {}
+                read => sources.push(read?),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! For scripts.
+
+use serde_json::{Value, json};
+
+use super::report::{Located, Report, Subject};
+
+pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
+    let definitions = report.definitions.iter().map(|definition| {
+        json!({"file": definition.file, "subject": subject(definition.subject.as_ref()), "states": definition.states})
+    });
+    let value = json!({
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "definitions": definitions.collect::<Vec<_>>(),
+        "summary": {"files": report.files, "errors": report.errors(), "warnings": report.warnings()},
+    });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+}
+
+fn finding(found: &Located) -> Value {
+    let finding = &found.finding;
+    json!({
+        "severity": finding.severity.name(),
+        "code": finding.code,
+        "message": finding.message,
+        "file": found.file,
+        "line": found.line,
+        "column": found.column,
+        "endColumn": found.column + found.width,
+        "path": finding.path,
+        "subject": subject(found.subject.as_ref()),
+    })
+}
+
+fn subject(subject: Option<&Subject>) -> Value {
+    subject.map_or(
+        Value::Null,
+        |subject| json!({"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}),
+    )
+}

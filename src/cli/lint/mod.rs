@@ -1,0 +1,135 @@
+//! `stepbound lint`
+
+mod collect;
+mod input;
+mod json;
+mod report;
+mod sarif;
+mod schema;
+mod text;
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::asl::lint::{Ignore, UnknownCode, rule, rules};
+
+pub use collect::{Options, check};
+pub use input::Source;
+pub use report::{Definition, Located, Report, Subject};
+
+/// Flags of `stepbound lint`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, or a file cannot be read."
+)]
+pub struct LintFlags {
+    /// Files and folders with manifests or definitions, in YAML or JSON; `-` is standard input
+    #[arg(value_name = "FILE|DIR|-", required_unless_present = "explain")]
+    paths: Vec<PathBuf>,
+    /// How findings are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    /// Print errors only, and nothing when there are none
+    #[arg(short, long)]
+    quiet: bool,
+    /// Let warnings fail too
+    #[arg(long)]
+    strict: bool,
+    /// Codes to pass over, such as SB041, or SB041@/States/Approve to pass over it there
+    #[arg(long, value_name = "CODE[@POINTER]", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// The type of bare definitions; a Workflow says its own
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t)]
+    machine_type: MachineType,
+    /// Explain a code, or list all of them, and end
+    #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "")]
+    explain: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with the lines of the source
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum MachineType {
+    #[default]
+    Standard,
+    Express,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum LintError {
+    /// A code that no rule has.
+    #[error(transparent)]
+    UnknownCode(#[from] UnknownCode),
+    /// A file or folder.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// Its path, or `standard input`.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Standard output.
+    #[error("cannot write to standard output: {0}")]
+    Write(std::io::Error),
+    /// The custom resource definitions.
+    #[error("a generated schema is not valid: {0}")]
+    Schema(#[from] serde_json::Error),
+}
+
+pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
+    if let Some(code) = &flags.explain {
+        return write(&explain(code)?).map(|()| ExitCode::SUCCESS);
+    }
+    let ignore = Ignore::parse(&flags.ignore.join(","))?;
+    let options = Options { express: flags.machine_type == MachineType::Express, ignore };
+    let paths: BTreeSet<_> = flags.paths.iter().collect();
+    let sources = input::read(&paths)?;
+    let report = check(&sources, &options)?;
+    let printed = match flags.output {
+        Format::Text => text::print(&report, &sources, flags.quiet, colour()),
+        Format::Json => json::print(&report)?,
+        Format::Sarif => sarif::print(&report)?,
+    };
+    write(&printed)?;
+    let failed = report.errors() > 0 || flags.strict && report.warnings() > 0;
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// On a terminal, unless the user says otherwise (no-color.org).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn explain(code: &str) -> Result<String, UnknownCode> {
+    if code.is_empty() {
+        let mut list: Vec<_> = rules().collect();
+        list.sort_by_key(|rule| rule.code);
+        return Ok(list
+            .iter()
+            .map(|rule| format!("{}  {:7}  {}\n", rule.code, rule.severity.name(), rule.title))
+            .collect());
+    }
+    rule(code).map(|rule| rule.explain()).ok_or_else(|| UnknownCode(code.to_owned()))
+}
+
+/// A reader that has seen enough, such as `head`, is no failure.
+fn write(text: &str) -> Result<(), LintError> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LintError::Write(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! What was found, and where.
+
+use crate::asl::lint::{Finding, Severity};
+
+/// What a definition belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// For example `Workflow`.
+    pub kind: String,
+    /// As in the manifest; none where it has none.
+    pub namespace: Option<String>,
+    /// As in the manifest.
+    pub name: String,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(formatter, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(formatter, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// A finding with its place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The file.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// Characters to mark in that line.
+    pub width: usize,
+    /// The finding.
+    pub finding: Finding,
+    /// Whose it is; none for a bare definition.
+    pub subject: Option<Subject>,
+}
+
+/// A definition that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The file.
+    pub file: String,
+    /// Whose it is; none for a bare definition.
+    pub subject: Option<Subject>,
+    /// How many states it has, inner ones too.
+    pub states: usize,
+}
+
+/// All that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many files or streams were read.
+    pub files: usize,
+    /// The definitions that were checked.
+    pub definitions: Vec<Definition>,
+    /// In the order of the files and lines.
+    pub findings: Vec<Located>,
+}
+
+impl Report {
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// How many warnings there are.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|found| found.finding.severity == severity).count()
+    }
+}

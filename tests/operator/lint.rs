@@ -1,0 +1,64 @@
+//! What the linter says in CI, the operator says in the cluster.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Severity, code, path and message.
+type Told = BTreeSet<[String; 4]>;
+
+fn told(list: &Value) -> Told {
+    let one = |found: &Value| {
+        ["severity", "code", "path", "message"].map(|field| found[field].as_str().unwrap_or_default().to_lowercase())
+    };
+    list.as_array().into_iter().flatten().map(one).collect()
+}
+
+fn by_linter(workflow: &Value) -> Told {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stepbound"))
+        .args(["lint", "-o", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(workflow.to_string().as_bytes()).unwrap();
+    let output: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    told(&output["findings"])
+}
+
+#[test]
+fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_over() {
+    let tenant = test_bed().tenant("lint");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let token_wait = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "MessageBody": "no token"}, "Next": "Shp"});
+    let wrong = json!({"StartAt": "Ask", "States": {"Ask": token_wait, "Ship": {"Type": "Pass", "InputPath": "order", "End": true}}});
+    let mut workflow = tenant.workflow("fulfil", &wrong);
+    workflow["spec"]["type"] = json!("Express");
+    let expected = by_linter(&workflow);
+    let codes: Vec<&str> = expected.iter().map(|finding| finding[1].as_str()).collect();
+    for code in ["sb012", "sb014", "sb034", "sb041", "sb042", "sb044"] {
+        assert!(codes.contains(&code), "{code} in {expected:#?}");
+    }
+    tenant.apply(&workflow);
+    let refused = tenant.wait_for(&operator, "sfn/fulfil", "DefinitionValid", "False", "DefinitionInvalid");
+    assert_eq!(told(&refused["status"]["diagnostics"]), expected);
+    assert_eq!(refused["status"]["diagnostics"][0]["severity"], "Error", "the worst first");
+
+    // A Standard one that is mended has warnings alone, and then none that it does not want.
+    let mended = json!({"StartAt": "Ask", "States": {"Ask": {"Type": "Pass", "Parameters": {"password": "hunter2hunter2"}, "End": true}}});
+    let mut other = tenant.workflow("doubtful", &mended);
+    tenant.apply(&other);
+    let doubtful = tenant.wait_for(&operator, "sfn/doubtful", "Ready", "True", "Synced");
+    assert_eq!(told(&doubtful["status"]["diagnostics"]), by_linter(&other));
+    assert_eq!(doubtful["status"]["diagnostics"][0]["code"], "SB071");
+    other["metadata"]["annotations"] = json!({"stepbound.dev/lint-ignore": "SB071@/States/Ask"});
+    assert_eq!(by_linter(&other), Told::new());
+    tenant.apply(&other);
+    wait_until(Duration::from_secs(20), "a finding that is passed over leaves the status", || {
+        let object: Value = serde_json::from_str(&tenant.kubectl(&["get", "sfn/doubtful", "-o", "json"])).ok()?;
+        object["status"].get("diagnostics").is_none().then_some(())
+    });
+}

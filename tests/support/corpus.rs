@@ -1,0 +1,45 @@
+//! The third-party corpus of definitions, and where AWS decides otherwise than it says.
+
+use std::path::{Path, PathBuf};
+
+/// Definitions whose verdict in the corpus is not the one of AWS, with the reason.
+pub const DECIDED_OTHERWISE: [(&str, &str); 3] = [
+    (
+        "valid-map-with-item-batcher-jsonata.json",
+        "a state in JSONPath inside a definition in JSONata: AWS refuses it (CDK API reference, QueryLanguage: \"If JSONata is specified at the top level, JSONPath cannot be used in the state machine definition\")",
+    ),
+    (
+        "invalid-json-surround-syntax-extra-spaces.json",
+        "more than one space inside the marks of an expression: AWS wants no space outside of them and leaves inside to JSONata, which skips white space (developer guide, \"Transforming data with JSONata\")",
+    ),
+    ("invalid-jsonata-surround-syntax-no-spaces.json", "no space inside the marks of an expression: as before"),
+];
+
+/// Where the corpus is, if there is one here.
+pub fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("STEPBOUND_CORPUS").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: STEPBOUND_CORPUS does not name the corpus");
+    }
+    folder
+}
+
+/// Names and texts of a folder of the corpus, by name.
+pub fn texts(folder: &Path) -> Vec<(String, String)> {
+    let mut texts: Vec<(String, String)> = std::fs::read_dir(folder)
+        .expect("the corpus has this folder")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("json")))
+        .map(|path| {
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).expect("a definition is text"))
+        })
+        .collect();
+    texts.sort();
+    texts
+}
+
+/// True where AWS decides otherwise than the corpus says.
+pub fn is_decided_otherwise(name: &str) -> bool {
+    DECIDED_OTHERWISE.iter().any(|(other, _)| *other == name)
+}

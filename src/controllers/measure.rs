@@ -112,7 +112,7 @@ mod tests {
     fn a_rollout_and_a_change_of_somebody_else_are_counted_when_they_turn() {
         let status = |phase: &str, drifted: &str| -> WorkflowStatus {
             serde_json::from_value(json!({
-                "aliases": [{"name": "live", "phase": phase}],
+                "aliases": [{"name": "live", "ARN": "arn", "phase": phase, "routes": []}],
                 "conditions": [{"type": "Drifted", "status": "False", "reason": drifted, "message": "",
                     "lastTransitionTime": "2026-01-01T00:00:00Z"}],
             }))

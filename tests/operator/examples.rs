@@ -57,7 +57,17 @@ fn function(tenant: &Tenant, name: &str, body: &str) {
 }
 
 /// Applies an example and gives the run as it ended.
-fn played(name: &str, prepare: impl FnOnce(&Tenant), binding_in_the_way: &[&str]) -> Value {
+fn played(name: &str, prepare: impl FnOnce(&Tenant), left_out: &[&str]) -> Value {
+    played_with(name, prepare, left_out, |_, _| {})
+}
+
+/// The same, where somebody does something each time that the run is looked at.
+fn played_with(
+    name: &str,
+    prepare: impl FnOnce(&Tenant),
+    left_out: &[&str],
+    meanwhile: impl Fn(&Tenant, &Value),
+) -> Value {
     let objects = objects(name);
     let tenant = test_bed().tenant(&namespace(&objects));
     tenant.kubectl(&[
@@ -79,7 +89,7 @@ fn played(name: &str, prepare: impl FnOnce(&Tenant), binding_in_the_way: &[&str]
     prepare(&tenant);
     let operator = start(&tenant);
     let mut last = None;
-    for object in objects.iter().filter(|object| !binding_in_the_way.contains(&object["kind"].as_str().unwrap())) {
+    for object in objects.iter().filter(|object| !left_out.contains(&object["kind"].as_str().unwrap())) {
         tenant.apply(object);
         if object["kind"] == "WorkflowRun" {
             last = Some(format!("sfnrun/{}", object["metadata"]["name"].as_str().unwrap()));
@@ -87,7 +97,9 @@ fn played(name: &str, prepare: impl FnOnce(&Tenant), binding_in_the_way: &[&str]
     }
     let resource = last.unwrap();
     let ended = wait_until(Duration::from_secs(60), &format!("{name} ends"), || {
-        tenant.get(&resource).filter(|run| condition(run, "Finished").is_some_and(|one| one["status"] == "True"))
+        let run = tenant.get(&resource)?;
+        meanwhile(&tenant, &run);
+        condition(&run, "Finished").is_some_and(|one| one["status"] == "True").then_some(run)
     });
     tenant.delete_all(&operator);
     ended
@@ -128,4 +140,22 @@ fn the_saga_undoes_what_was_done_when_a_later_step_fails() {
         (&json!("Failed"), &json!("Travel.NotBooked")),
         "{run:#}"
     );
+}
+
+/// The token as the function was given it, and as the person's answer carries it back.
+#[test]
+fn the_approval_waits_for_the_person_and_goes_on_with_the_answer() {
+    let ask = |tenant: &Tenant| function(tenant, "ask-for-approval", "return {'asked': True}");
+    let answer = |tenant: &Tenant, run: &Value| {
+        let Some(arn) = run["status"]["executionARN"].as_str() else { return };
+        let history = tenant.bed.aws.states("GetExecutionHistory", &json!({"executionArn": arn})).unwrap();
+        let events = history["events"].as_array().unwrap();
+        let sent = events.iter().find_map(|event| event["taskScheduledEventDetails"]["parameters"].as_str());
+        let Some(sent) = sent.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+        let output = json!({"approved": true, "by": "ada"}).to_string();
+        let token = &sent["Payload"]["token"];
+        let _ = tenant.bed.aws.states("SendTaskSuccess", &json!({"taskToken": token, "output": output}));
+    };
+    let run = played_with("human-approval", ask, &[], answer);
+    assert_eq!(run["status"]["output"], json!({"paid": 25, "by": "ada"}), "{run:#}");
 }

@@ -57,14 +57,14 @@ fn a_start_that_cannot_work_says_why_and_what_to_do() {
 }
 
 #[test]
-fn traces_are_sent_to_the_collector_that_is_named() {
+fn traces_are_sent_to_the_collector_that_is_named_and_measurements_point_to_them() {
     use std::io::Read;
     let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", collector.local_addr().unwrap());
     let tenant = test_bed().tenant("traced");
-    let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
-    let _operator = tenant
-        .operator(binary, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "200")]);
+    let (port, binary) = (free_port(), Path::new(env!("CARGO_BIN_EXE_stepbound")));
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "200")];
+    let operator = tenant.operator_on(port, binary, &environment);
     tenant.apply(&tenant.binding("orders"));
     collector.set_nonblocking(true).unwrap();
     let (mut stream, _) =
@@ -74,4 +74,7 @@ fn traces_are_sent_to_the_collector_that_is_named() {
     let mut beginning = [0; 16];
     stream.read_exact(&mut beginning).unwrap();
     assert_eq!(&beginning, b"PRI * HTTP/2.0\r\n", "gRPC begins with the preface of HTTP/2");
+    tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
+    let metrics = get(port, "/metrics").unwrap().1;
+    assert!(metrics.contains(r#" # {trace_id=""#), "no measurement points to a trace:\n{metrics}");
 }

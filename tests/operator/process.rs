@@ -77,4 +77,10 @@ fn traces_are_sent_to_the_collector_that_is_named_and_measurements_point_to_them
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
     let metrics = get(port, "/metrics").unwrap().1;
     assert!(metrics.contains(r#" # {trace_id=""#), "no measurement points to a trace:\n{metrics}");
+    tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({"input": {}})));
+    tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
+    let calls = tenant.bed.front.calls_about(&tenant.machine_arn("fulfil"));
+    let start = calls.iter().find(|call| call.operation == "StartExecution").unwrap();
+    assert!(start.body.contains(r#""traceHeader":"Root=1-"#), "the execution is part of the trace: {}", start.body);
 }

@@ -90,7 +90,7 @@ fn literal(text: &str) -> Option<&str> {
 
 /// The argument at this place of a call, from the text after its opening bracket. Good for arguments without commas.
 fn argument(text: &str, place: usize) -> Option<&str> {
-    literal(text.split(';').next()?.splitn(place + 2, ',').nth(place)?)
+    literal(text.split([';', '{']).next()?.splitn(place + 2, ',').nth(place)?)
 }
 
 /// Reasons that stand in conditions, as the sources give them.

@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure test lint fmt crds lint-docs manifests image testbed clean
+.PHONY: help demo measure bench test lint fmt crds lint-docs manifests image testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: testbed ## the quickstart on this machine; KEEP=1 leaves it up until Enter
 measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on the test bed; IDLE=3600 rests an hour
 	cargo build --quiet --locked --release --bin stepbound --example measure
 	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound $(or $(CARGO_TARGET_DIR),target)/release/examples/measure
+
+bench: testbed ## what runs cost at scale; SCENARIO=starts|detection|memory|naive, FULL=1 for the published sizes
+	cargo build --quiet --locked --release --bin stepbound --example bench
+	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound SCENARIO=$(SCENARIO) FULL=$(FULL) $(or $(CARGO_TARGET_DIR),target)/release/examples/bench
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

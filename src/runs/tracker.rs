@@ -115,9 +115,9 @@ impl Tracker {
 
     /// The runs to reconcile because something was found, of a namespace or of all.
     pub fn wakes(&self, scope: Option<&str>) -> wake_channel::UnboundedReceiver<ObjectRef<WorkflowRun>> {
-        let (waker, wakes) = wake_channel::unbounded();
+        let (sender, wakes) = wake_channel::unbounded();
         let mut wakers = self.board.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-        wakers.push((scope.map(str::to_owned), waker));
+        wakers.push((scope.map(str::to_owned), sender));
         wakes
     }
 

@@ -19,6 +19,7 @@ mod schedules;
 mod shards;
 #[path = "../support/mod.rs"]
 mod support;
+mod tracking;
 mod workflows;
 
 use std::path::Path;

@@ -35,8 +35,8 @@ pub struct ControlPlane {
     kubectl: PathBuf,
     // Ended in this order.
     _controller_manager: Process,
-    _api_server: Process,
-    _etcd: Process,
+    api_server: Process,
+    etcd: Process,
 }
 
 impl ControlPlane {
@@ -109,8 +109,8 @@ impl ControlPlane {
             admin,
             kubectl,
             _controller_manager: controller_manager,
-            _api_server: api_server,
-            _etcd: etcd,
+            api_server,
+            etcd,
         }
     }
 
@@ -155,6 +155,28 @@ impl ControlPlane {
         });
         let key = jsonwebtoken::EncodingKey::from_rsa_pem(&key).unwrap();
         jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    }
+
+    /// Processor time of API server and etcd so far, in seconds.
+    pub fn cpu_seconds(&self) -> (f64, f64) {
+        (self.api_server.cpu_seconds(), self.etcd.cpu_seconds())
+    }
+
+    /// Writes of a resource that the API server has answered so far, whoever asked for them.
+    pub fn writes(&self, resource: &str) -> f64 {
+        let metrics = self.kubectl(&["get", "--raw", "/metrics"]);
+        let of_resource = format!("resource=\"{resource}\"");
+        let writes =
+            metrics.lines().filter(|line| line.starts_with("apiserver_request_total{") && line.contains(&of_resource));
+        let writes = writes.filter(|line| {
+            ["POST", "PUT", "PATCH", "DELETE"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")))
+        });
+        writes.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// Bytes of etcd's database on disk.
+    pub fn etcd_size(&self) -> u64 {
+        std::fs::metadata(self.folder.join("etcd/member/snap/db")).unwrap().len()
     }
 
     /// Everything that etcd has written to disk.

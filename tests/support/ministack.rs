@@ -99,6 +99,48 @@ impl Ministack {
         if good { Ok(value) } else { Err(value) }
     }
 
+    /// A call of a service that takes JSON, as root.
+    fn json_call(&self, service: &str, target: &str, body: &serde_json::Value) -> serde_json::Value {
+        let sent = self.http.post(&self.url).header("authorization", root(service)).header("x-amz-target", target);
+        let answer = sent.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().unwrap();
+        assert!(answer.status().is_success(), "{target}: {}", answer.text().unwrap());
+        answer.json().unwrap_or_default()
+    }
+
+    /// A queue; its URL here.
+    pub fn queue(&self, name: &str) -> String {
+        let created = self.json_call("sqs", "AmazonSQS.CreateQueue", &serde_json::json!({"QueueName": name}));
+        created["QueueUrl"].as_str().unwrap().to_owned()
+    }
+
+    /// Writes into a queue, as anybody could who may.
+    pub fn send(&self, queue: &str, message: &str) {
+        let body = serde_json::json!({"QueueUrl": queue, "MessageBody": message});
+        self.json_call("sqs", "AmazonSQS.SendMessage", &body);
+    }
+
+    /// How many messages a queue has, those under way included.
+    pub fn waiting_in(&self, queue: &str) -> u64 {
+        let body = serde_json::json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+        let found = self.json_call("sqs", "AmazonSQS.GetQueueAttributes", &body);
+        let number = |name: &str| found["Attributes"][name].as_str().map_or(0, |text| text.parse().unwrap());
+        number("ApproximateNumberOfMessages") + number("ApproximateNumberOfMessagesNotVisible")
+    }
+
+    /// The rule of docs/events.md for machines of a tenant, with a queue as its target.
+    pub fn send_changes_to(&self, tenant: &str, queue: &str) {
+        let machines = format!("arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:{tenant}_");
+        let pattern = serde_json::json!({
+            "source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": [{"prefix": machines}]},
+        });
+        let rule = serde_json::json!({"Name": queue, "EventPattern": pattern.to_string()});
+        self.json_call("events", "AWSEvents.PutRule", &rule);
+        let arn = format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:{queue}");
+        let targets = serde_json::json!({"Rule": queue, "Targets": [{"Id": "queue", "Arn": arn}]});
+        self.json_call("events", "AWSEvents.PutTargets", &targets);
+    }
+
     /// A Lambda function of one Python module with a function `handler`.
     pub fn create_lambda(&self, name: &str, source: &str, role_arn: &str, binaries: &Path) {
         const ZIP: &str = "

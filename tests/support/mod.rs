@@ -129,6 +129,8 @@ impl TestBed {
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:{name}*"),
             ]},
             {"Effect": "Allow", "Action": "states:ValidateStateMachineDefinition", "Resource": "*"},
+            {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+                "Resource": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-events")},
             {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}*")},
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
         ]});

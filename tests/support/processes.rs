@@ -71,11 +71,7 @@ impl Process {
 
     /// Processor time that the child has used, of user and system.
     pub fn cpu_seconds(&self) -> f64 {
-        const TICKS_A_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
-        (ticks(11) + ticks(12)) / TICKS_A_SECOND
+        cpu_seconds(self.pid())
     }
 
     pub fn log_text(&self) -> String {
@@ -107,4 +103,13 @@ pub fn wait_until<T>(longest: Duration, what: &str, mut ask: impl FnMut() -> Opt
         assert!(Instant::now() < deadline, "not within {longest:?}: {what}");
         sleep(Duration::from_millis(50));
     }
+}
+
+/// Processor time that a process has used, of user and system.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / TICKS_A_SECOND
 }

@@ -21,7 +21,7 @@ use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
 use crate::asl::{self, Circumstances, Finding, Ignore};
-use crate::aws::{MachineSettings, Session};
+use crate::aws::{MachineSettings, Priority, Session};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
@@ -58,6 +58,11 @@ impl Managed for Workflow {
         let definition = validate(work, ctx).await?;
         let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
         let desired = desired(work, ctx, &binding, definition)?;
+        let wait = ctx.step_functions.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
+        if !wait.is_zero() && rests(work) {
+            // Whether somebody else has changed it can wait until those have called whose users wait for them.
+            return Ok(Done::again(Requeue::After(wait.max(Duration::from_secs(1)))));
+        }
         let observed = observe(work, ctx, &session, &desired).await?;
         let mut plan = plan(&desired, &observed)?;
         if !plan.drift.is_empty() && ctx.workflows.settles(&desired.owner.uid) {
@@ -84,6 +89,13 @@ impl Managed for Workflow {
     fn measure(_: &Self, before: Option<&WorkflowStatus>, after: &WorkflowStatus, metrics: &Metrics) {
         measure::workflow(before, after, metrics);
     }
+}
+
+/// True when the Workflow is as it was asked for, as far as is known.
+fn rests(work: &mut Work<Workflow>) -> bool {
+    let generation = work.object.metadata.generation;
+    let status = work.status();
+    status.observed_generation == generation && crate::status::is_true(&status.conditions, crate::status::READY)
 }
 
 /// Reads the definition and checks it offline. A definition that fails leaves in AWS what is there.

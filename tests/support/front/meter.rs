@@ -8,11 +8,17 @@ use std::time::Instant;
 pub(super) struct Meter {
     pub(super) text: String,
     buckets: HashMap<String, (f64, Instant)>,
+    drained: bool,
 }
 
 impl Meter {
     pub(super) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), buckets: HashMap::new() }
+        Self { text: text.to_owned(), buckets: HashMap::new(), drained: false }
+    }
+
+    pub(super) fn drain(&mut self) {
+        self.buckets.clear();
+        self.drained = true;
     }
 
     /// True when the call is within the quota.
@@ -25,11 +31,12 @@ impl Meter {
             "GetExecutionHistory" => (400.0, 20.0),
             "DescribeStateMachine" => (200.0, 20.0),
             "TagResource" | "UntagResource" | "DescribeStateMachineAlias" => (200.0, 1.0),
-            "AssumeRoleWithWebIdentity" => return true,
+            "AssumeRoleWithWebIdentity" | "ReceiveMessage" | "DeleteMessageBatch" => return true,
             _ => (100.0, 1.0),
         };
         let now = Instant::now();
-        let (tokens, filled) = self.buckets.entry(operation.to_owned()).or_insert((burst, now));
+        let (tokens, filled) =
+            self.buckets.entry(operation.to_owned()).or_insert((if self.drained { 0.0 } else { burst }, now));
         *tokens = (*tokens + filled.elapsed().as_secs_f64() * rate).min(burst);
         *filled = now;
         let admitted = *tokens >= 1.0;

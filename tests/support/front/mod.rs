@@ -4,10 +4,15 @@
 mod account;
 mod alarms;
 mod meter;
+mod played;
 mod policy;
+mod queues;
 mod states;
 mod sts;
 mod versions;
+mod visibility;
+
+pub use played::End;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -102,6 +107,10 @@ struct Shared {
     origins: Mutex<HashMap<String, versions::Origin>>,
     /// `tracingConfiguration` of machines, by ARN.
     tracing: Mutex<HashMap<String, Value>>,
+    lags: Mutex<Vec<visibility::Lag>>,
+    /// Machines as they are described until an update is shown, by ARN.
+    outdated: Mutex<HashMap<String, (Instant, Value)>>,
+    played: Mutex<played::Stage>,
 }
 
 impl Front {
@@ -130,6 +139,9 @@ impl Front {
             versions: Mutex::default(),
             origins: Mutex::default(),
             tracing: Mutex::default(),
+            lags: Mutex::default(),
+            outdated: Mutex::default(),
+            played: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -158,6 +170,16 @@ impl Front {
     /// Meters the calls whose body mentions the text, from full buckets on.
     pub fn meter(&self, text: &str) {
         self.shared.meters.lock().unwrap().push(meter::Meter::new(text));
+    }
+
+    /// Empties the buckets of a meter, as if somebody had just used them up.
+    pub fn drain(&self, text: &str) {
+        self.shared.meters.lock().unwrap().iter_mut().filter(|meter| meter.text == text).for_each(meter::Meter::drain);
+    }
+
+    /// What AWS shows of executions and machines whose ARN contains the text is up to so late from now on.
+    pub fn lag(&self, text: &str, longest: Duration) {
+        self.shared.lags.lock().unwrap().push(visibility::Lag { text: text.to_owned(), longest });
     }
 
     /// Asks for a session as any client could.
@@ -204,6 +226,7 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
         (_, "DescribeAlarms") => return shared.describe_alarms(&uri, &headers, body).await,
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
+        _ if target.starts_with("AmazonSQS.") => shared.queues(&operation, &headers, text).await,
         _ => shared.states(&operation, &headers, text).await,
     };
     shared.calls.lock().unwrap()[recorded].status = status;

@@ -36,6 +36,11 @@ impl Shared {
         if let Some(refused) = self.refused_while_deleting(operation, &request) {
             return refused;
         }
+        if matches!(operation, "StopExecution" | "GetExecutionHistory")
+            && let Some(answer) = self.about_played(operation, &request)
+        {
+            return answer;
+        }
         match operation {
             "CreateStateMachine" | "UpdateStateMachine" => self.write_machine(headers, body, &request).await,
             "DeleteStateMachine" => self.delete_machine(headers, body, &request).await,
@@ -134,6 +139,9 @@ impl Shared {
             let configuration = request["tracingConfiguration"].clone();
             self.tracing.lock().unwrap().insert(resource_of("", request), configuration);
         }
+        if let Some(machine) = request["stateMachineArn"].as_str() {
+            self.keep_old_description(machine).await;
+        }
         let (status, answer) = self.forward(headers, body).await;
         self.remember_version(&answer).await;
         (status, answer)
@@ -167,6 +175,9 @@ impl Shared {
     async fn describe_machine(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
         let (status, answer) = self.forward(headers, body).await;
         let arn = request["stateMachineArn"].as_str().unwrap_or_default();
+        if let Some(old) = self.old_description(arn) {
+            return (200, old.to_string());
+        }
         let known = self.tracing.lock().unwrap().get(arn).cloned();
         match (status, known) {
             (200, Some(configuration)) => {
@@ -232,6 +243,9 @@ impl Shared {
     /// The same name and input while the execution runs give the first answer; anything else of that name is refused
     /// (`StartExecution`, Standard). The emulator refuses both, and knows no `TimeoutSeconds` of a machine.
     async fn start_execution(self: &Arc<Self>, headers: &HeaderMap, body: String, request: &Value) -> Answer {
+        if let Some(answer) = self.start_played(request) {
+            return answer;
+        }
         let (status, answer) = match self.start_by_version(request).await {
             Some(answer) => answer,
             None => self.forward(headers, body).await,
@@ -272,6 +286,21 @@ impl Shared {
     }
 
     async fn describe_execution(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
+        let (status, answer) = match self.about_played("DescribeExecution", request) {
+            Some(answer) => answer,
+            None => self.described(headers, body, request).await,
+        };
+        let arn = request["executionArn"].as_str().unwrap_or_default();
+        if status != 200 || self.lag_of(arn) == 0.0 {
+            return (status, answer);
+        }
+        match self.shown(serde_json::from_str(&answer).unwrap()) {
+            Some(execution) => (200, execution.to_string()),
+            None => (400, error_json("ExecutionDoesNotExist", &format!("Execution Does Not Exist: '{arn}'"))),
+        }
+    }
+
+    async fn described(&self, headers: &HeaderMap, body: String, request: &Value) -> Answer {
         let (status, answer) = self.about_execution("DescribeExecution", headers, body, request).await;
         let arn = request["executionArn"].as_str().unwrap_or_default();
         let answer = if status == 200 { self.as_started(arn, &answer) } else { answer };

@@ -155,48 +155,93 @@ impl Shared {
         }
     }
 
-    /// Lists by machine, version or alias (`ListExecutions`), newest first, in pages of up to 1,000.
+    /// Lists by machine, version or alias: without a filter newest start first, ended ones by their end, in pages of up to
+    /// 1,000 (`ListExecutions`). A token marks a place in that order, so what changes meanwhile moves nothing that follows.
     pub(super) async fn list_executions(&self, request: &Value) -> Answer {
         let target = request["stateMachineArn"].as_str().unwrap_or_default();
         let machine = machine_of(target);
-        let (status, described) = self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await;
-        if status != 200 {
-            let message = format!("State Machine Does Not Exist: '{machine}'");
-            return (400, error_json("StateMachineDoesNotExist", &message));
-        }
-        if described["type"] == "EXPRESS" {
-            return (
-                400,
-                error_json(
-                    "StateMachineTypeNotSupported",
-                    "This operation is not supported by this type of state machine",
-                ),
-            );
-        }
-        let mut whole = request.clone();
-        whole["stateMachineArn"] = json!(machine);
-        let (_, mut listed) = self.as_root("ListExecutions", &whole).await;
-        let mut items = listed["executions"].as_array().cloned().unwrap_or_default();
-        for (public, actual) in self.elsewhere(&machine) {
-            let (status, mut found) = self.as_root("DescribeExecution", &json!({"executionArn": actual})).await;
-            let wanted = request["statusFilter"].is_null() || found["status"] == request["statusFilter"];
-            if status == 200 && wanted {
-                found["executionArn"] = json!(public);
-                found["stateMachineArn"] = json!(machine);
-                for payload in ["input", "output", "error", "cause"] {
-                    found.as_object_mut().unwrap().remove(payload);
-                }
-                items.push(found);
-            }
-        }
+        let items = match self.list_played(&machine) {
+            Some(items) => items,
+            None => match self.list_emulated(&machine).await {
+                Ok(items) => items,
+                Err(refused) => return refused,
+            },
+        };
+        let filter = request["statusFilter"].as_str();
+        let by_end = filter.is_some_and(|status| status != "RUNNING");
+        let place = |item: &Value| {
+            (
+                item[if by_end { "stopDate" } else { "startDate" }].as_f64().unwrap_or_default(),
+                text(&item["executionArn"]),
+            )
+        };
+        let mut items: Vec<Value> = items
+            .into_iter()
+            .filter_map(|item| self.shown(item))
+            .filter(|item| filter.is_none_or(|status| item["status"] == status))
+            .collect();
         for item in &mut items {
             self.with_origin(item);
+            for payload in ["input", "output", "error", "cause"] {
+                item.as_object_mut().unwrap().remove(payload);
+            }
         }
         if target != machine {
             items.retain(|item| item["stateMachineVersionArn"] == target || item["stateMachineAliasArn"] == target);
         }
-        listed["executions"] = json!(items);
-        (200, listed.to_string())
+        let newest_first = |a: &(f64, String), b: &(f64, String)| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1));
+        items.sort_by(|a, b| newest_first(&place(a), &place(b)));
+        if let Some(token) = request["nextToken"].as_str() {
+            let after = token.split_once('|').and_then(|(time, arn)| Some((time.parse().ok()?, arn.to_owned())));
+            let Some(after) = after else { return (400, error_json("InvalidToken", "Invalid Token: 'Invalid token'")) };
+            items.retain(|item| newest_first(&after, &place(item)).is_lt());
+        }
+        let most = request["maxResults"].as_u64().filter(|most| *most > 0).unwrap_or(100);
+        let most = usize::try_from(most.min(1000)).unwrap();
+        let more = items.len() > most;
+        items.truncate(most);
+        let next_token =
+            items.last().filter(|_| more).map(|last| place(last)).map(|(time, arn)| format!("{time}|{arn}"));
+        (200, json!({"executions": items, "nextToken": next_token}).to_string())
+    }
+
+    /// All of a machine in the emulator.
+    async fn list_emulated(&self, machine: &str) -> Result<Vec<Value>, Answer> {
+        let (status, described) = self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await;
+        if status != 200 {
+            let message = format!("State Machine Does Not Exist: '{machine}'");
+            return Err((400, error_json("StateMachineDoesNotExist", &message)));
+        }
+        if described["type"] == "EXPRESS" {
+            let message = "This operation is not supported by this type of state machine";
+            return Err((400, error_json("StateMachineTypeNotSupported", message)));
+        }
+        let mut items = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let body = json!({"stateMachineArn": machine, "maxResults": 1000, "nextToken": token});
+            let (_, mut listed) = self.as_root("ListExecutions", &body).await;
+            items.extend(listed["executions"].as_array().cloned().unwrap_or_default());
+            token = listed["nextToken"].take();
+            if token.is_null() {
+                break;
+            }
+        }
+        for (public, actual) in self.elsewhere(machine) {
+            let (status, mut found) = self.as_root("DescribeExecution", &json!({"executionArn": actual})).await;
+            if status == 200 {
+                found["executionArn"] = json!(public);
+                found["stateMachineArn"] = json!(machine);
+                items.push(found);
+            }
+        }
+        let timed_out = self.timed_out.lock().unwrap().clone();
+        for item in items.iter_mut().filter(|item| item["status"] == "ABORTED") {
+            if timed_out.contains(item["executionArn"].as_str().unwrap()) {
+                item["status"] = json!("TIMED_OUT");
+            }
+        }
+        Ok(items)
     }
 
     fn elsewhere(&self, machine: &str) -> Vec<(String, String)> {
@@ -205,4 +250,8 @@ impl Shared {
         let own = origins.iter().filter(|(public, _)| public.starts_with(&prefix));
         own.filter_map(|(public, origin)| Some((public.clone(), origin.runs_as.clone()?))).collect()
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

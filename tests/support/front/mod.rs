@@ -12,8 +12,6 @@ mod sts;
 mod versions;
 mod visibility;
 
-pub use played::End;
-
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

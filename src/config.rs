@@ -49,6 +49,9 @@ pub struct Flags {
     /// How long AWS may still route by an alias's old weights: executions that started sooner judge no version
     #[arg(long, env = "STEPBOUND_ALIAS_SETTLE_TIME", default_value = "60s", value_name = "DURATION")]
     pub alias_settle_time: String,
+    /// What the names of the chart's admission policies begin with; without it runs carry the binding's name, not the requester's
+    #[arg(long, env = "STEPBOUND_ADMISSION_POLICY_PREFIX", default_value = "", value_name = "NAME")]
+    pub admission_policy_prefix: String,
     /// Elect a leader through a Lease; off only where one process alone can run
     #[arg(long, env = "STEPBOUND_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
@@ -114,6 +117,8 @@ pub struct Config {
     pub foreign_owner_tags: Vec<String>,
     /// How long AWS may still route by an alias's old weights.
     pub alias_settle_time: Duration,
+    /// What the names of the chart's admission policies begin with; empty where there are none.
+    pub admission_policy_prefix: String,
     /// Whether a Lease decides who works.
     pub leader_elect: bool,
     /// Namespace of the Lease, where it was given.
@@ -190,6 +195,7 @@ impl Config {
             watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             foreign_owner_tags: flags.foreign_owner_tags.into_iter().filter(|key| !key.is_empty()).collect(),
             alias_settle_time,
+            admission_policy_prefix: flags.admission_policy_prefix,
             leader_elect: flags.leader_elect,
             lease_namespace: flags.lease_namespace,
             shards: flags.shards,
@@ -244,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_needs_an_explicit_word() {
+    fn requirement_07_plain_http_needs_an_explicit_word() {
         assert!(read(&["--sts-endpoint-url", "http://127.0.0.1:1"]).unwrap_err().contains("--insecure-endpoints"));
         assert!(read(&["--sfn-endpoint-url", "http://127.0.0.1:1", "--insecure-endpoints"]).is_ok());
         assert!(read(&["--sts-endpoint-url", "file:///x"]).unwrap_err().contains("file"));

@@ -56,9 +56,8 @@ const VARIANTS: [&[&str]; 5] = [
     ],
 ];
 
-/// Requirement 10 of the identity design.
 #[test]
-fn no_variant_grants_secrets_or_a_wildcard() {
+fn requirement_10_no_variant_grants_secrets_or_a_wildcard() {
     for variant in VARIANTS {
         for (holder, rule) in rules(&render(variant)) {
             let text = rule.to_string();
@@ -67,9 +66,8 @@ fn no_variant_grants_secrets_or_a_wildcard() {
     }
 }
 
-/// Requirement 9 of the identity design.
 #[test]
-fn tokens_are_granted_by_name_unless_the_installer_asks_for_all() {
+fn requirement_09_tokens_are_granted_by_name_unless_the_installer_asks_for_all() {
     let token_rules = |variant: &[&str]| -> Vec<(String, Value)> {
         rules(&render(variant))
             .into_iter()

@@ -112,8 +112,8 @@ impl SdkStepFunctions {
             self.metrics.quota_wait(operation, wait);
             return Err(queued(operation, wait));
         }
-        let record = audit::Record::begin(|request_id, outcome| {
-            audit::call(session, operation, target_arn, request_id, outcome);
+        let record = audit::Record::begin(|cause, request_id, outcome| {
+            audit::call(cause, session, operation, target_arn, request_id, outcome);
         });
         let span = tracing::info_span!("aws_call", otel.name = operation, otel.kind = "client", target_arn);
         match call.instrument(span).await {

@@ -82,8 +82,8 @@ impl SdkQueues {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
-        let record = audit::Record::begin(|request_id, outcome| {
-            audit::call(session, operation, queue_url, request_id, outcome);
+        let record = audit::Record::begin(|cause, request_id, outcome| {
+            audit::call(cause, session, operation, queue_url, request_id, outcome);
         });
         match call.await {
             Ok(answer) => {

@@ -67,6 +67,8 @@ pub struct SessionOrigin {
     pub subject: String,
     /// Audience of the token.
     pub audience: String,
+    /// User after whom the session is named, where it is not named after the binding.
+    pub requester: Option<String>,
 }
 
 /// What a state machine has beside definition, role and type, as AWS has it where nothing was asked for.

@@ -41,6 +41,7 @@ fn session() -> Session {
             issuer: "https://issuer.example".into(),
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
+            requester: None,
         },
     }
 }

@@ -16,7 +16,7 @@ use crate::api::v1alpha1::custom_resource_definitions;
 use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::config::{Config, ConfigError, Endpoints, Flags};
 use crate::controllers::sharing::{DRAIN, LeaseLost, Replica};
-use crate::controllers::{self, Context, Ports, Settings};
+use crate::controllers::{self, Attribution, Context, Ports, Settings};
 use crate::identity::{Exchanger, Minter, SessionCache};
 use crate::kube::lease::{Elector, LEASE};
 use crate::kube::{Events, Fence, Shard};
@@ -175,6 +175,7 @@ struct Parts {
     ports: Ports,
     aws: Arc<SdkStepFunctions>,
     metrics: Arc<Metrics>,
+    attribution: Arc<Attribution>,
     settings: Settings,
 }
 
@@ -199,13 +200,16 @@ impl Parts {
             resync_interval: config.resync_interval,
         };
         let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws.clone(), messages };
-        Ok(Self { client, ports, aws, metrics, settings })
+        let own_name = controllers::own_name(&client).await?;
+        let attribution = Arc::new(Attribution::new(config.admission_policy_prefix.clone(), own_name));
+        Ok(Self { client, ports, aws, metrics, attribution, settings })
     }
 
     fn context(&self, shard: Shard, fence: Fence) -> Arc<Context> {
         let events = Events::new(self.client.clone(), identity());
         let settings = Settings { shard, ..self.settings.clone() };
-        Arc::new(Context::new(self.client.clone(), self.ports.clone(), events, self.metrics.clone(), fence, settings))
+        let (client, ports, metrics) = (self.client.clone(), self.ports.clone(), self.metrics.clone());
+        Arc::new(Context::new(client, ports, self.attribution.clone(), events, metrics, fence, settings))
     }
 }
 

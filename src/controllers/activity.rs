@@ -7,10 +7,11 @@ use kube::{Resource, ResourceExt};
 
 use super::dereference::{LastSession, last_session_for, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
-use super::{Context, owner};
+use super::{Context, guardrails, owner};
 use crate::api::v1alpha1::{Activity, ActivityStatus};
 use crate::aws::{MachineSettings, Session, Tags};
 use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::guardrail;
 use crate::plan::tags;
 use crate::plan::workflow::{activity_arn, default_name};
 use crate::status::Truth;
@@ -25,7 +26,10 @@ impl Managed for Activity {
         if work.object.meta().deletion_timestamp.is_some() {
             return delete(work, ctx).await;
         }
-        let (_, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
+        let namespace = work.namespace();
+        let (binding, session) = session_for(ctx, &namespace, &work.object.spec.trust_binding_ref.name).await?;
+        let rules = guardrails::rules(ctx, &namespace).await?;
+        guardrail::check_binding(&rules, &namespace, &binding.spec)?;
         let arn = arn(work, ctx, &session);
         let wanted = wanted_tags(work, ctx);
         if !ctx.step_functions.has_activity(&session, &arn).await? {

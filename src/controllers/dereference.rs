@@ -12,7 +12,7 @@ use moka::future::Cache;
 
 use super::Context;
 use super::runner::api_failure;
-use crate::api::v1alpha1::{ConfigMapKeyRef, TrustBinding};
+use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, TrustBinding};
 use crate::aws::Session;
 use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Class, Failure};
@@ -66,6 +66,22 @@ pub(super) async fn session_for(
     let (found, key) = ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())?;
     let session = session_with(ctx, &key).await?;
     Ok((found, session))
+}
+
+/// A session of the binding that carries the name of whoever asked, where that is known and the binding wants it.
+pub(super) async fn session_as(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+    requester: Option<String>,
+) -> Result<Arc<Session>, NoSession> {
+    let place = (namespace.to_owned(), binding.to_owned());
+    let look = look_up(ctx, namespace, binding);
+    let (found, mut key) = ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())?;
+    if found.spec.attribution == Attribution::Requester {
+        key.requester = requester;
+    }
+    session_with(ctx, &key).await
 }
 
 async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
@@ -174,6 +190,7 @@ pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Res
         audience: spec.audience.clone(),
         region: spec.region.clone(),
         duration_seconds: u32::try_from(duration).unwrap_or(u32::MAX),
+        requester: None,
     })
 }
 

@@ -1,7 +1,9 @@
 //! The controllers: a thin walk from what is observed to what the plans decide.
 
 mod activity;
+mod attribution;
 mod dereference;
+mod guardrails;
 mod measure;
 mod runner;
 pub mod sharing;
@@ -33,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Backoff, Class, Failure};
 use crate::plan::workflow::Owner;
 use crate::runs::{SessionSource, Tracker, forget_finished, is_settled};
+pub use attribution::{Attribution, own_name};
 use runner::Managed;
 
 /// Reconciles under way at once, for each kind.
@@ -92,6 +95,9 @@ pub struct Context {
     pub fence: Fence,
     /// Settings.
     pub settings: Settings,
+    /// Whose word it is who asked for what.
+    attribution: Arc<Attribution>,
+    guardrails: guardrails::Guardrails,
     started: Instant,
     failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
@@ -105,12 +111,14 @@ impl Context {
     pub fn new(
         client: Client,
         ports: Ports,
+        attribution: Arc<Attribution>,
         events: Events,
         metrics: Arc<Metrics>,
         fence: Fence,
         settings: Settings,
     ) -> Self {
         let Ports { sessions, step_functions, alarms, messages } = ports;
+        let guardrails = guardrails::Guardrails::new();
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
         let tracker = Tracker::new(metrics.clone());
@@ -124,6 +132,8 @@ impl Context {
             metrics,
             fence,
             settings,
+            attribution,
+            guardrails,
             started,
             failures,
             in_flight,
@@ -183,11 +193,12 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     } else {
         namespaces.iter().filter(|name| shard.has(name)).map(|name| Some(name.as_str())).collect()
     };
+    let guardrails = guardrails::keep(context.clone(), stop.clone()).boxed();
     let all = scopes.into_iter().flat_map(|scope| controllers_of(&context, scope, &stop));
     // None of the namespaces may be of this shard: there is nothing to do then until the stop.
     let mut stopped = stop.clone();
     let worked = async move {
-        join_all(all).await;
+        join_all(all.chain([guardrails])).await;
         // An error means that the sender is gone, which is a stop too.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
@@ -209,6 +220,10 @@ fn controllers_of(
     let (workflows, workflow_store) = controller::<Workflow>(context, scope);
     let (runs, run_store) = run_controller(context, scope);
     let runs = runs.reconcile_on(context.tracker.wakes(scope));
+    // A Guardrail may help or hold any of them.
+    let bindings = bindings.reconcile_all_on(context.guardrails.changes());
+    let workflows = workflows.reconcile_all_on(context.guardrails.changes());
+    let runs = runs.reconcile_all_on(context.guardrails.changes());
     let (activities, activity_store) = controller::<Activity>(context, scope);
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
@@ -232,6 +247,7 @@ fn controllers_of(
             let name = binding.name_any();
             same_namespace(&activity_store, &binding, |activity| activity.spec.trust_binding_ref.name == name)
         });
+    context.guardrails.know_runs(scope, run_store.clone());
     let (by_workflow, by_input) = (run_store.clone(), run_store);
     let runs = runs
         .watches(api::<Workflow>(client, scope), watcher::Config::default(), move |workflow| {

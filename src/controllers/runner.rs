@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::Context;
-use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER};
+use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, GIT_REVISION};
 use crate::audit;
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
@@ -80,6 +80,10 @@ pub(super) trait Managed:
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure>;
     /// The status field.
     fn status_field(&mut self) -> &mut Option<Self::Status>;
+    /// Who asked for it, where that is known.
+    fn requester(&self) -> Option<&str> {
+        None
+    }
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
     /// Counts what a written change of the status means; called once for each change.
@@ -212,7 +216,8 @@ pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> 
     let span =
         tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());
     let _running = ctx.metrics.reconciling(K::KIND, &uid);
-    let result = measured(Work::new((*object).clone()), &ctx).instrument(span).await;
+    let result = audit::caused_by(cause(&*object), measured(Work::new((*object).clone()), &ctx));
+    let result = result.instrument(span).await;
     let requeue = match result {
         Ok(requeue) => {
             ctx.forget_failures(&uid);
@@ -236,6 +241,17 @@ async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Reque
     let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
     ctx.metrics.reconcile(K::KIND, class, started.elapsed());
     result
+}
+
+/// For whose sake the audit log says that something was done.
+fn cause<K: Managed>(object: &K) -> audit::Cause {
+    audit::Cause {
+        kind: K::KIND,
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+        requester: object.requester().map(str::to_owned),
+        git_revision: object.annotations().get(GIT_REVISION).cloned(),
+    }
 }
 
 async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {

@@ -6,13 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 
-use super::Context;
 use super::dereference::{authorized_key, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
+use super::{Context, guardrails};
 use crate::api::v1alpha1::{Activity, Phase, TrustBinding, TrustBindingStatus, Workflow, WorkflowRun};
 use crate::aws::Session;
 use crate::identity::SessionKey;
 use crate::outcome::{Failure, Requeue};
+use crate::plan::guardrail;
 use crate::status::Truth;
 
 #[async_trait::async_trait]
@@ -60,7 +61,14 @@ fn listen(work: &Work<TrustBinding>, ctx: &Context, good: bool) {
 }
 
 async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<SessionKey, Failure> {
-    match authorized_key(ctx, &work.object).await {
+    let namespace = work.namespace();
+    let rules = guardrails::rules(ctx, &namespace).await?;
+    let allowed = guardrail::check_binding(&rules, &namespace, &work.object.spec);
+    let key = match allowed {
+        Ok(()) => authorized_key(ctx, &work.object).await,
+        Err(failure) => Err(failure.into()),
+    };
+    match key {
         Ok(key) => {
             work.status().service_account_uid = Some(key.service_account_uid.clone());
             work.conditions(|conditions| {

@@ -1,5 +1,6 @@
 //! WorkflowRun: starts an execution once and watches it to its end.
 
+mod admit;
 mod end;
 mod observe;
 mod start;
@@ -14,12 +15,15 @@ use kube::{Resource, ResourceExt};
 
 use observe::observe;
 
-use super::dereference::{LastSession, last_session_for, session_for};
+use super::attribution::stamped;
+use super::dereference::{LastSession, last_session_for, session_as, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use super::{Context, measure};
 use crate::api::v1alpha1::{
-    Phase, RunDeletionPolicy, StopIntent, StopRequest, Workflow, WorkflowRun, WorkflowRunStatus,
+    CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, StopIntent, StopRequest, TrustBinding, Workflow, WorkflowRun,
+    WorkflowRunStatus,
 };
+use crate::audit;
 use crate::aws::{AwsErrorKind, Session};
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
@@ -34,27 +38,24 @@ impl Managed for WorkflowRun {
     const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Never;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
-        if work.object.meta().deletion_timestamp.is_some() {
-            return delete(work, ctx).await;
+        let done = step(work, ctx).await;
+        let status = work.object.status.as_ref();
+        let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
+        let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
+        if over || gone {
+            admit::free(work, ctx);
+        } else if done.is_err() && status.is_none_or(|status| status.attempts.is_empty()) {
+            ctx.guardrails.give_back(&work.object);
         }
-        if ctx.is_in_flight(&work.object.uid().unwrap_or_default()) {
-            return Ok(Done::again(Requeue::After(Duration::from_secs(5))));
-        }
-        let status = work.object.status.clone().unwrap_or_default();
-        match run::next(&work.object.spec, &status, Timestamp::now()) {
-            Step::Finished if owes_output(&work.object) => observe::read_output(work, ctx).await,
-            Step::Finished => expire(work, ctx).await,
-            Step::EndUnstarted(phase, reason, message) => Ok(end_unstarted(work, phase, reason, &message)),
-            Step::Prepare => start::prepare(work, ctx).await,
-            Step::Resume(attempt) => start::resume(work, ctx, attempt).await,
-            Step::RecordStop(intent) => record_stop(work, ctx, intent).await,
-            Step::Stop(arn, intent) => stop(work, ctx, &arn, intent).await,
-            Step::Observe(arn) => observe(work, ctx, &arn).await,
-        }
+        done
     }
 
     fn status_field(&mut self) -> &mut Option<WorkflowRunStatus> {
         &mut self.status
+    }
+
+    fn requester(&self) -> Option<&str> {
+        self.status.as_ref()?.requested_by.as_deref()
     }
 
     fn common(status: &mut WorkflowRunStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
@@ -66,8 +67,32 @@ impl Managed for WorkflowRun {
     }
 }
 
-/// The Workflow that the run names, and a session of its binding.
-async fn workflow_and_session(work: &Work<WorkflowRun>, ctx: &Context) -> Result<(Workflow, Arc<Session>), Failure> {
+/// The next step of the run.
+async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+    if work.object.meta().deletion_timestamp.is_some() {
+        return delete(work, ctx).await;
+    }
+    if ctx.is_in_flight(&work.object.uid().unwrap_or_default()) {
+        return Ok(Done::again(Requeue::After(Duration::from_secs(5))));
+    }
+    let status = work.object.status.clone().unwrap_or_default();
+    match run::next(&work.object.spec, &status, Timestamp::now()) {
+        Step::Finished if owes_output(&work.object) => observe::read_output(work, ctx).await,
+        Step::Finished => expire(work, ctx).await,
+        Step::EndUnstarted(phase, reason, message) => Ok(end_unstarted(work, phase, reason, &message)),
+        Step::Prepare => start::prepare(work, ctx).await,
+        Step::Resume(attempt) => start::resume(work, ctx, attempt).await,
+        Step::RecordStop(intent) => record_stop(work, ctx, intent).await,
+        Step::Stop(arn, intent) => stop(work, ctx, &arn, intent).await,
+        Step::Observe(arn) => observe(work, ctx, &arn).await,
+    }
+}
+
+/// The Workflow that the run names, its binding and a session of it.
+async fn workflow_and_session(
+    work: &Work<WorkflowRun>,
+    ctx: &Context,
+) -> Result<(Workflow, Arc<TrustBinding>, Arc<Session>), Failure> {
     let (namespace, name) = (work.namespace(), &work.object.spec.workflow_ref.name);
     let api = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace);
     let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
@@ -75,8 +100,8 @@ async fn workflow_and_session(work: &Work<WorkflowRun>, ctx: &Context) -> Result
         let message = format!("Workflow \"{name}\" does not exist in namespace \"{namespace}\". Create it; the run goes on by itself then.");
         Failure::new(Class::Waiting, "WorkflowNotFound", message)
     })?;
-    let (_, session) = session_for(ctx, &namespace, &workflow.spec.trust_binding_ref.name).await?;
-    Ok((workflow, session))
+    let (binding, session) = session_for(ctx, &namespace, &workflow.spec.trust_binding_ref.name).await?;
+    Ok((workflow, binding, session))
 }
 
 /// A session of the binding as which the run was started, whatever has become of its Workflow.
@@ -112,14 +137,20 @@ async fn stop(
     arn: &str,
     intent: StopIntent,
 ) -> Result<Done, Failure> {
-    let session = session(work, ctx).await?;
+    let canceller = match intent {
+        StopIntent::Cancel => stamped(ctx, &work.object, CANCEL_REQUESTED_BY).await?,
+        StopIntent::Timeout => None,
+    };
+    let binding = work.object.status.as_ref().map(binding_name).unwrap_or_default();
+    let session = session_as(ctx, &work.namespace(), &binding, canceller.clone()).await?;
     let reason = work.object.spec.cancel.as_ref().map_or("", |cancel| cancel.reason.as_str());
     let (error, cause) = match intent {
         StopIntent::Cancel => ("Stepbound.Cancelled", format!("Cancelled by spec.cancel. {reason}")),
         StopIntent::Timeout => ("Stepbound.TimedOut", "spec.timeout has passed.".to_owned()),
     };
     fenced(ctx)?;
-    ctx.step_functions.stop_execution(&session, arn, error, cause.trim()).await?;
+    let stop = ctx.step_functions.stop_execution(&session, arn, error, cause.trim());
+    audit::on_behalf_of(canceller, stop).await?;
     observe(work, ctx, arn).await
 }
 

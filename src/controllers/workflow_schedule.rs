@@ -11,6 +11,7 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, P
 use kube::{Resource, ResourceExt};
 
 use super::Context;
+use super::attribution::stamped;
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, fenced, publish};
 use crate::api::v1alpha1::{
     ActiveRun, FIELD_MANAGER, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, WorkflowRun, WorkflowSchedule,
@@ -115,7 +116,9 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
 
 async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    let run = match runs_api(work, ctx).create(&parameters, &run_of(work, tick)).await {
+    // Who asked for the run is who asked for the schedule, as far as that can be believed.
+    let requester = stamped(ctx, &work.object, REQUESTED_BY).await?;
+    let run = match runs_api(work, ctx).create(&parameters, &run_of(work, tick, requester)).await {
         Ok(run) => run,
         Err(kube::Error::Api(status)) if status.code == 409 => return taken(work, ctx, tick).await,
         Err(error) => return Err(api_failure(&error)),
@@ -150,7 +153,7 @@ fn reference(run: &WorkflowRun) -> ActiveRun {
 }
 
 /// The run of a tick, as the template says.
-fn run_of(work: &Work<WorkflowSchedule>, tick: &Tick) -> WorkflowRun {
+fn run_of(work: &Work<WorkflowSchedule>, tick: &Tick, requester: Option<String>) -> WorkflowRun {
     let object = &work.object;
     let template = object.spec.run_template.metadata.clone().unwrap_or_default();
     let mut labels: BTreeMap<String, String> = template.labels.into_iter().map(|(key, value)| (key, value.0)).collect();
@@ -160,9 +163,8 @@ fn run_of(work: &Work<WorkflowSchedule>, tick: &Tick) -> WorkflowRun {
     let zone = object.spec.time_zone.as_deref().map_or(Ok(TimeZone::UTC), cron::time_zone).unwrap_or(TimeZone::UTC);
     let local = tick.scheduled.display_with_offset(zone.to_offset(tick.scheduled));
     annotations.insert(SCHEDULED_AT.into(), local.to_string());
-    // Who asked for the run is who asked for the schedule.
-    if let Some(requester) = object.annotations().get(REQUESTED_BY) {
-        annotations.insert(REQUESTED_BY.into(), requester.clone());
+    if let Some(requester) = requester {
+        annotations.insert(REQUESTED_BY.into(), requester);
     }
     let mut spec = object.spec.run_template.spec.clone();
     spec.execution_name = Some(tick.execution_name.clone());

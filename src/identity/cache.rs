@@ -174,7 +174,9 @@ impl Sessions for SessionCache {
             let Some(slot) = self.slots.get(&*key).await else { continue };
             let session = slot.lock().await.session.clone();
             let valid = session.filter(|session| session.is_good_at(Timestamp::now()));
-            held = held.into_iter().chain(valid).max_by_key(|session| session.expires_at);
+            // What is cleaned up is nobody's request, so a session that carries no requester's name comes first.
+            let rank = |session: &Arc<Session>| (session.origin.requester.is_none(), session.expires_at);
+            held = held.into_iter().chain(valid).max_by_key(rank);
         }
         held
     }

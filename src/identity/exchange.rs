@@ -8,7 +8,6 @@ use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use url::Url;
@@ -17,6 +16,7 @@ use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
 use crate::audit;
 use crate::aws::{Credentials, Session, SessionOrigin, refused_request_id, sdk_error};
 use crate::outcome::Classify;
+use crate::plan::attribution;
 
 /// Longest wait for STS.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +35,8 @@ impl Exchanger {
 
     /// Assumes the key's role with the token, and checks that the answer is for what was asked.
     pub async fn exchange(&self, key: &SessionKey, token: WebIdentityToken) -> Result<Session, IdentityError> {
-        let name = session_name(&key.namespace, &key.binding);
+        let of_binding = || session_name(&key.namespace, &key.binding);
+        let name = key.requester.as_deref().map_or_else(of_binding, attribution::session_name);
         let origin = SessionOrigin {
             namespace: key.namespace.clone(),
             binding: key.binding.clone(),
@@ -44,9 +45,10 @@ impl Exchanger {
             issuer: token.claims.iss.clone(),
             subject: token.claims.sub.clone(),
             audience: key.audience.clone(),
+            requester: key.requester.clone(),
         };
-        let record = audit::Record::begin(|request_id, outcome| {
-            audit::assumption(&origin, &name, &key.role_arn, request_id, outcome);
+        let record = audit::Record::begin(|cause, request_id, outcome| {
+            audit::assumption(cause, &origin, &name, &key.role_arn, request_id, outcome);
         });
         let answer = self
             .client(&key.region)
@@ -168,21 +170,10 @@ fn field(arn: &str, index: usize) -> &str {
     arn.split(':').nth(index).unwrap_or_default()
 }
 
-/// Longest readable part of a session's name; the hash and its dash make 64 with it.
-const READABLE: usize = 47;
-
 /// Name of a binding's session in CloudTrail: `<namespace>.<binding>` as far as it fits, and a hash of both that keeps
-/// names apart that were cut. Kubernetes names need no escaping: STS allows `[\w+=,.@-]`, 2 to 64 characters.
+/// names apart that were cut.
 pub fn session_name(namespace: &str, binding: &str) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let digest = Sha256::digest(format!("{namespace}/{binding}"));
-    let hash: String = digest.iter().take(16).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-    let readable: String = format!("{namespace}.{binding}")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' })
-        .take(READABLE)
-        .collect();
-    format!("{readable}-{hash}")
+    attribution::named(&format!("{namespace}.{binding}"), &format!("{namespace}/{binding}"))
 }
 
 #[cfg(test)]
@@ -202,6 +193,7 @@ mod tests {
             issuer: "https://issuer.example/path".into(),
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
+            requester: None,
         }
     }
 
@@ -254,9 +246,8 @@ mod tests {
     }
 
     proptest! {
-        /// Requirement 15: session names are deterministic, bounded and collision-safe.
         #[test]
-        fn session_names_are_valid_stable_and_distinct(a in "[a-z0-9-]{1,63}", b in "[a-z0-9.-]{1,253}", c in "[a-z0-9.-]{1,253}") {
+        fn requirement_15_session_names_of_bindings_are_valid_stable_bounded_and_distinct(a in "[a-z0-9-]{1,63}", b in "[a-z0-9.-]{1,253}", c in "[a-z0-9.-]{1,253}") {
             let name = session_name(&a, &b);
             prop_assert!((2..=64).contains(&name.len()));
             prop_assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)));

@@ -39,6 +39,8 @@ pub struct SessionKey {
     pub region: String,
     /// Length of the session in seconds.
     pub duration_seconds: u32,
+    /// User after whom the session is named; `None` names it after the binding.
+    pub requester: Option<String>,
 }
 
 /// Gives sessions: from the cache, else by minting a token and trading it. Single-flight and rate-limited.

@@ -205,6 +205,7 @@ pub(super) mod tests {
             audience: "sts.amazonaws.com".into(),
             region: "eu-west-1".into(),
             duration_seconds: 3600,
+            requester: None,
         }
     }
 

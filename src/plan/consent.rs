@@ -38,9 +38,8 @@ pub fn check(
 mod tests {
     use super::*;
 
-    /// Requirement 3: consent names the exact role.
     #[test]
-    fn only_the_exact_role_is_consented_to() {
+    fn requirement_03_only_the_exact_role_is_consented_to() {
         let role = "arn:aws:iam::111122223333:role/a";
         let with = |key: &str, value: &str| {
             let annotations = BTreeMap::from([(key.to_owned(), value.to_owned())]);

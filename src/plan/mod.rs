@@ -2,7 +2,10 @@
 
 pub mod alarms;
 pub mod analysis;
+pub mod attribution;
 pub mod consent;
+pub mod guardrail;
+pub mod places;
 pub mod rollout;
 pub mod run;
 pub mod run_result;

@@ -121,6 +121,11 @@ impl Tracker {
         wakes
     }
 
+    /// Has a run reconciled for another reason.
+    pub fn wake(&self, namespace: &str, run: &str) {
+        self.board.wake(namespace, run);
+    }
+
     /// What was found of an execution since its redrive number `redrive_count`.
     pub fn evidence(&self, execution_arn: &str, redrive_count: i32) -> Option<Evidence> {
         let board = self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner);

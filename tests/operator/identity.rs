@@ -24,9 +24,8 @@ fn a_role_that_trusts_another_account_is_refused_with_the_reason_and_mends_by_it
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
 }
 
-/// Requirement 3.
 #[test]
-fn consent_withdrawn_stops_the_binding_and_consent_given_mends_it() {
+fn requirement_03_consent_withdrawn_stops_the_binding_and_consent_given_mends_it() {
     let tenant = test_bed().tenant("consent");
     let operator = start(&tenant);
     tenant.apply(&tenant.binding("orders"));
@@ -42,9 +41,8 @@ fn consent_withdrawn_stops_the_binding_and_consent_given_mends_it() {
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
 }
 
-/// Requirement 9.
 #[test]
-fn an_account_that_was_not_granted_gets_no_token_and_the_message_says_how_to_grant_it() {
+fn requirement_09_an_account_that_was_not_granted_gets_no_token_and_the_message_says_how_to_grant_it() {
     let tenant = test_bed().tenant("ungranted");
     let operator = start(&tenant);
     tenant.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {

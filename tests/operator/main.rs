@@ -1,18 +1,24 @@
 //! The operator on a real control plane, installed by real Helm, with the emulator behind our front.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod admission;
+mod attempts;
+mod attribution;
 mod bad_input;
 mod crashes;
 mod deletion;
 mod documentation;
 mod examples;
 mod gitops;
+mod guardrails;
 mod histories;
+mod hostile;
 mod identity;
 mod installs;
 mod lint;
 mod process;
 mod quotas;
+mod rights;
 mod rollouts;
 mod runs;
 mod schedules;

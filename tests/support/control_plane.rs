@@ -27,6 +27,23 @@ fn assets(binaries: &Path) -> PathBuf {
     std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| binaries.to_owned(), PathBuf::from)
 }
 
+/// Users without any right but those that a test gives them.
+pub const PEOPLE: [&str; 3] = ["alice", "bob", "mallory"];
+
+/// What the join of audit trails needs: who wrote objects of ours, and which tokens were given.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create, update, patch, delete]
+  resources:
+  - {group: stepbound.dev, resources: [workflowruns, workflowschedules]}
+  - {group: '', resources: [serviceaccounts/token]}
+- level: None
+";
+
 pub struct ControlPlane {
     pub folder: PathBuf,
     pub url: String,
@@ -60,7 +77,9 @@ impl ControlPlane {
         );
         let signing_key = folder.join("service-accounts.pem");
         write_rsa_key(python, &signing_key);
-        std::fs::write(folder.join("tokens.csv"), "admin-token,admin,admin,system:masters\n").unwrap();
+        let people = PEOPLE.map(|user| format!("{user}-token,{user},{user}\n")).concat();
+        std::fs::write(folder.join("tokens.csv"), format!("admin-token,admin,admin,system:masters\n{people}")).unwrap();
+        std::fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
         let url = format!("https://127.0.0.1:{port}");
         let key = signing_key.display();
         let api_server = Process::start(
@@ -78,6 +97,8 @@ impl ControlPlane {
                 format!("--service-account-key-file={key}"),
                 format!("--service-account-jwks-uri={url}/openid/v1/jwks"),
                 "--service-cluster-ip-range=10.0.0.0/24".into(),
+                format!("--audit-policy-file={}", folder.join("audit-policy.yaml").display()),
+                format!("--audit-log-path={}", folder.join("audit.log").display()),
             ]),
         );
         let certificate = folder.join("certs/apiserver.crt");
@@ -129,6 +150,31 @@ impl ControlPlane {
 
     pub fn try_kubectl(&self, args: &[&str], input: Option<&str>) -> Result<String, String> {
         run(Command::new(&self.kubectl).arg("--kubeconfig").arg(&self.admin).args(args), input)
+    }
+
+    /// Runs kubectl as one of [`PEOPLE`].
+    pub fn kubectl_as(&self, user: &str, args: &[&str], input: Option<&str>) -> Result<String, String> {
+        self.try_kubectl(&[args, &["--token", &format!("{user}-token")]].concat(), input)
+    }
+
+    /// Lets a user do all of this in a namespace: rules as in a Role.
+    pub fn grant(&self, user: &str, namespace: &str, rules: &serde_json::Value) {
+        let reference = serde_json::json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": user});
+        let subject = serde_json::json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user});
+        let metadata = serde_json::json!({"name": user, "namespace": namespace});
+        for object in [
+            serde_json::json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules}),
+            serde_json::json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+                "roleRef": reference, "subjects": [subject]}),
+        ] {
+            self.apply(&object.to_string());
+        }
+    }
+
+    /// The audit log of the API server so far.
+    pub fn audit_log(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.folder.join("audit.log")).unwrap();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     pub fn apply(&self, manifest: &str) {

@@ -207,11 +207,15 @@ impl Tenant {
     /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
     /// mutating policy matches (`Resource kind … not found`, 503), whatever the policy's failure policy.
     fn wait_for_admission(&self) {
-        let run = workflow_run("probe", "probe", &json!({})).to_string();
+        let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
+            "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
+        let probes = [workflow_run("probe", "probe", &json!({})), self.workflow("probe", &waiting(0)), schedule];
         let command = ["-n", &self.name, "create", "--dry-run=server", "-f", "-"];
-        wait_until(Duration::from_secs(30), "the API server admits runs", || {
-            self.bed.control_plane.try_kubectl(&command, Some(&run)).ok()
-        });
+        for probe in probes {
+            wait_until(Duration::from_secs(30), "the API server admits our kinds", || {
+                self.bed.control_plane.try_kubectl(&command, Some(&probe.to_string())).ok()
+            });
+        }
     }
 
     /// Starts the operator with the token of the chart's own account.
@@ -240,6 +244,7 @@ impl Tenant {
             &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
             &format!("--sqs-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", namespaces.join(",")),
+            &format!("--admission-policy-prefix={}-stepbound", self.system),
             &format!("--lease-namespace={}", self.system),
             &format!("--http-addr=127.0.0.1:{port}"),
         ]);

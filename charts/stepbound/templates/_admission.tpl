@@ -1,9 +1,11 @@
 {{- /* Where the operator of this release works: several releases may each watch namespaces of their own. */}}
 {{- define "stepbound.admissionScope" -}}
-{{- with .Values.operator.watchNamespaces }}
+{{- if .Values.operator.watchNamespaces -}}
 namespaceSelector:
   matchExpressions:
-    - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
+    - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson .Values.operator.watchNamespaces }}}
+{{- else -}}
+namespaceSelector: {}
 {{- end }}
 {{- end }}
 {{- /* The user name of the operator's own account. */}}
@@ -13,4 +15,32 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "stepbound.account" . 
 {{- /* True where the server takes mutating policies: by default from Kubernetes 1.36 on. */}}
 {{- define "stepbound.mutates" -}}
 {{- if and .Values.admission.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy") }}true{{ end }}
+{{- end }}
+{{- /* A validating policy and its binding: name, and spec without failurePolicy and scope. */}}
+{{- define "stepbound.validatingPolicy" -}}
+{{- $name := printf "%s-%s" (include "stepbound.clusterName" .root) .name -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ $name }}
+  labels: {{- include "stepbound.selector" .root | nindent 4 }}
+    app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+spec:
+  {{- /* The operator asks the Guardrails too, so admission may be left out for the half minute in which the server does not know the kind yet. */}}
+  failurePolicy: {{ ternary "Ignore" "Fail" (hasKey . "guardrails") }}
+  {{- .spec | replace "OPERATOR_USER" (include "stepbound.operatorUser" .root) | replace "SCOPE" (include "stepbound.admissionScope" .root | indent 2 | trim) | nindent 2 }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $name }}
+  labels: {{- include "stepbound.selector" .root | nindent 4 }}
+    app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+spec:
+  policyName: {{ $name }}
+  validationActions: [Deny]
+  {{- if .guardrails }}
+  # Every Guardrail; where there is none, nothing is asked.
+  paramRef: {selector: {}, parameterNotFoundAction: Allow}
+  {{- end }}
 {{- end }}

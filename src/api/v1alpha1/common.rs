@@ -12,10 +12,16 @@ pub const FINALIZER: &str = "stepbound.dev/finalizer";
 pub const FIELD_MANAGER: &str = "stepbound";
 /// Annotation that says who created an object or last changed its spec. Admission sets it, never the one who asks.
 pub const REQUESTED_BY: &str = "stepbound.dev/requested-by";
+/// Annotation that says who set `spec.cancel` of a run. Admission sets it.
+pub const CANCEL_REQUESTED_BY: &str = "stepbound.dev/cancel-requested-by";
+/// Annotation that says who asked for a redrive of a run. Admission sets it.
+pub const REDRIVE_REQUESTED_BY: &str = "stepbound.dev/redrive-requested-by";
 /// Label of a run with the name of the WorkflowSchedule that created it.
 pub const SCHEDULE_LABEL: &str = "stepbound.dev/schedule";
 /// Annotation of a run with the time for which its WorkflowSchedule created it, in the schedule's time zone.
 pub const SCHEDULED_AT: &str = "stepbound.dev/scheduled-at";
+/// Annotation: revision in Git that the object is of. It is kept in the description of versions and in the audit log.
+pub const GIT_REVISION: &str = "stepbound.dev/git-revision";
 /// The audience that STS expects of a web identity token unless the provider lists another.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 

@@ -4,6 +4,7 @@ mod activity;
 mod alias;
 mod binding_settings;
 mod common;
+mod guardrail;
 mod identity_provider;
 mod trust_binding;
 mod workflow;
@@ -17,14 +18,15 @@ pub use binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, TrustedIdentity,
 };
 pub use common::{
-    CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER, LocalRef, REQUESTED_BY,
-    SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
+    CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
+    GIT_REVISION, LocalRef, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
 };
+pub use guardrail::{Guardrail, GuardrailSpec};
 pub use identity_provider::{
     ClientAuthentication, ClientAuthenticationType, IdentityPool, IdentityProvider, IdentityProviderSpec,
     IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
-pub use trust_binding::{TrustBinding, TrustBindingSpec, TrustBindingStatus};
+pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, SubstitutionSource, Workflow,
     WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
@@ -60,6 +62,7 @@ pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, se
         WorkflowSchedule::crd(),
         Activity::crd(),
         IdentityProvider::crd(),
+        Guardrail::crd(),
     ]
     .into_iter()
     .map(with_unobserved_status)

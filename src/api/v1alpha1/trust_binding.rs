@@ -67,9 +67,22 @@ pub struct TrustBindingSpec {
     /// Where AWS sends changes of executions, so that they are known without asking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<BindingEvents>,
+    /// Whose name the STS session carries in which a run is started, cancelled or redriven.
+    #[serde(default)]
+    pub attribution: Attribution,
     /// Stops the operator's use of this binding at once. It revokes nothing that AWS has already issued.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// Whose name an STS session carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Attribution {
+    /// Whoever asked, where the API server's word for it can be had: CloudTrail then shows the person or the pipeline.
+    #[default]
+    Requester,
+    /// The binding, always.
+    Binding,
 }
 
 /// What is known of a TrustBinding. Nothing in it changes from one session to the next.

@@ -279,6 +279,12 @@ pub struct WorkflowRunStatus {
     /// The state in which it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_state: Option<String>,
+    /// Who asked for the run, as the API server knew them; absent where its word for it cannot be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+    /// Name of the STS session in which the execution was started, as CloudTrail shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<String>,
     /// The execution in the AWS console.
     #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
     pub console_url: Option<String>,

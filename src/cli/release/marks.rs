@@ -91,6 +91,7 @@ impl Marks {
             audience: found.spec.audience.clone(),
             region: found.spec.region.clone(),
             duration_seconds: 900,
+            requester: None,
         };
         self.sessions.session(&key).await.map_err(|error| error.to_string())
     }

@@ -16,15 +16,16 @@ pub(super) use memory::Memory;
 
 use super::dereference::{config_map, config_map_value, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
-use super::{Context, measure, owner};
+use super::{Context, guardrails, measure, owner};
 use crate::api::v1alpha1::{
-    AliasStatus, Diagnostic, DriftPolicy, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
+    AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
 use crate::asl::{self, Circumstances, Finding, Ignore};
 use crate::aws::{MachineSettings, Priority, Session};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::guardrail;
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
     Desired, Observed, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
@@ -34,8 +35,6 @@ use crate::status::{self, Conditions, RECONCILING, Truth};
 
 /// Asks for a look at AWS at once, tags included; any new value asks again.
 const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
-/// Revision in Git that the object is of; it is kept in the description of versions.
-const GIT_REVISION: &str = "stepbound.dev/git-revision";
 /// Names the owner from whom the state machine may be taken over.
 const TAKE_OVER_FROM: &str = "stepbound.dev/take-over-from";
 
@@ -57,6 +56,7 @@ impl Managed for Workflow {
         }
         let definition = validate(work, ctx).await?;
         let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
+        guarded(work, ctx, &binding, &definition).await?;
         let desired = desired(work, ctx, &binding, definition)?;
         let wait = ctx.step_functions.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
         if !wait.is_zero() && rests(work) {
@@ -157,6 +157,19 @@ async fn substitutions(
     }
     values.extend(spec.substitutions.iter().map(|(name, value)| (name.clone(), value.0.clone())));
     Ok(values)
+}
+
+/// Refuses what a Guardrail forbids; what is in AWS already stays as it is.
+async fn guarded(
+    work: &Work<Workflow>,
+    ctx: &Context,
+    binding: &TrustBinding,
+    definition: &asl::Definition,
+) -> Result<(), Failure> {
+    let namespace = work.namespace();
+    let rules = guardrails::rules(ctx, &namespace).await?;
+    guardrail::check_binding(&rules, &namespace, &binding.spec)?;
+    guardrail::check_workflow(&rules, &namespace, &work.object.spec, definition.value())
 }
 
 /// The first findings, worst first: a status stays small.

@@ -9,12 +9,13 @@ use kube::ResourceExt;
 use kube::api::Api;
 
 use super::{Context, workflow_and_session};
-use super::{end, observe};
+use super::{admit, end, observe};
 use crate::api::v1alpha1::{
     Attempt, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
+use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind, Session, StartExecution};
-use crate::controllers::dereference::config_map_value;
+use crate::controllers::dereference::{config_map_value, session_as};
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
 use crate::digest::sha256_hex;
 use crate::outcome::{Class, Failure, Requeue};
@@ -26,12 +27,17 @@ use crate::status::Truth;
 /// Resolves everything, records the attempt and starts.
 pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     work.status().phase = Some(Phase::Pending);
-    let (workflow, session) = workflow_and_session(work, ctx).await?;
+    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
     let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
+    let rules = admit::allowed(work, ctx, &workflow, &binding, &target_arn).await?;
     check_mode(&workflow, work.object.spec.mode)?;
     let input = input(work, ctx).await?;
     refresh(work, ctx).await?;
     work.hold(ctx).await?;
+    if let Some(later) = admit::waits(work, ctx, &rules) {
+        return Ok(later);
+    }
+    let session = admit::session_of_requester(work, ctx, &binding).await?;
     let uid = work.object.uid().unwrap_or_default();
     let attempt = Attempt {
         number: 1,
@@ -48,11 +54,15 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         conditions.progressing("Starting", "The execution is being started.");
     });
     work.write(ctx).await?;
-    match (workflow.spec.machine_type, work.object.spec.mode) {
-        (StateMachineType::Standard, _) => start_standard(work, ctx, &session, &attempt, &input).await,
-        (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, &attempt, &input).await,
-        (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, &attempt, &input)),
-    }
+    let requester = work.status().requested_by.clone();
+    let start = async {
+        match (workflow.spec.machine_type, work.object.spec.mode) {
+            (StateMachineType::Standard, _) => start_standard(work, ctx, &session, &attempt, &input).await,
+            (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, &attempt, &input).await,
+            (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, &attempt, &input)),
+        }
+    };
+    audit::on_behalf_of(requester, start).await
 }
 
 /// An attempt was recorded, and the process that recorded it did not come to write what became of it.
@@ -62,11 +72,14 @@ pub(super) async fn resume(
     attempt: Attempt,
 ) -> Result<Done, Failure> {
     still_as_seen(work, ctx).await?;
-    let (workflow, session) = workflow_and_session(work, ctx).await?;
+    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
     if workflow.spec.machine_type == StateMachineType::Express {
         let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
         return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", message));
     }
+    // As whom the start was recorded, so that its repeat is the same call.
+    let requester = work.status().requested_by.clone();
+    let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
     let input = input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) == attempt.input_digest {
         return start_standard(work, ctx, &session, &attempt, &input).await;
@@ -233,13 +246,14 @@ fn start_sync(
         return again;
     }
     let (ctx, mut work, request) = (ctx.clone(), Work::new(work.object.clone()), request(attempt, input));
-    tokio::spawn(async move {
+    let cause = audit::cause();
+    tokio::spawn(audit::caused_by(cause, async move {
         if fenced(&ctx).is_ok() {
             let answer = ctx.step_functions.start_sync_execution(&session, &request).await;
             end::record_sync(&mut work, &ctx, answer).await;
         }
         ctx.end_flight(&uid);
-    });
+    }));
     again
 }
 

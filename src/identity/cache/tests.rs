@@ -124,6 +124,7 @@ fn old_session(seconds: i64) -> Arc<Session> {
             issuer: "https://issuer.example".into(),
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
+            requester: None,
         },
     })
 }
@@ -183,7 +184,7 @@ async fn any_field_that_differs_takes_another_session() {
     })
     .await;
     assert_eq!(cache.session(&key()).await.ok().unwrap().credentials.access_key_id, "ASIAOLD");
-    let edits: [fn(&mut SessionKey); 10] = [
+    let edits: [fn(&mut SessionKey); 11] = [
         |key| key.namespace.push('x'),
         |key| key.binding.push('x'),
         |key| key.binding_uid.push('x'),
@@ -194,6 +195,7 @@ async fn any_field_that_differs_takes_another_session() {
         |key| key.audience.push('x'),
         |key| key.region.push('x'),
         |key| key.duration_seconds += 1,
+        |key| key.requester = Some("alice".into()),
     ];
     for (number, change) in edits.into_iter().enumerate() {
         let mut changed = key();

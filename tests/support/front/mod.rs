@@ -39,6 +39,10 @@ pub struct Call {
     pub body: String,
     pub status: u16,
     pub at: Instant,
+    /// As in the answer and in CloudTrail.
+    pub request_id: String,
+    /// Name of the session that made the call, or that it asks for.
+    pub session_name: String,
 }
 
 /// What a fault does to a call.
@@ -227,13 +231,18 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         _ if target.starts_with("AmazonSQS.") => shared.queues(&operation, &headers, text).await,
         _ => shared.states(&operation, &headers, text).await,
     };
-    shared.calls.lock().unwrap()[recorded].status = status;
+    let request_id = {
+        let mut calls = shared.calls.lock().unwrap();
+        calls[recorded].status = status;
+        calls[recorded].request_id.clone()
+    };
     match fault {
         Some(Fault::LoseAnswer) => return (StatusCode::GATEWAY_TIMEOUT, "the answer was lost").into_response(),
         Some(Fault::DelayAnswer(time)) => tokio::time::sleep(time).await,
         _ => {}
     }
-    (StatusCode::from_u16(status).unwrap(), answer).into_response()
+    // Every answer names the request, as CloudTrail does (`x-amzn-RequestId`, common to all services).
+    (StatusCode::from_u16(status).unwrap(), [("x-amzn-requestid", request_id)], answer).into_response()
 }
 
 fn error_json(code: &str, message: &str) -> String {
@@ -258,13 +267,18 @@ impl Shared {
     fn record(&self, headers: &HeaderMap, operation: &str, form: &HashMap<String, String>, text: &str) -> usize {
         let access_key = headers.get("authorization").and_then(|value| value.to_str().ok());
         let access_key = access_key.and_then(|value| value.split("Credential=").nth(1)?.split('/').next());
+        let access_key = access_key.unwrap_or_default();
+        let of_session = || self.sessions.lock().unwrap().get(access_key).map(|session| session.name.clone());
+        let session_name = form.get("RoleSessionName").cloned().or_else(of_session).unwrap_or_default();
         let body = form.get("RoleArn").map_or(text, String::as_str).to_owned();
         let call = Call {
             operation: operation.to_owned(),
-            access_key: access_key.unwrap_or_default().to_owned(),
+            access_key: access_key.to_owned(),
             body,
             status: 0,
             at: Instant::now(),
+            request_id: format!("{:032x}", rand::random::<u128>()),
+            session_name,
         };
         let mut calls = self.calls.lock().unwrap();
         calls.push(call);

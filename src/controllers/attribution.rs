@@ -1,0 +1,100 @@
+//! Who asked for what an object says, where the API server's word for it can be had.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
+use kube::{Client, ResourceExt};
+use moka::future::Cache;
+
+use super::Context;
+use super::runner::api_failure;
+use crate::outcome::Failure;
+use crate::plan::attribution::{Installation, Installed, Policies, believed_since, covers};
+
+/// How long a look at the policies is used: a burst of starts costs one. A change of a policy takes the API servers
+/// themselves about as long to notice.
+const LOOK_LASTS: Duration = Duration::from_secs(1);
+
+/// The admission policies of the chart and what is known of them.
+pub struct Attribution {
+    /// What the names of the policies begin with; empty where the chart installed none.
+    prefix: String,
+    /// The operator's own user name.
+    operator: String,
+    looks: Cache<(), Result<Timestamp, String>>,
+    told: Mutex<Option<Result<Timestamp, String>>>,
+}
+
+impl Attribution {
+    /// For the policies whose names begin so; an empty prefix believes no stamp. `operator` is the operator's own user name.
+    pub fn new(prefix: String, operator: String) -> Self {
+        let looks = Cache::builder().max_capacity(1).time_to_live(LOOK_LASTS).build();
+        Self { prefix, operator, looks, told: Mutex::default() }
+    }
+
+    /// Says once in the log whether stamps are believed, and again when that changes.
+    fn tell(&self, look: &Result<Timestamp, String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() == Some(look) {
+            return;
+        }
+        match look {
+            Ok(since) => tracing::info!(%since, "runs of objects created a minute later carry their requester's name"),
+            Err(why) => tracing::warn!(why, "runs carry the binding's name, because who asked cannot be believed"),
+        }
+        *told = Some(look.clone());
+    }
+}
+
+/// The operator's own user name, as the API server knows it.
+pub async fn own_name(client: &Client) -> Result<String, kube::Error> {
+    let review = SelfSubjectReview::default();
+    let answer = Api::<SelfSubjectReview>::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(answer.status.and_then(|status| status.user_info?.username).unwrap_or_default())
+}
+
+/// The user that the API server wrote into the annotation of an object, or `None` where that cannot be believed.
+pub(super) async fn stamped(
+    ctx: &Context,
+    object: &impl ResourceExt,
+    annotation: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(user) = object.annotations().get(annotation).filter(|user| !user.is_empty()) else { return Ok(None) };
+    let attribution = &ctx.attribution;
+    if attribution.prefix.is_empty() {
+        return Ok(None);
+    }
+    let look = attribution.looks.try_get_with((), look(ctx)).await.map_err(|failure| (*failure).clone())?;
+    attribution.tell(&look);
+    let created = object.creation_timestamp().map_or(Timestamp::MIN, |time| time.0);
+    Ok(look.is_ok_and(|since| covers(since, created)).then(|| user.clone()))
+}
+
+async fn look(ctx: &Context) -> Result<Result<Timestamp, String>, Failure> {
+    let Attribution { prefix, operator, .. } = &*ctx.attribution;
+    let installation = Installation { prefix, operator, namespaces: &ctx.settings.watch_namespaces };
+    let (stamp, guard) = (installation.stamp(), installation.guard());
+    let read = tokio::try_join!(
+        installed(ctx, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &stamp),
+        installed(ctx, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &stamp),
+        installed(ctx, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &guard),
+        installed(ctx, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &guard),
+    );
+    let (stamp, stamp_binding, guard, guard_binding) = read?;
+    Ok(believed_since(&installation, &Policies { stamp, stamp_binding, guard, guard_binding }))
+}
+
+async fn installed(ctx: &Context, kind: &str, plural: &str, name: &str) -> Result<Option<Installed>, Failure> {
+    let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+    let api = Api::<DynamicObject>::all_with(ctx.client.clone(), &ApiResource::from_gvk_with_plural(&kind, plural));
+    let Some(object) = api.get_opt(name).await.map_err(|error| api_failure(&error))? else { return Ok(None) };
+    let written = object.metadata.managed_fields.iter().flatten().filter_map(|entry| Some(entry.time.as_ref()?.0));
+    let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    // Without a time nothing can be older than it.
+    let changed_at = written.chain(created).max().unwrap_or(Timestamp::MAX);
+    Ok(Some(Installed { changed_at, spec: object.data["spec"].clone() }))
+}

@@ -1,0 +1,226 @@
+//! The Guardrails of the cluster, kept by a watch, and what they say of a namespace.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Resource, ResourceExt};
+use moka::future::Cache;
+use tokio::sync::watch;
+
+use super::Context;
+use super::runner::api_failure;
+use crate::api::v1alpha1::{Guardrail, WorkflowRun};
+use crate::outcome::{Class, Failure};
+use crate::plan::guardrail::{Rule, selects};
+use crate::plan::places::{Asks, Places, Seen};
+
+/// How long the labels of a namespace are believed. They are read only where there are Guardrails.
+const LABELS_LAST: Duration = Duration::from_secs(5);
+
+/// What is known of the Guardrails.
+pub(super) struct Guardrails {
+    store: OnceLock<Store<Guardrail>>,
+    labels: Cache<String, Arc<BTreeMap<String, String>>>,
+    changes: watch::Sender<u64>,
+    turns: Mutex<HashMap<String, Turns>>,
+    places: Mutex<HashMap<String, Places>>,
+    /// Runs that are watched, by namespace or, where all are, by none.
+    runs: Mutex<HashMap<Option<String>, Store<WorkflowRun>>>,
+}
+
+impl Guardrails {
+    /// Nothing is known yet.
+    pub(super) fn new() -> Self {
+        let labels = Cache::builder().time_to_live(LABELS_LAST).max_capacity(10_000).build();
+        Self {
+            store: OnceLock::new(),
+            labels,
+            changes: watch::Sender::new(0),
+            turns: Mutex::default(),
+            places: Mutex::default(),
+            runs: Mutex::default(),
+        }
+    }
+
+    /// An item for each change of a Guardrail: every object may be helped or held by it.
+    pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + Sync + 'static {
+        let receiver = self.changes.subscribe();
+        futures::stream::unfold(receiver, |mut receiver| async {
+            // An error means that the sender is gone, and with it the operator.
+            receiver.changed().await.ok().map(|()| ((), receiver))
+        })
+    }
+
+    /// The runs of a scope, as they are watched.
+    pub(super) fn know_runs(&self, scope: Option<&str>, runs: Store<WorkflowRun>) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.map(str::to_owned), runs);
+    }
+
+    /// Gives a run a place among those under way in its namespace, or its position among those that wait.
+    pub(super) fn take_place(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
+        let (namespace, uid, name) = place_of(run);
+        let seen = self.seen(&namespace);
+        let created = run.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let asks = Asks { uid: &uid, name: &name, created };
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        places.entry(namespace).or_default().take(asks, max, &seen, Timestamp::now())
+    }
+
+    /// A run could not start: its place is free again.
+    pub(super) fn give_back(&self, run: &WorkflowRun) {
+        let (namespace, uid, _) = place_of(run);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = places.get_mut(&namespace) {
+            places.give_back(&uid);
+        }
+    }
+
+    /// A run is over or gone. Gives the name of a run of the namespace that waits for a place.
+    pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
+        let (namespace, uid, _) = place_of(run);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get_mut(&namespace)?.end(&uid, Timestamp::now())
+    }
+
+    fn seen(&self, namespace: &str) -> Seen {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = runs.get(&Some(namespace.to_owned())).or_else(|| runs.get(&None)).cloned();
+        drop(runs);
+        let mut seen = Seen::default();
+        for run in store.iter().flat_map(Store::state).filter(|run| run.namespace().as_deref() == Some(namespace)) {
+            let status = run.status.as_ref();
+            let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
+            let started = status.is_some_and(|status| !status.attempts.is_empty());
+            let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
+            if started && !over {
+                seen.active.insert(run.uid().unwrap_or_default());
+            } else if !over && !leaves {
+                seen.unstarted.insert(run.uid().unwrap_or_default());
+            }
+        }
+        seen
+    }
+
+    /// Lets a run of the namespace start, or says how long it is until its turn. Each waiting run has a turn of its own, so
+    /// that a thousand of them are looked at once more each, and not all of them at every turn.
+    pub(super) fn take_turn(&self, namespace: &str, uid: &str, per_second: u32, now: Instant) -> Result<(), Duration> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turns| now.saturating_duration_since(turns.next) < Duration::from_secs(3600));
+        turns.entry(namespace.to_owned()).or_insert_with(|| Turns::new(now)).take(uid, per_second, now)
+    }
+}
+
+fn place_of(run: &WorkflowRun) -> (String, String, String) {
+    (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default(), run.name_any())
+}
+
+/// The turns of a namespace's runs.
+struct Turns {
+    /// The first that nobody has.
+    next: Instant,
+    /// Those that were given and not taken yet, by UID.
+    given: HashMap<String, Instant>,
+}
+
+impl Turns {
+    fn new(now: Instant) -> Self {
+        Self { next: now, given: HashMap::new() }
+    }
+
+    fn take(&mut self, uid: &str, per_second: u32, now: Instant) -> Result<(), Duration> {
+        let turn = self.given.get(uid).copied().unwrap_or_else(|| {
+            let turn = self.next.max(now);
+            self.next = turn + Duration::from_secs(1) / per_second.max(1);
+            turn
+        });
+        if turn <= now {
+            self.given.remove(uid);
+            return Ok(());
+        }
+        // A run that was deleted or cancelled does not come for its turn.
+        self.given.retain(|_, turn| now.saturating_duration_since(*turn) < Duration::from_secs(60));
+        self.given.insert(uid.to_owned(), turn);
+        Err(turn - now)
+    }
+}
+
+/// Keeps the Guardrails until `stop` turns true. Nothing is decided before the first listing has ended.
+pub(super) async fn keep(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    let (reader, writer) = reflector::store();
+    let api = Api::<Guardrail>::all(ctx.client.clone());
+    let events = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    let mut events = std::pin::pin!(events);
+    loop {
+        tokio::select! {
+            // An error means that the sender is gone, which is a stop too.
+            _ = stop.wait_for(|stopped| *stopped) => return,
+            event = events.next() => match event {
+                Some(Ok(watcher::Event::InitDone)) => {
+                    // Only the first listing sets it; later ones change what is in the store.
+                    let _ = ctx.guardrails.store.set(reader.clone());
+                    ctx.guardrails.changes.send_modify(|count| *count += 1);
+                }
+                Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_))) => {
+                    ctx.guardrails.changes.send_modify(|count| *count += 1);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => tracing::warn!(%error, "cannot watch Guardrails; those known so far hold"),
+                None => return,
+            },
+        }
+    }
+}
+
+/// The Guardrails that select a namespace, by name.
+pub(super) async fn rules(ctx: &Context, namespace: &str) -> Result<Vec<Rule>, Failure> {
+    let Some(store) = ctx.guardrails.store.get() else {
+        return Err(Failure::new(Class::Conflict, "GuardrailsUnknown", "the Guardrails have not been read yet"));
+    };
+    let all = store.state();
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let labels = ctx.guardrails.labels.try_get_with_by_ref(namespace, labels(ctx, namespace)).await;
+    let labels = labels.map_err(|failure| (*failure).clone())?;
+    let selected = all.iter().filter(|guardrail| selects(&guardrail.spec.namespace_selector, &labels));
+    let mut rules: Vec<Rule> =
+        selected.map(|guardrail| Rule { name: guardrail.name_any(), spec: guardrail.spec.clone() }).collect();
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rules)
+}
+
+async fn labels(ctx: &Context, namespace: &str) -> Result<Arc<BTreeMap<String, String>>, Failure> {
+    let api = Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone());
+    let found = api.get(namespace).await.map_err(|error| api_failure(&error))?;
+    Ok(Arc::new(found.meta().labels.clone().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_a_namespace_start_in_turn_and_others_do_not_wait_for_them() {
+        let (guardrails, start) = (Guardrails::new(), Instant::now());
+        let take = |namespace: &str, uid: &str, at: u64| {
+            guardrails.take_turn(namespace, uid, 5, start + Duration::from_millis(at))
+        };
+        assert_eq!(take("shop", "a", 0), Ok(()));
+        assert_eq!(take("shop", "b", 0), Err(Duration::from_millis(200)));
+        assert_eq!(take("shop", "c", 0), Err(Duration::from_millis(400)));
+        assert_eq!(take("other", "d", 0), Ok(()));
+        assert_eq!(take("shop", "b", 100), Err(Duration::from_millis(100)), "asking again costs nothing");
+        assert_eq!(take("shop", "c", 400), Ok(()));
+        assert_eq!(take("shop", "b", 400), Ok(()));
+        assert_eq!(take("shop", "e", 60_000), Ok(()), "what was not used is not saved up");
+        assert_eq!(take("shop", "f", 60_000), Err(Duration::from_millis(200)));
+    }
+}

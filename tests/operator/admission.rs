@@ -1,0 +1,123 @@
+//! What the API server itself refuses, by the policies of the chart, asked by people under RBAC.
+
+use crate::attribution::{create_as, may_run};
+use crate::*;
+
+/// Rights on our kinds, as a team gives them to those who deliver.
+pub(crate) fn may_edit(tenant: &Tenant, user: &str, more: &[Value]) {
+    let own = json!({"apiGroups": ["stepbound.dev"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+        "resources": ["trustbindings", "workflows", "workflowruns", "workflowschedules", "activities"]});
+    let rules: Vec<Value> = more.iter().cloned().chain([own]).collect();
+    tenant.bed.control_plane.grant(user, &tenant.name, &json!(rules));
+}
+
+/// The right to create tokens of one account.
+pub(crate) fn minting(account: &str) -> Value {
+    json!({"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [account], "verbs": ["create"]})
+}
+
+#[test]
+fn requirement_02_only_who_could_mint_the_token_may_bind() {
+    let tenant = test_bed().tenant("minting");
+    may_edit(&tenant, "alice", &[minting("orders")]);
+    may_edit(&tenant, "bob", &[]);
+    let refused = create_as(&tenant, "bob", &tenant.binding("orders")).unwrap_err();
+    assert!(refused.contains("ValidatingAdmissionPolicy 'minting-system-stepbound-bindings'"), "{refused}");
+    assert!(refused.contains("user bob may not create tokens of service account minting/orders"), "{refused}");
+    assert!(refused.contains("Ask for the verb create on serviceaccounts/token with resourceName orders"), "{refused}");
+    create_as(&tenant, "alice", &tenant.binding("orders")).unwrap();
+
+    // Change counts as creation does; a label does not.
+    let change =
+        ["-n", "minting", "patch", "tb/orders", "--type=merge", "-p", r#"{"spec": {"sessionDuration": "2h"}}"#];
+    let refused = tenant.bed.control_plane.kubectl_as("bob", &change, None).unwrap_err();
+    assert!(refused.contains("may not create tokens"), "{refused}");
+    tenant.bed.control_plane.kubectl_as("bob", &["-n", "minting", "label", "tb/orders", "team=a"], None).unwrap();
+    tenant.bed.control_plane.kubectl_as("alice", &change, None).unwrap();
+
+    // Another account of the namespace is another right.
+    tenant.kubectl(&["create", "serviceaccount", "admin"]);
+    let mut stronger = tenant.binding("stronger");
+    stronger["spec"]["serviceAccountName"] = json!("admin");
+    let refused = create_as(&tenant, "alice", &stronger).unwrap_err();
+    assert!(refused.contains("service account minting/admin"), "{refused}");
+}
+
+#[test]
+fn requirement_04_the_account_default_is_never_bound() {
+    let tenant = test_bed().tenant("shared-account");
+    let mut binding = tenant.binding("shared");
+    binding["spec"]["serviceAccountName"] = json!("default");
+    let refused = tenant.try_apply(&binding).unwrap_err();
+    assert!(refused.contains("the account 'default' is shared by every pod that names none"), "{refused}");
+}
+
+#[test]
+fn requirement_01_an_object_that_names_another_namespace_is_refused() {
+    let tenant = test_bed().tenant("one-namespace");
+    let mut binding = tenant.binding("orders");
+    binding["spec"]["serviceAccountNamespace"] = json!("kube-system");
+    let refused = tenant.try_apply(&binding).unwrap_err();
+    assert!(refused.contains("serviceAccountNamespace"), "{refused}");
+    let mut workflow = tenant.workflow("fulfil", &waiting(0));
+    workflow["spec"]["trustBindingRef"]["namespace"] = json!("kube-system");
+    let refused = tenant.try_apply(&workflow).unwrap_err();
+    assert!(refused.contains("trustBindingRef.namespace"), "{refused}");
+}
+
+#[test]
+fn requirement_19_who_may_not_read_a_config_map_may_not_have_the_operator_read_it() {
+    let tenant = test_bed().tenant("readers");
+    let own = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own"], "verbs": ["get"]});
+    may_edit(&tenant, "alice", &[own]);
+    let with_input = |name: &str, map: &str| {
+        let from = json!({"inputFrom": {"configMapKeyRef": {"name": map, "key": "input"}}});
+        create_as(&tenant, "alice", &workflow_run(name, "fulfil", &from))
+    };
+    with_input("allowed", "own").unwrap();
+    let refused = with_input("denied", "others").unwrap_err();
+    assert!(
+        refused
+            .contains("user alice may not read each of the ConfigMaps that this names in namespace readers (others)"),
+        "{refused}"
+    );
+    let with_definition = |name: &str, map: &str, field: &str| {
+        let mut workflow = tenant.workflow(name, &waiting(0));
+        let spec = workflow["spec"].as_object_mut().unwrap();
+        if field == "definitionFrom" {
+            spec.remove("definition");
+            spec.insert(field.into(), json!({"configMapKeyRef": {"name": map, "key": "asl"}}));
+        } else {
+            spec.insert(field.into(), json!([{"configMapRef": {"name": map}}]));
+        }
+        create_as(&tenant, "alice", &workflow)
+    };
+    for field in ["definitionFrom", "substitutionsFrom"] {
+        let name = field.to_lowercase();
+        with_definition(&name, "own", field).unwrap();
+        let refused = with_definition(&format!("{name}-denied"), "others", field).unwrap_err();
+        assert!(refused.contains("(others), so it may not have the operator read them either"), "{refused}");
+    }
+    tenant.bed.control_plane.kubectl(&["delete", "namespace", "readers", "--wait=false"]);
+    // Nobody runs here who would take the finalizers away.
+    for object in tenant.kubectl(&["get", "sfn,sfnrun", "-o", "name"]).lines() {
+        tenant.kubectl(&["patch", object, "--type=merge", "-p", r#"{"metadata": {"finalizers": null}}"#]);
+    }
+}
+
+#[test]
+fn an_input_that_changes_is_refused_and_labels_are_free() {
+    let tenant = test_bed().tenant("inputs");
+    may_run(&tenant, "alice");
+    create_as(&tenant, "alice", &workflow_run("order", "fulfil", &json!({"input": {"a": [1, null]}}))).unwrap();
+    let patch = |patch: &str| {
+        let command = ["-n", "inputs", "patch", "sfnrun/order", "--type=merge", "-p", patch];
+        tenant.bed.control_plane.kubectl_as("alice", &command, None)
+    };
+    for change in [r#"{"spec": {"input": {"a": [2]}}}"#, r#"{"spec": {"input": null}}"#] {
+        let refused = patch(change).unwrap_err();
+        assert!(refused.contains("spec.input cannot be changed; create another WorkflowRun"), "{change}: {refused}");
+    }
+    patch(r#"{"metadata": {"labels": {"team": "a"}}}"#).unwrap();
+    patch(r#"{"spec": {"cancel": {"reason": "no"}}}"#).unwrap();
+}

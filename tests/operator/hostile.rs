@@ -338,7 +338,7 @@ fn operators(suite: &mut Suite<'_>, victim: &Tenant) {
         "is not among those that the operator allows",
     );
     let far = json!({"StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Branches": [{"StartAt": "T", "States": {"T": {
-        "Type": "Task", "End": true, "Resource": "arn:aws:states:::aws-sdk:lambda:invoke", "Arguments": {}}}}]}}});
+        "Type": "Task", "End": true, "Resource": "arn:aws:states:::aws-sdk:lambda:invoke", "Parameters": {"FunctionName": "f"}}}}]}}});
     suite.condition(
         "a forbidden integration deep in a definition",
         &tenant.workflow("deep", &far),

@@ -178,8 +178,16 @@ impl ControlPlane {
     }
 
     pub fn apply(&self, manifest: &str) {
-        self.try_kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(manifest))
-            .unwrap_or_else(|error| panic!("{error}\n{manifest}"));
+        let command = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        // Where a mutating policy matches, the API server refuses a new kind until it has read its schema, which it does every
+        // five seconds.
+        let applied = wait_until(Duration::from_secs(30), "the API server knows the kind", || {
+            match self.try_kubectl(&command, Some(manifest)) {
+                Err(error) if error.contains("There can be a delay between") => None,
+                answer => Some(answer),
+            }
+        });
+        applied.unwrap_or_else(|error| panic!("{error}\n{manifest}"));
     }
 
     /// A kubeconfig with a fresh token of a service account, as a pod would have it.

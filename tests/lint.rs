@@ -169,6 +169,10 @@ fn manifests_are_held_against_their_schemas() {
         ("  definition: {StartAt: A, States: {A: {Type: Succeed}}}\n  type: EXPRESS\n", "SB091"),
         ("  definition: {StartAt: A, States: {A: {Type: Succeed}}}\n  suspend: 'no'\n", "SB091"),
         ("  type: Express\n", "SB091"),
+        (
+            "  logging: {level: All, logGroupARN: 'arn:aws:logs:eu-west-1:111122223333:log-group:fulfil:*'}\n  definition: {StartAt: A, States: {A: {Type: Succeed}}}\n",
+            "SB013",
+        ),
     ] {
         assert_eq!(codes(&["-"], &workflow(rest)), [expected], "{rest}");
     }

@@ -23,7 +23,7 @@ pub fn substitute(value: &mut Value, values: &BTreeMap<String, String>) -> BTree
 }
 
 /// Every `${Name}` below a value that has no value of its own.
-pub fn unresolved<'a>(node: Node<'a>, values: &BTreeMap<String, String>) -> Vec<Finding> {
+pub fn unresolved(node: Node<'_>, values: &BTreeMap<String, String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     look(node, node, values, &mut findings);
     findings

@@ -95,20 +95,49 @@ enum Content {
     Mapping(Fields),
 }
 
+#[derive(Clone)]
+struct Field {
+    key: String,
+    at: Span,
+    tree: Tree,
+    /// The line where the key is written in this mapping; none when it came with a merge.
+    line: Option<usize>,
+}
+
 #[derive(Clone, Default)]
 struct Fields {
-    list: Vec<(String, Span, Tree)>,
+    list: Vec<Field>,
+    /// Only of a mapping with many keys: among few, looking is faster than hashing.
     index: HashMap<String, usize>,
 }
 
+/// So many keys are looked through one by one.
+const FEW: usize = 16;
+
 impl Fields {
+    fn find(&self, key: &str) -> Option<usize> {
+        if self.list.len() <= FEW {
+            return self.list.iter().position(|field| field.key == key);
+        }
+        self.index.get(key).copied()
+    }
+
     /// A key that is there already keeps its place among the others.
-    fn insert(&mut self, key: String, at: Span, tree: Tree) {
-        if let Some(index) = self.index.get(&key) {
-            self.list[*index] = (key, at, tree);
-        } else {
-            self.index.insert(key.clone(), self.list.len());
-            self.list.push((key, at, tree));
+    fn insert(&mut self, field: Field) {
+        if let Some(place) = self.find(&field.key) {
+            // What was written here stays so when a merge replaces its value: a second writing is still one.
+            let line = field.line.or(self.list[place].line);
+            self.list[place] = Field { line, ..field };
+            return;
+        }
+        self.list.push(field);
+        let new = match self.list.len() {
+            count if count <= FEW => return,
+            count if count == FEW + 1 => 0..count,
+            count => count - 1..count,
+        };
+        for place in new {
+            self.index.insert(self.list[place].key.clone(), place);
         }
     }
 }
@@ -123,9 +152,9 @@ impl Tree {
             }
             Content::Mapping(fields) => {
                 let mut map = Map::new();
-                for (name, at, tree) in fields.list {
+                for Field { key, at, tree, .. } in fields.list {
                     let value = tree.flatten(at, places);
-                    map.insert(name, value);
+                    map.insert(key, value);
                 }
                 Value::Object(map)
             }
@@ -141,7 +170,7 @@ impl Tree {
             Content::Scalar(_) => 1,
             Content::Sequence(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
             Content::Mapping(fields) => {
-                1 + fields.list.iter().map(|(key, _, tree)| key.len() + tree.weight()).sum::<usize>()
+                1 + fields.list.iter().map(|field| field.key.len() + field.tree.weight()).sum::<usize>()
             }
         }
     }
@@ -220,7 +249,6 @@ impl<'a> Builder<'a> {
 
     fn mapping(&mut self, depth: usize) -> Result<(Fields, usize), SyntaxError> {
         let mut fields = Fields::default();
-        let mut written: HashMap<String, Marker> = HashMap::new();
         loop {
             let (event, range) = self.next()?;
             if event == Event::MappingEnd {
@@ -234,15 +262,14 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let key = self.key(event, range, depth)?;
-            if let Some(first) = written.get(&key) {
-                let message =
-                    format!("the key \"{key}\" stands here a second time; the first is in line {}", first.line());
+            let first = fields.find(&key).and_then(|place| fields.list[place].line);
+            if let Some(first) = first {
+                let message = format!("the key \"{key}\" stands here a second time; the first is in line {first}");
                 return Err(error(range.start, message));
             }
             let node = self.next()?;
             let tree = self.tree(node, depth + 1)?;
-            written.insert(key.clone(), range.start);
-            fields.insert(key, self.bytes.span(range), tree);
+            fields.insert(Field { key, at: self.bytes.span(range), tree, line: Some(range.start.line()) });
         }
     }
 
@@ -301,7 +328,11 @@ fn is_merge(event: &Event<'_>) -> bool {
 
 /// Earlier mappings of a list win over later ones, and a merge over what stands before it, as kubectl has it.
 fn merge(fields: &mut Fields, merged: Tree) -> Option<()> {
-    let mut extend = |more: Fields| more.list.into_iter().for_each(|(key, at, tree)| fields.insert(key, at, tree));
+    let mut extend = |more: Fields| {
+        for field in more.list {
+            fields.insert(Field { line: None, ..field });
+        }
+    };
     match merged.content {
         Content::Mapping(more) => extend(more),
         Content::Sequence(items) => {

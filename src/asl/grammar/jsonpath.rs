@@ -223,12 +223,17 @@ impl Reader<'_> {
         if self.peek() != Some(open) {
             return Err(self.wrong());
         }
-        let mut depth = 0usize;
+        let (mut depth, mut has_quotes) = (0usize, true);
         while let Some(byte) = self.peek() {
             match byte {
-                b'\'' | b'"' => {
-                    self.quoted()?;
-                    continue;
+                b'\'' | b'"' if has_quotes => {
+                    let at = self.at;
+                    if self.quoted().is_ok() {
+                        continue;
+                    }
+                    // A quote in a regular expression need not close. Looking again at each would cost square time.
+                    has_quotes = false;
+                    self.at = at;
                 }
                 _ if byte == open => depth += 1,
                 _ if byte == close => depth -= 1,
@@ -273,6 +278,7 @@ mod tests {
             ("$.a[?(@.b == ')' && (@.c > 1))].d", Root::Data, false),
             ("$.[?(@.year < 1999)].name", Root::Data, false),
             ("$[(@.length-1)].bar", Root::Data, false),
+            ("$.a[?(@.b =~ /it's/)]", Root::Data, false),
             ("$.a.length()", Root::Data, false),
         ] {
             assert_eq!(parse(text), Ok(Path { root, is_reference }), "{text}");

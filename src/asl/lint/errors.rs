@@ -31,9 +31,8 @@ const RESERVED: [&str; 17] = [
 /// The error handling of a state.
 pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     let (retry, catch) = state.error_handling();
-    let names = |node: Option<Node<'a>>| node;
-    order(lint, "retrier", &retry.iter().map(|one| names(one.error_equals)).collect::<Vec<_>>());
-    order(lint, "catcher", &catch.iter().map(|one| names(one.error_equals)).collect::<Vec<_>>());
+    order(lint, "retrier", &retry.iter().map(|one| one.error_equals).collect::<Vec<_>>());
+    order(lint, "catcher", &catch.iter().map(|one| one.error_equals).collect::<Vec<_>>());
     for retrier in retry {
         delays(lint, retrier);
     }

@@ -27,6 +27,8 @@ enum Form {
     Whole(u64, u64),
     /// A number of at least 1.
     Rate,
+    /// A number from 0 to 100, or in JSONata an expression.
+    Percentage,
     /// A path or null.
     InputPath,
     /// A Reference Path from the data, or null.
@@ -68,7 +70,7 @@ fn form(field: &str) -> Form {
         "CSVHeaderLocation" => Form::Word(&["FIRST_ROW", "GIVEN"]),
         "OutputType" => Form::Word(&["JSON", "JSONL"]),
         "MaxConcurrency" | "ToleratedFailureCount" => Form::Whole(0, u64::MAX),
-        "ToleratedFailurePercentage" => Form::Whole(0, 100),
+        "ToleratedFailurePercentage" => Form::Percentage,
         "MaxItems" => Form::Whole(1, 100_000_000),
         "MaxItemsPerBatch" => Form::Whole(1, 100_000_000),
         "MaxInputBytesPerBatch" => Form::Whole(1, 262_144),
@@ -105,12 +107,10 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
     if text.is_some_and(|text| lint.is_placeholder(text)) {
         return;
     }
-    if language == QueryLanguage::Jsonata && takes_expression(form) {
-        if let Some(text) = text {
-            if expression(lint, node, text) {
-                return;
-            }
-        }
+    if let Some(text) = text.filter(|_| language == QueryLanguage::Jsonata && takes_expression(form))
+        && expression(lint, node, text)
+    {
+        return;
     }
     let wrong = |what: &str| format!("{field} must be {what}");
     match form {
@@ -126,15 +126,14 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
             lint.report("SB019", node, wrong(&format!("one of {}", words.join(", "))));
         }
         Form::Whole(least, most) => whole(lint, node, field, language, (least, most)),
-        Form::Rate => {
-            if node.value().as_f64().is_none_or(|rate| rate < 1.0) {
-                lint.report("SB019", node, wrong("a number of at least 1.0"));
-            }
+        Form::Rate if node.value().as_f64().is_none_or(|rate| rate < 1.0) => {
+            lint.report("SB019", node, wrong("a number of at least 1.0"));
         }
-        Form::Time => {
-            if !text.is_some_and(is_timestamp) {
-                lint.report("SB019", node, wrong("a time as in RFC 3339, such as 2016-03-14T01:59:00Z"));
-            }
+        Form::Percentage if node.value().as_f64().is_none_or(|number| !(0.0..=100.0).contains(&number)) => {
+            lint.report("SB019", node, wrong("a number from 0 to 100"));
+        }
+        Form::Time if !text.is_some_and(is_timestamp) => {
+            lint.report("SB019", node, wrong("a time as in RFC 3339, such as 2016-03-14T01:59:00Z"));
         }
         Form::InputPath | Form::ResultPath if node.value().is_null() => {}
         Form::InputPath | Form::ResultPath | Form::Path | Form::PathOrCall => path(lint, node, field, form),
@@ -143,7 +142,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
 }
 
 fn takes_expression(form: Form) -> bool {
-    matches!(form, Form::Text | Form::Whole(..) | Form::Time | Form::Items | Form::Condition)
+    matches!(form, Form::Text | Form::Whole(..) | Form::Percentage | Form::Time | Form::Items | Form::Condition)
 }
 
 fn whole<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, language: QueryLanguage, (least, most): (u64, u64)) {

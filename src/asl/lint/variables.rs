@@ -86,10 +86,8 @@ fn unknown<'a>(state: &State<'a>, seen: &Seen<'a>) -> Option<(Node<'a>, &'a str)
     for (key, field) in state.node.fields() {
         let is_data =
             !matches!(key, "Comment" | "Branches" | "ItemProcessor" | "Iterator" | "Result" | "Type" | "Next");
-        if is_data {
-            if let Some(found) = read(field, key, state.query_language, seen) {
-                return Some(found);
-            }
+        if let Some(found) = read(field, key, state.query_language, seen).filter(|_| is_data) {
+            return Some(found);
         }
     }
     None

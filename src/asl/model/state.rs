@@ -265,7 +265,7 @@ pub(super) fn setting<'a>(node: Node<'a>, value: &str, path: &str) -> Setting<'a
     Setting { value: node.get(value), path: node.get(path) }
 }
 
-fn kind<'a>(node: Node<'a>, language: QueryLanguage, depth: usize) -> Kind<'a> {
+fn kind(node: Node<'_>, language: QueryLanguage, depth: usize) -> Kind<'_> {
     match node.get("Type").and_then(Node::as_str) {
         Some("Task") => {
             let resource_node = node.get("Resource");

@@ -114,11 +114,10 @@ struct Place<'a> {
 
 impl<'a> Collector<'a> {
     fn index(&mut self, file: &'a File<'a>, object: Node<'a>) {
-        if object.get("kind").and_then(Node::as_str) == Some("ConfigMap") {
-            if let (Some(name), Some(data)) = (text_at(object, "/metadata/name"), object.get("data")) {
-                let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
-                self.config_maps.insert((namespace, name), (file, data));
-            }
+        let is_map = object.get("kind").and_then(Node::as_str) == Some("ConfigMap");
+        if let (true, Some(name), Some(data)) = (is_map, text_at(object, "/metadata/name"), object.get("data")) {
+            let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
+            self.config_maps.insert((namespace, name), (file, data));
         }
     }
 

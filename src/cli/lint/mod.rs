@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::asl::lint::{Ignore, UnknownCode, rule, rules};
+use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
 pub use collect::{Options, check};
 pub use input::Source;
@@ -118,12 +118,10 @@ fn explain(code: &str) -> Result<String, UnknownCode> {
     if code.is_empty() {
         let mut list: Vec<_> = rules().collect();
         list.sort_by_key(|rule| rule.code);
-        return Ok(list
-            .iter()
-            .map(|rule| format!("{}  {:7}  {}\n", rule.code, rule.severity.name(), rule.title))
-            .collect());
+        let line = |rule: &&Rule| format!("{}  {:7}  {}", rule.code, rule.severity.name(), rule.title);
+        return Ok(list.iter().map(line).collect::<Vec<_>>().join("\n") + "\n");
     }
-    rule(code).map(|rule| rule.explain()).ok_or_else(|| UnknownCode(code.to_owned()))
+    rule(code).map(Rule::explain).ok_or_else(|| UnknownCode(code.to_owned()))
 }
 
 /// A reader that has seen enough, such as `head`, is no failure.

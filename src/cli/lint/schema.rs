@@ -8,6 +8,7 @@ use super::collect::finding;
 use crate::api::v1alpha1::custom_resource_definitions;
 use crate::asl::Node;
 use crate::asl::lint::Finding;
+use crate::plan::workflow::log_group_warning;
 
 /// The version of the API that this program has.
 const VERSION: &str = "stepbound.dev/v1alpha1";
@@ -64,6 +65,10 @@ fn workflow(object: Node<'_>, findings: &mut Vec<Finding>) {
             let message = "exactly one of definition and definitionFrom is needed".to_owned();
             findings.push(finding(object, from.unwrap_or(spec), "SB091", message));
         }
+    }
+    let group = object.pointer("/spec/logging/logGroupARN");
+    if let Some((node, message)) = group.and_then(|node| Some((node, log_group_warning(node.as_str()?)?))) {
+        findings.push(finding(object, node, "SB013", message));
     }
     if let Some(name) =
         object.pointer("/metadata/name").filter(|name| name.as_str().is_some_and(|name| name.contains('.')))
@@ -151,10 +156,12 @@ impl<'a> Walk<'a, '_> {
             let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
             return self.wrong(node, format!("{name} must be one of {}", words.join(", ")));
         }
-        if let (Some(number), least, most) = (node.value().as_f64(), &schema["minimum"], &schema["maximum"]) {
-            if least.as_f64().is_some_and(|least| number < least) || most.as_f64().is_some_and(|most| number > most) {
-                self.wrong(node, format!("{name} is out of range"));
-            }
+        let out = |number: f64| {
+            let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
+            least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most)
+        };
+        if node.value().as_f64().is_some_and(out) {
+            self.wrong(node, format!("{name} is out of range"));
         }
         if let Some(text) = node.as_str() {
             let length = text.chars().count() as u64;

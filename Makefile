@@ -47,8 +47,10 @@ manifests: testbed ## render the chart into deploy/kustomize and dist/install.ya
 	tools/render-manifests.sh > deploy/kustomize/base/operator.yaml
 	mkdir -p dist && tools/render-manifests.sh --all > dist/install.yaml
 
-image: ## build the image as an OCI layout in dist/image, without Docker; prints size and start time
-	tools/build-image.sh
+image: testbed ## build the image as an OCI layout in dist/image, without Docker; prints size and start time
+	@tools/build-image.sh
+	@cargo build --quiet --locked --example cold-start
+	@STEPBOUND_BINARY=dist/root/usr/local/bin/stepbound $(or $(CARGO_TARGET_DIR),target)/debug/examples/cold-start
 
 lint-docs: ## write the pages of the linter's rules
 	cargo build --quiet --locked --bin stepbound

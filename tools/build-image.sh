@@ -54,6 +54,11 @@ buildah bud --quiet --timestamp 0 --format oci --file Containerfile --build-arg 
 buildah push --quiet "stepbound:$version" "oci:dist/image:$version"
 tools/bill-of-materials.py >dist/stepbound.cdx.json
 
+# As the image runs it: with nothing but its own root, as its own user.
+if [ "$(id -u)" = 0 ]; then
+	chroot --userspec=65532:65532 "$stage" /usr/local/bin/stepbound --version >/dev/null
+fi
+
 echo "program    $(stat -c %s "$binary" | numfmt --to=si --suffix=B), $kind"
 echo "image      $(du -sb dist/image/blobs | cut -f1 | numfmt --to=si --suffix=B) compressed, $(du -sb "$stage" | cut -f1 | numfmt --to=si --suffix=B) unpacked"
 echo "digest     $(skopeo inspect --format '{{.Digest}}' "oci:dist/image:$version")"

@@ -178,3 +178,11 @@ fn the_reference_of_fields_is_that_of_the_types() {
     assert!(written.success());
     assert_eq!(read("docs/reference.md"), std::fs::read_to_string(file.path()).unwrap(), "run `make crds`");
 }
+
+#[test]
+fn every_example_passes_the_linter() {
+    let mut lint = std::process::Command::new(env!("CARGO_BIN_EXE_stepbound"));
+    let output = lint.args(["lint", "examples", "deploy/kustomize/example"]).current_dir(ROOT).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}

@@ -105,6 +105,23 @@ impl TestBed {
         });
     }
 
+    /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
+    /// mutating policy matches (`Resource kind … not found`, 503), whatever the policy's failure policy. It knows each kind
+    /// at a time of its own.
+    pub fn wait_for_admission(&self, namespace: &str) {
+        let run = workflow_run("probe", "probe", &json!({})).to_string();
+        let workflow = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "probe"},
+            "spec": {"trustBindingRef": {"name": "probe"}, "definition": waiting(0),
+                "executionRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/probe")}});
+        let command = ["-n", namespace, "create", "--dry-run=server", "-f", "-"];
+        let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
+            "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
+        for object in [run, workflow.to_string(), schedule.to_string()] {
+            let admits = || self.control_plane.try_kubectl(&command, Some(&object)).ok();
+            wait_until(Duration::from_secs(30), "the API server admits our kinds", admits);
+        }
+    }
+
     /// Removes the files. The processes end with this one: a static is never dropped.
     pub fn stop(&self) {
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -190,7 +207,7 @@ impl Tenant {
         values["operator"].as_object_mut().unwrap().extend(operator.as_object().unwrap().clone());
         let values = values.to_string();
         self.bed.helm(&["install", "stepbound", CHART, "-n", &self.system, "-f", "-"], Some(&values)).unwrap();
-        self.wait_for_admission();
+        self.bed.wait_for_admission(&self.name);
     }
 
     /// The chart's values with which this tenant's operator is installed.
@@ -202,20 +219,6 @@ impl Tenant {
         let grant = |name: &&str| json!({"namespace": name, "serviceAccounts": ["orders"]});
         let grants: Vec<Value> = namespaces.iter().map(grant).collect();
         json!({"operator": {"watchNamespaces": namespaces, "clusterID": "test"}, "tokens": {"grants": grants}})
-    }
-
-    /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
-    /// mutating policy matches (`Resource kind … not found`, 503), whatever the policy's failure policy.
-    fn wait_for_admission(&self) {
-        let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
-            "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
-        let probes = [workflow_run("probe", "probe", &json!({})), self.workflow("probe", &waiting(0)), schedule];
-        let command = ["-n", &self.name, "create", "--dry-run=server", "-f", "-"];
-        for probe in probes {
-            wait_until(Duration::from_secs(30), "the API server admits our kinds", || {
-                self.bed.control_plane.try_kubectl(&command, Some(&probe.to_string())).ok()
-            });
-        }
     }
 
     /// Starts the operator with the token of the chart's own account.

@@ -1,8 +1,11 @@
 //! One file a verb.
 
 mod crds;
+mod graph;
+mod input;
 pub mod lint;
 mod operator;
+mod policy;
 mod release;
 
 use std::process::ExitCode;
@@ -25,6 +28,10 @@ enum Verb {
     Crds(crds::CrdsFlags),
     /// Check definitions and manifests without AWS or a cluster
     Lint(lint::LintFlags),
+    /// Draw a definition: in the terminal, as SVG, Mermaid or DOT; with a run's history its states are coloured
+    Graph(graph::GraphFlags),
+    /// Derive the least that IAM roles need, or compare a policy with it
+    Policy(policy::PolicyFlags),
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
     Release(Box<release::ReleaseFlags>),
 }
@@ -35,12 +42,18 @@ pub enum CliError {
     /// The verb `crds`.
     #[error(transparent)]
     Crds(#[from] crds::CrdsError),
+    /// The verb `graph`.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
     /// The verb `lint`.
     #[error(transparent)]
     Lint(#[from] lint::LintError),
     /// The verb `operator`.
     #[error(transparent)]
     Operator(#[from] operator::OperatorError),
+    /// The verb `policy`.
+    #[error(transparent)]
+    Policy(#[from] policy::PolicyError),
     /// The verb `release`.
     #[error(transparent)]
     Release(#[from] release::ReleaseError),
@@ -50,7 +63,7 @@ impl CliError {
     /// 2 where a verb has exit codes of its own and 1 has a meaning there.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Lint(_) => 2,
+            Self::Lint(_) | Self::Policy(_) => 2,
             _ => 1,
         }
     }
@@ -62,6 +75,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Operator(flags) => operator::run(*flags)?,
         Verb::Crds(flags) => crds::run(&flags)?,
         Verb::Lint(flags) => return Ok(lint::run(&flags)?),
+        Verb::Graph(flags) => graph::run(&flags)?,
+        Verb::Policy(flags) => return Ok(policy::run(&flags)?),
         Verb::Release(flags) => release::run(&flags)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,5 +2,7 @@
 
 pub mod actions;
 pub mod arn;
+pub mod compare;
 pub mod document;
+pub mod execution_role;
 pub mod pattern;

@@ -15,6 +15,7 @@ mod histories;
 mod hostile;
 mod identity;
 mod installs;
+mod least_privilege;
 mod lint;
 mod process;
 mod quotas;

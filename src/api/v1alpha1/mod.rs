@@ -28,8 +28,8 @@ pub use identity_provider::{
 };
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
-    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, StateMachineType, SubstitutionSource, Workflow,
-    WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
+    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,
+    SubstitutionSource, UnresolvedPermission, Workflow, WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
 };
 pub use workflow_run::{
     Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,

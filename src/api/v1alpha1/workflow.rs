@@ -226,6 +226,9 @@ pub struct WorkflowStatus {
     /// The version published last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_version: Option<PublishedVersion>,
+    /// What the execution role needs for this definition, in numbers; `stepbound policy execution-role` prints the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_permissions: Option<RequiredPermissions>,
     /// What the offline check and AWS say of the definition, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
@@ -236,6 +239,38 @@ pub struct WorkflowStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+/// What an execution role needs, derived from the definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequiredPermissions {
+    /// Statements of the policy.
+    pub statements: i64,
+    /// Different actions in it.
+    pub actions: i64,
+    /// Different resources in it.
+    pub resources: i64,
+    /// Characters of the policy as IAM counts them; an inline policy of a role has at most 10,240.
+    pub policy_characters: i64,
+    /// Roles of `Credentials` that states assume; each must trust the execution role.
+    #[serde(rename = "assumedRoleARNs", default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed_role_arns: Vec<String>,
+    /// How many needs the definition leaves open, because a resource is taken from the input for example.
+    pub unresolved: i64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved_details: Vec<UnresolvedPermission>,
+}
+
+/// A need that the definition leaves open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnresolvedPermission {
+    /// JSON pointer to the state.
+    pub path: String,
+    /// What is open and what to do.
+    pub message: String,
 }
 
 /// Values of annotations that ask for something once. A value that stands here was acted on.

@@ -98,6 +98,13 @@ impl<'a> Arn<'a> {
     }
 }
 
+impl std::fmt::Display for Arn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { partition, service, region, account, resource } = self;
+        write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}
+
 impl<'a> Resource<'a> {
     /// Reads a resource. A text that is not one becomes [`Target::Unknown`].
     pub fn parse(text: &'a str) -> Self {

@@ -29,7 +29,7 @@ use crate::plan::guardrail;
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
     Desired, Observed, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
-    state_machine_arn, summary,
+    required_permissions, state_machine_arn, summary,
 };
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
@@ -291,6 +291,7 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
     status.state_machine_arn = Some(desired.arn.clone());
     status.definition_hash = Some(desired.definition.hash().to_owned());
     status.console_url = Some(console_url(&desired.arn));
+    status.required_permissions = Some(required_permissions(desired));
     status.applied_hash = Some(hash);
     status.tag_keys = desired.tags.keys().cloned().collect();
     status.last_handled.reconcile_now = asked;

@@ -2,11 +2,13 @@
 
 mod difference;
 mod owner;
+mod permissions;
 #[cfg(test)]
 mod tests;
 
 pub use difference::summary;
 pub use owner::{Owner, activity_arn, check_execution_role, default_name, foreign, owner_of, state_machine_arn};
+pub use permissions::required_permissions;
 
 use serde::Serialize;
 

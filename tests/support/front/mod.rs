@@ -3,6 +3,7 @@
 
 mod account;
 mod alarms;
+mod execution_role;
 mod meter;
 mod played;
 mod policy;

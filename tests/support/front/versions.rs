@@ -130,11 +130,17 @@ impl Shared {
     async fn machine_for(&self, machine: &str, version: &str) -> String {
         let (_, current) = self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await;
         let wanted = self.versions.lock().unwrap()[version].clone();
-        if current["definition"] == wanted["definition"] {
+        let role = wanted["roleArn"].as_str().unwrap();
+        let definition = self.as_role_runs(wanted["definition"].as_str().unwrap(), role).await;
+        if current["definition"] == definition.as_str() {
             return machine.to_owned();
         }
-        let name = format!("{}--v{}", machine.rsplit(':').next().unwrap(), version.rsplit(':').next().unwrap());
-        let body = json!({"name": name, "definition": wanted["definition"], "roleArn": wanted["roleArn"], "type": wanted["type"]});
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&definition, &mut hasher);
+        let mark = std::hash::Hasher::finish(&hasher) % 0x1_0000;
+        let name =
+            format!("{}--v{}-{mark:x}", machine.rsplit(':').next().unwrap(), version.rsplit(':').next().unwrap());
+        let body = json!({"name": name, "definition": definition, "roleArn": role, "type": wanted["type"]});
         let (_, created) = self.as_root("CreateStateMachine", &body).await;
         created["stateMachineArn"].as_str().unwrap().to_owned()
     }

@@ -1,0 +1,234 @@
+//! State machines from files: Workflow manifests with what stands beside them, and bare definitions.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::v1alpha1::{TrustBinding, Workflow};
+use crate::asl::{self, Definition, DefinitionError, SyntaxError};
+
+/// Why files give no state machines.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// A file cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Read {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is neither JSON nor YAML.
+    #[error("{name}: {source}")]
+    Syntax {
+        /// The path as given.
+        name: String,
+        /// Where and what.
+        source: SyntaxError,
+    },
+    /// A manifest does not fit the schema of its kind.
+    #[error("{name}: {what} does not fit its schema: {problem}")]
+    Manifest {
+        /// The path as given.
+        name: String,
+        /// Kind and name.
+        what: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A definition is not valid.
+    #[error("{what}: {source}\nRun `stepbound lint` to see every problem with its place.")]
+    Definition {
+        /// Which.
+        what: String,
+        /// What is wrong.
+        source: DefinitionError,
+    },
+    /// The definition of a Workflow stands elsewhere.
+    #[error(
+        "{what} takes its definition from ConfigMap \"{config_map}\", key \"{key}\", which is not among the files; give its file too"
+    )]
+    Elsewhere {
+        /// Which Workflow.
+        what: String,
+        /// The ConfigMap.
+        config_map: String,
+        /// Its key.
+        key: String,
+    },
+    /// No file holds a state machine.
+    #[error("no Workflow and no definition found in {0}")]
+    Nothing(String),
+}
+
+/// A state machine and what is known of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What to call it: `Workflow shop/fulfil`, or the file.
+    pub what: String,
+    /// The definition with its substitutions put in.
+    pub definition: Definition,
+    /// The Workflow that it is of.
+    pub workflow: Option<Workflow>,
+    /// The binding of that Workflow, where it is among the files.
+    pub binding: Option<TrustBinding>,
+}
+
+/// Reads files, folders (their YAML and JSON files) and `-`. `substitutions` are put into bare definitions, and into
+/// Workflows over their own.
+///
+/// # Errors
+/// The first thing that cannot be read or is not valid; and when nothing is found.
+pub fn load(paths: &[PathBuf], substitutions: &BTreeMap<String, String>) -> Result<Vec<Loaded>, InputError> {
+    let mut objects = Objects::default();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(failed(path))?;
+            objects.read("<stdin>", &text, true)?;
+        } else if path.is_dir() {
+            folder(path, &mut objects)?;
+        } else {
+            let text = std::fs::read_to_string(path).map_err(failed(path))?;
+            objects.read(&path.display().to_string(), &text, true)?;
+        }
+    }
+    let loaded = objects.machines(substitutions)?;
+    if loaded.is_empty() {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(InputError::Nothing(names.join(", ")));
+    }
+    Ok(loaded)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> InputError {
+    let name = path.display().to_string();
+    move |source| InputError::Read { name, source }
+}
+
+/// In the order of names, without what is hidden.
+fn folder(path: &Path, objects: &mut Objects) -> Result<(), InputError> {
+    let entries =
+        std::fs::read_dir(path).map_err(failed(path))?.collect::<Result<Vec<_>, _>>().map_err(failed(path))?;
+    let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let known = path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+        if path.is_dir() && !hidden {
+            folder(&path, objects)?;
+        } else if known {
+            let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+            objects.read(&path.display().to_string(), &text, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the files hold.
+#[derive(Default)]
+struct Objects {
+    workflows: Vec<(String, Workflow)>,
+    bindings: Vec<TrustBinding>,
+    config_maps: Vec<ConfigMap>,
+    definitions: Vec<(String, Value)>,
+}
+
+impl Objects {
+    /// A file that was named must be readable; one that was found in a folder may be of another kind.
+    fn read(&mut self, name: &str, text: &str, named: bool) -> Result<(), InputError> {
+        match asl::parse_all(text) {
+            Ok(documents) => documents.into_iter().try_for_each(|document| self.add(name, document.value)),
+            Err(_) if !named && !text.contains("stepbound.dev/") && !text.contains("StartAt") => Ok(()),
+            Err(source) => Err(InputError::Syntax { name: name.to_owned(), source }),
+        }
+    }
+
+    fn add(&mut self, name: &str, value: Value) -> Result<(), InputError> {
+        let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+        let ours = value["apiVersion"].as_str().is_some_and(|version| version.starts_with("stepbound.dev/"));
+        match kind.as_str() {
+            "Workflow" if ours => self.workflows.push((name.to_owned(), typed(name, value)?)),
+            "TrustBinding" if ours => self.bindings.push(typed(name, value)?),
+            "ConfigMap" => self.config_maps.push(typed(name, value)?),
+            list if list.ends_with("List") => {
+                let items = value["items"].as_array().cloned().unwrap_or_default();
+                items.into_iter().try_for_each(|item| self.add(name, item))?;
+            }
+            "" if value.get("StartAt").is_some() || value.get("States").is_some() => {
+                self.definitions.push((name.to_owned(), value));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn machines(self, substitutions: &BTreeMap<String, String>) -> Result<Vec<Loaded>, InputError> {
+        let mut loaded = Vec::new();
+        for (file, workflow) in &self.workflows {
+            loaded.push(self.of_workflow(file, workflow, substitutions)?);
+        }
+        for (file, value) in self.definitions {
+            let definition = asl::prepare(&value.to_string(), substitutions)
+                .map_err(|source| InputError::Definition { what: file.clone(), source })?;
+            loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
+        }
+        Ok(loaded)
+    }
+
+    fn of_workflow(
+        &self,
+        file: &str,
+        workflow: &Workflow,
+        more: &BTreeMap<String, String>,
+    ) -> Result<Loaded, InputError> {
+        let namespace = workflow.namespace();
+        let place = namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let what = format!("Workflow {place}{}", workflow.name_any());
+        let spec = &workflow.spec;
+        let mut substitutions: BTreeMap<String, String> = BTreeMap::new();
+        for from in &spec.substitutions_from {
+            let found = self.config_map(namespace.as_ref(), &from.config_map_ref.name);
+            substitutions.extend(found.and_then(|map| map.data.clone()).unwrap_or_default());
+        }
+        substitutions.extend(spec.substitutions.iter().map(|(name, value)| (name.clone(), value.0.clone())));
+        substitutions.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let text = match (&spec.definition, &spec.definition_from) {
+            (Some(definition), _) => definition.text().to_owned(),
+            (None, Some(from)) => {
+                let from = &from.config_map_key_ref;
+                let data = self.config_map(namespace.as_ref(), &from.name).and_then(|map| map.data.as_ref());
+                let found = data.and_then(|data| data.get(&from.key)).cloned();
+                let (config_map, key) = (from.name.clone(), from.key.clone());
+                found.ok_or_else(|| InputError::Elsewhere { what: what.clone(), config_map, key })?
+            }
+            (None, None) => String::new(),
+        };
+        let definition = asl::prepare(&text, &substitutions)
+            .map_err(|source| InputError::Definition { what: format!("{file}: {what}"), source })?;
+        let binding = self
+            .bindings
+            .iter()
+            .find(|binding| binding.name_any() == spec.trust_binding_ref.name && binding.namespace() == namespace);
+        Ok(Loaded { what, definition, workflow: Some(workflow.clone()), binding: binding.cloned() })
+    }
+
+    fn config_map(&self, namespace: Option<&String>, name: &str) -> Option<&ConfigMap> {
+        self.config_maps.iter().find(|map| map.name_any() == name && map.namespace().as_ref() == namespace)
+    }
+}
+
+fn typed<T: DeserializeOwned>(file: &str, value: Value) -> Result<T, InputError> {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let what = format!("{} {}", text(&value["kind"]), text(&value["metadata"]["name"]));
+    serde_json::from_value(value).map_err(|error| InputError::Manifest {
+        name: file.to_owned(),
+        what,
+        problem: error.to_string(),
+    })
+}

@@ -1,0 +1,177 @@
+//! `stepbound policy` and `stepbound graph` as people run them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/2-workflow.yaml");
+
+fn stepbound(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_stepbound")).args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn file(folder: &Path, name: &str, value: &Value) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, value.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_folder_gives_the_needs_of_its_workflow_with_their_reasons() {
+    let ran = stepbound(&["policy", "execution-role", QUICKSTART]);
+    let arn = "arn:aws:lambda:eu-west-1:000000000000:function:charge-card";
+    assert_eq!(
+        out(&ran),
+        format!(
+            "# Charge: Lambda, request-response\n  lambda:InvokeFunction  {arn}\n                         {arn}:*\n"
+        ),
+        "{}",
+        err(&ran)
+    );
+    let ran = stepbound(&["policy", "execution-role", QUICKSTART, "-o", "json"]);
+    let document: Value = serde_json::from_str(&out(&ran)).unwrap();
+    assert_eq!(
+        document,
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": [arn, format!("{arn}:*")]}]})
+    );
+    let ran = stepbound(&["policy", "execution-role", WORKFLOW, "--region", "us-east-1", "-o", "yaml"]);
+    assert!(out(&ran).contains("Action: lambda:InvokeFunction"), "{}", out(&ran));
+}
+
+#[test]
+fn what_is_not_known_is_asked_for() {
+    let ran = stepbound(&["policy", "execution-role", WORKFLOW]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(
+        err(&ran).contains("the region is not known; give it with --region, or give the file of its TrustBinding too"),
+        "{}",
+        err(&ran)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let definition =
+        file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}));
+    let ran = stepbound(&["policy", "execution-role", &definition, "--region", "eu-west-1"]);
+    assert!(err(&ran).contains("the account is not known; give it with --account"), "{}", err(&ran));
+    let ran =
+        stepbound(&["policy", "execution-role", &definition, "--region", "eu-west-1", "--account", "111122223333"]);
+    assert_eq!(out(&ran), "# nothing: no state calls anything\n", "{}", err(&ran));
+    let ran = stepbound(&["policy", "execution-role", "/nowhere.yaml"]);
+    assert!(err(&ran).contains("cannot read /nowhere.yaml"), "{}", err(&ran));
+}
+
+#[test]
+fn findings_name_the_state_and_stay_out_of_the_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let notify = json!({"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": {"TopicArn.$": "$.topic"}, "End": true});
+    let definition = file(folder.path(), "machine.json", &json!({"StartAt": "Notify", "States": {"Notify": notify}}));
+    let place = ["--region", "eu-west-1", "--account", "111122223333"];
+    let ran = stepbound(&[&["policy", "execution-role", &definition, "-o", "json"], &place[..]].concat());
+    let told = "# not resolvable: state \"Notify\" takes its topic from the input ($.topic); give it with --resource Notify=ARN\n";
+    assert_eq!(err(&ran), told);
+    assert_eq!(serde_json::from_str::<Value>(&out(&ran)).unwrap()["Statement"], json!([]));
+    let given = ["--resource", "Notify=arn:aws:sns:eu-west-1:111122223333:news"];
+    let ran = stepbound(&[&["policy", "execution-role", &definition], &place[..], &given].concat());
+    assert!(out(&ran).contains("sns:Publish  arn:aws:sns:eu-west-1:111122223333:news") && err(&ran).is_empty());
+}
+
+#[test]
+fn a_policy_is_compared_with_what_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arn = "arn:aws:lambda:eu-west-1:000000000000:function:charge-card";
+    let policy = |name: &str, statements: &Value| {
+        file(folder.path(), name, &json!({"Version": "2012-10-17", "Statement": statements}))
+    };
+    let exact = policy(
+        "exact.json",
+        &json!([{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": [arn, format!("{arn}:*")]}]),
+    );
+    let ran = stepbound(&["policy", "execution-role", QUICKSTART, "--compare", &exact]);
+    assert_eq!((out(&ran).as_str(), ran.status.code()), ("the policy is exactly what is needed\n", Some(0)));
+
+    let other = policy(
+        "other.json",
+        &json!([
+            {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn},
+        ]),
+    );
+    let ran = stepbound(&["policy", "execution-role", QUICKSTART, "--compare", &other]);
+    assert_eq!(ran.status.code(), Some(1));
+    let told = out(&ran);
+    assert!(told.contains("excess:  dynamodb:*  (statement 1)") && told.contains("no state uses dynamodb"), "{told}");
+    assert!(told.contains("missing: lambda:InvokeFunction"), "{told}");
+    assert!(told.contains(&format!("state Charge: Lambda, request-response on {arn}:*")), "{told}");
+
+    let bare = file(folder.path(), "bare.json", &json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}));
+    let ran =
+        stepbound(&["policy", "execution-role", &bare, "--region", "eu-west-1", "--account", "0", "--compare", &other]);
+    assert!(out(&ran).contains("excess:  unknown"), "{}", out(&ran));
+}
+
+#[test]
+fn one_policy_is_of_one_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let workflow = |name: &str, role: &str| {
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": name, "namespace": "shop"}, "spec": {
+            "trustBindingRef": {"name": "b"}, "executionRoleARN": format!("arn:aws:iam::111122223333:role/{role}"),
+            "definition": {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::sns:publish",
+                "Parameters": {"TopicArn": format!("arn:aws:sns:eu-west-1:111122223333:{name}")}, "End": true}}}}})
+    };
+    for (name, role) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        file(folder.path(), &format!("{name}.json"), &workflow(name, role));
+    }
+    let place = folder.path().to_str().unwrap();
+    let ran = stepbound(&["policy", "execution-role", place, "--region", "eu-west-1"]);
+    assert!(err(&ran).contains("use 2 execution roles; choose one with --execution-role"), "{}", err(&ran));
+    let role = "arn:aws:iam::111122223333:role/one";
+    let ran = stepbound(&[
+        "policy",
+        "execution-role",
+        place,
+        "--region",
+        "eu-west-1",
+        "--execution-role",
+        role,
+        "-o",
+        "json",
+    ]);
+    let document: Value = serde_json::from_str(&out(&ran)).unwrap();
+    let topics = ["a", "b"].map(|name| format!("arn:aws:sns:eu-west-1:111122223333:{name}"));
+    assert_eq!(document["Statement"][0]["Resource"], json!(topics), "of both Workflows, in one statement");
+}
+
+#[test]
+fn a_graph_is_drawn_in_every_form() {
+    let terminal = out(&stepbound(&["graph", WORKFLOW]));
+    for name in ["Charge", "Large?", "Prepare", "Invoice", "Pick", "Pack", "Summary", "Refused", "any error"] {
+        assert!(terminal.contains(name), "{name}\n{terminal}");
+    }
+    assert!(out(&stepbound(&["graph", WORKFLOW, "-o", "mermaid"])).starts_with("flowchart TD\n"));
+    assert!(out(&stepbound(&["graph", WORKFLOW, "-o", "dot"])).starts_with("digraph \"Workflow shop/fulfil\""));
+    let folder = tempfile::tempdir().unwrap();
+    let drawing = folder.path().join("fulfil.svg");
+    let events = json!({"events": [
+        {"id": 1, "previousEventId": 0, "type": "ExecutionStarted"},
+        {"id": 2, "previousEventId": 1, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": "Charge"}},
+    ]});
+    let history = file(folder.path(), "history.json", &events);
+    let ran = stepbound(&["graph", WORKFLOW, "--output-file", drawing.to_str().unwrap(), "--history", &history]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let svg = std::fs::read_to_string(drawing).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("class=\"task running\""));
+    let wrong = file(folder.path(), "wrong.json", &json!({"state": 1}));
+    let ran = stepbound(&["graph", WORKFLOW, "--history", &wrong]);
+    assert!(err(&ran).contains("has no list \"events\""), "{}", err(&ran));
+}

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod controllers;
 pub mod digest;
+pub mod graph;
 pub mod iam;
 pub mod identity;
 pub mod kube;

@@ -1,0 +1,131 @@
+//! `stepbound graph`
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use super::input::{InputError, Loaded, load};
+use crate::graph::{Flow, History, HistoryError, dot, mermaid, svg, terminal};
+
+/// Flags of `stepbound graph`.
+#[derive(Debug, clap::Args)]
+pub struct GraphFlags {
+    /// A Workflow manifest or a definition (- for standard input)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How to draw; by default as the end of --output-file says, else in the terminal
+    #[arg(long, short)]
+    output: Option<Output>,
+    /// Write the drawing here instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// Colour states by a run: what `aws stepfunctions get-execution-history` printed
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Which Workflow, where the file has several
+    #[arg(long)]
+    workflow: Option<String>,
+    /// A value for ${NAME} in the definition (repeatable)
+    #[arg(long = "substitution", value_name = "NAME=VALUE", value_parser = super::policy::pair)]
+    substitutions: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Terminal,
+    Svg,
+    Mermaid,
+    Dot,
+}
+
+/// Why nothing is drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// The file gives no state machine.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Several are there.
+    #[error("the file has {} state machines; choose one with --workflow:\n  {}", .0.len(), .0.join("\n  "))]
+    Several(Vec<String>),
+    /// The history cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The history is none.
+    #[error("{}: {source}", path.display())]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: HistoryError,
+    },
+    /// The drawing cannot be written.
+    #[error("cannot write {name}: {source}")]
+    Write {
+        /// The file, or `standard output`.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
+    let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
+    let one = chosen(load(std::slice::from_ref(&flags.file), &substitutions)?, flags.workflow.as_deref())?;
+    let history = flags.history.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).map_err(|source| GraphError::Read { path: path.clone(), source })?;
+        History::parse(&text).map_err(|source| GraphError::History { path: path.clone(), source })
+    });
+    let history = history.transpose()?;
+    let flow = Flow::of(&one.definition.machine());
+    let drawing = match output(flags) {
+        Output::Svg => svg(&flow, &one.what, history.as_ref()),
+        Output::Mermaid => mermaid(&flow, history.as_ref()),
+        Output::Dot => dot(&flow, &one.what, history.as_ref()),
+        Output::Terminal => terminal(&flow, history.as_ref(), flags.output_file.is_none() && colour()),
+    };
+    write(flags, &drawing)
+}
+
+fn chosen(mut loaded: Vec<Loaded>, wanted: Option<&str>) -> Result<Loaded, GraphError> {
+    let names: Vec<String> = loaded.iter().map(|one| one.what.clone()).collect();
+    if let Some(wanted) = wanted {
+        loaded.retain(|one| one.what.rsplit(['/', ' ']).next() == Some(wanted));
+    }
+    match (loaded.pop(), loaded.is_empty()) {
+        (Some(one), true) => Ok(one),
+        _ => Err(GraphError::Several(names)),
+    }
+}
+
+fn output(flags: &GraphFlags) -> Output {
+    let end = flags.output_file.as_ref().and_then(|path| path.extension()).and_then(|end| end.to_str());
+    flags.output.unwrap_or(match end {
+        Some("svg") => Output::Svg,
+        Some("mmd" | "mermaid") => Output::Mermaid,
+        Some("dot" | "gv") => Output::Dot,
+        _ => Output::Terminal,
+    })
+}
+
+/// On a terminal, unless the user says otherwise (no-color.org).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn write(flags: &GraphFlags, drawing: &str) -> Result<(), GraphError> {
+    if let Some(path) = &flags.output_file {
+        let failed = |source| GraphError::Write { name: path.display().to_string(), source };
+        return std::fs::write(path, drawing).map_err(failed);
+    }
+    match std::io::stdout().write_all(drawing.as_bytes()) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(GraphError::Write { name: "standard output".into(), source })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,23 @@
+//! The graph of a definition: what leads where, laid out and drawn as SVG, Mermaid, DOT or in a terminal, coloured by the
+//! history of a run. Pure.
+
+mod dot;
+mod flow;
+mod history;
+mod layered;
+mod mermaid;
+mod order;
+mod picture;
+mod place;
+mod style;
+mod svg;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+pub use dot::dot;
+pub use flow::{Edge, EdgeKind, Flow, Shape, Vertex};
+pub use history::{History, HistoryError, Outcome};
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use terminal::terminal;

@@ -1,0 +1,154 @@
+//! A graph laid out with everything inside it, for whatever draws it.
+
+use super::flow::{Edge, Flow, Vertex};
+use super::layered::{Gaps, Layout, Link, Point, Size, layout};
+
+/// What a drawing measures in.
+pub(super) trait Measure {
+    /// Distances.
+    fn gaps(&self) -> Gaps;
+    /// Room of a state without what is inside it.
+    fn state(&self, vertex: &Vertex) -> Size;
+    /// Room of an edge's label.
+    fn label(&self, edge: &Edge) -> Option<Size>;
+    /// Room that a state needs beside it for the loop of its retriers.
+    fn retry(&self, vertex: &Vertex) -> f64;
+    /// Around what is inside a state: left and right, above, below, and between branches.
+    fn padding(&self) -> Padding;
+    /// Room of the beginning and the end of the outermost machine; none where they are not drawn.
+    fn terminal(&self) -> Option<Size>;
+    /// A length as the drawing can have it.
+    fn snap(&self, length: f64) -> f64 {
+        length
+    }
+}
+
+/// Around what is inside a state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Padding {
+    pub(super) side: f64,
+    pub(super) above: f64,
+    pub(super) below: f64,
+    pub(super) between: f64,
+}
+
+/// One machine, laid out. Lengths are from its own upper left corner.
+pub(super) struct Level<'a> {
+    pub(super) boxes: Vec<Placed<'a>>,
+    pub(super) ways: Vec<Way<'a>>,
+    /// Middles of the beginning and the end.
+    pub(super) start: Option<Point>,
+    pub(super) end: Option<Point>,
+    pub(super) size: Size,
+}
+
+/// A state where it lies.
+pub(super) struct Placed<'a> {
+    pub(super) vertex: &'a Vertex,
+    /// Upper left corner.
+    pub(super) at: Point,
+    pub(super) size: Size,
+    /// Machines inside, each with its corner from the state's own.
+    pub(super) inner: Vec<(Point, Level<'a>)>,
+}
+
+/// An edge where it lies. Edges from the beginning and to the end have no edge of the graph behind them.
+pub(super) struct Way<'a> {
+    pub(super) edge: Option<&'a Edge>,
+    /// Indices of the boxes at both ends, where they are states.
+    pub(super) ends: (Option<usize>, Option<usize>),
+    pub(super) points: Vec<Point>,
+    pub(super) label: Option<Point>,
+    /// From a state to itself.
+    pub(super) is_loop: bool,
+}
+
+/// Lays out a graph with all that is inside it.
+pub(super) fn picture<'a>(flow: &'a Flow, measure: &dyn Measure, outermost: bool) -> Level<'a> {
+    let mut boxes: Vec<Placed<'a>> = flow.vertices.iter().map(|vertex| placed(vertex, measure)).collect();
+    // Room for the loop stands on both sides, so that the state is in the middle of it.
+    let looped = |index: usize| flow.edges.iter().any(|edge| edge.from == index && edge.to == index);
+    let beside: Vec<f64> = (0..boxes.len())
+        .map(|index| {
+            let retry = measure.retry(boxes[index].vertex);
+            if retry > 0.0 {
+                retry
+            } else if looped(index) {
+                measure.gaps().beside
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let mut sizes: Vec<Size> = boxes
+        .iter()
+        .zip(&beside)
+        .map(|(one, beside)| Size { width: one.size.width + 2.0 * beside, height: one.size.height })
+        .collect();
+    let mut docks: Vec<f64> = boxes.iter().map(|one| one.size.width).collect();
+    let mut links: Vec<Link> =
+        flow.edges.iter().map(|edge| Link { from: edge.from, to: edge.to, label: measure.label(edge) }).collect();
+    let mut start = flow.start;
+    let (mut first, mut last) = (None, None);
+    if let Some(size) = measure.terminal().filter(|_| outermost) {
+        let ends = flow.vertices.iter().enumerate().filter(|(_, vertex)| vertex.ends);
+        let ends: Vec<usize> = ends.map(|(index, _)| index).collect();
+        if let Some(to) = flow.start {
+            first = Some(sizes.len());
+            start = first;
+            sizes.push(size);
+            docks.push(size.width);
+            links.push(Link { from: sizes.len() - 1, to, label: None });
+        }
+        if !ends.is_empty() {
+            last = Some(sizes.len());
+            sizes.push(size);
+            docks.push(size.width);
+            links.extend(ends.into_iter().map(|from| Link { from, to: sizes.len() - 1, label: None }));
+        }
+    }
+    let Layout { middles, routes, size } = layout(&sizes, &docks, &links, start, measure.gaps());
+    for (index, one) in boxes.iter_mut().enumerate() {
+        let corner = |middle: f64, length: f64| measure.snap(middle - length / 2.0);
+        one.at = Point { x: corner(middles[index].x, one.size.width), y: corner(middles[index].y, one.size.height) };
+    }
+    let count = boxes.len();
+    let end_of = |index: usize| (index < count).then_some(index);
+    let ways = links.iter().zip(routes).enumerate().map(|(index, (link, route))| {
+        let (points, label) = route.map(|route| (route.points, route.label)).unwrap_or_default();
+        Way {
+            edge: flow.edges.get(index),
+            ends: (end_of(link.from), end_of(link.to)),
+            points,
+            label,
+            is_loop: link.from == link.to,
+        }
+    });
+    let ways = ways.collect();
+    Level { boxes, ways, start: first.map(|at| middles[at]), end: last.map(|at| middles[at]), size }
+}
+
+/// A state around what is inside it; its branches side by side.
+fn placed<'a>(vertex: &'a Vertex, measure: &dyn Measure) -> Placed<'a> {
+    let own = measure.state(vertex);
+    let at = Point::default();
+    if vertex.inner.is_empty() {
+        return Placed { vertex, at, size: own, inner: Vec::new() };
+    }
+    let Padding { side, above, below, between } = measure.padding();
+    let levels: Vec<Level<'a>> = vertex.inner.iter().map(|flow| picture(flow, measure, false)).collect();
+    let mut x = side;
+    let mut inner = Vec::new();
+    let tall = levels.iter().map(|level| level.size.height).fold(0.0, f64::max);
+    for level in levels {
+        let width = level.size.width;
+        inner.push((Point { x, y: own.height + above }, level));
+        x += width + between;
+    }
+    let width = measure.snap((x - between + side).max(own.width));
+    // What is narrower than the title stands in the middle.
+    let spare = (width - (x - between + side)) / 2.0;
+    inner.iter_mut().for_each(|(corner, _)| corner.x = measure.snap(corner.x + spare));
+    let height = measure.snap(own.height + above + tall + below);
+    Placed { vertex, at, size: Size { width, height }, inner }
+}

@@ -1,0 +1,43 @@
+//! How wide texts are, and what a state looks like.
+
+use super::flow::{Shape, Vertex};
+
+/// Width of a text in a font of this size, a little generous: no font is at hand to measure with.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    text.chars().map(advance).sum::<f64>() * size
+}
+
+/// Share of the font's size that a character takes in a common sans-serif face.
+fn advance(character: char) -> f64 {
+    match character {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | '[' | ']' | ' ' => 0.34,
+        'f' | 't' | 'r' | '-' | '/' => 0.42,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.95,
+        '$' | '_' | '=' | '<' | '>' | '≤' | '≥' | '×' | '+' => 0.62,
+        _ if character.is_ascii_uppercase() => 0.72,
+        _ if character.is_ascii() => 0.59,
+        // Scripts such as Chinese fill the square.
+        _ if character as u32 >= 0x2E80 => 1.05,
+        _ => 0.66,
+    }
+}
+
+/// The word that says what a state is.
+pub(super) fn kind(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Task => "Task",
+        Shape::Pass => "Pass",
+        Shape::Choice => "Choice",
+        Shape::Wait => "Wait",
+        Shape::Succeed => "Succeed",
+        Shape::Fail => "Fail",
+        Shape::Parallel => "Parallel",
+        Shape::Map => "Map",
+    }
+}
+
+/// The second line of a state: what it is and what it does.
+pub(super) fn subtitle(vertex: &Vertex) -> String {
+    let kind = kind(vertex.shape);
+    if vertex.detail.is_empty() { kind.to_owned() } else { format!("{kind} · {}", vertex.detail) }
+}

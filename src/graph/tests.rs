@@ -1,0 +1,301 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
+use super::history::{History, Outcome};
+use super::layered::{Gaps, Point, Size};
+use super::picture::{Level, Measure, Padding, picture};
+use super::{dot, mermaid, svg, terminal};
+use crate::asl::model::Machine;
+use crate::asl::{Node, Places};
+
+fn flow(definition: &Value) -> Flow {
+    let places = Places::of(definition);
+    Flow::of(&Machine::of(Node::root(definition, &places)))
+}
+
+fn order() -> Value {
+    json!({"StartAt": "Charge", "States": {
+        "Charge": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Large?",
+            "Retry": [{"ErrorEquals": ["States.TaskFailed"], "MaxAttempts": 2}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Refused"}]},
+        "Large?": {"Type": "Choice", "Choices": [{"Variable": "$.amount", "NumericGreaterThan": 1000, "Next": "Refused"}], "Default": "Wait"},
+        "Wait": {"Type": "Wait", "Seconds": 5, "Next": "Prepare"},
+        "Prepare": {"Type": "Parallel", "Next": "Charge", "Branches": [
+            {"StartAt": "Invoice", "States": {"Invoice": {"Type": "Pass", "End": true}}},
+            {"StartAt": "Pick", "States": {"Pick": {"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "Pack", "States": {"Pack": {"Type": "Pass", "End": true}}}}}}]},
+        "Refused": {"Type": "Fail", "Error": "Order.Refused"}}})
+}
+
+#[test]
+fn a_graph_says_what_leads_where_and_why() {
+    let flow = flow(&order());
+    let named: Vec<(&str, &str, EdgeKind, &str)> = flow
+        .edges
+        .iter()
+        .map(|edge| {
+            let name = |index: usize| flow.vertices[index].name.as_str();
+            (name(edge.from), name(edge.to), edge.kind, edge.label.as_str())
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("Charge", "Large?", EdgeKind::Next, ""),
+            ("Charge", "Refused", EdgeKind::Catch, "any error"),
+            ("Large?", "Refused", EdgeKind::Rule, "$.amount > 1000"),
+            ("Large?", "Wait", EdgeKind::Default, "otherwise"),
+            ("Wait", "Prepare", EdgeKind::Next, ""),
+            ("Prepare", "Charge", EdgeKind::Next, ""),
+        ]
+    );
+    assert_eq!(flow.vertices[0].retry, ["States.TaskFailed ×2"]);
+    assert_eq!(flow.all().len(), 8);
+}
+
+#[test]
+fn a_drawing_in_the_terminal_stays_as_it_is() {
+    let drawn = terminal(&flow(&order()), None, false);
+    let expected = include_str!("snapshots/order.txt");
+    assert_eq!(drawn, expected, "\n{drawn}");
+}
+
+#[test]
+fn mermaid_and_dot_stay_as_they_are() {
+    let flow = flow(&order());
+    assert_eq!(mermaid(&flow, None), include_str!("snapshots/order.mmd"));
+    assert_eq!(dot(&flow, "order", None), include_str!("snapshots/order.dot"));
+}
+
+#[test]
+fn an_svg_stays_as_it_is_and_names_every_state() {
+    let drawn = svg(&flow(&order()), "order", None);
+    assert_eq!(drawn, include_str!("snapshots/order.svg"));
+    for name in ["Charge", "Large?", "Wait", "Prepare", "Invoice", "Pick", "Pack", "Refused"] {
+        assert!(drawn.contains(&format!(">{name}</text>")), "{name}");
+    }
+    assert!(drawn.contains("prefers-color-scheme:dark"));
+}
+
+#[test]
+fn texts_of_a_definition_cannot_break_out_of_a_drawing() {
+    let evil = json!({"StartAt": "</text><script>\"", "States": {"</text><script>\"": {"Type": "Pass", "End": true}}});
+    let flow = flow(&evil);
+    assert!(!svg(&flow, "<script>", None).contains("<script>"));
+    assert!(!mermaid(&flow, None).contains("<script>"));
+    assert!(dot(&flow, "a", None).contains("\\\""));
+}
+
+fn event(id: u64, previous: u64, kind: &str, name: &str) -> Value {
+    let details = json!({"name": name});
+    let mut event = json!({"id": id, "previousEventId": previous, "type": kind});
+    let field = if kind.ends_with("Entered") { "stateEnteredEventDetails" } else { "stateExitedEventDetails" };
+    if !name.is_empty() {
+        event[field] = details;
+    }
+    event
+}
+
+#[test]
+fn a_history_says_what_became_of_each_state() {
+    let events = [
+        event(1, 0, "ExecutionStarted", ""),
+        event(2, 1, "TaskStateEntered", "Charge"),
+        event(3, 2, "TaskScheduled", ""),
+        event(4, 3, "TaskFailed", ""),
+        event(5, 4, "TaskScheduled", ""),
+        event(6, 5, "TaskSucceeded", ""),
+        event(7, 6, "TaskStateExited", "Charge"),
+        event(8, 7, "TaskStateEntered", "Ship"),
+        event(9, 8, "TaskFailed", ""),
+        event(10, 9, "TaskStateExited", "Ship"),
+        event(11, 10, "FailStateEntered", "Refused"),
+        event(12, 11, "ExecutionFailed", ""),
+    ];
+    let history = History::of(&events);
+    assert_eq!(history.states["Charge"], (Outcome::Succeeded, 1), "tried again and well");
+    assert_eq!(history.states["Ship"], (Outcome::Caught, 1));
+    assert_eq!(history.states["Refused"], (Outcome::Failed, 1));
+    let running = History::of(&events[..4]);
+    assert_eq!(running.states["Charge"], (Outcome::Failed, 1));
+    assert_eq!(History::of(&events[..3]).states["Charge"], (Outcome::Running, 1));
+}
+
+#[test]
+#[allow(clippy::print_stderr)]
+fn recorded_histories_are_read() {
+    let Some(corpus) = std::env::var_os("STEPBOUND_CORPUS") else {
+        eprintln!("skipped: STEPBOUND_CORPUS is not set");
+        return;
+    };
+    let mut read = 0;
+    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("histories")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let cases: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for case in cases.as_array().unwrap() {
+            let events = case["events"].as_array().unwrap();
+            let history = History::of(events);
+            let over = events.iter().any(|event| event["type"] == "ExecutionSucceeded");
+            let entered =
+                events.iter().filter(|event| event["type"].as_str().unwrap().ends_with("StateEntered")).count();
+            assert_eq!(history.states.values().map(|(_, times)| times).sum::<usize>(), entered, "{}", case["case"]);
+            let open = history.states.values().any(|(outcome, _)| *outcome == Outcome::Running);
+            assert!(!(over && open), "{}: {:?}", case["case"], history.states);
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read}");
+}
+
+struct Plain;
+
+impl Measure for Plain {
+    fn gaps(&self) -> Gaps {
+        Gaps { beside: 10.0, edge: 5.0, layer: 10.0 }
+    }
+    #[allow(clippy::cast_precision_loss)]
+    fn state(&self, vertex: &Vertex) -> Size {
+        Size { width: 20.0 + 7.0 * vertex.name.len() as f64, height: 30.0 }
+    }
+    fn label(&self, edge: &Edge) -> Option<Size> {
+        (!edge.label.is_empty()).then_some(Size { width: 40.0, height: 12.0 })
+    }
+    fn retry(&self, vertex: &Vertex) -> f64 {
+        if vertex.retry.is_empty() { 0.0 } else { 30.0 }
+    }
+    fn padding(&self) -> Padding {
+        Padding { side: 8.0, above: 4.0, below: 8.0, between: 12.0 }
+    }
+    fn terminal(&self) -> Option<Size> {
+        Some(Size { width: 10.0, height: 10.0 })
+    }
+}
+
+fn flows() -> impl Strategy<Value = Flow> {
+    let edges = |count: usize| {
+        proptest::collection::vec((0..count, 0..count, 0..4_u8), 0..3 * count).prop_map(|edges| {
+            edges
+                .into_iter()
+                .map(|(from, to, kind)| {
+                    let (kind, label) = match kind {
+                        0 => (EdgeKind::Catch, "any error"),
+                        1 => (EdgeKind::Rule, "$.a = 1"),
+                        _ => (EdgeKind::Next, ""),
+                    };
+                    Edge { from, to, kind, label: label.into() }
+                })
+                .collect::<Vec<_>>()
+        })
+    };
+    let plain = (1..12_usize).prop_flat_map(move |count| (Just(count), edges(count), 0..4_u8));
+    plain.prop_map(|(count, edges, extra)| {
+        let vertex = |index: usize| Vertex {
+            name: "n".repeat(1 + index % 5),
+            shape: Shape::Task,
+            detail: String::new(),
+            retry: if index.is_multiple_of(3) { vec!["x ×3".into()] } else { Vec::new() },
+            ends: !edges.iter().any(|edge| edge.from == index),
+            inner: Vec::new(),
+        };
+        let mut vertices: Vec<Vertex> = (0..count).map(vertex).collect();
+        // The first holds copies of the rest as branches.
+        let inner = Flow { vertices: vertices.clone(), edges: edges.clone(), start: Some(0) };
+        vertices[0].inner = vec![inner; usize::from(extra)];
+        Flow { vertices, edges, start: Some(0) }
+    })
+}
+
+fn check(level: &Level<'_>) -> Result<(), TestCaseError> {
+    for (index, one) in level.boxes.iter().enumerate() {
+        for other in &level.boxes[index + 1..] {
+            let apart = one.at.x + one.size.width <= other.at.x + 0.01
+                || other.at.x + other.size.width <= one.at.x + 0.01
+                || one.at.y + one.size.height <= other.at.y + 0.01
+                || other.at.y + other.size.height <= one.at.y + 0.01;
+            prop_assert!(apart, "two states overlap: {:?} {:?} and {:?} {:?}", one.at, one.size, other.at, other.size);
+        }
+        prop_assert!(one.at.x >= -0.01 && one.at.x + one.size.width <= level.size.width + 0.01);
+        for (corner, inner) in &one.inner {
+            prop_assert!(corner.x >= 0.0 && corner.x + inner.size.width <= one.size.width + 0.01);
+            prop_assert!(corner.y + inner.size.height <= one.size.height + 0.01);
+            check(inner)?;
+        }
+    }
+    for way in level.ways.iter().filter(|way| !way.is_loop) {
+        let (Some(first), Some(last)) = (way.points.first(), way.points.last()) else {
+            return Err(TestCaseError::fail("an edge has no way"));
+        };
+        for (end, point) in [(way.ends.0, first), (way.ends.1, last)] {
+            let Some(one) = end.map(|index| &level.boxes[index]) else { continue };
+            let inside = point.x >= one.at.x - 0.01 && point.x <= one.at.x + one.size.width + 0.01;
+            let on_border = (point.y - one.at.y).abs() < 0.01 || (point.y - one.at.y - one.size.height).abs() < 0.01;
+            prop_assert!(
+                inside && on_border,
+                "an edge ends at {point:?}, not at its state {:?} {:?}",
+                one.at,
+                one.size
+            );
+        }
+        labels_are_free(level, way.label)?;
+        for pair in way.points.windows(2) {
+            straight_is_free(level, pair[0], pair[1])?;
+        }
+    }
+    Ok(())
+}
+
+fn labels_are_free(level: &Level<'_>, label: Option<Point>) -> Result<(), TestCaseError> {
+    let Some(label) = label else { return Ok(()) };
+    for one in &level.boxes {
+        let over = (label.x - 20.0 < one.at.x + one.size.width - 0.01)
+            && (label.x + 20.0 > one.at.x + 0.01)
+            && (label.y - 6.0 < one.at.y + one.size.height - 0.01)
+            && (label.y + 6.0 > one.at.y + 0.01);
+        prop_assert!(!over, "a label lies on a state");
+    }
+    Ok(())
+}
+
+/// Straight pieces run through layers: they must not run through a state.
+fn straight_is_free(level: &Level<'_>, from: Point, to: Point) -> Result<(), TestCaseError> {
+    if (from.x - to.x).abs() > 0.01 {
+        return Ok(());
+    }
+    let (top, bottom) = (from.y.min(to.y), from.y.max(to.y));
+    for one in &level.boxes {
+        let through = from.x > one.at.x + 0.01
+            && from.x < one.at.x + one.size.width - 0.01
+            && top < one.at.y + one.size.height - 0.01
+            && bottom > one.at.y + 0.01;
+        prop_assert!(!through, "an edge runs through a state");
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn nothing_overlaps_and_every_edge_has_its_ends(flow in flows()) {
+        check(&picture(&flow, &Plain, true))?;
+        prop_assert!(!terminal(&flow, None, false).is_empty());
+        prop_assert!(svg(&flow, "x", None).ends_with("</svg>\n"));
+    }
+}
+
+#[test]
+fn two_thousand_states_in_a_row_are_laid_out() {
+    let states: serde_json::Map<String, Value> = (0..2_000)
+        .map(|index| {
+            let next = if index == 1_999 {
+                json!({"Type": "Succeed"})
+            } else {
+                json!({"Type": "Pass", "Next": format!("s{}", index + 1)})
+            };
+            (format!("s{index}"), next)
+        })
+        .collect();
+    let flow = flow(&json!({"StartAt": "s0", "States": states}));
+    assert!(svg(&flow, "long", None).len() > 100_000);
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use stepbound::graph::{History, Outcome};
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/2-workflow.yaml");
@@ -174,4 +175,33 @@ fn a_graph_is_drawn_in_every_form() {
     let wrong = file(folder.path(), "wrong.json", &json!({"state": 1}));
     let ran = stepbound(&["graph", WORKFLOW, "--history", &wrong]);
     assert!(err(&ran).contains("has no list \"events\""), "{}", err(&ran));
+}
+
+#[test]
+#[allow(clippy::print_stderr)]
+fn recorded_histories_are_read() {
+    let Some(corpus) = std::env::var_os("STEPBOUND_CORPUS") else {
+        eprintln!("skipped: STEPBOUND_CORPUS is not set");
+        return;
+    };
+    let mut read = 0;
+    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("histories")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let cases: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for case in cases.as_array().unwrap() {
+            let events = case["events"].as_array().unwrap();
+            let history = History::of(events);
+            let over = events.iter().any(|event| event["type"] == "ExecutionSucceeded");
+            let entered =
+                events.iter().filter(|event| event["type"].as_str().unwrap().ends_with("StateEntered")).count();
+            assert_eq!(history.states.values().map(|(_, times)| times).sum::<usize>(), entered, "{}", case["case"]);
+            let open = history.states.values().any(|(outcome, _)| *outcome == Outcome::Running);
+            assert!(!(over && open), "{}: {:?}", case["case"], history.states);
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read}");
 }

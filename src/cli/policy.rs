@@ -32,7 +32,7 @@ enum Which {
 /// Flags of `stepbound policy execution-role`.
 #[derive(Debug, clap::Args)]
 pub struct ExecutionRoleFlags {
-    /// Workflow manifests or definitions (files, folders, - for standard input); TrustBindings and ConfigMaps among them are used
+    /// Workflow manifests or definitions (files, folders, - for standard input); a TrustBinding or ConfigMap among them is used
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Account of the state machine; by default that of the Workflow's executionRoleARN

@@ -94,7 +94,9 @@ impl Flow {
             };
             add(index(state.next), EdgeKind::Next, String::new());
             if let Kind::Choice(Choice { choices, default }) = &state.kind {
-                choices.iter().for_each(|rule| add(index(rule.next), EdgeKind::Rule, rule_label(rule)));
+                for rule in choices {
+                    add(index(rule.next), EdgeKind::Rule, rule_label(rule));
+                }
                 add(index(*default), EdgeKind::Default, "otherwise".into());
             }
             for catcher in state.error_handling().1 {

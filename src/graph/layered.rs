@@ -215,6 +215,10 @@ fn finish(ranked: &Ranked, ports: &Ports, links: &[Link], xs: &[f64], down: &(Ve
         for (at, cell) in chain.cells.iter().enumerate() {
             let Cell { rank, size, is_vertex } = ranked.cells[*cell];
             let (top, bottom) = (tops[rank], tops[rank] + heights[rank]);
+            if !is_vertex && heights[rank] <= 0.0 {
+                // Nothing lies in this layer that the edge would have to go around.
+                continue;
+            }
             if at > 0 {
                 let x = if is_vertex { ports.above(index) } else { xs[*cell] };
                 points.push(Point { x, y: top });

@@ -148,7 +148,9 @@ fn placed<'a>(vertex: &'a Vertex, measure: &dyn Measure) -> Placed<'a> {
     let width = measure.snap((x - between + side).max(own.width));
     // What is narrower than the title stands in the middle.
     let spare = (width - (x - between + side)) / 2.0;
-    inner.iter_mut().for_each(|(corner, _)| corner.x = measure.snap(corner.x + spare));
+    for (corner, _) in &mut inner {
+        corner.x = measure.snap(corner.x + spare);
+    }
     let height = measure.snap(own.height + above + tall + below);
     Placed { vertex, at, size: Size { width, height }, inner }
 }

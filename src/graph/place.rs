@@ -29,18 +29,16 @@ pub(super) fn across(ranked: &Ranked, gaps: Gaps) -> Vec<f64> {
             let before = xs.clone();
             let neighbours = |cell: usize| -> Vec<usize> {
                 let both = || up[cell].iter().chain(&down[cell]).copied().collect();
-                match (last, pass % 2) {
-                    (true, _) => both(),
-                    (false, 0) if !up[cell].is_empty() => up[cell].clone(),
-                    (false, 1) if !down[cell].is_empty() => down[cell].clone(),
-                    _ => both(),
-                }
+                let one_side = if pass % 2 == 0 { &up[cell] } else { &down[cell] };
+                if last || one_side.is_empty() { both() } else { one_side.clone() }
             };
             settle(ranked, gaps, &ranked.layers[rank], &mut xs, |cell| wish(ranked, &neighbours(cell), cell, &before));
         }
     }
     let left = ranked.cells.iter().zip(&xs).map(|(cell, x)| x - cell.size.width / 2.0).fold(f64::INFINITY, f64::min);
-    xs.iter_mut().for_each(|x| *x -= left);
+    for x in &mut xs {
+        *x -= left;
+    }
     xs
 }
 

@@ -13,31 +13,55 @@ const NAME: f64 = 14.0;
 const SMALL: f64 = 11.5;
 const RADIUS: f64 = 8.0;
 
-/// Colours are the page's: a viewer in the dark gets the dark ones.
-const STYLE: &str = "\
-svg{--paper:#ffffff;--ink:#1b2330;--soft:#5b6675;--line:#8a94a3;--box:#ffffff;--nest:#f5f7fa;--task:#2f6fde;--choice:#b7791f;\
---wait:#7a5af0;--pass:#64748b;--good:#1a8a4f;--bad:#d1373f;--catch:#d1373f;--parallel:#0f8f9c;--map:#0f8f9c;--warn:#b7791f;--run:#2f6fde}\
-@media(prefers-color-scheme:dark){svg{--paper:#0f141b;--ink:#e8edf4;--soft:#9aa7b8;--line:#6c7888;--box:#1a212b;--nest:#141a22;\
---task:#6ea1ff;--choice:#e0aa4e;--wait:#a891ff;--pass:#94a3b8;--good:#4cc98a;--bad:#ff7b80;--catch:#ff7b80;--parallel:#43c6d3;\
---map:#43c6d3;--warn:#e0aa4e;--run:#6ea1ff}}\
-text{font-family:ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:var(--ink)}\
-.paper{fill:var(--paper)}.name{font-size:14px;font-weight:600}.small{font-size:11.5px;fill:var(--soft)}\
-.box{fill:var(--box);stroke:var(--line);stroke-width:1.3}.nest{fill:var(--nest);stroke:var(--line);stroke-width:1.3}\
-.divide{stroke:var(--line);stroke-width:1;stroke-dasharray:2 4;opacity:.7}\
-.bar{stroke:none}.task .bar{fill:var(--task)}.pass .bar{fill:var(--pass)}.wait .bar{fill:var(--wait)}.choice .bar{fill:var(--choice)}\
-.succeed .bar{fill:var(--good)}.fail .bar{fill:var(--bad)}.parallel .bar{fill:var(--parallel)}.map .bar{fill:var(--map)}\
-.choice .box{stroke:var(--choice)}.fail .box{stroke:var(--bad)}.succeed .box{stroke:var(--good)}\
-.parallel>.nest{stroke:var(--parallel)}.map>.nest{stroke:var(--map);stroke-dasharray:7 4}\
-.way{fill:none;stroke:var(--line);stroke-width:1.5}.way.catch{stroke:var(--catch);stroke-dasharray:5 4}\
-.way.retry{stroke:var(--warn);stroke-dasharray:1.5 3;stroke-linecap:round}\
-.label{font-size:11.5px;fill:var(--soft)}.label.catch{fill:var(--catch)}.label.retry{fill:var(--warn)}\
-.behind{fill:var(--paper);opacity:.92}.nest~g .behind,g .behind{fill:var(--nest)}.head{fill:var(--line)}.head.catch{fill:var(--catch)}.head.retry{fill:var(--warn)}.dot{fill:var(--ink)}.ring{fill:none;stroke:var(--ink);stroke-width:1.5}\
-.succeeded>.box,.succeeded>.nest{stroke:var(--good);stroke-width:2.4;stroke-dasharray:none}\
-.failed>.box,.failed>.nest{stroke:var(--bad);stroke-width:2.8;stroke-dasharray:none}\
-.caught>.box,.caught>.nest,.aborted>.box,.aborted>.nest{stroke:var(--warn);stroke-width:2.4;stroke-dasharray:none}\
-.running>.box,.running>.nest{stroke:var(--run);stroke-width:2.8;stroke-dasharray:none}.idle{opacity:.5}\
-.mark{font-size:11px;font-weight:600}.succeeded>.mark{fill:var(--good)}.failed>.mark{fill:var(--bad)}.running>.mark{fill:var(--run)}\
-.caught>.mark,.aborted>.mark{fill:var(--warn)}";
+/// Where `<name>` stands a colour of the palette. Custom properties would be shorter, and not every viewer has them.
+const RULES: &str = "\
+text{font-family:ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:<ink>}\
+.paper{fill:<paper>}.name{font-size:14px;font-weight:600}.small{font-size:11.5px;fill:<soft>}\
+.box{fill:<box>;stroke:<line>;stroke-width:1.3}.nest{fill:<nest>;stroke:<line>;stroke-width:1.3}\
+.divide{stroke:<line>;stroke-width:1;stroke-dasharray:2 4;opacity:.7}\
+.bar{stroke:none}.task>.bar{fill:<task>}.pass>.bar{fill:<pass>}.wait>.bar{fill:<wait>}.choice>.bar{fill:<choice>}\
+.succeed>.bar{fill:<good>}.fail>.bar{fill:<bad>}.parallel>.bar{fill:<parallel>}.map>.bar{fill:<map>}\
+.choice>.box{stroke:<choice>}.fail>.box{stroke:<bad>}.succeed>.box{stroke:<good>}\
+.parallel>.nest{stroke:<parallel>}.map>.nest{stroke:<map>;stroke-dasharray:7 4}\
+.way{fill:none;stroke:<line>;stroke-width:1.5}.way.catch{stroke:<catch>;stroke-dasharray:5 4}\
+.way.retry{stroke:<warn>;stroke-dasharray:1.5 3;stroke-linecap:round}\
+.label{font-size:11.5px;fill:<soft>}.label.catch{fill:<catch>}.label.retry{fill:<warn>}\
+.behind{fill:<paper>;opacity:.92}g .behind{fill:<nest>}.head{fill:<line>}.head.catch{fill:<catch>}.head.retry{fill:<warn>}.dot{fill:<ink>}.ring{fill:none;stroke:<ink>;stroke-width:1.5}\
+.succeeded>.box,.succeeded>.nest{stroke:<good>;stroke-width:2.4;stroke-dasharray:none}\
+.failed>.box,.failed>.nest{stroke:<bad>;stroke-width:2.8;stroke-dasharray:none}\
+.caught>.box,.caught>.nest,.aborted>.box,.aborted>.nest{stroke:<warn>;stroke-width:2.4;stroke-dasharray:none}\
+.running>.box,.running>.nest{stroke:<run>;stroke-width:2.8;stroke-dasharray:none}.idle{opacity:.5}\
+.mark{font-size:11px;font-weight:600}.succeeded>.mark{fill:<good>}.failed>.mark{fill:<bad>}.running>.mark{fill:<run>}\
+.caught>.mark,.aborted>.mark{fill:<warn>}";
+
+/// Colours by name, in light and in dark.
+const PALETTE: [(&str, &str, &str); 17] = [
+    ("<paper>", "#ffffff", "#0f141b"),
+    ("<ink>", "#1b2330", "#e8edf4"),
+    ("<soft>", "#5b6675", "#9aa7b8"),
+    ("<line>", "#8a94a3", "#6c7888"),
+    ("<box>", "#ffffff", "#1a212b"),
+    ("<nest>", "#f5f7fa", "#141a22"),
+    ("<task>", "#2f6fde", "#6ea1ff"),
+    ("<choice>", "#b7791f", "#e0aa4e"),
+    ("<wait>", "#7a5af0", "#a891ff"),
+    ("<pass>", "#64748b", "#94a3b8"),
+    ("<good>", "#1a8a4f", "#4cc98a"),
+    ("<bad>", "#d1373f", "#ff7b80"),
+    ("<catch>", "#d1373f", "#ff7b80"),
+    ("<parallel>", "#0f8f9c", "#43c6d3"),
+    ("<map>", "#0f8f9c", "#43c6d3"),
+    ("<warn>", "#b7791f", "#e0aa4e"),
+    ("<run>", "#2f6fde", "#6ea1ff"),
+];
+
+/// The rules in light, and those of the dark for viewers that prefer it.
+fn style() -> String {
+    let in_colours = |colour: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
+        PALETTE.iter().fold(RULES.to_owned(), |rules, one| rules.replace(one.0, colour(one)))
+    };
+    format!("{}@media(prefers-color-scheme:dark){{{}}}", in_colours(|one| one.1), in_colours(|one| one.2))
+}
 
 struct Pixels;
 
@@ -81,10 +105,11 @@ pub fn svg(flow: &Flow, title: &str, history: Option<&History>) -> String {
     let level = picture(flow, &Pixels, true);
     let (width, height) = (level.size.width + 2.0 * MARGIN, level.size.height + 2.0 * MARGIN);
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n<style>{STYLE}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n<style>{3}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
         number(width),
         number(height),
         escaped(title),
+        style(),
     );
     draw(&mut text, &level, Point { x: MARGIN, y: MARGIN }, history);
     text.push_str("</svg>\n");

@@ -152,7 +152,7 @@ impl Canvas {
             if bottom <= top {
                 continue;
             }
-            let across = if from == to { bottom } else { top + (bottom - top) / 2 };
+            let across = if from == to { bottom } else { top + (bottom - top - 1) / 2 };
             for y in top..bottom {
                 if from == to || y < across {
                     self.line(from, y, UP | DOWN, caught);
@@ -278,10 +278,11 @@ fn character(mark: Mark) -> char {
         Mark::Nothing | Mark::Covered => ' ',
         Mark::Text(character) => character,
         Mark::Lines(sides, caught) => match (sides, caught) {
-            (UP | DOWN, true) | (3, true) => '╎',
-            (12, true) => '╌',
-            (UP | DOWN, _) | (3, _) => '│',
-            (LEFT | RIGHT, _) | (12, _) => '─',
+            // One side alone is where a line meets a state.
+            (1..=3, true) => '╎',
+            (1..=3, false) => '│',
+            (4 | 8 | 12, true) => '╌',
+            (4 | 8 | 12, false) => '─',
             (9, _) => '╰',
             (5, _) => '╯',
             (10, _) => '╭',

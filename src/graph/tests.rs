@@ -121,35 +121,6 @@ fn a_history_says_what_became_of_each_state() {
     assert_eq!(History::of(&events[..3]).states["Charge"], (Outcome::Running, 1));
 }
 
-#[test]
-#[allow(clippy::print_stderr)]
-fn recorded_histories_are_read() {
-    let Some(corpus) = std::env::var_os("STEPBOUND_CORPUS") else {
-        eprintln!("skipped: STEPBOUND_CORPUS is not set");
-        return;
-    };
-    let mut read = 0;
-    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("histories")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let cases: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        for case in cases.as_array().unwrap() {
-            let events = case["events"].as_array().unwrap();
-            let history = History::of(events);
-            let over = events.iter().any(|event| event["type"] == "ExecutionSucceeded");
-            let entered =
-                events.iter().filter(|event| event["type"].as_str().unwrap().ends_with("StateEntered")).count();
-            assert_eq!(history.states.values().map(|(_, times)| times).sum::<usize>(), entered, "{}", case["case"]);
-            let open = history.states.values().any(|(outcome, _)| *outcome == Outcome::Running);
-            assert!(!(over && open), "{}: {:?}", case["case"], history.states);
-            read += 1;
-        }
-    }
-    assert!(read > 100, "{read}");
-}
-
 struct Plain;
 
 impl Measure for Plain {

@@ -113,9 +113,12 @@ impl Compared {
             Some(_) if self.findings.is_empty() && lines.is_empty() => text.push_str("the policy is exactly what is needed\n"),
             Some(found) => {
                 let sure = if self.findings.is_empty() { "" } else { ", as far as that could be resolved" };
-                let workflows = if self.machines == 1 { "Workflow" } else { "Workflows" };
+                let whose = match self.machines {
+                    1 => "the Workflow given does not need".to_owned(),
+                    several => format!("none of the {several} Workflows given needs"),
+                };
                 if !found.is_empty() {
-                    let _ = writeln!(text, "# excess is what none of the {} {workflows} given needs{sure}", self.machines);
+                    let _ = writeln!(text, "# excess is what {whose}{sure}");
                 }
             }
         }
@@ -127,9 +130,8 @@ fn too_much(why: &TooMuch) -> String {
     match why {
         TooMuch::Service(service) => format!("no state uses {service}"),
         TooMuch::Actions => "no state needs it".into(),
-        TooMuch::OnlyActions(needed) => format!("only {} needed", are(needed)),
+        TooMuch::OnlyActions(needed) | TooMuch::OnlyResources(needed) => format!("only {} needed", are(needed)),
         TooMuch::Resources => "no state needs this resource".into(),
-        TooMuch::OnlyResources(needed) => format!("only {} needed", are(needed)),
         TooMuch::Open => "allows everything but a list; name what is allowed instead".into(),
     }
 }

@@ -1,11 +1,11 @@
-//! SageMaker and Bedrock.
+//! `SageMaker` and Bedrock.
 
 use super::data::Location;
 use super::task::Task;
 
 const SAGEMAKER: &str = "sagemaker.amazonaws.com";
 
-/// A SageMaker integration: what it creates and what that is called.
+/// A `SageMaker` integration: what it creates and what that is called.
 struct Creates {
     /// The action after `sagemaker:Create`, and after `Describe` and `Stop`.
     noun: &'static str,
@@ -89,7 +89,7 @@ fn endpoint(task: &mut Task<'_>, action: &str) {
     }
 }
 
-/// SageMaker writes names small in its ARNs.
+/// `SageMaker` writes names small in its ARNs.
 fn named(task: &mut Task<'_>, field: &str, kind: &str) -> Vec<String> {
     let prefix = format!("{kind}/");
     let arns = task.resource(field, "sagemaker", &prefix, &format!("its {}", kind.replace('-', " ")));

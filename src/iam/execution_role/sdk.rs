@@ -26,7 +26,9 @@ pub(super) fn derive(task: &mut Task<'_>, service: &str, action: &str) {
             if let Some(expression) = task.payload.whole_from_input() {
                 task.note(format!("takes all that it hands over from the input ({expression})"));
             }
-            permissions.iter().for_each(|permission| one(task, service, permission));
+            for permission in &permissions {
+                one(task, service, permission);
+            }
         }
     }
 }

@@ -230,15 +230,15 @@ impl<'a> Task<'a> {
 
     /// Permissions are missing because of this.
     pub(super) fn missing(&mut self, message: impl Into<String>) {
-        self.find(message.into(), true);
+        self.find(&message.into(), true);
     }
 
     /// Permissions are wider than need be because of this, or something else is to be known.
     pub(super) fn note(&mut self, message: impl Into<String>) {
-        self.find(message.into(), false);
+        self.find(&message.into(), false);
     }
 
-    fn find(&mut self, message: String, missing: bool) {
+    fn find(&mut self, message: &str, missing: bool) {
         let message = format!("state \"{}\" {message}", self.name);
         self.findings.push(Finding { state: self.name.to_owned(), path: self.path.clone(), message, missing });
     }

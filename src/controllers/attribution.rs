@@ -68,7 +68,7 @@ pub(super) async fn stamped(
     if attribution.prefix.is_empty() {
         return Ok(None);
     }
-    let look = attribution.looks.try_get_with((), look(ctx)).await.map_err(|failure| (*failure).clone())?;
+    let look = attribution.looks.try_get_with((), Box::pin(look(ctx))).await.map_err(|failure| (*failure).clone())?;
     attribution.tell(&look);
     let created = object.creation_timestamp().map_or(Timestamp::MIN, |time| time.0);
     Ok(look.is_ok_and(|since| covers(since, created)).then(|| user.clone()))

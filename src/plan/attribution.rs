@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_policy_that_is_missing_weaker_or_for_others_is_not_believed() {
         type Change = fn(&mut Policies);
-        let changes: [(&str, Change); 9] = [
+        let weakenings: [(&str, Change); 9] = [
             ("no MutatingAdmissionPolicy ", |all| all.stamp = None),
             ("no MutatingAdmissionPolicyBinding", |all| all.stamp_binding = None),
             ("no ValidatingAdmissionPolicy ", |all| all.guard = None),
@@ -207,7 +207,7 @@ mod tests {
                 all.stamp_binding.as_mut().unwrap().spec["matchResources"] = json!({"namespaceSelector": {}});
             }),
         ];
-        for (index, (word, change)) in changes.into_iter().enumerate() {
+        for (index, (word, change)) in weakenings.into_iter().enumerate() {
             let mut changed = policies();
             change(&mut changed);
             let why = believed_since(&installation(), &changed).unwrap_err();

@@ -88,7 +88,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn asks<'a>(name: &'a str, created: i64) -> Asks<'a> {
+    fn asks(name: &str, created: i64) -> Asks<'_> {
         Asks { uid: name, name, created: at(created) }
     }
 

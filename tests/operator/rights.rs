@@ -1,6 +1,7 @@
 //! What the chart's account may do, as the API server says it: the matrix in `tests/snapshots/can-i.txt`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use crate::support::control_plane::run;
 use crate::*;
@@ -39,9 +40,9 @@ fn matrix(tenant: &Tenant, title: &str, account: (&str, &str), namespaces: &[(&s
     let mut text = format!("{title}\n");
     for (what, namespace) in namespaces {
         let everyone = rules(tenant, (&tenant.name, "orders"), namespace);
-        text.push_str(&format!("  in {what}\n"));
+        writeln!(text, "  in {what}").unwrap();
         for rule in rules(tenant, account, namespace).difference(&everyone) {
-            text.push_str(&format!("    {rule}\n"));
+            writeln!(text, "    {rule}").unwrap();
         }
     }
     text

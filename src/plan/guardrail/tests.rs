@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn rule(spec: Value) -> Vec<Rule> {
+fn rule(spec: &Value) -> Vec<Rule> {
     let mut whole = json!({"namespaceSelector": {}});
     whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     vec![Rule { name: "shops".into(), spec: serde_json::from_value(whole).unwrap() }]
@@ -12,7 +12,7 @@ fn binding(role_arn: &str, region: &str) -> TrustBindingSpec {
     serde_json::from_value(json!({"serviceAccountName": "orders", "roleARN": role_arn, "region": region})).unwrap()
 }
 
-fn workflow(more: Value) -> WorkflowSpec {
+fn workflow(more: &Value) -> WorkflowSpec {
     let mut spec = json!({
         "trustBindingRef": {"name": "orders"}, "executionRoleARN": "arn:aws:iam::111122223333:role/shop-exec", "definition": {},
     });
@@ -49,7 +49,7 @@ fn a_selector_selects_as_kubernetes_does() {
 #[test]
 fn a_binding_is_held_to_accounts_regions_and_roles_and_told_which_guardrail_refused() {
     let role = "arn:aws:iam::111122223333:role/shop-orders";
-    let check = |rules: Value| check_binding(&rule(rules), "shop", &binding(role, "eu-west-1"));
+    let check = |rules: Value| check_binding(&rule(&rules), "shop", &binding(role, "eu-west-1"));
     for allowed in [
         json!({}),
         json!({"allowedAccountIDs": ["111122223333"], "allowedRegions": ["eu-west-1"]}),
@@ -72,8 +72,8 @@ fn a_binding_is_held_to_accounts_regions_and_roles_and_told_which_guardrail_refu
 
 #[test]
 fn where_several_select_a_namespace_each_must_allow_and_the_narrowest_limit_holds() {
-    let mut rules = rule(json!({"allowedRegions": ["eu-west-1"], "maxConcurrentRuns": 9, "maxStartsPerSecond": 2}));
-    rules.extend(rule(json!({"allowedRegions": ["us-east-1"], "maxConcurrentRuns": 3})));
+    let mut rules = rule(&json!({"allowedRegions": ["eu-west-1"], "maxConcurrentRuns": 9, "maxStartsPerSecond": 2}));
+    rules.extend(rule(&json!({"allowedRegions": ["us-east-1"], "maxConcurrentRuns": 3})));
     rules[1].name = "all".into();
     let role = "arn:aws:iam::111122223333:role/shop-orders";
     assert!(check_binding(&rules, "shop", &binding(role, "eu-west-1")).unwrap_err().message.contains("\"all\""));
@@ -113,9 +113,9 @@ fn a_forbidden_integration_is_found_however_deep_and_however_written() {
     ];
     for (definition, pattern, place) in cases {
         let checked = check_workflow(
-            &rule(json!({"forbiddenIntegrations": [pattern]})),
+            &rule(&json!({"forbiddenIntegrations": [pattern]})),
             "shop",
-            &workflow(json!({})),
+            &workflow(&json!({})),
             &definition,
         );
         match place {
@@ -130,7 +130,7 @@ fn a_forbidden_integration_is_found_however_deep_and_however_written() {
 
 #[test]
 fn a_workflow_is_held_to_its_execution_role_alias_and_source() {
-    let check = |rules: Value, spec: Value| check_workflow(&rule(rules), "shop", &workflow(spec), &json!({}));
+    let check = |rules: Value, spec: Value| check_workflow(&rule(&rules), "shop", &workflow(&spec), &json!({}));
     let aliased = json!({"aliases": [{"name": "live", "rollout": {"strategy": "AllAtOnce"}}]});
     let mapped = json!({"definition": null, "definitionFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}});
     assert!(check(json!({"requireAlias": true}), json!({})).is_err());
@@ -145,11 +145,11 @@ fn a_workflow_is_held_to_its_execution_role_alias_and_source() {
 #[test]
 fn a_run_that_needs_an_alias_starts_neither_a_version_nor_the_machine() {
     let machine = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
-    let required = rule(json!({"requireAlias": true}));
+    let required = rule(&json!({"requireAlias": true}));
     assert!(check_target(&required, "shop", machine).is_err());
     assert!(check_target(&required, "shop", &format!("{machine}:12")).is_err());
     assert_eq!(check_target(&required, "shop", &format!("{machine}:live")), Ok(()));
-    assert_eq!(check_target(&rule(json!({})), "shop", machine), Ok(()));
+    assert_eq!(check_target(&rule(&json!({})), "shop", machine), Ok(()));
 }
 
 proptest! {

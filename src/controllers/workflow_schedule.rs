@@ -117,7 +117,7 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
 async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     // Who asked for the run is who asked for the schedule, as far as that can be believed.
-    let requester = stamped(ctx, &work.object, REQUESTED_BY).await?;
+    let requester = Box::pin(stamped(ctx, &work.object, REQUESTED_BY)).await?;
     let run = match runs_api(work, ctx).create(&parameters, &run_of(work, tick, requester)).await {
         Ok(run) => run,
         Err(kube::Error::Api(status)) if status.code == 409 => return taken(work, ctx, tick).await,

@@ -115,10 +115,10 @@ impl Tracker {
 
     /// The runs to reconcile because something was found, of a namespace or of all.
     pub fn wakes(&self, scope: Option<&str>) -> wake_channel::UnboundedReceiver<ObjectRef<WorkflowRun>> {
-        let (sender, wakes) = wake_channel::unbounded();
+        let (sender, found) = wake_channel::unbounded();
         let mut wakers = self.board.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         wakers.push((scope.map(str::to_owned), sender));
-        wakes
+        found
     }
 
     /// Has a run reconciled for another reason.

@@ -83,3 +83,37 @@ fn many_runs_of_a_machine_are_found_by_lists_when_aws_shows_them_and_not_before(
     assert_eq!(executions(&tenant).len(), RUNS);
     assert!(count(&tenant, "ListExecutions") >= 1, "the machine was listed");
 }
+
+#[test]
+fn a_phase_does_not_wait_for_its_output() {
+    const RUNS: usize = 24;
+    let tenant = test_bed().tenant("outputs");
+    // Descriptions: 15 at once, then three in four seconds.
+    let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
+    let operator = tenant.operator(binary, &[("STEPBOUND_AWS_QUOTA_SHARE", "0.05")]);
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&tenant.workflow("fulfil", &waiting(3)));
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    let items: Vec<Value> = (0..RUNS)
+        .map(|index| {
+            let mut run = workflow_run(&format!("run-{index}"), "fulfil", &json!({"input": {"index": index}}));
+            run["metadata"]["namespace"] = json!(tenant.name);
+            run
+        })
+        .collect();
+    tenant.bed.control_plane.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
+    let runs = || -> Vec<Value> {
+        let listed: Value = serde_json::from_str(&tenant.kubectl(&["get", "sfnrun", "-o", "json"])).unwrap();
+        listed["items"].as_array().unwrap().clone()
+    };
+    wait_until(Duration::from_secs(60), "a run that has ended and waits for its output", || {
+        runs().into_iter().find(|run| {
+            let owed = condition(run, "OutputStored").is_some_and(|one| one["status"] == "Unknown");
+            owed && run["status"]["phase"] == "Succeeded" && run["status"]["output"].is_null()
+        })
+    });
+    wait_until(Duration::from_secs(90), "every output", || {
+        let done = |run: &Value| run["status"]["output"]["index"].is_u64() && condition(run, "OutputStored").is_none();
+        runs().iter().all(done).then_some(())
+    });
+}

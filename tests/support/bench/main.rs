@@ -3,10 +3,15 @@
 //! server and say nothing of AWS itself.
 //!
 //! `SCENARIO` chooses: `starts`, `detection`, `memory`, `naive`, or several with commas; all by default. `FULL=1` takes the
-//! published sizes (about two hours), otherwise a quick look (about eight minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
+//! published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
 //! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 mod detection;
 mod memory;

@@ -15,7 +15,7 @@ pub fn run(bench: &mut Bench, full: bool) {
     let (workflows, runs) = if full { (10_000, 100_000) } else { (500, 5_000) };
     let tenant = bench.bed.tenant("bench-memory");
     tenant.apply(&tenant.binding("orders"));
-    let operator = bench.operator(&tenant, "100000");
+    let operator = bench.operator(&tenant, "1000");
     bench.say(&format!("creates {workflows} workflows and {runs} runs that have ended"));
     bench.workflows(&tenant, &operator, workflows);
     let alone = operator.memory();
@@ -38,7 +38,7 @@ pub fn run(bench: &mut Bench, full: bool) {
     tenant.kubectl(&["get", "sfnrun", "f-0", "-o", "name"]);
     let run_bytes = size(&tenant.kubectl(&["get", "sfnrun", "f-0", "-o", "json"]));
     bench.say("the operator starts anew and reads them all");
-    let operator = bench.operator(&tenant, "100000");
+    let operator = bench.operator(&tenant, "1000");
     let rest = if full { 180 } else { 30 };
     std::thread::sleep(Duration::from_secs(rest));
     let values = json!({

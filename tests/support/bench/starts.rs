@@ -18,7 +18,7 @@ pub fn run(bench: &mut Bench, full: bool) {
     let tenant = bench.bed.tenant("bench-starts");
     bench.bed.front.play(&tenant.name, None);
     tenant.apply(&tenant.binding("orders"));
-    let operator = bench.operator(&tenant, "1000");
+    let operator = bench.operator(&tenant, "1");
     bench.workflows(&tenant, &operator, 10);
     bench.say(&format!("{ALONE} runs one by one, then {count} at once"));
     let api = Api::<WorkflowRun>::namespaced(bench.client.clone(), &tenant.name);

@@ -206,8 +206,7 @@ impl Shared {
         let most = usize::try_from(most.min(1000)).unwrap();
         let more = items.len() > most;
         items.truncate(most);
-        let next_token =
-            items.last().filter(|_| more).map(|last| place(last)).map(|(time, arn)| format!("{time}|{arn}"));
+        let next_token = items.last().filter(|_| more).map(place).map(|(time, arn)| format!("{time}|{arn}"));
         (200, json!({"executions": items, "nextToken": next_token}).to_string())
     }
 

@@ -37,23 +37,21 @@ impl Durations {
     /// age, which looks at short executions soon and at long ones rarely.
     pub(super) fn chance(&self, from: f64, to: f64, blur: f64) -> f64 {
         let unknown = ((to + YOUNG) / (from + YOUNG)).ln().clamp(0.0, 1.0);
-        let samples = count(self.sorted.len());
-        let before = self.share_within((from - blur).max(0.0));
-        let left = 1.0 - before;
+        let (samples, before) = (count(self.sorted.len()), self.within((from - blur).max(0.0)));
         // It has outlived every sample: they say nothing of it.
-        if samples == 0.0 || left <= f64::EPSILON {
+        if before >= samples {
             return unknown;
         }
-        let known = ((self.share_within(to) - before) / left).clamp(0.0, 1.0);
+        // The next may well outlive them all, so they count as one more than they are.
+        let known = (self.within(to) - before) / (samples + 1.0 - before);
         let weight = samples / (samples + DOUBT);
         weight * known + (1.0 - weight) * unknown
     }
 
-    /// The part of the samples that took at most so long.
+    /// How many of the samples took at most so long.
     #[allow(clippy::cast_possible_truncation)] // a duration needs no double precision
-    fn share_within(&self, seconds: f64) -> f64 {
-        let within = self.sorted.partition_point(|one| *one <= seconds as f32);
-        count(within) / count(self.sorted.len()).max(1.0)
+    fn within(&self, seconds: f64) -> f64 {
+        count(self.sorted.partition_point(|one| *one <= seconds as f32))
     }
 }
 
@@ -89,6 +87,14 @@ mod tests {
         assert!(known.chance(10.0, 60.5, 0.0) > 0.9);
         assert!(known.chance(60.5, 60.6, 0.0) < 0.01, "it has outlived them");
         assert!(known.chance(60.5, 61.5, 3.0) > 0.9, "AWS may not show the end yet");
+    }
+
+    #[test]
+    fn a_few_samples_do_not_make_an_end_likely() {
+        let few = of(&[40.0, 50.0, 55.0, 60.0]);
+        assert!(few.chance(59.0, 61.0, 2.0) < 0.5, "{}", few.chance(59.0, 61.0, 2.0));
+        let many: Vec<f64> = (0..64).map(|index| f64::from(index) * 10.0).collect();
+        assert!(of(&many).chance(625.0, 635.0, 2.0) < 0.5, "the last of many, all different");
     }
 
     #[test]

@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure bench test lint fmt crds lint-docs manifests image testbed clean
+.PHONY: help demo measure bench chaos test lint fmt crds lint-docs manifests image testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on 
 bench: testbed ## what runs cost at scale; SCENARIO=starts|detection|memory|naive, FULL=1 for the published sizes
 	cargo build --quiet --locked --release --bin stepbound --example bench
 	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound SCENARIO=$(SCENARIO) FULL=$(FULL) $(or $(CARGO_TARGET_DIR),target)/release/examples/bench
+
+chaos: testbed ## 2,000 runs while everything breaks: RUNS, KILLS, RESTARTS, SEED change how much
+	STEPBOUND_CHAOS_RUNS=$(or $(RUNS),2000) STEPBOUND_CHAOS_KILLS=$(or $(KILLS),100) \
+	STEPBOUND_CHAOS_RESTARTS=$(or $(RESTARTS),2) STEPBOUND_CHAOS_SEED=$(or $(SEED),1) STEPBOUND_CHAOS_LAG_SECONDS=$(or $(LAG_SECONDS),10) \
+	cargo test --locked --test chaos -- --nocapture
 
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
 	cargo test --locked

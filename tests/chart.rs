@@ -280,3 +280,20 @@ fn replicas_are_spread_and_one_stays_through_a_drain() {
     assert_eq!(given["priorityClassName"], "high");
     assert!(given["containers"][0]["env"].to_string().contains("HTTPS_PROXY"));
 }
+
+#[test]
+fn config_maps_may_be_created_only_where_outputs_are_wanted_there() {
+    let creates = |variant: &[&str]| -> Vec<String> {
+        let all = rules(&render(variant)).into_iter();
+        all.filter(|(_, rule)| {
+            let text = rule.to_string();
+            text.contains("configmaps") && text.contains("create")
+        })
+        .map(|(holder, _)| holder.split('/').next().unwrap().to_owned())
+        .collect()
+    };
+    assert!(creates(&[]).is_empty());
+    assert_eq!(creates(&["outputs.configMaps=true"]), ["ClusterRole"]);
+    let narrow = creates(&["outputs.configMaps=true", "operator.watchNamespaces=[\"a\",\"b\"]"]);
+    assert_eq!(narrow, ["Role", "Role"]);
+}

@@ -39,6 +39,8 @@ pub enum AwsErrorKind {
     Deleting,
     /// An execution of that name exists.
     ExecutionExists,
+    /// The execution runs, has succeeded, or is too old or too long to be redriven.
+    NotRedrivable,
     /// It does not exist.
     NotFound,
     /// The session has expired; take a new one.
@@ -63,6 +65,7 @@ impl AwsErrorKind {
             AwsErrorKind::NameTaken => "name_taken",
             AwsErrorKind::Deleting => "deleting",
             AwsErrorKind::ExecutionExists => "execution_exists",
+            AwsErrorKind::NotRedrivable => "not_redrivable",
             AwsErrorKind::NotFound => "not_found",
             AwsErrorKind::SessionExpired => "session_expired",
             AwsErrorKind::LimitExceeded => "limit_exceeded",
@@ -90,6 +93,7 @@ impl AwsError {
             AwsErrorKind::InvalidDefinition => "Correct the definition.",
             AwsErrorKind::InvalidInput => "Create another run with a correct input.",
             AwsErrorKind::NameTaken | AwsErrorKind::ExecutionExists => "Choose another name.",
+            AwsErrorKind::NotRedrivable => "Create another run.",
             AwsErrorKind::NotFound => "Create it, or correct its name.",
             AwsErrorKind::Rejected => "Correct the object's spec.",
         }
@@ -110,6 +114,7 @@ impl Classify for AwsError {
             | AwsErrorKind::InvalidInput
             | AwsErrorKind::NameTaken
             | AwsErrorKind::ExecutionExists
+            | AwsErrorKind::NotRedrivable
             | AwsErrorKind::Rejected => Class::Terminal,
         }
     }
@@ -126,6 +131,7 @@ impl Classify for AwsError {
             AwsErrorKind::NameTaken => "StateMachineNameTaken",
             AwsErrorKind::Deleting => "StateMachineDeleting",
             AwsErrorKind::ExecutionExists => "ExecutionNameTaken",
+            AwsErrorKind::NotRedrivable => "NotRedrivable",
             AwsErrorKind::NotFound => "NotFound",
             AwsErrorKind::SessionExpired => "SessionExpired",
             AwsErrorKind::LimitExceeded => "LimitExceeded",

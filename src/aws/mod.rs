@@ -8,6 +8,7 @@ mod sdk_alarms;
 mod sdk_calls;
 mod sdk_delivery;
 mod sdk_queues;
+mod sdk_runs;
 mod sdk_types;
 #[cfg(test)]
 pub(crate) mod stand_in;
@@ -125,10 +126,21 @@ pub trait StepFunctions: Send + Sync {
     async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError>;
     /// The execution, or `None` where AWS does not show it (yet).
     async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError>;
-    /// Stops an execution; stopping one that has ended changes nothing.
-    async fn stop_execution(&self, session: &Session, arn: &str, error: &str, cause: &str) -> Result<(), AwsError>;
-    /// Name of the state in which a failed execution failed, from its newest history events; `None` where no state did.
-    async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError>;
+    /// Stops an execution; stopping one that has ended changes nothing. `why` is error and cause for its history; `None` where the
+    /// machine has a key of the account's own, whose permission they would need.
+    async fn stop_execution(&self, session: &Session, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError>;
+    /// Lets a Standard execution that ended without success go on from where it failed. A repeat with the same token within 15
+    /// minutes changes nothing.
+    async fn redrive_execution(&self, session: &Session, arn: &str, token: &str) -> Result<(), AwsError>;
+    /// A page of an execution's newest events, without their data; `older` is the token of the page before.
+    async fn newest_events(
+        &self,
+        session: &Session,
+        execution_arn: &str,
+        older: Option<&str>,
+    ) -> Result<HistoryPage, AwsError>;
+    /// How far a Map Run is; `None` where there is none.
+    async fn map_run_counts(&self, session: &Session, arn: &str) -> Result<Option<MapRunCounts>, AwsError>;
 }
 
 /// Queues of messages, read as the session's role.

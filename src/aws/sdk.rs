@@ -267,6 +267,7 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         "StateMachineAlreadyExists" | "ActivityAlreadyExists" => AwsErrorKind::NameTaken,
         "StateMachineDeleting" => AwsErrorKind::Deleting,
         "ExecutionAlreadyExists" => AwsErrorKind::ExecutionExists,
+        "ExecutionNotRedrivable" => AwsErrorKind::NotRedrivable,
         "StateMachineDoesNotExist" | "ExecutionDoesNotExist" | "ActivityDoesNotExist" | "ResourceNotFound" => {
             AwsErrorKind::NotFound
         }
@@ -302,7 +303,7 @@ mod tests {
     fn codes_lead_to_the_action_that_they_call_for() {
         use AwsErrorKind::{
             AccessDenied, Deleting, ExecutionExists, InvalidDefinition, InvalidInput, LimitExceeded, NameTaken,
-            NotFound, Rejected, SessionExpired, Throttled, Unavailable,
+            NotFound, NotRedrivable, Rejected, SessionExpired, Throttled, Unavailable,
         };
         for (code, status, kind) in [
             ("ThrottlingException", 400, Throttled),
@@ -322,6 +323,7 @@ mod tests {
             ("StateMachineAlreadyExists", 400, NameTaken),
             ("StateMachineDeleting", 400, Deleting),
             ("ExecutionAlreadyExists", 400, ExecutionExists),
+            ("ExecutionNotRedrivable", 400, NotRedrivable),
             ("StateMachineDoesNotExist", 400, NotFound),
             ("ExecutionDoesNotExist", 400, NotFound),
             ("StateMachineLimitExceeded", 400, LimitExceeded),

@@ -14,12 +14,13 @@ use aws_sdk_sfn::types::{
 use super::sanitised;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
 use super::sdk_types::{
-    encryption_of, execution_status, logging_of, no_logging, sdk_tags, sdk_type, settings_of, timestamp, tracing_of,
+    encryption_of, execution_status, logging_of, no_logging, redrivable, sdk_tags, sdk_type, settings_of, timestamp,
+    tracing_of,
 };
 use super::{
     AwsError, AwsErrorKind, CreateStateMachine, CreatedStateMachine, DefinitionDiagnostic, Execution, ExecutionPage,
-    ExecutionStatus, ListPage, ListedExecution, MachineSettings, Priority, Routes, Session, StartExecution,
-    StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine, UpdatedStateMachine,
+    ExecutionStatus, HistoryPage, ListPage, ListedExecution, MachineSettings, MapRunCounts, Priority, Routes, Session,
+    StartExecution, StartedExecution, StateMachine, StepFunctions, Tags, UpdateStateMachine, UpdatedStateMachine,
 };
 use crate::api::v1alpha1::StateMachineType;
 use crate::telemetry;
@@ -262,6 +263,7 @@ impl StepFunctions for SdkStepFunctions {
             output: ended.output,
             error: ended.error,
             cause: ended.cause,
+            redrivable: None,
         })
     }
 
@@ -283,82 +285,28 @@ impl StepFunctions for SdkStepFunctions {
             output: found.output,
             error: found.error,
             cause: found.cause,
+            redrivable: redrivable(found.redrive_status.as_ref(), found.redrive_status_reason),
         }))
     }
 
-    async fn stop_execution(&self, session: &Session, arn: &str, error: &str, cause: &str) -> Result<(), AwsError> {
-        let call = self.client(session).await.stop_execution().execution_arn(arn).error(error).cause(cause).send();
-        self.call(session, "states:StopExecution", arn, call).await.map(drop)
+    async fn stop_execution(&self, session: &Session, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError> {
+        self.stop(session, arn, why).await
     }
 
-    async fn failed_state(&self, session: &Session, execution_arn: &str) -> Result<Option<String>, AwsError> {
-        let request = self.client(session).await.get_execution_history().execution_arn(execution_arn);
-        let call = request.reverse_order(true).max_results(100).include_execution_data(false).send();
-        let page = self.call(session, "states:GetExecutionHistory", execution_arn, call).await?;
-        Ok(innermost_state(&page.events))
-    }
-}
-
-/// Walks from the newest event, the execution's own end, back along `previousEventId` to the first state entered: the
-/// state in which it failed. `None` when the page does not reach that far, or when no state was open at the end.
-fn innermost_state(newest_first: &[aws_sdk_sfn::types::HistoryEvent]) -> Option<String> {
-    let mut event = newest_first.first()?;
-    loop {
-        if let Some(entered) = &event.state_entered_event_details {
-            return Some(entered.name.clone());
-        }
-        if event.state_exited_event_details.is_some() {
-            return None;
-        }
-        // Ids fall on the way back, so that an answer in a circle ends the walk.
-        let previous = event.previous_event_id;
-        event = newest_first.iter().find(|candidate| candidate.id == previous && previous < event.id)?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use aws_sdk_sfn::primitives::DateTime;
-    use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails, StateExitedEventDetails};
-
-    fn event(id: i64, previous: i64, entered: Option<&str>) -> HistoryEvent {
-        HistoryEvent::builder()
-            .timestamp(DateTime::from_secs(id))
-            .r#type(HistoryEventType::ExecutionFailed)
-            .id(id)
-            .previous_event_id(previous)
-            .set_state_entered_event_details(
-                entered.map(|name| StateEnteredEventDetails::builder().name(name).build().unwrap()),
-            )
-            .build()
-            .unwrap()
+    async fn redrive_execution(&self, session: &Session, arn: &str, token: &str) -> Result<(), AwsError> {
+        self.redrive(session, arn, token).await
     }
 
-    #[test]
-    fn the_failed_state_is_found_on_its_own_branch() {
-        let events = [
-            event(6, 3, None),
-            event(5, 4, None),
-            event(4, 2, Some("Other")),
-            event(3, 2, Some("Charge")),
-            event(2, 0, Some("Fork")),
-        ];
-        assert_eq!(innermost_state(&events).as_deref(), Some("Charge"));
-        assert_eq!(innermost_state(&events[..2]), None);
-        assert_eq!(innermost_state(&[]), None);
+    async fn newest_events(
+        &self,
+        session: &Session,
+        execution_arn: &str,
+        older: Option<&str>,
+    ) -> Result<HistoryPage, AwsError> {
+        self.history_page(session, execution_arn, older).await
     }
 
-    #[test]
-    fn a_state_that_was_left_is_not_the_one_that_failed() {
-        let mut left = event(3, 2, None);
-        left.state_exited_event_details = Some(StateExitedEventDetails::builder().name("Done").build().unwrap());
-        assert_eq!(innermost_state(&[event(4, 3, None), left, event(2, 0, Some("Done"))]), None);
-    }
-
-    #[test]
-    fn a_history_in_a_circle_ends_the_walk() {
-        assert_eq!(innermost_state(&[event(4, 3, None), event(3, 4, None)]), None);
-        assert_eq!(innermost_state(&[event(4, 4, None)]), None);
+    async fn map_run_counts(&self, session: &Session, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {
+        self.counts_of_map_run(session, arn).await
     }
 }

@@ -2,9 +2,9 @@
 
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{
-    CloudWatchLogsLogGroup, EncryptionConfiguration, EncryptionType, ExecutionStatus as SdkExecutionStatus,
-    LogDestination, LogLevel as SdkLogLevel, LoggingConfiguration, StateMachineType as SdkType, Tag,
-    TracingConfiguration,
+    CloudWatchLogsLogGroup, EncryptionConfiguration, EncryptionType, ExecutionRedriveStatus,
+    ExecutionStatus as SdkExecutionStatus, LogDestination, LogLevel as SdkLogLevel, LoggingConfiguration,
+    StateMachineType as SdkType, Tag, TracingConfiguration,
 };
 
 use jiff::Timestamp;
@@ -104,4 +104,16 @@ pub(super) fn execution_status(status: &SdkExecutionStatus) -> ExecutionStatus {
 pub(super) fn timestamp(time: DateTime) -> Timestamp {
     let nanoseconds = i32::try_from(time.subsec_nanos()).unwrap_or(0);
     Timestamp::new(time.secs(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Whether AWS would redrive an execution.
+pub(super) fn redrivable(
+    status: Option<&ExecutionRedriveStatus>,
+    reason: Option<String>,
+) -> Option<Result<(), String>> {
+    Some(match status? {
+        ExecutionRedriveStatus::Redrivable => Ok(()),
+        ExecutionRedriveStatus::RedrivableByMapRun => Err("It is redriven with its Map Run".to_owned()),
+        _ => Err(reason.unwrap_or_else(|| "AWS gives no reason".to_owned())),
+    })
 }

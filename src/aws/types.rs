@@ -281,6 +281,43 @@ pub struct Execution {
     pub error: Option<String>,
     /// Cause of one that failed.
     pub cause: Option<String>,
+    /// `Ok` where AWS would redrive it, else why not; `None` where AWS does not say.
+    pub redrivable: Option<Result<(), String>>,
+}
+
+/// One event of an execution's history, without its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEvent {
+    /// Counted from 1.
+    pub id: i64,
+    /// The event that it follows; 0 where it follows none.
+    pub previous_id: i64,
+    /// Type as AWS names it, `TaskStateEntered` for example.
+    pub event_type: String,
+    /// Name of the state that is entered or left or whose evaluation failed, or of the Map of an iteration.
+    pub name: Option<String>,
+    /// Index of an iteration.
+    pub index: Option<i32>,
+    /// ARN of a Map Run that is started or redriven.
+    pub map_run_arn: Option<String>,
+}
+
+/// A page of a history, newest events first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// The events.
+    pub events: Vec<HistoryEvent>,
+    /// Token of the page with older ones, where there is one.
+    pub older: Option<String>,
+}
+
+/// How many items of a Map Run have ended, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapRunCounts {
+    /// Succeeded, failed, timed out or aborted.
+    pub ended: i64,
+    /// All.
+    pub total: i64,
 }
 
 /// A message of a queue.

@@ -184,29 +184,60 @@ async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
     assert_eq!(adapter.delete_state_machine(&session(), MACHINE).await, Ok(()));
     assert_eq!(adapter.has_running_executions(&session(), MACHINE).await, Ok(false));
     assert_eq!(adapter.list_tags(&session(), MACHINE).await.unwrap_err().kind, AwsErrorKind::NotFound);
-    let stopped = adapter.stop_execution(&session(), EXECUTION, "Cancelled", "by its owner").await;
+    let stopped = adapter.stop_execution(&session(), EXECUTION, Some(("Cancelled", "by its owner"))).await;
     assert_eq!(stopped.unwrap_err().kind, AwsErrorKind::NotFound);
 }
 
 #[tokio::test]
-async fn the_failed_state_costs_one_small_page_without_execution_data() {
+async fn a_history_is_read_from_its_newest_events_in_small_pages_without_execution_data() {
     let server = StandIn::start(|_| {
-        let events = serde_json::json!({"events": [
-            {"id": 5, "previousEventId": 4, "timestamp": 5, "type": "ExecutionFailed"},
-            {"id": 4, "previousEventId": 3, "timestamp": 4, "type": "TaskFailed"},
+        let events = serde_json::json!({"nextToken": "older", "events": [
+            {"id": 5, "previousEventId": 4, "timestamp": 5, "type": "MapIterationStarted", "mapIterationStartedEventDetails": {"name": "Each", "index": 0}},
+            {"id": 4, "previousEventId": 3, "timestamp": 4, "type": "MapRunStarted", "mapRunStartedEventDetails": {"mapRunArn": "arn:run"}},
             {"id": 3, "previousEventId": 2, "timestamp": 3, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": "Charge"}},
-            {"id": 2, "previousEventId": 0, "timestamp": 2, "type": "PassStateEntered", "stateEnteredEventDetails": {"name": "First"}},
+            {"id": 2, "previousEventId": 0, "timestamp": 2, "type": "PassStateExited", "stateExitedEventDetails": {"name": "First"}},
         ]});
         (200, events.to_string())
     })
     .await;
-    let state = adapter(&server).failed_state(&session(), EXECUTION).await.unwrap();
-    assert_eq!(state.as_deref(), Some("Charge"));
-    let seen = server.seen();
-    assert_eq!(seen.len(), 1);
-    let asked: serde_json::Value = serde_json::from_str(&seen[0].body).unwrap();
-    let expected = serde_json::json!({"executionArn": EXECUTION, "maxResults": 100, "reverseOrder": true, "includeExecutionData": false});
+    let page = adapter(&server).newest_events(&session(), EXECUTION, Some("token")).await.unwrap();
+    assert_eq!(page.older.as_deref(), Some("older"));
+    let names: Vec<_> = page.events.iter().map(|event| (event.name.as_deref(), event.index)).collect();
+    assert_eq!(names, [(Some("Each"), Some(0)), (None, None), (Some("Charge"), None), (Some("First"), None)]);
+    assert_eq!(page.events[1].map_run_arn.as_deref(), Some("arn:run"));
+    let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
+    let expected = serde_json::json!({"executionArn": EXECUTION, "maxResults": 200, "reverseOrder": true, "includeExecutionData": false, "nextToken": "token"});
     assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn a_stop_without_a_reason_sends_neither_error_nor_cause() {
+    let server = StandIn::start(|_| (200, r#"{"stopDate":1}"#.into())).await;
+    let adapter = adapter(&server);
+    adapter.stop_execution(&session(), EXECUTION, None).await.unwrap();
+    adapter.stop_execution(&session(), EXECUTION, Some(("E", "c"))).await.unwrap();
+    let asked: Vec<serde_json::Value> =
+        server.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
+    assert_eq!(asked[0], serde_json::json!({"executionArn": EXECUTION}));
+    assert_eq!(asked[1], serde_json::json!({"executionArn": EXECUTION, "error": "E", "cause": "c"}));
+}
+
+#[tokio::test]
+async fn a_redrive_carries_its_token_and_the_description_says_what_aws_counts() {
+    let server = StandIn::start(|seen| match seen.operation() {
+        "RedriveExecution" => (200, r#"{"redriveDate":1}"#.into()),
+        _ => (200, format!(
+            r#"{{"executionArn":"{EXECUTION}","stateMachineArn":"{MACHINE}","status":"FAILED","startDate":1.5,"redriveCount":2,"redriveStatus":"NOT_REDRIVABLE","redriveStatusReason":"Execution history event limit exceeded"}}"#
+        )),
+    })
+    .await;
+    let adapter = adapter(&server);
+    adapter.redrive_execution(&session(), EXECUTION, "uid-1").await.unwrap();
+    let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
+    assert_eq!(asked, serde_json::json!({"executionArn": EXECUTION, "clientToken": "uid-1"}));
+    let found = adapter.describe_execution(&session(), EXECUTION).await.unwrap().unwrap();
+    assert_eq!(found.redrive_count, 2);
+    assert_eq!(found.redrivable, Some(Err("Execution history event limit exceeded".into())));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod attribution;
 mod dereference;
 mod guardrails;
 mod measure;
+mod run_queue;
 mod runner;
 pub mod sharing;
 mod trust_binding;
@@ -25,6 +26,7 @@ use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Client, Resource, ResourceExt};
+use moka::future::Cache;
 use tokio::sync::watch;
 
 use crate::api::v1alpha1::{Activity, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
@@ -36,6 +38,7 @@ use crate::outcome::{Backoff, Class, Failure};
 use crate::plan::workflow::Owner;
 use crate::runs::{SessionSource, Tracker, forget_finished, is_settled};
 pub use attribution::{Attribution, own_name};
+use run_queue::{RunQueue, RunQueues};
 use runner::Managed;
 
 /// Reconciles under way at once, for each kind.
@@ -104,6 +107,9 @@ pub struct Context {
     authorized: dereference::Authorized,
     workflows: workflow::Memory,
     tracker: Tracker,
+    run_queues: RunQueues,
+    /// Runs whose history was looked at a moment ago, by UID.
+    looked_at: Cache<String, ()>,
 }
 
 impl Context {
@@ -140,6 +146,8 @@ impl Context {
             authorized,
             workflows,
             tracker,
+            run_queues: RunQueues::default(),
+            looked_at: Cache::builder().time_to_live(workflow_run::LOOK_EVERY / 2).build(),
         }
     }
 
@@ -218,13 +226,16 @@ fn controllers_of(
     let client = &context.client;
     let (bindings, binding_store) = controller::<TrustBinding>(context, scope);
     let (workflows, workflow_store) = controller::<Workflow>(context, scope);
-    let (runs, run_store) = run_controller(context, scope);
-    let runs = runs.reconcile_on(context.tracker.wakes(scope));
+    let (queue, woken) = RunQueue::new();
+    context.run_queues.add(scope, queue.clone());
+    let (runs, run_store) = run_controller(context, scope, queue.clone());
+    let runs = runs.reconcile_on(context.tracker.wakes(scope)).reconcile_on(woken);
     // A Guardrail may help or hold any of them.
     let bindings = bindings.reconcile_all_on(context.guardrails.changes());
     let workflows = workflows.reconcile_all_on(context.guardrails.changes());
     let runs = runs.reconcile_all_on(context.guardrails.changes());
     let (activities, activity_store) = controller::<Activity>(context, scope);
+    let counts = run_queue::keep_counts(context.clone(), workflow_store.clone(), stop.clone()).boxed();
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
     let bindings = bindings.watches(accounts, watcher::Config::default(), move |account| {
@@ -252,7 +263,11 @@ fn controllers_of(
     let runs = runs
         .watches(api::<Workflow>(client, scope), watcher::Config::default(), move |workflow| {
             let name = workflow.name_any();
-            same_namespace(&by_workflow, &workflow, |run| waits_for_start(run) && run.spec.workflow_ref.name == name)
+            queue.helped_by(&workflow).unwrap_or_else(|| {
+                same_namespace(&by_workflow, &workflow, |run| {
+                    waits_for_start(run) && run.spec.workflow_ref.name == name
+                })
+            })
         })
         .watches(config_maps, watcher::Config::default(), move |map| {
             let name = map.name_any();
@@ -264,6 +279,7 @@ fn controllers_of(
     let (schedules, _) = controller::<WorkflowSchedule>(context, scope);
     let schedules = schedules.owns_stream(ended_runs(context, scope));
     vec![
+        counts,
         drive(bindings, context.clone(), stop.clone()),
         drive(workflows, context.clone(), stop.clone()),
         drive(runs, context.clone(), stop.clone()),
@@ -324,9 +340,15 @@ fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller
     controller_of(context, events)
 }
 
-/// The same for runs. One that has ended and needs nothing more is not held in memory: there may be a hundred thousand.
-fn run_controller(context: &Context, scope: Option<&str>) -> (Controller<WorkflowRun>, Store<WorkflowRun>) {
+/// The same for runs, which the queue sees first. One that has ended and needs nothing more is not held in memory: there may
+/// be a hundred thousand.
+fn run_controller(
+    context: &Context,
+    scope: Option<&str>,
+    queue: Arc<RunQueue>,
+) -> (Controller<WorkflowRun>, Store<WorkflowRun>) {
     let events = own_events(context, scope, watcher::Config::default())
+        .inspect_ok(move |event| queue.note(event))
         .modify(|run: &mut WorkflowRun| {
             forget_bulk(&mut run.metadata);
             forget_finished(run);

@@ -145,7 +145,8 @@ async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, 
     let activities = activities.map_err(|error| api_failure(&error))?;
     users.extend(activities.iter().map(|activity| format!("Activity {}", activity.name_any())));
     let runs = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &namespace);
-    for phase in [Phase::Starting, Phase::Running] {
+    // One that waits for its next attempt is pending too.
+    for phase in [Phase::Pending, Phase::Starting, Phase::Running] {
         let selector = ListParams::default().fields(&format!("status.phase={phase:?}"));
         let listed = runs.list(&selector).await.map_err(|error| api_failure(&error))?;
         let own = listed.iter().filter(|run| {

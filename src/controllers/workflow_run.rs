@@ -1,9 +1,13 @@
 //! WorkflowRun: starts an execution once and watches it to its end.
 
 mod admit;
+mod again;
 mod end;
 mod observe;
+mod progress;
 mod start;
+
+pub(super) use progress::LOOK_EVERY;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +24,8 @@ use super::dereference::{LastSession, last_session_for, session_as, session_for}
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use super::{Context, measure};
 use crate::api::v1alpha1::{
-    CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, StopIntent, StopRequest, TrustBinding, Workflow, WorkflowRun,
-    WorkflowRunStatus,
+    CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest, TrustBinding, Workflow,
+    WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 use crate::audit;
 use crate::aws::{AwsErrorKind, Session};
@@ -29,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
 use crate::plan::run_result;
-use crate::runs::owes_output;
+use crate::runs::{awaits_right, owes_output};
 
 #[async_trait::async_trait]
 impl Managed for WorkflowRun {
@@ -76,15 +80,35 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
         return Ok(Done::again(Requeue::After(Duration::from_secs(5))));
     }
     let status = work.object.status.clone().unwrap_or_default();
-    match run::next(&work.object.spec, &status, Timestamp::now()) {
+    let asked = again::asked(&work.object);
+    let now = Timestamp::now();
+    match run::next(&work.object.spec, &status, asked.as_deref(), now) {
         Step::Finished if owes_output(&work.object) => observe::read_output(work, ctx).await,
-        Step::Finished => expire(work, ctx).await,
+        Step::Finished => rest(work, ctx).await,
         Step::EndUnstarted(phase, reason, message) => Ok(end_unstarted(work, phase, reason, &message)),
         Step::Prepare => start::prepare(work, ctx).await,
         Step::Resume(attempt) => start::resume(work, ctx, attempt).await,
+        Step::Redrive(attempt) => again::resume(work, ctx, attempt).await,
+        Step::WaitForRetry(at) => {
+            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            Ok(Done::again(Requeue::After(left)))
+        }
+        Step::Retry => again::retry(work, ctx).await,
+        // Memory may hold less of a run that has ended than its status may be written from.
+        Step::RecordRedrive => {
+            read_anew(work, ctx).await?;
+            again::redrive_as_asked(work, ctx).await
+        }
+        Step::RefuseRedrive(why) => {
+            read_anew(work, ctx).await?;
+            again::refuse(work, ctx, &why).await
+        }
         Step::RecordStop(intent) => record_stop(work, ctx, intent).await,
         Step::Stop(arn, intent) => stop(work, ctx, &arn, intent).await,
-        Step::Observe(arn) => observe(work, ctx, &arn).await,
+        Step::Observe(arn) => {
+            let done = observe(work, ctx, &arn).await?;
+            Ok(progress::follow(work, ctx, &arn, done).await)
+        }
     }
 }
 
@@ -148,10 +172,31 @@ async fn stop(
         StopIntent::Cancel => ("Stepbound.Cancelled", format!("Cancelled by spec.cancel. {reason}")),
         StopIntent::Timeout => ("Stepbound.TimedOut", "spec.timeout has passed.".to_owned()),
     };
+    let why = (!has_own_key(work, ctx).await?).then_some((error, cause.trim()));
     fenced(ctx)?;
-    let stop = ctx.step_functions.stop_execution(&session, arn, error, cause.trim());
+    let stop = ctx.step_functions.stop_execution(&session, arn, why);
     audit::on_behalf_of(canceller, stop).await?;
     observe(work, ctx, arn).await
+}
+
+/// Whether the state machine has a key of the account's own, with which AWS would encrypt error and cause of a stop. Where its
+/// Workflow is gone nobody knows, and then they are left out too: they stand in the run.
+async fn has_own_key(work: &Work<WorkflowRun>, ctx: &Context) -> Result<bool, Failure> {
+    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
+    let found = api.get_opt(&work.object.spec.workflow_ref.name).await.map_err(|error| api_failure(&error))?;
+    Ok(found.is_none_or(|workflow| workflow.spec.encryption.is_some()))
+}
+
+/// What is left to do for a run that has ended.
+async fn rest(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
+    if !awaits_right(&work.object) {
+        return expire(work, ctx).await;
+    }
+    read_anew(work, ctx).await?;
+    end::store_owed_output(work, ctx).await?;
+    let done = expire(work, ctx).await?;
+    let again = awaits_right(&work.object) && done.requeue == Requeue::OnChange;
+    Ok(if again { Done { requeue: Requeue::After(end::OWED_OUTPUT_EVERY), ..done } } else { done })
 }
 
 /// Deletes a finished run whose time to live has passed.
@@ -190,15 +235,21 @@ async fn refresh_finished(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result
     if current && !due {
         return Ok(());
     }
+    read_anew(work, ctx).await?;
+    // A change of a run that is over is looked at too, and kstatus wants to know.
+    work.conditions(|_| {});
+    Ok(())
+}
+
+/// The run as the API server has it, whole.
+async fn read_anew(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
-    let fresh = api.get(&run.name_any()).await;
+    let fresh = api.get(&work.object.name_any()).await;
     let fresh = fresh.map_err(|error| Failure::new(Class::Conflict, "Conflict", api_failure(&error).message))?;
-    if fresh.uid() != run.uid() {
+    if fresh.uid() != work.object.uid() {
         return Err(Failure::new(Class::Conflict, "Conflict", "the run was replaced meanwhile"));
     }
     *work = Work::new(fresh);
-    // A change of a run that is over is looked at too, and kstatus wants to know.
-    work.conditions(|_| {});
     Ok(())
 }
 
@@ -206,7 +257,7 @@ async fn refresh_finished(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result
 async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
     let status = work.object.status.clone().unwrap_or_default();
     let arn = status.execution_arn.clone().or_else(|| status.attempts.last().map(run::execution_arn));
-    let over = status.phase.unwrap_or_default().is_finished() || status.adopted;
+    let over = status.phase.unwrap_or_default().is_finished() || status.adopted || status.retry_at.is_some();
     if let Some(arn) = &arn {
         ctx.tracker.forget(arn);
     }
@@ -222,9 +273,18 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
             return Ok(Done::released());
         }
     };
+    let why = (!has_own_key(work, ctx).await?).then_some(("Stepbound.Deleted", "The WorkflowRun was deleted."));
     fenced(ctx)?;
-    match ctx.step_functions.stop_execution(&session, &arn, "Stepbound.Deleted", "The WorkflowRun was deleted.").await {
+    match ctx.step_functions.stop_execution(&session, &arn, why).await {
         Err(error) if !matches!(error.kind, AwsErrorKind::NotFound | AwsErrorKind::Rejected) => Err(error.into()),
+        _ if may_still_start(&work.object.spec, &status) => Ok(Done::again(Requeue::After(Duration::from_secs(1)))),
         _ => Ok(Done::released()),
     }
+}
+
+/// True while a start or redrive whose answer nobody has may still reach AWS; it is stopped again then.
+fn may_still_start(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> bool {
+    let under_way = status.phase == Some(Phase::Starting) && spec.mode == RunMode::Async;
+    let last = status.attempts.last().filter(|_| under_way);
+    last.is_some_and(|attempt| run::may_still_land(attempt.recorded_at.0, Timestamp::now()))
 }

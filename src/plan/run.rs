@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::v1alpha1::{Attempt, Phase, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
+use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, RunMode, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
 use crate::aws::Execution;
 use crate::outcome::{Class, Failure};
 
@@ -13,6 +13,10 @@ pub const MAX_INPUT_BYTES: usize = 262_144;
 const VISIBILITY: SignedDuration = SignedDuration::from_mins(5);
 /// Clocks differ: an execution that started so little before its attempt was recorded is still this run's own.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// How long after its end AWS redrives an execution (`RedriveExecution`, "redrivable period").
+const REDRIVABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Longest time that a call which was under way when its process died may still take to reach AWS.
+const CALL_LANDS: SignedDuration = SignedDuration::from_secs(30);
 
 /// The next step of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +27,18 @@ pub enum Step {
     EndUnstarted(Phase, &'static str, String),
     /// Record an attempt and start.
     Prepare,
-    /// An attempt is recorded and nobody knows whether AWS got it.
+    /// The start of an attempt is recorded and nobody knows whether AWS got it.
     Resume(Attempt),
+    /// A redrive is recorded and nobody knows whether AWS got it.
+    Redrive(Attempt),
+    /// Nothing runs until the next attempt begins.
+    WaitForRetry(Timestamp),
+    /// Record the next attempt, by `spec.retry`.
+    Retry,
+    /// Record a redrive that somebody asked for.
+    RecordRedrive,
+    /// Say why a redrive that somebody asked for is not made.
+    RefuseRedrive(String),
     /// Record the intent to stop.
     RecordStop(StopIntent),
     /// Stop, as recorded, and look.
@@ -33,22 +47,90 @@ pub enum Step {
     Observe(String),
 }
 
-/// Decides from the records alone.
-pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Timestamp) -> Step {
-    if status.phase.unwrap_or_default().is_finished() {
+/// Decides from the records alone. `asked` is the value of the annotation that asks for a redrive.
+pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&str>, now: Timestamp) -> Step {
+    let asked = asked.is_some() && asked != status.last_handled.redrive.as_deref();
+    let finished = status.phase.unwrap_or_default().is_finished();
+    if finished && asked {
+        return may_redrive(spec, status, now).map_or_else(Step::RefuseRedrive, |()| Step::RecordRedrive);
+    }
+    if finished {
         return Step::Finished;
     }
     let Some(attempt) = status.attempts.last() else {
         return before_start(spec, now);
     };
+    if let Some(at) = &status.retry_at {
+        return between_attempts(spec, status, at.0, asked, now);
+    }
+    if asked {
+        return Step::RefuseRedrive("The execution has not ended. Ask again when it has failed.".into());
+    }
     let Some(arn) = &status.execution_arn else {
         return Step::Resume(attempt.clone());
     };
+    if status.phase == Some(Phase::Starting) {
+        return Step::Redrive(attempt.clone());
+    }
     match (&status.stop, wanted_stop(spec, status, now)) {
         (Some(stop), _) => Step::Stop(arn.clone(), stop.intent),
         (None, Some(intent)) => Step::RecordStop(intent),
         (None, None) => Step::Observe(arn.clone()),
     }
+}
+
+fn between_attempts(
+    spec: &WorkflowRunSpec,
+    status: &WorkflowRunStatus,
+    at: Timestamp,
+    asked: bool,
+    now: Timestamp,
+) -> Step {
+    if spec.cancel.is_some() {
+        let message = "The run was cancelled while it waited for its next attempt.";
+        return Step::EndUnstarted(Phase::Aborted, "Cancelled", message.into());
+    }
+    if asked && may_redrive(spec, status, now).is_ok() {
+        return Step::RecordRedrive;
+    }
+    if at <= now { Step::Retry } else { Step::WaitForRetry(at) }
+}
+
+/// Whether a run that has ended, or waits for its next attempt, can be redriven.
+///
+/// # Errors
+/// Why not, and what to do instead.
+pub fn may_redrive(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Timestamp) -> Result<(), String> {
+    const AGAIN: &str = "Create another run.";
+    let ended = status.finished_at.as_ref().map_or(now, |time| time.0);
+    let refused = status.redrive.as_ref().filter(|redrive| !redrive.possible);
+    if spec.mode == RunMode::Sync || status.phase == Some(Phase::Dispatched) {
+        return Err(format!("AWS redrives no Express execution. {AGAIN}"));
+    }
+    if status.phase == Some(Phase::Succeeded) {
+        return Err(format!("The execution succeeded; there is nothing to redrive. {AGAIN}"));
+    }
+    if status.execution_arn.is_none() {
+        return Err(format!("No execution of this run was started. {AGAIN}"));
+    }
+    if spec.cancel.is_some() {
+        return Err(format!("spec.cancel is set and cannot be taken back. {AGAIN}"));
+    }
+    if status.adopted {
+        return Err("The execution existed before this run, which only follows it. Redrive it in AWS.".into());
+    }
+    if let Some(redrive) = refused {
+        return Err(format!("{}. {AGAIN}", redrive.reason.as_deref().unwrap_or("AWS gives no reason")));
+    }
+    if now.duration_since(ended) > REDRIVABLE {
+        return Err(format!("AWS redrives an execution for 14 days after its end, which have passed. {AGAIN}"));
+    }
+    Ok(())
+}
+
+/// True while a call that was recorded at this time may still be on its way to AWS.
+pub fn may_still_land(recorded_at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(recorded_at) < CALL_LANDS
 }
 
 fn before_start(spec: &WorkflowRunSpec, now: Timestamp) -> Step {
@@ -75,10 +157,12 @@ fn wanted_stop(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Timestam
     timeout_at(spec, status).filter(|at| *at <= now).map(|_| StopIntent::Timeout)
 }
 
-/// When the run's own timeout ends it.
+/// When the run's own timeout ends it: counted from its first start, or from when somebody last asked for a redrive.
 pub fn timeout_at(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> Option<Timestamp> {
     let timeout = SignedDuration::try_from(spec.timeout.as_ref()?.to_std()?).ok()?;
-    status.started_at.as_ref()?.0.checked_add(timeout).ok()
+    let asked = status.attempts.iter().rev().find(|attempt| attempt.cause == AttemptCause::Asked);
+    let from = asked.map(|attempt| attempt.recorded_at.0).or(status.started_at.as_ref().map(|time| time.0))?;
+    from.checked_add(timeout).ok()
 }
 
 /// True while absence of an execution proves nothing yet.
@@ -150,119 +234,4 @@ pub fn check_input(text: &str) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::v1alpha1::{Cancel, DurationString, LocalRef, StopRequest};
-    use crate::aws::ExecutionStatus;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn spec() -> WorkflowRunSpec {
-        serde_json::from_value(serde_json::json!({"workflowRef": LocalRef { name: "w".into() }})).unwrap()
-    }
-
-    fn attempt() -> Attempt {
-        Attempt {
-            number: 1,
-            execution_name: "name".into(),
-            target_arn: "arn:aws:states:r:1:stateMachine:m:3".into(),
-            trust_binding_name: "b".into(),
-            input_digest: "d".into(),
-            recorded_at: Time(at(1000)),
-        }
-    }
-
-    fn running() -> WorkflowRunStatus {
-        WorkflowRunStatus {
-            phase: Some(Phase::Running),
-            attempts: vec![attempt()],
-            execution_arn: Some("arn:e".into()),
-            started_at: Some(Time(at(1000))),
-            ..WorkflowRunStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_recorded_attempt_is_resumed_and_never_prepared_again() {
-        let mut status = WorkflowRunStatus { attempts: vec![attempt()], ..WorkflowRunStatus::default() };
-        status.phase = Some(Phase::Starting);
-        let mut cancelled = spec();
-        cancelled.cancel = Some(Cancel::default());
-        assert_eq!(next(&spec(), &status, at(2000)), Step::Resume(attempt()));
-        assert_eq!(next(&cancelled, &status, at(2000)), Step::Resume(attempt()));
-    }
-
-    #[test]
-    fn an_intent_to_stop_is_recorded_before_the_stop() {
-        let mut spec = spec();
-        spec.timeout = Some(DurationString("60s".into()));
-        let mut status = running();
-        assert_eq!(next(&spec, &status, at(1059)), Step::Observe("arn:e".into()));
-        assert_eq!(next(&spec, &status, at(1060)), Step::RecordStop(StopIntent::Timeout));
-        status.stop = Some(StopRequest { intent: StopIntent::Timeout, recorded_at: Time(at(1060)) });
-        spec.cancel = Some(Cancel::default());
-        assert_eq!(next(&spec, &status, at(1061)), Step::Stop("arn:e".into(), StopIntent::Timeout));
-    }
-
-    #[test]
-    fn an_adopted_execution_is_never_stopped() {
-        let mut spec = spec();
-        spec.cancel = Some(Cancel::default());
-        let status = WorkflowRunStatus { adopted: true, ..running() };
-        assert_eq!(next(&spec, &status, at(5000)), Step::Observe("arn:e".into()));
-    }
-
-    #[test]
-    fn a_deadline_that_has_passed_ends_the_run_unstarted() {
-        let mut spec = spec();
-        spec.start_deadline = Some(Time(at(100)));
-        let status = WorkflowRunStatus::default();
-        assert_eq!(next(&spec, &status, at(100)), Step::Prepare);
-        assert!(matches!(next(&spec, &status, at(101)), Step::EndUnstarted(Phase::Failed, "StartDeadlineExceeded", _)));
-        assert!(matches!(next(&spec, &running(), at(101)), Step::Observe(_)));
-    }
-
-    #[test]
-    fn an_execution_is_adopted_only_with_the_same_input_and_target() {
-        let found = |input: &str, machine: &str, started: i64| Execution {
-            arn: "arn:e".into(),
-            state_machine_arn: machine.into(),
-            version_arn: None,
-            status: ExecutionStatus::Running,
-            started_at: at(started),
-            stopped_at: None,
-            redrive_count: 0,
-            input: Some(input.into()),
-            output: None,
-            error: None,
-            cause: None,
-        };
-        let machine = "arn:aws:states:r:1:stateMachine:m";
-        let mut named = spec();
-        named.execution_name = Some("name".into());
-        let judge = |spec: &WorkflowRunSpec, found: &Execution| adopt(spec, &attempt(), r#"{"a":1}"#, found);
-        assert_eq!(judge(&named, &found(r#"{ "a": 1 }"#, machine, 100)), Ok(true));
-        assert_eq!(judge(&named, &found(r#"{"a":1}"#, machine, 1001)), Ok(false));
-        assert_eq!(judge(&spec(), &found(r#"{"a":1}"#, machine, 100)), Ok(false));
-        assert!(judge(&named, &found(r#"{"a":2}"#, machine, 1001)).is_err());
-        assert!(judge(&named, &found(r#"{"a":1}"#, "arn:aws:states:r:1:stateMachine:n", 1001)).is_err());
-    }
-
-    #[test]
-    fn the_execution_arn_is_known_before_the_start() {
-        assert_eq!(execution_arn(&attempt()), "arn:aws:states:r:1:execution:m:name");
-    }
-
-    #[test]
-    fn an_input_that_aws_would_refuse_is_refused_here() {
-        assert!(check_input("{\"a\": [1, 2]}").is_ok() && check_input("null").is_ok());
-        assert_eq!(check_input("{\n oops}").unwrap_err().reason, "InputInvalid");
-        assert!(check_input("{\n oops}").unwrap_err().message.contains("line 2"));
-        let largest = format!("\"{}\"", "x".repeat(MAX_INPUT_BYTES - 2));
-        assert!(check_input(&largest).is_ok());
-        assert_eq!(check_input(&format!(" {largest}")).unwrap_err().reason, "InputTooLarge");
-    }
-}
+mod tests;

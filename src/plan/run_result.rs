@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::v1alpha1::{OutputStore, Phase, StopIntent, WorkflowRunStatus};
+use crate::api::v1alpha1::{OutputStore, Phase, RedriveStatus, StopIntent, WorkflowRunStatus};
 use crate::aws::{Execution, ExecutionStatus};
 use crate::digest::sha256_hex;
 use crate::status::{Conditions, RECONCILING, STALLED, Truth};
@@ -25,15 +25,14 @@ pub fn phase_of(status: ExecutionStatus, intent: Option<StopIntent>) -> Option<P
     })
 }
 
-/// Writes the end of an execution into the status.
+/// Writes the end of an execution into the status. The run began with its first execution.
 pub fn record(status: &mut WorkflowRunStatus, execution: &Execution, phase: Phase, store: OutputStore) {
     let ended = execution.stopped_at.unwrap_or(execution.started_at);
+    let started = status.started_at.get_or_insert(Time(execution.started_at)).0;
     status.phase = Some(phase);
-    status.started_at = Some(Time(execution.started_at));
     status.finished_at = Some(Time(ended));
-    status.duration = Some(for_people(execution.started_at, ended));
-    status.error.clone_from(&execution.error);
-    status.cause = execution.cause.as_ref().map(|cause| cause.chars().take(MAX_CAUSE).collect());
+    status.duration = Some(for_people(started, ended));
+    record_failure(status, execution);
     if let Some(output) = &execution.output {
         status.output_digest = Some(sha256_hex(output.as_bytes()));
         status.output_bytes = i64::try_from(output.len()).ok();
@@ -41,6 +40,31 @@ pub fn record(status: &mut WorkflowRunStatus, execution: &Execution, phase: Phas
             status.output = serde_json::from_str(output).ok();
         }
     }
+}
+
+/// Writes why an execution failed into the status, if it did.
+pub fn record_failure(status: &mut WorkflowRunStatus, execution: &Execution) {
+    status.error.clone_from(&execution.error);
+    status.cause = execution.cause.as_deref().map(bounded_cause);
+}
+
+/// A cause as a status holds it.
+pub fn bounded_cause(cause: &str) -> String {
+    cause.chars().take(MAX_CAUSE).collect()
+}
+
+/// Writes what AWS says of redrives, of an execution that ended without success or was ever redriven.
+pub fn record_redrive(status: &mut WorkflowRunStatus, execution: &Execution) {
+    let succeeded = execution.status == ExecutionStatus::Succeeded;
+    if succeeded && execution.redrive_count == 0 {
+        return;
+    }
+    let (possible, reason) = match &execution.redrivable {
+        Some(Ok(())) => (true, None),
+        Some(Err(reason)) => (false, Some(reason.clone())),
+        None => (!succeeded, None),
+    };
+    status.redrive = Some(RedriveStatus { count: i64::from(execution.redrive_count), possible, reason });
 }
 
 /// Conditions of a run that has ended, in whatever way.

@@ -17,7 +17,7 @@ mod simulation;
 mod tracker;
 
 pub use hints::{Hint, hint_of};
-pub use projection::{OUTPUT_STORED, forget_finished, is_settled, owes_output};
+pub use projection::{FORBIDDEN, OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output};
 pub use schedule::{Describe, Found, Look, Outcome, Schedule};
 pub use tracker::{SessionSource, Tracker};
 

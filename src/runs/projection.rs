@@ -7,8 +7,8 @@ use crate::api::v1alpha1::{FINALIZER, WorkflowRun};
 /// Condition that says where the output is, or that it is still to be read.
 pub const OUTPUT_STORED: &str = "OutputStored";
 
-/// Annotations by which people ask something of a run that has ended.
-const ASKS: [&str; 2] = ["stepbound.dev/redrive", "stepbound.dev/reconcile-now"];
+/// Annotation by which people ask for a redrive of a run that has ended.
+const REDRIVE: &str = "stepbound.dev/redrive";
 
 /// True when nothing is left to do for a run, ever, unless somebody changes it: such a run is not held in memory at all.
 /// A change of it comes by the watch as any other.
@@ -17,14 +17,25 @@ pub fn is_settled(run: &WorkflowRun) -> bool {
     let finished = status.phase.unwrap_or_default().is_finished();
     let held = run.finalizers().iter().any(|name| name == FINALIZER);
     let current = status.observed_generation == run.metadata.generation;
-    let asked = ASKS.iter().any(|name| run.annotations().contains_key(*name));
-    finished && !held && current && !asked && !owes_output(run) && run.spec.ttl_after_finished.is_none()
+    let token = run.annotations().get(REDRIVE);
+    let asked = token.is_some() && token != status.last_handled.redrive.as_ref();
+    let owes = owes_output(run) || awaits_right(run);
+    finished && !held && current && !asked && !owes && run.spec.ttl_after_finished.is_none()
 }
 
 /// True when a run has ended and its output, or its error, has still to be read.
 pub fn owes_output(run: &WorkflowRun) -> bool {
     let conditions = run.status.iter().flat_map(|status| &status.conditions);
     conditions.into_iter().any(|one| one.type_ == OUTPUT_STORED && one.status == "Unknown")
+}
+
+/// Reason of an output that the operator may not store yet.
+pub const FORBIDDEN: &str = "Forbidden";
+
+/// True when a run has ended and its output waits for the right to store it.
+pub fn awaits_right(run: &WorkflowRun) -> bool {
+    let conditions = run.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|one| one.type_ == OUTPUT_STORED && one.status == "False" && one.reason == FORBIDDEN)
 }
 
 /// Drops what nobody reads of a run that has ended and waits for its time to live. A status must not be written from what
@@ -75,6 +86,8 @@ mod tests {
     #[test]
     fn a_run_is_dropped_only_when_nothing_is_left_to_do() {
         assert!(is_settled(&run(&json!({}))));
+        let token = json!({"metadata": {"annotations": {REDRIVE: "1"}}, "status": {"lastHandled": {"redrive": "1"}}});
+        assert!(is_settled(&run(&token)), "it was handled");
         for left in [
             json!({"status": {"phase": "Running"}}),
             json!({"metadata": {"generation": 2}}),
@@ -82,6 +95,8 @@ mod tests {
             json!({"metadata": {"annotations": {"stepbound.dev/redrive": "1"}}}),
             json!({"spec": {"ttlAfterFinished": "1h"}}),
             owing(),
+            json!({"status": {"conditions": [{"type": OUTPUT_STORED, "status": "False", "reason": FORBIDDEN, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
         ] {
             assert!(!is_settled(&run(&left)), "{left}");
         }

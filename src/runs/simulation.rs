@@ -183,6 +183,7 @@ impl World {
             output: None,
             error: None,
             cause: None,
+            redrivable: None,
         })
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod admission;
+mod again;
 mod attempts;
 mod attribution;
 mod bad_input;
@@ -18,6 +19,7 @@ mod installs;
 mod least_privilege;
 mod lint;
 mod process;
+mod progress;
 mod quotas;
 mod rights;
 mod rollouts;

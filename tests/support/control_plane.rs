@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::processes::{Process, free_port, wait_until};
@@ -52,7 +53,8 @@ pub struct ControlPlane {
     kubectl: PathBuf,
     // Ended in this order.
     _controller_manager: Process,
-    api_server: Process,
+    api_server: Mutex<Option<Process>>,
+    api_server_args: Vec<String>,
     etcd: Process,
 }
 
@@ -82,34 +84,28 @@ impl ControlPlane {
         std::fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
         let url = format!("https://127.0.0.1:{port}");
         let key = signing_key.display();
-        let api_server = Process::start(
-            folder,
-            "kube-apiserver",
-            Command::new(assets.join("kube-apiserver")).args([
-                format!("--etcd-servers={etcd_url}"),
-                format!("--cert-dir={}", folder.join("certs").display()),
-                "--bind-address=127.0.0.1".into(),
-                format!("--secure-port={port}"),
-                "--authorization-mode=RBAC".into(),
-                format!("--token-auth-file={}", folder.join("tokens.csv").display()),
-                format!("--service-account-issuer={url}"),
-                format!("--service-account-signing-key-file={key}"),
-                format!("--service-account-key-file={key}"),
-                format!("--service-account-jwks-uri={url}/openid/v1/jwks"),
-                "--service-cluster-ip-range=10.0.0.0/24".into(),
-                format!("--audit-policy-file={}", folder.join("audit-policy.yaml").display()),
-                format!("--audit-log-path={}", folder.join("audit.log").display()),
-            ]),
-        );
+        let api_server_args: Vec<String> = [
+            format!("--etcd-servers={etcd_url}"),
+            format!("--cert-dir={}", folder.join("certs").display()),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={port}"),
+            "--authorization-mode=RBAC".into(),
+            format!("--token-auth-file={}", folder.join("tokens.csv").display()),
+            format!("--service-account-issuer={url}"),
+            format!("--service-account-signing-key-file={key}"),
+            format!("--service-account-key-file={key}"),
+            format!("--service-account-jwks-uri={url}/openid/v1/jwks"),
+            "--service-cluster-ip-range=10.0.0.0/24".into(),
+            format!("--audit-policy-file={}", folder.join("audit-policy.yaml").display()),
+            format!("--audit-log-path={}", folder.join("audit.log").display()),
+        ]
+        .into();
+        let api_server = start_api_server(folder, &api_server_args);
         let certificate = folder.join("certs/apiserver.crt");
         let admin = folder.join("admin.kubeconfig");
         write_kubeconfig(&admin, &url, &certificate, "admin-token");
         let kubectl = assets.join("kubectl");
-        wait_until(Duration::from_secs(60), "the API server is ready", || {
-            let probe =
-                Command::new(&kubectl).args(["--kubeconfig", admin.to_str()?, "get", "--raw", "/readyz"]).output();
-            probe.ok().filter(|output| output.status.success())
-        });
+        wait_for_api_server(&kubectl, &admin);
         let controller_manager = Process::start(
             folder,
             "kube-controller-manager",
@@ -130,7 +126,8 @@ impl ControlPlane {
             admin,
             kubectl,
             _controller_manager: controller_manager,
-            api_server,
+            api_server: Mutex::new(Some(api_server)),
+            api_server_args,
             etcd,
         }
     }
@@ -141,6 +138,21 @@ impl ControlPlane {
         let options = kube::config::KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
         kube::Client::try_from(config).unwrap()
+    }
+
+    /// Kills the API server, starts it again and waits until it serves.
+    pub fn restart_api_server(&self) {
+        let mut api_server = self.api_server.lock().unwrap();
+        drop(api_server.take());
+        // A connection of somebody else may have been given the port meanwhile, so it is tried until it is free.
+        wait_until(Duration::from_secs(60), "the API server serves again", || {
+            if !api_server.as_ref().is_some_and(Process::is_running) {
+                drop(api_server.take());
+                *api_server = Some(start_api_server(&self.folder, &self.api_server_args));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            is_ready(&self.kubectl, &self.admin).then_some(())
+        });
     }
 
     /// Runs kubectl as admin; panics with what it said when it fails.
@@ -213,7 +225,8 @@ impl ControlPlane {
 
     /// Processor time of API server and etcd so far, in seconds.
     pub fn cpu_seconds(&self) -> (f64, f64) {
-        (self.api_server.cpu_seconds(), self.etcd.cpu_seconds())
+        let api_server = self.api_server.lock().unwrap();
+        (api_server.as_ref().unwrap().cpu_seconds(), self.etcd.cpu_seconds())
     }
 
     /// Writes of a resource that the API server has answered so far, whoever asked for them.
@@ -242,6 +255,19 @@ impl ControlPlane {
             .unwrap();
         output.stdout
     }
+}
+
+fn start_api_server(folder: &Path, args: &[String]) -> Process {
+    Process::start(folder, "kube-apiserver", Command::new(assets(&binaries()).join("kube-apiserver")).args(args))
+}
+
+fn wait_for_api_server(kubectl: &Path, admin: &Path) {
+    wait_until(Duration::from_secs(60), "the API server is ready", || is_ready(kubectl, admin).then_some(()));
+}
+
+fn is_ready(kubectl: &Path, admin: &Path) -> bool {
+    let probe = Command::new(kubectl).arg("--kubeconfig").arg(admin).args(["get", "--raw", "/readyz"]).output();
+    probe.is_ok_and(|output| output.status.success())
 }
 
 /// Runs a command with an input; its output, or what it complained of.

@@ -143,6 +143,7 @@ impl TestBed {
             {"Effect": "Allow", "Action": "states:*", "Resource": [
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}*"),
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}*"),
+                format!("arn:aws:states:{REGION}:{ACCOUNT}:mapRun:{name}*"),
                 format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:{name}*"),
             ]},
             {"Effect": "Allow", "Action": "states:ValidateStateMachineDefinition", "Resource": "*"},

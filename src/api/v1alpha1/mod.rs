@@ -6,6 +6,7 @@ mod binding_settings;
 mod common;
 mod guardrail;
 mod identity_provider;
+mod retry;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -26,14 +27,15 @@ pub use identity_provider::{
     ClientAuthentication, ClientAuthenticationType, IdentityPool, IdentityProvider, IdentityProviderSpec,
     IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
+pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
-    DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,
+    BoundedString, DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,
     SubstitutionSource, UnresolvedPermission, Workflow, WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
 };
 pub use workflow_run::{
-    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunMode, StopIntent,
-    StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunLastHandled, RunMode,
+    StopIntent, StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 pub use workflow_schedule::{
     ActiveRun, AnnotationValue, ConcurrencyPolicy, LabelValue, RunTemplate, TemplateMetadata, WorkflowSchedule,

@@ -30,6 +30,7 @@ use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
     printcolumn = r#"{"name":"Version","type":"integer","jsonPath":".status.latestVersion.number"}"#,
+    printcolumn = r#"{"name":"Runs","type":"integer","jsonPath":".status.activeRuns"}"#,
     printcolumn = r#"{"name":"ARN","type":"string","jsonPath":".status.stateMachineARN","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -108,6 +109,11 @@ pub struct WorkflowSpec {
     /// What happens to the state machine when this object is deleted. An adopted one is kept until this field is changed after its adoption.
     #[serde(default)]
     pub deletion_policy: WorkflowDeletionPolicy,
+    /// How many WorkflowRuns may be under way at once; further ones wait, in the order in which they were created. By default any
+    /// number. A run that waits for its next attempt counts; one redriven by hand does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_concurrent_runs: Option<i64>,
     /// Stops reconciling; what exists in AWS stays as it is.
     #[serde(default)]
     pub suspend: bool,
@@ -232,6 +238,9 @@ pub struct WorkflowStatus {
     /// What the offline check and AWS say of the definition, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
+    /// How many WorkflowRuns are under way; at most 30 s old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_runs: Option<i64>,
     /// The state machine in the AWS console.
     #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
     pub console_url: Option<String>,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schema, conditions_schema, some_value};
+use super::retry::{AttemptCause, RedriveStatus, Retry};
 
 /// A WorkflowRun is one execution of a Workflow.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,10 +24,11 @@ use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schem
     selectable = ".status.phase",
     selectable = ".spec.workflowRef.name",
     doc = "A WorkflowRun is one execution of a Workflow: started once, watched to its end, with its result in the status.",
+    validation = ("!has(self.spec.output) || self.spec.output.store != 'ConfigMap' || size(self.metadata.name) <= 246", "the output goes to a ConfigMap named <run>-output, so the name of the run must have at most 246 characters"),
     printcolumn = r#"{"name":"Workflow","type":"string","jsonPath":".spec.workflowRef.name"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Duration","type":"string","jsonPath":".status.duration"}"#,
-    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.failedState","priority":1}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.state","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +39,7 @@ use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schem
 #[x_kube(validation = ("has(self.startDeadline) == has(oldSelf.startDeadline) && (!has(self.startDeadline) || self.startDeadline == oldSelf.startDeadline)", "startDeadline cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)", "timeout cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("self.mode == oldSelf.mode && self.deletionPolicy == oldSelf.deletionPolicy && self.output == oldSelf.output", "mode, deletionPolicy and output cannot be changed; create another WorkflowRun"))]
+#[x_kube(validation = ("has(self.retry) == has(oldSelf.retry) && (!has(self.retry) || self.retry == oldSelf.retry)", "retry cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("!has(oldSelf.cancel) || has(self.cancel)", "a cancel cannot be taken back; create another WorkflowRun"))]
 pub struct WorkflowRunSpec {
     /// The Workflow to run, and which of it. Immutable.
@@ -58,9 +61,12 @@ pub struct WorkflowRunSpec {
     /// Async, or Sync for an Express state machine whose result is wanted (at most once, five minutes). Immutable.
     #[serde(default)]
     pub mode: RunMode,
-    /// The execution is stopped when it runs longer than this. Immutable.
+    /// The run is stopped when it takes longer than this from its first start on, all attempts included. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationString>,
+    /// What happens when the execution fails; by default the run fails with it. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// Set it to stop the execution. Cannot be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
@@ -149,7 +155,8 @@ pub enum OutputStore {
     /// In the status up to 16 KiB; a larger one only as digest and size.
     #[default]
     Status,
-    /// In the ConfigMap `<run>-output`, owned by the run.
+    /// In the ConfigMap `<run>-output`, key `output.json`, owned by the run. The operator needs the right to create it: the chart's value
+    /// `outputs.configMaps`.
     ConfigMap,
     /// Nowhere; digest and size only.
     None,
@@ -191,7 +198,7 @@ impl Phase {
     }
 }
 
-/// One start of an execution, recorded before it is asked of AWS.
+/// One start or redrive of an execution, recorded before it is asked of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
@@ -208,6 +215,23 @@ pub struct Attempt {
     pub input_digest: String,
     /// When the attempt was recorded.
     pub recorded_at: Timestamped,
+    /// 0 for a start; n for redrive n of the execution, which is asked for only while AWS counts n-1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrive_count: i64,
+    /// What it follows from.
+    #[serde(default, skip_serializing_if = "AttemptCause::is_run")]
+    pub cause: AttemptCause,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamped>,
+    /// The error with which it ended, cut to 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature is serde's
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// Why an execution is being stopped. Recorded before AWS is asked, because it decides the phase at the end.
@@ -245,13 +269,16 @@ pub struct WorkflowRunStatus {
     /// True when the execution existed before this run; such an execution is never stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
-    /// Every start, oldest first.
+    /// Every start and redrive, oldest first; at most the last 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    /// When the next attempt begins, while the run waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamped>,
     /// The intent to stop, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopRequest>,
-    /// When AWS started the execution.
+    /// When AWS started the first execution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamped>,
     /// When it ended.
@@ -276,7 +303,7 @@ pub struct WorkflowRunStatus {
     /// Cause of a failed execution, cut to 4 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// The state in which it failed.
+    /// The state in which it failed: the innermost one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_state: Option<String>,
     /// Who asked for the run, as the API server knew them; absent where its word for it cannot be had.
@@ -285,6 +312,21 @@ pub struct WorkflowRunStatus {
     /// Name of the STS session in which the execution was started, as CloudTrail shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<String>,
+    /// The states in which the execution is, at most 20. Only while somebody watches: annotation `stepbound.dev/watch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub current_states: Vec<String>,
+    /// How many percent of its items the current distributed Map has finished. Only while somebody watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_percent: Option<i64>,
+    /// The current states or the failed one, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Redrives of the execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive: Option<RedriveStatus>,
+    /// Annotations that were acted on.
+    #[serde(default, skip_serializing_if = "RunLastHandled::is_empty")]
+    pub last_handled: RunLastHandled,
     /// The execution in the AWS console.
     #[serde(rename = "consoleURL", default, skip_serializing_if = "Option::is_none")]
     pub console_url: Option<String>,
@@ -292,4 +334,20 @@ pub struct WorkflowRunStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+/// Values of annotations that ask for something once. A value that stands here was acted on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunLastHandled {
+    /// `stepbound.dev/redrive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive: Option<String>,
+}
+
+impl RunLastHandled {
+    /// True when nothing was ever asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -56,7 +56,7 @@ pub(super) async fn converge(
         }
         route(ctx, session, machine_arn, known.as_ref(), &decision.status).await?;
         if let Some(bad) = decision.quarantine {
-            stop_running(ctx, session, machine_arn, &alias, bad).await?;
+            stop_running(ctx, session, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
         }
         converged.look_again = converged.look_again.into_iter().chain(decision.look_again).min();
         remember(work, decision);
@@ -193,6 +193,7 @@ async fn stop_running(
     machine_arn: &str,
     alias: &Alias,
     bad: i64,
+    has_own_key: bool,
 ) -> Result<(), Failure> {
     if alias.rollout.as_ref().is_none_or(|rollout| rollout.on_rollback == OnRollback::Leave) {
         return Ok(());
@@ -201,7 +202,8 @@ async fn stop_running(
     for execution in ctx.step_functions.list_executions(session, &version, true).await? {
         fenced(ctx)?;
         let cause = format!("Version {bad} was rolled back.");
-        ctx.step_functions.stop_execution(session, &execution.arn, "Stepbound.RolledBack", &cause).await?;
+        let why = (!has_own_key).then_some(("Stepbound.RolledBack", cause.as_str()));
+        ctx.step_functions.stop_execution(session, &execution.arn, why).await?;
     }
     Ok(())
 }

@@ -90,6 +90,9 @@ async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Opti
         let listed = api.list_metadata(&ListParams::default().fields(&selector).limit(5)).await;
         names.extend(listed.map_err(|error| api_failure(&error))?.iter().map(ResourceExt::name_any));
     }
+    if names.is_empty() && ctx.run_queues.active(&work.namespace(), &work.object.name_any()) > 0 {
+        names = between_attempts(work, &api).await?;
+    }
     if names.is_empty() {
         return Ok(None);
     }
@@ -98,6 +101,14 @@ async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Opti
         names.join(", ")
     );
     Ok(Some(progress(work, "Draining", &message, Duration::from_secs(1))))
+}
+
+/// Runs that wait for their next attempt, among the many that may wait for their first.
+async fn between_attempts(work: &Work<Workflow>, api: &Api<WorkflowRun>) -> Result<Vec<String>, Failure> {
+    let selector = format!("spec.workflowRef.name={},status.phase=Pending", work.object.name_any());
+    let listed = api.list(&ListParams::default().fields(&selector)).await.map_err(|error| api_failure(&error))?;
+    let waits = |run: &&WorkflowRun| run.status.as_ref().is_some_and(|status| status.retry_at.is_some());
+    Ok(listed.iter().filter(waits).take(5).map(ResourceExt::name_any).collect())
 }
 
 fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Duration) -> Done {

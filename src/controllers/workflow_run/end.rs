@@ -4,23 +4,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Resource, ResourceExt};
 
+use super::progress;
 use super::start::{ended_reason, express_failed, final_phase, mark_started};
 use crate::api::v1alpha1::{FIELD_MANAGER, OutputStore, Phase, WorkflowRun};
 use crate::aws::{AwsError, Execution, Session};
 use crate::controllers::Context;
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Requeue};
+use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
+use crate::runs::{FORBIDDEN, OUTPUT_STORED};
 use crate::status::Truth;
+
+/// How often it is tried again to store such an output.
+pub(super) const OWED_OUTPUT_EVERY: Duration = Duration::from_secs(300);
 
 /// How often the result of a synchronous start is offered to the API server before it is given up.
 const RECORD_TRIES: u32 = 20;
 
-/// Writes down how an execution ended.
+/// Writes down how an execution ended, and when it is tried again if it is.
 pub(super) async fn finish(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
@@ -28,21 +36,76 @@ pub(super) async fn finish(
     execution: &Execution,
     phase: Phase,
 ) -> Result<Done, Failure> {
-    if phase == Phase::Failed {
-        // Best effort: an end without the state's name is better than none.
-        let state = ctx.step_functions.failed_state(session, &execution.arn).await;
-        work.status().failed_state = state.unwrap_or_else(|error| {
-            tracing::debug!(%error, "the failed state is not known");
-            None
-        });
+    if matches!(phase, Phase::Failed | Phase::TimedOut) {
+        work.status().failed_state = progress::failed_state(ctx, session, &execution.arn).await;
     }
-    record(work, ctx, execution, phase).await?;
+    conclude(work, ctx, execution, phase).await
+}
+
+async fn conclude(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    execution: &Execution,
+    phase: Phase,
+) -> Result<Done, Failure> {
+    let now = Timestamp::now();
+    progress::forget(work.status());
+    retry::close_attempt(work.status(), execution);
+    run_result::record_redrive(work.status(), execution);
+    let status = work.object.status.clone().unwrap_or_default();
+    match retry::after_end(&work.object.spec, &status, execution, phase, now) {
+        AfterEnd::Retries(at) => Ok(wait_for_retry(work, execution, phase, at, now)),
+        AfterEnd::Ends(why) => {
+            record(work, ctx, execution, phase, why.as_deref()).await?;
+            Ok(Done { requeue: ttl_requeue(work), release: true })
+        }
+    }
+}
+
+/// A recorded redrive that AWS does not make: the run has ended as it had before.
+pub(super) async fn not_redriven(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    execution: &Execution,
+    why: &str,
+) -> Result<Done, Failure> {
+    let phase = run_result::phase_of(execution.status, None).unwrap_or(Phase::Failed);
+    run_result::record_redrive(work.status(), execution);
+    if let Some(redrive) = &mut work.status().redrive {
+        (redrive.possible, redrive.reason) = (false, Some(why.to_owned()));
+    }
+    let why = format!("AWS did not redrive it: {}", why.trim_end_matches('.'));
+    record(work, ctx, execution, phase, Some(&why)).await?;
     Ok(Done { requeue: ttl_requeue(work), release: true })
 }
 
-fn ttl_requeue(work: &Work<WorkflowRun>) -> crate::outcome::Requeue {
+fn wait_for_retry(
+    work: &mut Work<WorkflowRun>,
+    execution: &Execution,
+    phase: Phase,
+    at: Timestamp,
+    now: Timestamp,
+) -> Done {
+    let status = work.status();
+    status.phase = Some(Phase::Pending);
+    status.retry_at = Some(Time(at));
+    run_result::record_failure(status, execution);
+    let next = status.attempts.last().map_or(0, |attempt| attempt.number) + 1;
+    let message = format!("{} Attempt {next} begins at {}.", what_happened(work, execution, phase), seconds(at));
+    work.conditions(|conditions| {
+        conditions.progressing("RetryScheduled", &message);
+    });
+    Done::again(Requeue::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
+}
+
+/// A time to the second, as people read it.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn ttl_requeue(work: &Work<WorkflowRun>) -> Requeue {
     let ttl = work.object.spec.ttl_after_finished.as_ref().and_then(crate::api::v1alpha1::DurationString::to_std);
-    ttl.map_or(crate::outcome::Requeue::OnChange, crate::outcome::Requeue::After)
+    ttl.map_or(Requeue::OnChange, Requeue::After)
 }
 
 async fn record(
@@ -50,26 +113,47 @@ async fn record(
     ctx: &Context,
     execution: &Execution,
     phase: Phase,
+    not_tried_again: Option<&str>,
 ) -> Result<(), Failure> {
     let store = work.object.spec.output.store;
     run_result::record(work.status(), execution, phase, store);
+    progress::forget(work.status());
     if let (OutputStore::ConfigMap, Some(output)) = (store, &execution.output) {
         store_output(work, ctx, output).await?;
     }
-    let reason = ended_reason(phase);
-    let message = match (&execution.error, &execution.cause) {
-        (None, None) => format!("The execution ended {phase:?}."),
-        (error, cause) => {
-            let state =
-                work.status().failed_state.as_ref().map(|name| format!(" in state \"{name}\"")).unwrap_or_default();
-            format!(
-                "The execution ended {phase:?}{state}: {}: {}",
-                error.as_deref().unwrap_or("no error name"),
-                cause.as_deref().unwrap_or("no cause")
-            )
-        }
+    let happened = what_happened(work, execution, phase);
+    let message = match not_tried_again {
+        Some(why) => format!("{happened} It is not tried again: {why}."),
+        None => happened,
     };
-    work.conditions(|conditions| run_result::ended(conditions, phase, reason, &message));
+    work.conditions(|conditions| run_result::ended(conditions, phase, ended_reason(phase), &message));
+    Ok(())
+}
+
+fn what_happened(work: &mut Work<WorkflowRun>, execution: &Execution, phase: Phase) -> String {
+    if execution.error.is_none() && execution.cause.is_none() {
+        return format!("The execution ended {phase:?}.");
+    }
+    let state = work.status().failed_state.as_ref().map(|name| format!(" in state \"{name}\"")).unwrap_or_default();
+    let (error, cause) = (execution.error.as_deref(), execution.cause.as_deref().map(run_result::bounded_cause));
+    format!(
+        "The execution ended {phase:?}{state}: {}: {}",
+        error.unwrap_or("no error name"),
+        cause.as_deref().unwrap_or("no cause")
+    )
+}
+
+/// Tries once more to store the output; AWS keeps it for 90 days.
+pub(super) async fn store_owed_output(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+    let session = super::session(work, ctx).await?;
+    let arn = work.status().execution_arn.clone().unwrap_or_default();
+    let found = ctx.step_functions.describe_execution(&session, &arn).await?;
+    if let Some(output) = found.and_then(|execution| execution.output) {
+        return store_output(work, ctx, &output).await;
+    }
+    work.conditions(|conditions| {
+        conditions.set(OUTPUT_STORED, Truth::False, "Expired", "AWS no longer has the output.");
+    });
     Ok(())
 }
 
@@ -88,21 +172,33 @@ async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str)
         ..ConfigMap::default()
     };
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    let stored = match api.create(&parameters, &map).await {
-        Ok(_) => true,
+    let (stored, reason, message) = match api.create(&parameters, &map).await {
+        Ok(_) => (true, "Stored", String::new()),
         Err(kube::Error::Api(status)) if status.code == 409 => {
             let existing = api.get_opt(&name).await.map_err(|error| api_failure(&error))?;
             let uid = work.object.uid();
-            existing.is_some_and(|map| map.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()))
+            let own =
+                existing.is_some_and(|map| map.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
+            let message = format!(
+                "ConfigMap \"{name}\" exists and does not belong to this run; it was left alone and the output was not stored. Remove it and create another run."
+            );
+            (own, "ConfigMapExists", message)
+        }
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            let message = format!(
+                "The operator may not create ConfigMap \"{name}\": set outputs.configMaps to true in the chart's values. It is tried again every {} minutes; AWS keeps the output for 90 days.",
+                OWED_OUTPUT_EVERY.as_secs() / 60
+            );
+            (false, FORBIDDEN, message)
         }
         Err(error) => return Err(api_failure(&error)),
     };
     work.conditions(|conditions| {
         if stored {
-            conditions.set("OutputStored", Truth::True, "Stored", &format!("The output is in ConfigMap \"{name}\", key output.json."));
+            let message = format!("The output is in ConfigMap \"{name}\", key output.json.");
+            conditions.set(OUTPUT_STORED, Truth::True, "Stored", &message);
         } else {
-            let message = format!("ConfigMap \"{name}\" exists and does not belong to this run; it was left alone and the output was not stored.");
-            conditions.set("OutputStored", Truth::False, "ConfigMapExists", &message);
+            conditions.set(OUTPUT_STORED, Truth::False, reason, &message);
         }
     });
     Ok(())
@@ -138,7 +234,7 @@ async fn write_sync(
         Ok(execution) => {
             let phase = final_phase(execution.status);
             mark_started(work, execution.arn.clone(), execution.started_at);
-            record(work, ctx, &execution, phase).await?;
+            conclude(work, ctx, &execution, phase).await?;
         }
         Err(error) => {
             if let Err(failure) = express_failed(work, error) {

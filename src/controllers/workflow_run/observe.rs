@@ -87,12 +87,16 @@ fn phase_of(ended: ExecutionStatus, status: &WorkflowRunStatus) -> Option<Phase>
 fn followed(work: &Work<WorkflowRun>, status: &WorkflowRunStatus, arn: &str) -> Followed {
     let machine =
         MachineKey { namespace: work.namespace(), binding: binding_name(status), arn: run::machine_of_execution(arn) };
+    // Whether it is shown yet, and which end is its own, is a matter of the last attempt.
+    let last = status.attempts.last();
+    let began = last.filter(|attempt| attempt.number > 1).map(|attempt| &attempt.recorded_at);
+    let redrives = last.map_or(0, |attempt| attempt.redrive_count);
     Followed {
         machine: Arc::new(machine),
         run: work.object.name_any(),
         execution_arn: arn.to_owned(),
-        started_at: status.started_at.as_ref().map_or_else(Timestamp::now, |started| started.0),
-        redrive_count: 0,
+        started_at: began.or(status.started_at.as_ref()).map_or_else(Timestamp::now, |time| time.0),
+        redrive_count: i32::try_from(redrives).unwrap_or(i32::MAX),
         stopping: status.stop.is_some(),
     }
 }
@@ -114,6 +118,11 @@ async fn end_of_listed(
     {
         return end::finish(work, ctx, session, &execution, phase).await;
     }
+    if work.object.spec.retry.is_some() && !phase.is_good() {
+        // Whether it is tried again depends on the error.
+        ctx.tracker.want_output(followed);
+        return Ok(runs_on(work, &work.object.status.clone().unwrap_or_default()));
+    }
     let execution = Execution {
         arn: listed.arn,
         state_machine_arn: followed.machine.arn.clone(),
@@ -122,6 +131,7 @@ async fn end_of_listed(
         started_at: listed.started_at,
         stopped_at: listed.stopped_at,
         redrive_count: listed.redrive_count,
+        redrivable: None,
         input: None,
         output: None,
         error: None,
@@ -142,13 +152,14 @@ pub(super) async fn read_output(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>
     let (Some(arn), Some(phase)) = (status.execution_arn.clone(), status.phase) else {
         return Ok(Done::released());
     };
-    if let Some(Evidence::Described(execution)) = ctx.tracker.evidence(&arn, 0) {
+    let followed = followed(work, &status, &arn);
+    if let Some(Evidence::Described(execution)) = ctx.tracker.evidence(&arn, followed.redrive_count) {
         let session = session(work, ctx).await?;
         work.conditions(|conditions| {
             conditions.remove(OUTPUT_STORED);
         });
         return end::finish(work, ctx, &session, &execution, phase).await;
     }
-    ctx.tracker.want_output(followed(work, &status, &arn));
+    ctx.tracker.want_output(followed);
     Ok(Done { requeue: Requeue::After(LONGEST), release: true })
 }

@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::{Context, workflow_and_session};
-use super::{admit, end, observe};
+use super::{Context, admit, again, end, observe, workflow_and_session};
 use crate::api::v1alpha1::{
-    Attempt, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    Attempt, AttemptCause, Phase, RunMode, StateMachineType, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
+    WorkflowRunStatus,
 };
 use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind, Session, StartExecution};
@@ -19,47 +19,107 @@ use crate::controllers::dereference::{config_map_value, session_as};
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
 use crate::digest::sha256_hex;
 use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::guardrail::Rule;
+use crate::plan::queue::Turn;
+use crate::plan::retry::check_mode;
 use crate::plan::run;
 use crate::plan::run_result::{self, console_url};
 use crate::plan::target::target;
 use crate::status::Truth;
 
-/// Resolves everything, records the attempt and starts.
+/// What a start needs.
+struct Resolved {
+    workflow: Workflow,
+    binding: Arc<TrustBinding>,
+    rules: Vec<Rule>,
+    target_arn: String,
+    input: String,
+}
+
+/// Resolves everything, waits for its turn, records the attempt and starts.
 pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     work.status().phase = Some(Phase::Pending);
-    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
-    let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
-    let rules = admit::allowed(work, ctx, &workflow, &binding, &target_arn).await?;
-    check_mode(&workflow, work.object.spec.mode)?;
-    let input = input(work, ctx).await?;
+    let resolved = match resolve(work, ctx).await {
+        Ok(resolved) => resolved,
+        Err(failure) => {
+            if failure.class != Class::Conflict {
+                ctx.run_queues.step_aside(&work.object);
+            }
+            return Err(failure);
+        }
+    };
+    if let Turn::Waits { position, waiting, active } = ctx.run_queues.turn(&work.object, &resolved.workflow) {
+        return Ok(queued(work, &resolved.workflow, position, waiting, active));
+    }
     refresh(work, ctx).await?;
     work.hold(ctx).await?;
-    if let Some(later) = admit::waits(work, ctx, &rules) {
+    if let Some(later) = admit::waits(work, ctx, &resolved.rules) {
         return Ok(later);
     }
-    let session = admit::session_of_requester(work, ctx, &binding).await?;
+    let session = admit::session_of_requester(work, ctx, &resolved.binding).await?;
     let uid = work.object.uid().unwrap_or_default();
     let attempt = Attempt {
         number: 1,
         execution_name: work.object.spec.execution_name.clone().unwrap_or(uid),
-        target_arn,
-        trust_binding_name: workflow.spec.trust_binding_ref.name.clone(),
-        input_digest: sha256_hex(input.as_bytes()),
+        target_arn: resolved.target_arn,
+        trust_binding_name: resolved.workflow.spec.trust_binding_ref.name.clone(),
+        input_digest: sha256_hex(resolved.input.as_bytes()),
         recorded_at: Time(Timestamp::now()),
+        redrive_count: 0,
+        cause: AttemptCause::Run,
+        finished_at: None,
+        error: None,
     };
+    let copied_along = again::asked(&work.object);
     let status = work.status();
     status.phase = Some(Phase::Starting);
     status.attempts = vec![attempt.clone()];
+    status.last_handled.redrive = copied_along;
     work.conditions(|conditions| {
         conditions.progressing("Starting", "The execution is being started.");
     });
     work.write(ctx).await?;
+    start(work, ctx, resolved.workflow.spec.machine_type, session, &attempt, &resolved.input).await
+}
+
+async fn resolve(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Resolved, Failure> {
+    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
+    let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
+    let rules = admit::allowed(work, ctx, &workflow, &binding, &target_arn).await?;
+    check_mode(&work.object.spec, workflow.spec.machine_type)?;
+    let input = input(work, ctx).await?;
+    Ok(Resolved { workflow, binding, rules, target_arn, input })
+}
+
+/// The end of another run wakes it; the slow look renews the position that its message tells.
+fn queued(work: &mut Work<WorkflowRun>, workflow: &Workflow, position: usize, waiting: usize, active: usize) -> Done {
+    const RENEWED_EVERY: Duration = Duration::from_secs(300);
+    let max = workflow.spec.max_concurrent_runs.unwrap_or_default();
+    let message = format!(
+        "Position {position} of {waiting}: Workflow \"{}\" has {active} runs under way and allows {max} (spec.maxConcurrentRuns).",
+        workflow.name_any()
+    );
+    work.conditions(|conditions| {
+        conditions.progressing("Queued", &message);
+    });
+    Done::again(Requeue::After(RENEWED_EVERY))
+}
+
+/// Starts a recorded attempt.
+pub(super) async fn start(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Arc<Context>,
+    machine_type: StateMachineType,
+    session: Arc<Session>,
+    attempt: &Attempt,
+    input: &str,
+) -> Result<Done, Failure> {
     let requester = work.status().requested_by.clone();
     let start = async {
-        match (workflow.spec.machine_type, work.object.spec.mode) {
-            (StateMachineType::Standard, _) => start_standard(work, ctx, &session, &attempt, &input).await,
-            (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, &attempt, &input).await,
-            (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, &attempt, &input)),
+        match (machine_type, work.object.spec.mode) {
+            (StateMachineType::Standard, _) => start_standard(work, ctx, &session, attempt, input).await,
+            (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, attempt, input).await,
+            (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, attempt, input)),
         }
     };
     audit::on_behalf_of(requester, start).await
@@ -97,15 +157,7 @@ pub(super) async fn resume(
     Ok(Done::again(Requeue::After(Duration::from_secs(1))))
 }
 
-fn check_mode(workflow: &Workflow, mode: RunMode) -> Result<(), Failure> {
-    if mode == RunMode::Sync && workflow.spec.machine_type == StateMachineType::Standard {
-        let message = "mode Sync needs an Express Workflow; AWS has no synchronous start for a Standard one. Create a run with mode Async: it is watched to its end too.";
-        return Err(Failure::new(Class::Terminal, "ModeNotSupported", message));
-    }
-    Ok(())
-}
-
-async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
+pub(super) async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
     let spec = &work.object.spec;
     let text = match (&spec.input, &spec.input_from) {
         (Some(_), Some(_)) => {
@@ -141,7 +193,7 @@ async fn refresh(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Fail
 }
 
 /// The watch may show an attempt whose answer is written already; then nothing is to be resumed.
-async fn still_as_seen(work: &Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+pub(super) async fn still_as_seen(work: &Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
     let fresh = api.get_metadata(&work.object.name_any()).await.map_err(|error| api_failure(&error))?;
     if fresh.resource_version() != work.object.resource_version() {
@@ -188,7 +240,7 @@ fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, adopted: bo
     status.phase = Some(Phase::Running);
     status.console_url = Some(console_url(&arn));
     status.execution_arn = Some(arn);
-    status.started_at = Some(Time(at));
+    status.started_at.get_or_insert(Time(at));
     status.adopted = adopted;
     work.conditions(|conditions| {
         conditions.set("Started", Truth::True, "ExecutionStarted", "AWS has started the execution.");
@@ -226,8 +278,10 @@ pub(super) fn express_failed(work: &mut Work<WorkflowRun>, error: AwsError) -> R
         return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", &message));
     }
     let status = work.status();
-    status.attempts.clear();
+    let refused = status.attempts.pop();
     status.phase = Some(Phase::Pending);
+    // A further attempt is due again; what had led to it stands in the attempt before.
+    status.retry_at = refused.filter(|_| !status.attempts.is_empty()).map(|attempt| attempt.recorded_at);
     Err(error.into())
 }
 

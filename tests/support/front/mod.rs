@@ -4,10 +4,12 @@
 mod account;
 mod alarms;
 mod execution_role;
+mod faults;
 mod meter;
 mod played;
 mod policy;
 mod queues;
+mod redrive;
 mod states;
 mod sts;
 mod versions;
@@ -24,6 +26,8 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
+
+pub use faults::{Fault, Percent};
 
 /// The emulator takes this key for the account's root and does not check its signature.
 pub fn root(service: &str) -> String {
@@ -46,27 +50,9 @@ pub struct Call {
     pub session_name: String,
 }
 
-/// What a fault does to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Throttle,
-    Unavailable,
-    /// AWS applies the call and its answer is lost.
-    LoseAnswer,
-    /// AWS gets the call only after this time.
-    Delay(Duration),
-    /// AWS applies the call, and its answer arrives only after this time.
-    DelayAnswer(Duration),
-    /// STS answers for another account.
-    AnotherAccount,
-    /// STS finds that another key signed the token.
-    OtherKey,
-    /// STS finds the token expired.
-    ClockAhead,
-}
-
 pub struct Front {
     pub url: String,
+    runtime: tokio::runtime::Handle,
     shared: Arc<Shared>,
 }
 
@@ -78,20 +64,13 @@ struct IssuedSession {
     policy: Option<Value>,
 }
 
-struct Rule {
-    operation: String,
-    text: String,
-    fault: Fault,
-    left: u32,
-}
-
 struct Shared {
     upstream: String,
     http: reqwest::Client,
     /// Published keys by issuer and key id.
     keys: Mutex<HashMap<String, Vec<(String, DecodingKey)>>>,
     calls: Mutex<Vec<Call>>,
-    rules: Mutex<Vec<Rule>>,
+    faults: Mutex<faults::Faults>,
     meters: Mutex<Vec<meter::Meter>>,
     secrets: Mutex<Vec<String>>,
     /// By access key id.
@@ -114,6 +93,11 @@ struct Shared {
     /// Machines as they are described until an update is shown, by ARN.
     outdated: Mutex<HashMap<String, (Instant, Value)>>,
     played: Mutex<played::Stage>,
+    /// Executions that were redriven, by ARN.
+    redrives: Mutex<HashMap<String, redrive::Redriven>>,
+    redriving: tokio::sync::Mutex<()>,
+    /// Executions that mention a text are not redrivable, for a reason.
+    refused_redrives: Mutex<Vec<(String, String)>>,
 }
 
 impl Front {
@@ -129,7 +113,7 @@ impl Front {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             keys: Mutex::new(HashMap::from([(issuer.to_owned(), keys.collect())])),
             calls: Mutex::default(),
-            rules: Mutex::default(),
+            faults: Mutex::default(),
             meters: Mutex::default(),
             secrets: Mutex::default(),
             sessions: Mutex::default(),
@@ -145,18 +129,22 @@ impl Front {
             lags: Mutex::default(),
             outdated: Mutex::default(),
             played: Mutex::default(),
+            redrives: Mutex::default(),
+            redriving: tokio::sync::Mutex::default(),
+            refused_redrives: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(handle).with_state(shared.clone());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let handle_of_runtime = runtime.handle().clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
             });
         });
-        Self { url, shared }
+        Self { url, runtime: handle_of_runtime, shared }
     }
 
     /// Every call whose body mentions the text, in order of arrival.
@@ -166,8 +154,26 @@ impl Front {
 
     /// The next calls of an operation whose body mentions the text meet a fault.
     pub fn inject_for(&self, operation: &str, text: &str, fault: Fault, times: u32) {
-        let rule = Rule { operation: operation.to_owned(), text: text.to_owned(), fault, left: times };
-        self.shared.rules.lock().unwrap().push(rule);
+        self.shared.faults.lock().unwrap().add(operation, text, fault, times);
+    }
+
+    /// From now on a share of all calls whose body mentions the text meets a fault.
+    pub fn disturb(&self, text: &str, percent: Percent, seed: u64) {
+        self.shared.faults.lock().unwrap().share(text, percent, seed);
+    }
+
+    pub fn calm(&self, text: &str) {
+        self.shared.faults.lock().unwrap().end_share(text);
+    }
+
+    /// Calls that were looked at by shares of faults, and how many were throttled, failed and lost.
+    pub fn disturbed(&self) -> (u64, [u64; 3]) {
+        self.shared.faults.lock().unwrap().tally()
+    }
+
+    /// Executions whose ARN or input mentions the text cannot be redriven, for a reason that AWS would give.
+    pub fn refuse_redrive(&self, text: &str, reason: &str) {
+        self.shared.refused_redrives.lock().unwrap().push((text.to_owned(), reason.to_owned()));
     }
 
     /// Meters the calls whose body mentions the text, from full buckets on.
@@ -198,6 +204,40 @@ impl Front {
         sent.send().unwrap().text().unwrap()
     }
 
+    /// What AWS would answer to the account's root, without a session.
+    fn ask<T: Send + 'static>(&self, ask: impl Future<Output = T> + Send + 'static) -> T {
+        let (sender, answer) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move { sender.send(ask.await) });
+        answer.recv().unwrap()
+    }
+
+    /// Every execution of a machine, as AWS lists it.
+    pub fn executions(&self, machine_arn: &str) -> Vec<Value> {
+        let mut found = std::collections::BTreeMap::new();
+        let mut request = json!({"stateMachineArn": machine_arn});
+        loop {
+            let (shared, asked) = (self.shared.clone(), request.clone());
+            let (status, text) = self.ask(async move { shared.list_executions(&asked).await });
+            assert_eq!(status, 200, "{text}");
+            let page: Value = serde_json::from_str(&text).unwrap();
+            for item in page["executions"].as_array().unwrap() {
+                found.insert(item["executionArn"].as_str().unwrap().to_owned(), item.clone());
+            }
+            if page["nextToken"].is_null() {
+                return found.into_values().collect();
+            }
+            request["nextToken"] = page["nextToken"].clone();
+        }
+    }
+
+    /// The whole history of an execution, oldest event first.
+    pub fn history(&self, execution_arn: &str) -> Vec<Value> {
+        let (shared, request) = (self.shared.clone(), json!({"executionArn": execution_arn, "maxResults": 1000}));
+        let (status, text) = self.ask(async move { shared.history(&request).await });
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()["events"].as_array().unwrap().clone()
+    }
+
     /// Every token and credential that passed through here: none of them may be found anywhere else.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.secrets.lock().unwrap().clone()
@@ -225,6 +265,8 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         tokio::time::sleep(time).await;
     }
     let (status, answer) = match (fault, operation.as_str()) {
+        // STS speaks XML.
+        (Some(Fault::Throttle), "AssumeRoleWithWebIdentity") => (400, sts::error_xml("Throttling", "Rate exceeded")),
         (Some(Fault::Throttle), _) => (400, error_json("ThrottlingException", "Rate exceeded")),
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
         (_, "DescribeAlarms") => return shared.describe_alarms(&uri, &headers, body).await,
@@ -257,11 +299,7 @@ impl Shared {
     }
 
     fn next_fault(&self, called: &str, body: &str) -> Option<Fault> {
-        let mut rules = self.rules.lock().unwrap();
-        let meets = |rule: &&mut Rule| rule.left > 0 && rule.operation == called && body.contains(&rule.text);
-        let rule = rules.iter_mut().find(meets)?;
-        rule.left -= 1;
-        Some(rule.fault)
+        self.faults.lock().unwrap().next(called, body)
     }
 
     /// Records a call at its arrival, without the token that it may carry.

@@ -52,7 +52,9 @@ impl Shared {
             "PublishStateMachineVersion" => self.publish(headers, body, &request).await,
             "CreateStateMachineAlias" => self.create_alias(&request).await,
             "ListExecutions" => self.list_executions(&request).await,
-            "StopExecution" | "GetExecutionHistory" => self.about_execution(operation, headers, body, &request).await,
+            "RedriveExecution" => self.redrive(&request).await,
+            "GetExecutionHistory" => self.history(&request).await,
+            "StopExecution" => self.about_execution(operation, headers, body, &request).await,
             "DescribeExecution" => self.describe_execution(headers, body, &request).await,
             "ListTagsForResource"
             | "TagResource"
@@ -60,6 +62,8 @@ impl Shared {
             | "DeleteStateMachineVersion"
             | "DescribeActivity"
             | "DeleteActivity"
+            | "DescribeMapRun"
+            | "ListMapRuns"
             | "DescribeStateMachineAlias"
             | "UpdateStateMachineAlias"
             | "DeleteStateMachineAlias" => {
@@ -320,6 +324,7 @@ impl Shared {
         execution["executionArn"] = json!(arn);
         execution["stateMachineArn"] = json!(machine_of(arn).replace(":execution:", ":stateMachine:"));
         self.with_origin(&mut execution);
+        self.with_redrives(&mut execution);
         execution.to_string()
     }
 
@@ -337,6 +342,7 @@ fn resource_of(operation: &str, request: &Value) -> String {
     let fields = [
         "stateMachineArn",
         "executionArn",
+        "mapRunArn",
         "resourceArn",
         "activityArn",
         "stateMachineVersionArn",

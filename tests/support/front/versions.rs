@@ -147,7 +147,16 @@ impl Shared {
 
     /// Where an execution runs in the emulator, when that is elsewhere.
     pub(super) fn runs_as(&self, execution: &str) -> Option<String> {
+        if let Some(redriven) = self.redrives.lock().unwrap().get(execution) {
+            return Some(redriven.runs_as().to_owned());
+        }
         self.origins.lock().unwrap().get(execution)?.runs_as.clone()
+    }
+
+    /// The version that an execution was started by, as it was published.
+    pub(super) fn version_of(&self, execution: &str) -> Option<Value> {
+        let version = self.origins.lock().unwrap().get(execution)?.version.clone();
+        self.versions.lock().unwrap().get(&version).cloned()
     }
 
     /// Says of a described or listed execution what it was started by.
@@ -232,13 +241,18 @@ impl Shared {
                 break;
             }
         }
-        for (public, actual) in self.elsewhere(machine) {
+        let elsewhere = self.elsewhere(machine);
+        items.retain(|item| elsewhere.iter().all(|(public, _)| item["executionArn"] != *public));
+        for (public, actual) in elsewhere {
             let (status, mut found) = self.as_root("DescribeExecution", &json!({"executionArn": actual})).await;
             if status == 200 {
                 found["executionArn"] = json!(public);
                 found["stateMachineArn"] = json!(machine);
                 items.push(found);
             }
+        }
+        for item in &mut items {
+            self.count_redrives(item);
         }
         let timed_out = self.timed_out.lock().unwrap().clone();
         for item in items.iter_mut().filter(|item| item["status"] == "ABORTED") {
@@ -253,7 +267,12 @@ impl Shared {
         let prefix = format!("{}:", machine.replace(":stateMachine:", ":execution:"));
         let origins = self.origins.lock().unwrap();
         let own = origins.iter().filter(|(public, _)| public.starts_with(&prefix));
-        own.filter_map(|(public, origin)| Some((public.clone(), origin.runs_as.clone()?))).collect()
+        let redrives = self.redrives.lock().unwrap();
+        let again = redrives.iter().filter(|(public, _)| public.starts_with(&prefix));
+        own.filter(|(public, _)| !redrives.contains_key(*public))
+            .filter_map(|(public, origin)| Some((public.clone(), origin.runs_as.clone()?)))
+            .chain(again.map(|(public, redriven)| (public.clone(), redriven.runs_as().to_owned())))
+            .collect()
     }
 }
 

@@ -1,0 +1,173 @@
+//! Further attempts: retries by `spec.retry`, and redrives that somebody asked for. Each is recorded before AWS is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{end, observe, session, start};
+use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, WorkflowRun};
+use crate::audit;
+use crate::aws::{AwsError, AwsErrorKind};
+use crate::controllers::Context;
+use crate::controllers::attribution::stamped;
+use crate::controllers::dereference::session_as;
+use crate::controllers::runner::{Done, Work, fenced, publish};
+use crate::digest::sha256_hex;
+use crate::kube::events::EventType;
+use crate::outcome::{Failure, Requeue};
+use crate::plan::retry::{self, RedriveStep};
+use crate::plan::run;
+use crate::status::{Conditions, RECONCILING, STALLED};
+
+/// Asks for a redrive; any new value asks again.
+const REDRIVE: &str = "stepbound.dev/redrive";
+/// How long to wait for AWS to show what is known to have happened.
+const SHOWN_LATER: Duration = Duration::from_secs(1);
+
+/// The value by which a redrive is asked for.
+pub(super) fn asked(run: &WorkflowRun) -> Option<String> {
+    run.annotations().get(REDRIVE).cloned()
+}
+
+/// The next attempt, by `spec.retry`.
+pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+    let uid = work.object.uid().unwrap_or_default();
+    let status = work.object.status.clone().unwrap_or_default();
+    let strategy = work.object.spec.retry.as_ref().map(|retry| retry.strategy);
+    let next = retry::next_attempt(&work.object.spec, &status, &uid, Timestamp::now());
+    let (Some(attempt), Some(strategy)) = (next, strategy) else {
+        let message = "The run waits for another attempt and has no spec.retry. Create another run.";
+        return Ok(super::end_unstarted(work, Phase::Failed, "RetryMissing", message));
+    };
+    match strategy {
+        RetryStrategy::Redrive => redrive(work, ctx, attempt, None).await,
+        RetryStrategy::Restart => restart(work, ctx, attempt).await,
+    }
+}
+
+/// Everything is resolved before the attempt is recorded, because an Express start that was recorded is never repeated.
+async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Attempt) -> Result<Done, Failure> {
+    let (workflow, binding, _) = super::workflow_and_session(work, ctx).await?;
+    let requester = work.status().requested_by.clone();
+    let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
+    let input = start::input(work, ctx).await?;
+    if sha256_hex(input.as_bytes()) != attempt.input_digest {
+        let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
+        return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+    }
+    record(work, ctx, attempt.clone(), None).await?;
+    start::start(work, ctx, workflow.spec.machine_type, session, &attempt, &input).await
+}
+
+async fn redrive(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    attempt: Attempt,
+    asked: Option<String>,
+) -> Result<Done, Failure> {
+    session(work, ctx).await?;
+    record(work, ctx, attempt.clone(), asked).await?;
+    go_on(work, ctx, attempt).await
+}
+
+/// Records an attempt and, where somebody asked for it, that this was handled: in one write, and not before all that it needs
+/// is there.
+async fn record(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    attempt: Attempt,
+    asked: Option<String>,
+) -> Result<(), Failure> {
+    let message = format!("Attempt {} is being started.", attempt.number);
+    work.hold(ctx).await?;
+    let status = work.status();
+    retry::begin(status, attempt);
+    if asked.is_some() {
+        status.last_handled.redrive = asked;
+    }
+    work.conditions(|conditions| {
+        not_ended(conditions);
+        conditions.progressing("Starting", &message);
+    });
+    work.write(ctx).await
+}
+
+fn not_ended(conditions: &mut Conditions) {
+    for kind in ["Finished", "Complete", "Failed", STALLED, RECONCILING] {
+        conditions.remove(kind);
+    }
+}
+
+/// A redrive that somebody asked for.
+pub(super) async fn redrive_as_asked(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+    let token = asked(&work.object);
+    let next = retry::redrive_attempt(work.status(), AttemptCause::Asked, Timestamp::now());
+    let Some(attempt) = next else {
+        return refuse(work, ctx, "No execution of this run was started. Create another run.").await;
+    };
+    redrive(work, ctx, attempt, token).await
+}
+
+/// Says why a redrive that somebody asked for is not made; the same token does not ask again.
+pub(super) async fn refuse(work: &mut Work<WorkflowRun>, ctx: &Context, why: &str) -> Result<Done, Failure> {
+    let token = asked(&work.object);
+    let status = work.status();
+    status.last_handled.redrive = token;
+    let finished = status.phase.unwrap_or_default().is_finished();
+    work.write(ctx).await?;
+    publish(&work.object, EventType::Warning, "RedriveRefused", why, ctx).await;
+    Ok(Done { requeue: Requeue::After(SHOWN_LATER), release: finished })
+}
+
+/// A redrive was recorded, and the process that recorded it did not come to write what became of it.
+pub(super) async fn resume(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) -> Result<Done, Failure> {
+    start::still_as_seen(work, ctx).await?;
+    go_on(work, ctx, attempt).await
+}
+
+/// Asks for the recorded redrive, where AWS shows that it was not made yet.
+async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) -> Result<Done, Failure> {
+    let requester = match attempt.cause {
+        AttemptCause::Asked => stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?,
+        AttemptCause::Run | AttemptCause::Retry => work.status().requested_by.clone(),
+    };
+    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, requester.clone()).await?;
+    let arn = work.status().execution_arn.clone().unwrap_or_else(|| run::execution_arn(&attempt));
+    let later = Done::again(Requeue::After(SHOWN_LATER));
+    let Some(found) = ctx.step_functions.describe_execution(&session, &arn).await? else {
+        return Ok(later);
+    };
+    match retry::redrive_step(&attempt, &found) {
+        RedriveStep::Made => return under_way(work, ctx, &attempt).await,
+        RedriveStep::NotShownYet => return Ok(later),
+        RedriveStep::Ask => {}
+    }
+    fenced(ctx)?;
+    let token = format!("{}-{}", work.object.uid().unwrap_or_default(), attempt.redrive_count);
+    let redrive = ctx.step_functions.redrive_execution(&session, &arn, &token);
+    match audit::on_behalf_of(requester, redrive).await {
+        Ok(()) => under_way(work, ctx, &attempt).await,
+        Err(error) if is_running(&error) && run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => Ok(later),
+        Err(error) if error.kind == AwsErrorKind::NotRedrivable => {
+            end::not_redriven(work, ctx, &found, &error.message).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Somebody else has redriven it at the same time, and a description will show it.
+fn is_running(error: &AwsError) -> bool {
+    error.kind == AwsErrorKind::NotRedrivable && error.message.contains("RUNNING")
+}
+
+async fn under_way(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: &Attempt) -> Result<Done, Failure> {
+    work.status().phase = Some(Phase::Running);
+    let message = format!("The execution goes on from where it failed, by redrive {}.", attempt.redrive_count);
+    work.conditions(|conditions| {
+        conditions.progressing("Running", &message);
+    });
+    work.write(ctx).await?;
+    Ok(observe::follow(work, ctx))
+}

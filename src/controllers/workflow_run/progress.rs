@@ -1,0 +1,141 @@
+//! Where an execution is, and where it failed. Histories have a quota of their own, so they are read only for runs that
+//! somebody watches and for those that failed, and what cannot be read is left out.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
+use crate::aws::{AwsError, HistoryEvent, Session};
+use crate::controllers::Context;
+use crate::controllers::runner::{Done, Work};
+use crate::outcome::Requeue;
+use crate::plan::history::History;
+
+/// Asks for progress: until the time that it names, or while it stands where it names none.
+const WATCH: &str = "stepbound.dev/watch";
+/// How many pages of a history are read at most.
+const MAX_PAGES: usize = 5;
+/// How often a watched run's history is looked at.
+pub(in crate::controllers) const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How many states are told to people in one line.
+const STATES_IN_A_LINE: usize = 3;
+
+/// The innermost state that failed; `None` where the history does not tell or cannot be read now.
+pub(super) async fn failed_state(ctx: &Context, session: &Session, arn: &str) -> Option<String> {
+    match newest_events(ctx, session, arn).await {
+        Ok(events) => History::read(&events).failed_state().map(str::to_owned),
+        Err(error) => {
+            // An end without the state's name is better than none.
+            tracing::debug!(%error, "the failed state is not known");
+            None
+        }
+    }
+}
+
+/// As many of the newest events as it takes to tell where the execution is.
+async fn newest_events(ctx: &Context, session: &Session, arn: &str) -> Result<Vec<HistoryEvent>, AwsError> {
+    let mut events = Vec::new();
+    let mut older = None;
+    for _ in 0..MAX_PAGES {
+        let page = ctx.step_functions.newest_events(session, arn, older.as_deref()).await?;
+        events.extend(page.events);
+        older = page.older;
+        if older.is_none() || !History::read(&events).needs_older() {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+/// Tells where a running execution is, while somebody watches.
+pub(super) async fn follow(work: &mut Work<WorkflowRun>, ctx: &Context, arn: &str, done: Done) -> Done {
+    if work.status().phase != Some(Phase::Running) {
+        return done;
+    }
+    let uid = work.object.uid().unwrap_or_default();
+    if !is_watched(&work.object, Timestamp::now()) {
+        forget(work.status());
+        return done;
+    }
+    if ctx.looked_at.get(&uid).await.is_none() {
+        ctx.looked_at.insert(uid, ()).await;
+        if let Ok(session) = super::session(work, ctx).await {
+            match look(ctx, &session, arn).await {
+                Ok((states, percent)) => tell(work.status(), states, percent),
+                Err(error) => tracing::debug!(%error, "the progress is not known"),
+            }
+        }
+    }
+    let requeue = match done.requeue {
+        Requeue::After(delay) => Requeue::After(delay.min(LOOK_EVERY)),
+        Requeue::OnChange => Requeue::After(LOOK_EVERY),
+    };
+    Done { requeue, ..done }
+}
+
+async fn look(ctx: &Context, session: &Session, arn: &str) -> Result<(Vec<String>, Option<i64>), AwsError> {
+    let events = newest_events(ctx, session, arn).await?;
+    let history = History::read(&events);
+    let states = history.current_states();
+    let Some(map_run) = history.map_run() else { return Ok((states, None)) };
+    let counts = ctx.step_functions.map_run_counts(session, map_run).await?;
+    let percent = counts.filter(|counts| counts.total > 0).map(|counts| counts.ended * 100 / counts.total);
+    Ok((states, percent))
+}
+
+fn is_watched(run: &WorkflowRun, now: Timestamp) -> bool {
+    run.annotations().get(WATCH).is_some_and(|until| until.parse::<Timestamp>().map_or(true, |until| now < until))
+}
+
+/// Takes back what is told only of a running execution.
+pub(super) fn forget(status: &mut WorkflowRunStatus) {
+    status.current_states.clear();
+    status.progress_percent = None;
+    status.state.clone_from(&status.failed_state);
+}
+
+fn tell(status: &mut WorkflowRunStatus, current: Vec<String>, percent: Option<i64>) {
+    let shown = current.iter().take(STATES_IN_A_LINE).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if current.len() > STATES_IN_A_LINE { ", …" } else { "" };
+    let percent_shown = percent.map(|percent| format!(" ({percent} %)")).unwrap_or_default();
+    status.state = (!current.is_empty()).then(|| format!("{shown}{more}{percent_shown}"));
+    status.current_states = current;
+    status.progress_percent = percent;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(watch: Option<&str>) -> WorkflowRun {
+        let annotations = watch.map(|value| json!({WATCH: value}));
+        serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+            "metadata": {"name": "r", "annotations": annotations}, "spec": {"workflowRef": {"name": "w"}}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_watch_ends_at_the_time_that_it_names() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert!(!is_watched(&run(None), now));
+        assert!(is_watched(&run(Some("true")), now));
+        assert!(is_watched(&run(Some("2026-01-01T00:00:01Z")), now));
+        assert!(!is_watched(&run(Some("2026-01-01T00:00:00Z")), now));
+    }
+
+    #[test]
+    fn people_are_told_the_first_states_and_the_percentage() {
+        let mut status = WorkflowRunStatus::default();
+        tell(&mut status, vec!["Each".into()], Some(40));
+        assert_eq!(status.state.as_deref(), Some("Each (40 %)"));
+        tell(&mut status, ["A", "B", "C", "D"].map(str::to_owned).to_vec(), None);
+        assert_eq!(status.state.as_deref(), Some("A, B, C, …"));
+        assert_eq!((status.current_states.len(), status.progress_percent), (4, None));
+        status.failed_state = Some("B".into());
+        forget(&mut status);
+        assert_eq!((status.state.as_deref(), status.current_states.len()), (Some("B"), 0));
+    }
+}

@@ -1,0 +1,176 @@
+//! Which runs of each Workflow are under way, and whose turn it is to start, in order of creation.
+//!
+//! It is fed with what is watched of the runs and needs nothing else, so that it is the same after a restart. A run that has
+//! been given its turn counts from then on, before its attempt is seen; so two that ask at once never get one place.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::api::v1alpha1::WorkflowRun;
+
+/// Namespace and name of a Workflow.
+pub type Key = (String, String);
+
+/// Order of creation; names decide within a second, which is all that a creation time tells.
+type Place = (Timestamp, String);
+
+/// Whether a run may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Turn {
+    /// It may, and counts as under way from now on.
+    Now,
+    /// It waits.
+    Waits {
+        /// Its place among those that wait, counted from 1.
+        position: usize,
+        /// How many wait.
+        waiting: usize,
+        /// How many are under way.
+        active: usize,
+    },
+}
+
+/// Runs of one Workflow that have not ended.
+#[derive(Debug, Default)]
+struct Runs {
+    /// Not started, with their UIDs.
+    waiting: BTreeMap<Place, String>,
+    /// Started.
+    active: HashSet<String>,
+    /// Given their turn; their attempt is not seen yet.
+    admitted: HashSet<String>,
+    /// Waiting, and unable to start for a reason of their own: they hold up nobody.
+    aside: HashSet<String>,
+}
+
+impl Runs {
+    fn count(&self) -> usize {
+        self.active.len() + self.admitted.len()
+    }
+
+    /// Those that wait for nothing but their turn.
+    fn in_line(&self) -> impl Iterator<Item = (&Place, &String)> {
+        self.waiting.iter().filter(|(_, uid)| !self.aside.contains(*uid) && !self.admitted.contains(*uid))
+    }
+
+    fn forget(&mut self, place: &Place, uid: &str) -> bool {
+        self.waiting.remove(place);
+        self.aside.remove(uid);
+        let admitted = self.admitted.remove(uid);
+        self.active.remove(uid) || admitted
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.active.is_empty() && self.admitted.is_empty()
+    }
+}
+
+/// All runs that have not ended, by Workflow.
+#[derive(Debug, Default)]
+pub struct Queues {
+    workflows: HashMap<Key, Runs>,
+    known: HashMap<String, (Key, Place)>,
+    /// UIDs seen since a listing began.
+    listed: Option<HashSet<String>>,
+}
+
+impl Queues {
+    /// A listing of all runs begins; what is known stays until it has ended.
+    pub fn begin_listing(&mut self) {
+        self.listed = Some(HashSet::new());
+    }
+
+    /// It has ended: what it did not show is gone. Gives the Workflows in which places became free.
+    pub fn end_listing(&mut self) -> Vec<Key> {
+        let listed = self.listed.take().unwrap_or_default();
+        let gone: Vec<String> = self.known.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+        gone.iter().filter_map(|uid| self.forget(uid)).collect()
+    }
+
+    /// A run as it is now. Gives its Workflow where a place became free or somebody left the line.
+    pub fn see(&mut self, run: &WorkflowRun) -> Option<Key> {
+        let uid = run.metadata.uid.clone()?;
+        if let Some(listed) = &mut self.listed {
+            listed.insert(uid.clone());
+        }
+        let status = run.status.as_ref();
+        let finished = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
+        let started = status.is_some_and(|status| !status.attempts.is_empty());
+        let leaves = run.metadata.deletion_timestamp.is_some() || run.spec.cancel.is_some();
+        if finished || (leaves && !started) {
+            return self.forget(&uid);
+        }
+        let key = (run.metadata.namespace.clone()?, run.spec.workflow_ref.name.clone());
+        let place = (run.metadata.creation_timestamp.as_ref()?.0, run.metadata.name.clone()?);
+        let runs = self.workflows.entry(key.clone()).or_default();
+        self.known.insert(uid.clone(), (key.clone(), place.clone()));
+        if started {
+            runs.forget(&place, &uid);
+            runs.active.insert(uid);
+            return None;
+        }
+        runs.waiting.insert(place, uid.clone());
+        runs.active.remove(&uid).then_some(key)
+    }
+
+    /// A run is gone.
+    pub fn forget(&mut self, uid: &str) -> Option<Key> {
+        let (key, place) = self.known.remove(uid)?;
+        let runs = self.workflows.get_mut(&key)?;
+        runs.forget(&place, uid);
+        if runs.is_empty() {
+            self.workflows.remove(&key);
+        }
+        Some(key)
+    }
+
+    /// Whether a run that lacks nothing else may start, where at most `max` may be under way.
+    pub fn turn(&mut self, key: &Key, uid: &str, max: usize) -> Turn {
+        let place = self.known.get(uid).map(|(_, place)| place.clone());
+        let (Some(runs), Some(place)) = (self.workflows.get_mut(key), place) else {
+            // Not seen yet; it is about to be.
+            return Turn::Waits { position: 1, waiting: 1, active: 0 };
+        };
+        runs.aside.remove(uid);
+        if runs.admitted.contains(uid) || runs.active.contains(uid) {
+            return Turn::Now;
+        }
+        let active = runs.count();
+        let before = runs.in_line().take_while(|(other, _)| **other < place).count();
+        if active + before < max {
+            runs.admitted.insert(uid.to_owned());
+            return Turn::Now;
+        }
+        Turn::Waits { position: before + 1, waiting: runs.in_line().count(), active }
+    }
+
+    /// A run cannot start for a reason of its own: it gives its place back and lets others pass until it asks again. True
+    /// where that may help one of them.
+    pub fn step_aside(&mut self, key: &Key, uid: &str) -> bool {
+        let Some(runs) = self.workflows.get_mut(key) else { return false };
+        let had_place = runs.admitted.remove(uid);
+        runs.aside.insert(uid.to_owned()) || had_place
+    }
+
+    /// Names of the first runs in line.
+    pub fn first(&self, key: &Key, count: usize) -> Vec<String> {
+        let Some(runs) = self.workflows.get(key) else { return Vec::new() };
+        runs.in_line().take(count).map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// Names of the runs that stepped aside.
+    pub fn aside(&self, key: &Key) -> Vec<String> {
+        let Some(runs) = self.workflows.get(key) else { return Vec::new() };
+        let aside = runs.waiting.iter().filter(|(_, uid)| runs.aside.contains(*uid));
+        aside.map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// How many runs of a Workflow are under way.
+    pub fn active(&self, key: &Key) -> usize {
+        self.workflows.get(key).map_or(0, Runs::count)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -255,9 +255,11 @@ fn count(fewest: usize, most: usize) -> String {
 /// What the function takes instead, where the argument can be seen to be wrong.
 fn refused(argument: &Argument, takes: Takes) -> Option<&'static str> {
     match (takes, argument) {
-        (Takes::Anything, _) | (_, Argument::Path | Argument::Call) => None,
-        (Takes::Number, Argument::Number) | (Takes::Text, Argument::Text(_)) => None,
-        (Takes::False, Argument::Word("false")) => None,
+        (Takes::Anything, _)
+        | (_, Argument::Path | Argument::Call)
+        | (Takes::Number, Argument::Number)
+        | (Takes::Text, Argument::Text(_))
+        | (Takes::False, Argument::Word("false")) => None,
         (Takes::Number, _) => Some("a number, a path or a call"),
         (Takes::Text, _) => Some("text in single quotes, a path or a call"),
         (Takes::Data, _) => Some("a path or a call"),

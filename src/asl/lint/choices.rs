@@ -7,8 +7,11 @@ use super::super::model::{Condition, Kind, QueryLanguage, State};
 use super::super::position::Node;
 use super::{Lint, values};
 
-/// The type of the operand, by operator.
-fn operand(operator: &str) -> Option<(&'static str, fn(&Value) -> bool)> {
+/// What an operand is called, and whether a value has its form.
+type Operand = (&'static str, fn(&Value) -> bool);
+
+/// The form of the operand, by operator.
+fn operand(operator: &str) -> Option<Operand> {
     let is_time = |value: &Value| value.as_str().is_some();
     Some(match operator {
         "StringEquals"

@@ -44,11 +44,11 @@ fn order<'a>(lint: &mut Lint<'a>, what: &str, handlers: &[Option<Node<'a>>]) {
     for (index, handler) in handlers.iter().enumerate() {
         // One that is missing is told with the fields.
         let Some(node) = handler else { continue };
-        let Some(list) = node.value().as_array() else {
+        let Some(names) = node.value().as_array() else {
             lint.report("SB019", *node, "ErrorEquals must be an array of error names");
             continue;
         };
-        if list.is_empty() {
+        if names.is_empty() {
             lint.report("SB019", *node, "ErrorEquals must name at least one error");
         }
         for item in node.items() {
@@ -56,14 +56,14 @@ fn order<'a>(lint: &mut Lint<'a>, what: &str, handlers: &[Option<Node<'a>>]) {
                 lint.report("SB019", item, "an error name must be text");
                 continue;
             };
-            if name == "States.ALL" && (list.len() > 1 || index + 1 < handlers.len()) {
+            if name == "States.ALL" && (names.len() > 1 || index + 1 < handlers.len()) {
                 let message =
                     format!("States.ALL must stand alone and in the last {what}: those after it are never reached");
                 lint.report("SB050", item, message);
             }
             one_name(lint, what, item, name, &seen);
         }
-        seen.extend(list.iter().filter_map(|name| name.as_str()));
+        seen.extend(names.iter().filter_map(|name| name.as_str()));
     }
 }
 
@@ -80,12 +80,14 @@ fn one_name<'a>(lint: &mut Lint<'a>, what: &str, item: Node<'a>, name: &str, see
         );
         lint.report("SB052", item, message);
     }
-    if name.starts_with("States.") && !RESERVED.contains(&name) {
+    let is_all = matches!(name, "State.ALL" | "States.All" | "States.*");
+    let is_status = name.starts_with("States.Http.StatusCode.");
+    if name.starts_with("States.") && !RESERVED.contains(&name) && !is_all && !is_status {
         let message =
             format!("\"{name}\" is no error that Step Functions has; names that begin with States. are its own");
         lint.report("SB053", item, message);
     }
-    if name == "State.ALL" || name == "States.All" || name == "States.*" {
+    if is_all {
         lint.report(
             "SB053",
             item,

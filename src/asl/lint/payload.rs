@@ -44,10 +44,8 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
 }
 
 fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage) {
-    if language == QueryLanguage::Jsonata {
-        if let Some(text) = node.as_str() {
-            values::expression(lint, node, text);
-        }
+    if let Some(text) = node.as_str().filter(|_| language == QueryLanguage::Jsonata) {
+        values::expression(lint, node, text);
     }
     for item in node.items() {
         value(lint, item, language);

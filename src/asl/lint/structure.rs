@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::model::{Kind, Machine, State};
+use super::super::position::Node;
 use super::{Lint, States};
 
 /// Names that are looked at for one that is meant.
@@ -32,7 +33,7 @@ pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &S
     }
     // A state without a way out, or with one to nowhere, is told as such.
     let leads = |state: &State<'a>| {
-        let mut targets = state.transitions().into_iter().filter_map(|target| target.as_str());
+        let mut targets = state.transitions().into_iter().filter_map(Node::as_str);
         targets.all(|target| states.contains_key(target))
     };
     let ends = |state: &State<'a>| match state.kind {
@@ -51,7 +52,7 @@ fn unreachable<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, start: &'a str, s
     let mut reached: HashSet<&str> = HashSet::from([start]);
     let mut open = vec![start];
     while let Some(state) = open.pop().and_then(|name| states.get(name)) {
-        for target in state.transitions().into_iter().filter_map(|target| target.as_str()) {
+        for target in state.transitions().into_iter().filter_map(Node::as_str) {
             if lint.is_placeholder(target) {
                 return;
             }

@@ -200,14 +200,11 @@ fn hands_on_token(value: &Value) -> bool {
 fn times<'a>(lint: &mut Lint<'a>, task: &Task<'a>) {
     let seconds = |node: Option<Node<'a>>| node.and_then(|node| node.value().as_u64());
     let (timeout, heartbeat) = (seconds(task.timeout.value), seconds(task.heartbeat.value));
-    if let (Some(timeout), Some(heartbeat), Some(node)) = (timeout, heartbeat, task.heartbeat.value) {
-        if heartbeat >= timeout {
-            lint.report(
-                "SB043",
-                node,
-                format!("HeartbeatSeconds ({heartbeat}) must be smaller than TimeoutSeconds ({timeout})"),
-            );
-        }
+    if let (Some(timeout), Some(heartbeat), Some(node)) = (timeout, heartbeat, task.heartbeat.value)
+        && heartbeat >= timeout
+    {
+        let message = format!("HeartbeatSeconds ({heartbeat}) must be smaller than TimeoutSeconds ({timeout})");
+        lint.report("SB043", node, message);
     }
 }
 

@@ -57,10 +57,8 @@ fn form(field: &str) -> Form {
         }
         "Error" | "Cause" => Form::Text,
         "End" => Form::Flag,
-        "TimeoutSeconds" | "HeartbeatSeconds" => Form::Whole(1, MAX_SECONDS),
-        "Seconds" => Form::Whole(0, MAX_SECONDS),
-        "IntervalSeconds" => Form::Whole(1, MAX_SECONDS),
-        "MaxAttempts" => Form::Whole(0, MAX_SECONDS),
+        "TimeoutSeconds" | "HeartbeatSeconds" | "IntervalSeconds" => Form::Whole(1, MAX_SECONDS),
+        "Seconds" | "MaxAttempts" => Form::Whole(0, MAX_SECONDS),
         "MaxDelaySeconds" => Form::Whole(1, 31_622_400),
         "BackoffRate" => Form::Rate,
         "JitterStrategy" => Form::Word(&["FULL", "NONE"]),
@@ -71,8 +69,7 @@ fn form(field: &str) -> Form {
         "OutputType" => Form::Word(&["JSON", "JSONL"]),
         "MaxConcurrency" | "ToleratedFailureCount" => Form::Whole(0, u64::MAX),
         "ToleratedFailurePercentage" => Form::Percentage,
-        "MaxItems" => Form::Whole(1, 100_000_000),
-        "MaxItemsPerBatch" => Form::Whole(1, 100_000_000),
+        "MaxItems" | "MaxItemsPerBatch" => Form::Whole(1, 100_000_000),
         "MaxInputBytesPerBatch" => Form::Whole(1, 262_144),
         "InputPath" | "OutputPath" => Form::InputPath,
         "ResultPath" => Form::ResultPath,
@@ -119,7 +116,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
         Form::Object if !node.value().is_object() => lint.report("SB019", node, wrong("an object")),
         Form::Array if !node.value().is_array() => lint.report("SB019", node, wrong("an array")),
         Form::Items if !node.value().is_array() => {
-            lint.report("SB019", node, wrong("an array, or an expression {% … %}"))
+            lint.report("SB019", node, wrong("an array, or an expression {% … %}"));
         }
         Form::Condition if !node.value().is_boolean() => lint.report("SB019", node, wrong("an expression {% … %}")),
         Form::Word(words) if !text.is_some_and(|text| words.contains(&text)) => {

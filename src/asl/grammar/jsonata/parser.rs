@@ -119,16 +119,12 @@ impl<'a> Parser<'a> {
                 }
                 Ok(Term::Variable(name, at))
             }
-            Token::Text | Token::Regex => {
-                self.step(true)?;
-                Ok(Term::Other)
-            }
             Token::Number | Token::Value => {
                 self.step(true)?;
                 Ok(Term::Literal)
             }
-            // As names of fields, and as wildcards.
-            Token::Operator("and" | "or" | "in" | "*" | "**" | "%") => {
+            // The operators stand for names of fields here, and for wildcards.
+            Token::Text | Token::Regex | Token::Operator("and" | "or" | "in" | "*" | "**" | "%") => {
                 self.step(true)?;
                 Ok(Term::Other)
             }

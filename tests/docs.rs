@@ -31,6 +31,8 @@ fn registered() -> BTreeSet<(String, String)> {
     metrics.drift("corrected");
     metrics.orphaned("Workflow");
     metrics.leading(true);
+    metrics.open_executions("111122223333", "eu-west-1", 1);
+    metrics.shards_held(1);
     let text = metrics.render().unwrap();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE stepbound_"));
     types.map(|line| line.split_once(' ').unwrap()).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()

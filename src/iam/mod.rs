@@ -2,7 +2,9 @@
 
 pub mod actions;
 pub mod arn;
+pub mod binding_role;
 pub mod compare;
 pub mod document;
 pub mod execution_role;
 pub mod pattern;
+pub mod trust;

@@ -1,0 +1,110 @@
+//! What a token says of itself, as far as STS looks at it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Claims of a web identity token. None of them is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// Issuer.
+    pub iss: String,
+    /// Subject.
+    pub sub: String,
+    /// Audiences; absent in access tokens of some providers.
+    #[serde(default)]
+    pub aud: Audiences,
+    /// Authorized party.
+    #[serde(default)]
+    pub azp: Option<String>,
+    /// Authentication methods, which Cognito identity pools fill.
+    #[serde(default)]
+    pub amr: Audiences,
+    /// Id of the token, as the Kubernetes audit log shows it.
+    #[serde(default)]
+    pub jti: String,
+    /// Session tags (IAM user guide, "Pass session tags in AWS STS": tags of `AssumeRoleWithWebIdentity` come from the
+    /// token alone).
+    #[serde(default, rename = "https://aws.amazon.com/tags")]
+    pub tags: Option<SessionTags>,
+    /// Source identity of the session, from the token alone as well.
+    #[serde(default, rename = "https://aws.amazon.com/source_identity")]
+    pub source_identity: Option<String>,
+}
+
+impl Claims {
+    /// What STS compares as audience. Where a token has an authorized party, AWS is reported to take that instead of `aud`
+    /// (several public reports; for Google it is documented); it was not verified against AWS.
+    pub fn effective_audiences(&self) -> Vec<String> {
+        match &self.azp {
+            Some(party) if !party.is_empty() => vec![party.clone()],
+            _ => self.aud.0.clone(),
+        }
+    }
+
+    /// The issuer as IAM names it in condition keys and provider ARNs: without the scheme.
+    pub fn provider(&self) -> &str {
+        provider_of(&self.iss)
+    }
+}
+
+/// An issuer's name in condition keys and provider ARNs. A trailing slash belongs to it, as in Auth0's.
+pub fn provider_of(issuer: &str) -> &str {
+    issuer.split_once("://").map_or(issuer, |(_, rest)| rest)
+}
+
+/// One text or a list of them, as the standard allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct Audiences(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Audiences {
+    fn from(audiences: OneOrMany) -> Self {
+        match audiences {
+            OneOrMany::One(one) => Self(vec![one]),
+            OneOrMany::Many(many) => Self(many),
+        }
+    }
+}
+
+/// The claim `https://aws.amazon.com/tags`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SessionTags {
+    /// Values by key; AWS takes one value a key.
+    #[serde(default)]
+    pub principal_tags: BTreeMap<String, Audiences>,
+    /// Keys that stay in a chain of roles.
+    #[serde(default)]
+    pub transitive_tag_keys: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authorized_party_takes_the_place_of_the_audience() {
+        let read = |text: &str| serde_json::from_str::<Claims>(text).unwrap();
+        let plain = read(r#"{"iss": "https://i/", "sub": "s", "aud": ["a", "b"]}"#);
+        assert_eq!(plain.effective_audiences(), ["a", "b"]);
+        assert_eq!(plain.provider(), "i/");
+        let with_party = read(r#"{"iss": "https://i", "sub": "s", "aud": "a", "azp": "client"}"#);
+        assert_eq!(with_party.effective_audiences(), ["client"]);
+    }
+
+    #[test]
+    fn session_tags_are_read_as_aws_takes_them() {
+        let text = r#"{"iss": "i", "sub": "s", "https://aws.amazon.com/tags":
+            {"principal_tags": {"team": ["shop"]}, "transitive_tag_keys": ["team"]}}"#;
+        let claims: Claims = serde_json::from_str(text).unwrap();
+        assert_eq!(claims.tags.unwrap().principal_tags["team"].0, ["shop"]);
+        assert!(claims.aud.0.is_empty());
+    }
+}

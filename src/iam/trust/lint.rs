@@ -1,0 +1,292 @@
+//! What makes a trust policy, a session policy or a role's permissions weaker than they need be.
+
+use super::operator::Operator;
+use super::request::ASSUME;
+use crate::iam::document::{Document, Effect, Matcher, Principals, Statement};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Weaker than it need be.
+    Warning,
+    /// Others can get in, or the condition does nothing.
+    Error,
+}
+
+impl Severity {
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Warning => "Warning",
+            Self::Error => "Error",
+        }
+    }
+}
+
+/// A weak place of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weakness {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, in CamelCase.
+    pub code: &'static str,
+    /// Number of the statement, from 1.
+    pub statement: usize,
+    /// What it means and what to write instead.
+    pub message: String,
+}
+
+fn weakness(severity: Severity, code: &'static str, statement: usize, message: impl Into<String>) -> Weakness {
+    Weakness { severity, code, statement, message: message.into() }
+}
+
+/// Lints a role's trust policy as far as it lets web identities in.
+pub fn lint_trust(policy: &Document) -> Vec<Weakness> {
+    allowing(policy, ASSUME).flat_map(|(number, statement)| web_identity(number, statement)).collect()
+}
+
+fn allowing<'a>(policy: &'a Document, action: &'a str) -> impl Iterator<Item = (usize, &'a Statement)> {
+    let numbered = policy.statements.iter().enumerate().map(|(index, statement)| (index + 1, statement));
+    numbered.filter(move |(_, statement)| statement.effect == Effect::Allow && statement.names_action(action))
+}
+
+fn web_identity(number: usize, statement: &Statement) -> Vec<Weakness> {
+    let mut found = principal(number, statement);
+    if !found.iter().any(|one| one.severity == Severity::Error) && !is_federated(statement) {
+        // Statements for other principals have other conditions.
+        return found;
+    }
+    if broad_action(statement) {
+        let message = "the statement allows more than sts:AssumeRoleWithWebIdentity; name that action alone";
+        found.push(weakness(Severity::Warning, "ActionTooBroad", number, message));
+    }
+    found.extend(conditions(number, statement));
+    found.extend(foreign_keys(number, statement));
+    for (claim, code) in [("sub", "SubjectMissing"), ("aud", "AudienceMissing")] {
+        // A condition that does not restrict has a finding of its own.
+        if !entries(statement).any(|entry| entry.claim == claim) {
+            let message =
+                format!("no condition on :{claim}, so every {claim} of the provider is taken; add StringEquals");
+            found.push(weakness(Severity::Error, code, number, message));
+        }
+    }
+    found
+}
+
+fn is_federated(statement: &Statement) -> bool {
+    match &statement.principal {
+        Some(Matcher::Is(Principals::Of(kinds))) => {
+            kinds.get("Federated").is_some_and(|names| names.iter().any(|name| !name.contains(":saml-provider/")))
+        }
+        _ => true,
+    }
+}
+
+fn principal(number: usize, statement: &Statement) -> Vec<Weakness> {
+    match &statement.principal {
+        Some(Matcher::IsNot(_)) => {
+            let message = "NotPrincipal with Allow lets in everybody who is not named; name the provider in Principal";
+            vec![weakness(Severity::Error, "NotPrincipal", number, message)]
+        }
+        Some(Matcher::Is(Principals::Everybody)) => {
+            let message =
+                "Principal \"*\" lets every identity provider and account in; name the provider's ARN in Federated";
+            vec![weakness(Severity::Error, "PrincipalWildcard", number, message)]
+        }
+        Some(Matcher::Is(Principals::Of(kinds))) => {
+            let wild = kinds.iter().filter(|(_, names)| names.iter().any(|name| name.contains('*')));
+            let report = |(kind, _): (&String, _)| {
+                let message = format!("Principal {kind} holds a wildcard; name the provider's ARN in Federated");
+                weakness(Severity::Error, "PrincipalWildcard", number, message)
+            };
+            wild.map(report).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+fn broad_action(statement: &Statement) -> bool {
+    match &statement.actions {
+        Matcher::Is(named) => named.iter().any(|action| action.contains('*')),
+        Matcher::IsNot(_) => true,
+    }
+}
+
+/// One condition of a statement.
+struct Entry<'a> {
+    operator: Operator<'a>,
+    key: &'a str,
+    claim: &'a str,
+    values: &'a [String],
+}
+
+fn entries(statement: &Statement) -> impl Iterator<Item = Entry<'_>> {
+    statement.conditions.iter().flat_map(|(operator, keys)| {
+        keys.iter().map(move |(key, values)| Entry {
+            operator: Operator::parse(operator),
+            key,
+            claim: key.rsplit(':').next().unwrap_or_default(),
+            values,
+        })
+    })
+}
+
+fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for entry in entries(statement).filter(|entry| matches!(entry.claim, "sub" | "aud" | "amr")) {
+        let Entry { operator, key, claim, values } = &entry;
+        let mut report = |severity, code, message: String| found.push(weakness(severity, code, number, message));
+        if operator.every == Some(true) {
+            report(
+                Severity::Error,
+                "ForAllValues",
+                format!("ForAllValues holds where {key} is absent; use StringEquals"),
+            );
+        }
+        if operator.if_exists {
+            report(Severity::Error, "IfExists", format!("IfExists holds where {key} is absent; use StringEquals"));
+        }
+        if operator.is_negated() {
+            report(
+                Severity::Error,
+                "Negated",
+                format!("{}: everything but {} is taken; name what is taken", operator.base, values.join(", ")),
+            );
+        }
+        if operator.base.eq_ignore_ascii_case("StringEqualsIgnoreCase") {
+            report(Severity::Warning, "IgnoreCase", format!("{key} is compared without case; use StringEquals"));
+        }
+        if operator.takes_wildcards() && !operator.is_negated() {
+            let wild = values.iter().find(|value| value.contains(['*', '?']));
+            match wild {
+                Some(value) => report(
+                    wildcard_severity(claim, value),
+                    wildcard_code(claim),
+                    format!("{value} takes more than one {claim}; use StringEquals with the exact one"),
+                ),
+                None => report(
+                    Severity::Warning,
+                    "StringLike",
+                    format!("{key} has no wildcard, so StringEquals says the same and cannot become one by accident"),
+                ),
+            }
+        } else if operator.base.eq_ignore_ascii_case("Null") {
+            report(
+                Severity::Warning,
+                "Null",
+                format!("{key} is only asked to be there or not; add StringEquals for its value"),
+            );
+        }
+    }
+    found
+}
+
+fn wildcard_code(claim: &str) -> &'static str {
+    if claim == "sub" { "SubjectWildcard" } else { "AudienceWildcard" }
+}
+
+/// A pattern that reaches over namespaces lets other tenants in.
+fn wildcard_severity(claim: &str, value: &str) -> Severity {
+    let namespace = value
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'))
+        .map(|(namespace, _)| namespace);
+    let bounded = namespace.is_some_and(|namespace| !namespace.contains(['*', '?']));
+    if claim == "sub" && bounded { Severity::Warning } else { Severity::Error }
+}
+
+/// Conditions on keys of a provider that the statement is not for never hold, or always with `IfExists` and the like.
+fn foreign_keys(number: usize, statement: &Statement) -> Vec<Weakness> {
+    let Some(Matcher::Is(Principals::Of(kinds))) = &statement.principal else { return Vec::new() };
+    let provider =
+        |name: &String| name.split_once("oidc-provider/").map_or(name.clone(), |(_, provider)| provider.to_owned());
+    let providers: Vec<String> = kinds.get("Federated").into_iter().flatten().map(provider).collect();
+    if providers.iter().any(|provider| provider.contains('*')) {
+        return Vec::new();
+    }
+    let foreign = entries(statement).filter(|entry| {
+        let host = entry.key.strip_suffix(entry.claim).unwrap_or_default().trim_end_matches(':');
+        host.contains('.') && !providers.iter().any(|one| one.eq_ignore_ascii_case(host))
+    });
+    foreign
+        .map(|entry| {
+            let message =
+                format!("{} is a key of another provider than the statement's ({})", entry.key, providers.join(", "));
+            weakness(Severity::Error, "KeyOfAnotherProvider", number, message)
+        })
+        .collect()
+}
+
+/// Lints the trust policy of a role that a service assumes, an execution role for Step Functions: without the source, anybody
+/// who makes the service act in another account can use the role (the confused deputy).
+pub fn lint_service_trust(policy: &Document) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for (number, statement) in allowing(policy, "sts:AssumeRole") {
+        let is_service = match &statement.principal {
+            Some(Matcher::Is(Principals::Of(kinds))) => {
+                kinds.get("Service").is_some_and(|names| names.iter().any(|name| name.starts_with("states.")))
+            }
+            _ => false,
+        };
+        if !is_service {
+            continue;
+        }
+        for (key, code) in [("aws:SourceArn", "SourceArnMissing"), ("aws:SourceAccount", "SourceAccountMissing")] {
+            let pinned = entries(statement).any(|entry| {
+                entry.key.eq_ignore_ascii_case(key) && !entry.operator.if_exists && entry.operator.every != Some(true)
+            });
+            if !pinned {
+                let message = format!("it trusts Step Functions of every account; add a condition on {key}");
+                found.push(weakness(Severity::Warning, code, number, message));
+            }
+        }
+    }
+    found
+}
+
+/// Lints what a session policy or a role's permissions allow.
+pub fn lint_permissions(policy: &Document) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    let statements = policy.statements.iter().enumerate().map(|(index, statement)| (index + 1, statement));
+    for (number, statement) in statements.filter(|(_, statement)| statement.effect == Effect::Allow) {
+        if let Matcher::IsNot(_) = statement.actions {
+            let message = "NotAction with Allow grants every action that AWS adds later; name the actions";
+            found.push(weakness(Severity::Error, "NotAction", number, message));
+        }
+        let everything = |named: &str| named == "*" || named == "*:*";
+        if statement.actions.named().iter().any(|action| everything(action)) {
+            found.push(weakness(
+                Severity::Error,
+                "ActionWildcard",
+                number,
+                "every action of every service; name the actions",
+            ));
+        }
+        if matches!(&statement.actions, Matcher::Is(_)) && statement.names_action("iam:PassRole") {
+            found.extend(pass_role(number, statement));
+        }
+    }
+    found
+}
+
+fn pass_role(number: usize, statement: &Statement) -> Option<Weakness> {
+    let wild = match &statement.resources {
+        Some(Matcher::Is(resources)) => resources.iter().find(|one| one.contains(['*', '?'])).cloned(),
+        _ => Some("NotResource".into()),
+    };
+    let to_states = entries(statement).any(|entry| entry.key.eq_ignore_ascii_case("iam:PassedToService"));
+    let problem = match (wild, to_states) {
+        (Some(wild), _) => format!(
+            "iam:PassRole on {wild}: whoever writes a Workflow can act as any of these roles; name the execution roles"
+        ),
+        (None, false) => {
+            "iam:PassRole to any service; add the condition StringEquals iam:PassedToService states.amazonaws.com"
+                .into()
+        }
+        (None, true) => return None,
+    };
+    Some(weakness(Severity::Warning, "PassRoleTooBroad", number, problem))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn document(statement: &Value) -> Document {
+    Document::from_value(&json!({"Version": "2012-10-17", "Statement": statement})).unwrap()
+}
+
+fn trust(change: impl FnOnce(&mut Value)) -> Vec<&'static str> {
+    let mut statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/i.example"},
+        "Condition": {"StringEquals": {"i.example:sub": "system:serviceaccount:shop:orders", "i.example:aud": "sts.amazonaws.com"}}});
+    change(&mut statement);
+    lint_trust(&document(&statement)).into_iter().map(|one| one.code).collect()
+}
+
+fn conditions(value: &Value) -> Vec<&'static str> {
+    trust(|statement| statement["Condition"] = value.clone())
+}
+
+#[test]
+fn requirement_14_an_exact_policy_has_no_finding_and_each_weak_one_has_its_own() {
+    assert_eq!(trust(|_| ()), Vec::<&str>::new());
+    let aud = json!({"i.example:aud": "sts.amazonaws.com"});
+    let sub = json!({"i.example:sub": "system:serviceaccount:shop:orders"});
+    for (found, expected) in [
+        (conditions(&json!({"StringEquals": aud})), "SubjectMissing"),
+        (conditions(&json!({"StringEquals": sub})), "AudienceMissing"),
+        (
+            conditions(
+                &json!({"StringEquals": aud, "StringLike": {"i.example:sub": "system:serviceaccount:*:orders"}}),
+            ),
+            "SubjectWildcard",
+        ),
+        (
+            conditions(&json!({"StringEquals": aud, "StringLike": {"i.example:sub": "system:serviceaccount:shop:*"}})),
+            "SubjectWildcard",
+        ),
+        (conditions(&json!({"StringEquals": sub, "StringLike": {"i.example:aud": "*"}})), "AudienceWildcard"),
+        (conditions(&json!({"StringEquals": aud, "StringLike": sub})), "StringLike"),
+        (conditions(&json!({"StringEquals": aud, "ForAllValues:StringEquals": sub})), "ForAllValues"),
+        (conditions(&json!({"StringEquals": aud, "StringEqualsIfExists": sub})), "IfExists"),
+        (conditions(&json!({"StringEquals": aud, "StringNotEquals": {"i.example:sub": "x"}})), "Negated"),
+        (conditions(&json!({"StringEquals": aud, "StringEqualsIgnoreCase": sub})), "IgnoreCase"),
+        (conditions(&json!({"StringEquals": aud, "Null": {"i.example:sub": "false"}})), "Null"),
+        (conditions(&json!({"StringEquals": {"o.example:sub": "s", "i.example:aud": "a"}})), "KeyOfAnotherProvider"),
+        (trust(|statement| statement["Action"] = json!("sts:*")), "ActionTooBroad"),
+        (trust(|statement| statement["Principal"] = json!("*")), "PrincipalWildcard"),
+        (trust(|statement| statement["Principal"] = json!({"Federated": "*"})), "PrincipalWildcard"),
+        (
+            trust(|statement| {
+                let fields = statement.as_object_mut().unwrap();
+                let principal = fields.remove("Principal").unwrap();
+                fields.insert("NotPrincipal".into(), principal);
+            }),
+            "NotPrincipal",
+        ),
+    ] {
+        assert!(found.contains(&expected), "{expected}: {found:?}");
+        assert!(found.len() <= 2, "{expected}: {found:?}");
+    }
+}
+
+#[test]
+fn other_principals_and_denials_are_not_looked_at() {
+    let service = json!([
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}},
+        {"Effect": "Deny", "Action": "sts:*", "Principal": "*"},
+    ]);
+    assert_eq!(lint_trust(&document(&service)), []);
+}
+
+#[test]
+fn a_wildcard_within_a_namespace_is_a_warning_and_beyond_it_an_error() {
+    let severity = |value: &str| wildcard_severity("sub", value);
+    assert_eq!(severity("system:serviceaccount:shop:*"), Severity::Warning);
+    assert_eq!(severity("system:serviceaccount:sh*:orders"), Severity::Error);
+    assert_eq!(severity("*"), Severity::Error);
+}
+
+#[test]
+fn an_execution_role_that_any_account_can_use_is_told() {
+    let role = |conditions: Value| {
+        let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": "states.amazonaws.com"}, "Condition": conditions});
+        lint_service_trust(&document(&statement)).into_iter().map(|one| one.code).collect::<Vec<_>>()
+    };
+    assert_eq!(role(json!({})), ["SourceArnMissing", "SourceAccountMissing"]);
+    assert_eq!(
+        role(json!({"ArnLike": {"aws:SourceArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:*"},
+            "StringEquals": {"aws:SourceAccount": "111122223333"}})),
+        Vec::<&str>::new()
+    );
+    assert_eq!(role(json!({"StringEqualsIfExists": {"aws:SourceAccount": "1"}})).len(), 2);
+}
+
+#[test]
+fn passing_any_role_or_to_any_service_is_told() {
+    let codes =
+        |statement: Value| lint_permissions(&document(&statement)).into_iter().map(|one| one.code).collect::<Vec<_>>();
+    let role = "arn:aws:iam::111122223333:role/exec";
+    let pass = |resource: &str, conditions: Value| {
+        codes(json!({"Effect": "Allow", "Action": "iam:Pass*", "Resource": resource, "Condition": conditions}))
+    };
+    let to_states = json!({"StringEquals": {"iam:PassedToService": "states.amazonaws.com"}});
+    assert_eq!(pass(role, to_states.clone()), Vec::<&str>::new());
+    assert_eq!(pass(role, json!({})), ["PassRoleTooBroad"]);
+    assert_eq!(pass("*", to_states), ["PassRoleTooBroad"]);
+    assert_eq!(
+        codes(json!({"Effect": "Allow", "Action": "*", "Resource": "*"})),
+        ["ActionWildcard", "PassRoleTooBroad"]
+    );
+    assert_eq!(codes(json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"})), ["NotAction"]);
+    assert_eq!(codes(json!({"Effect": "Deny", "Action": "*", "Resource": "*"})), Vec::<&str>::new());
+}

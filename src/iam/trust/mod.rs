@@ -1,0 +1,19 @@
+//! Trust policies: what a role must say for a token to be taken, why one is not, and what makes a policy weak.
+
+mod claims;
+mod explain;
+mod hint;
+mod lint;
+mod operator;
+mod render;
+mod request;
+
+pub use claims::{Audiences, Claims, SessionTags, provider_of};
+pub use explain::{Check, Explanation, Outcome, Subject, Verdict, explain};
+pub use hint::denial_hint;
+pub use lint::{Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
+pub use operator::{Operator, holds};
+pub use render::{
+    COGNITO_ISSUER, RenderError, Rendered, TrustedToken, cloud_formation, provider_arn, render, terraform,
+};
+pub use request::{Known, Request};

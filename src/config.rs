@@ -23,6 +23,12 @@ pub struct Flags {
     /// SQS endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_SQS_ENDPOINT_URL", value_name = "URL")]
     pub sqs_endpoint_url: Option<Url>,
+    /// IAM endpoint instead of AWS's
+    #[arg(long, env = "STEPBOUND_IAM_ENDPOINT_URL", value_name = "URL")]
+    pub iam_endpoint_url: Option<Url>,
+    /// Cognito identity pools endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_COGNITO_IDENTITY_ENDPOINT_URL", value_name = "URL")]
+    pub cognito_identity_endpoint_url: Option<Url>,
     /// Allow endpoints without TLS: for a test bed only
     #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
     pub insecure_endpoints: bool,
@@ -35,6 +41,15 @@ pub struct Flags {
     /// Audience that a TrustBinding may ask for (repeatable)
     #[arg(long = "allowed-audience", env = "STEPBOUND_ALLOWED_AUDIENCE", value_delimiter = ',', default_value = DEFAULT_AUDIENCE, value_name = "AUDIENCE")]
     pub allowed_audiences: Vec<String>,
+    /// Issuer of the cluster's tokens (default: what the API server's discovery document says)
+    #[arg(long, env = "STEPBOUND_CLUSTER_ISSUER", value_name = "URL")]
+    pub cluster_issuer: Option<String>,
+    /// Issuer that an IdentityProvider may name, exactly as its tokens name it (repeatable)
+    #[arg(long = "allowed-issuer", env = "STEPBOUND_ALLOWED_ISSUER", value_delimiter = ',', value_name = "URL")]
+    pub allowed_issuers: Vec<String>,
+    /// Allow issuers at addresses that are not public
+    #[arg(long, env = "STEPBOUND_ALLOW_PRIVATE_ISSUERS")]
+    pub allow_private_issuers: bool,
     /// Namespace to watch instead of all (repeatable)
     #[arg(
         long = "watch-namespace",
@@ -98,6 +113,23 @@ pub struct Endpoints {
     pub cloudwatch: Option<Url>,
     /// SQS.
     pub sqs: Option<Url>,
+    /// IAM.
+    pub iam: Option<Url>,
+    /// Cognito identity pools.
+    pub cognito_identity: Option<Url>,
+}
+
+/// Issuers of tokens.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerSettings {
+    /// The cluster's, where it was given.
+    pub cluster: Option<String>,
+    /// Those that an IdentityProvider may name.
+    pub allowed: Vec<String>,
+    /// http beside https.
+    pub plain_http: bool,
+    /// Addresses that are not public.
+    pub private_addresses: bool,
 }
 
 /// A configuration that holds together.
@@ -111,6 +143,8 @@ pub struct Config {
     pub name_prefix: String,
     /// Audiences that bindings may name.
     pub allowed_audiences: Vec<String>,
+    /// Issuers of tokens.
+    pub issuers: IssuerSettings,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
     /// Keys of tags by which other tools mark what is theirs.
@@ -155,6 +189,12 @@ impl Config {
         check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("cloudwatch-endpoint-url", flags.cloudwatch_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("sqs-endpoint-url", flags.sqs_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        check_endpoint("iam-endpoint-url", flags.iam_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        let cognito_identity = flags.cognito_identity_endpoint_url;
+        check_endpoint("cognito-identity-endpoint-url", cognito_identity.as_ref(), flags.insecure_endpoints)?;
+        for issuer in &flags.allowed_issuers {
+            check_issuer("allowed-issuer", issuer, flags.insecure_endpoints)?;
+        }
         let resync_interval = DurationString(flags.resync_interval.clone())
             .to_std()
             .filter(|interval| *interval >= Duration::from_secs(10))
@@ -188,10 +228,18 @@ impl Config {
                 step_functions: flags.sfn_endpoint_url,
                 cloudwatch: flags.cloudwatch_endpoint_url,
                 sqs: flags.sqs_endpoint_url,
+                iam: flags.iam_endpoint_url,
+                cognito_identity,
             },
             cluster_id: flags.cluster_id.filter(|id| !id.is_empty()),
             name_prefix: flags.name_prefix,
             allowed_audiences: flags.allowed_audiences,
+            issuers: IssuerSettings {
+                cluster: flags.cluster_issuer.filter(|issuer| !issuer.is_empty()),
+                allowed: flags.allowed_issuers,
+                plain_http: flags.insecure_endpoints,
+                private_addresses: flags.allow_private_issuers,
+            },
             watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             foreign_owner_tags: flags.foreign_owner_tags.into_iter().filter(|key| !key.is_empty()).collect(),
             alias_settle_time,
@@ -219,6 +267,11 @@ fn check_endpoint(flag: &'static str, url: Option<&Url>, insecure: bool) -> Resu
         }),
         Some(other) => Err(ConfigError { flag, problem: format!("the scheme \"{other}\" is not https") }),
     }
+}
+
+fn check_issuer(flag: &'static str, issuer: &str, insecure: bool) -> Result<(), ConfigError> {
+    let url = issuer.parse().map_err(|_| ConfigError { flag, problem: format!("\"{issuer}\" is not a URL") })?;
+    check_endpoint(flag, Some(&url), insecure)
 }
 
 /// The prefix becomes part of a state machine's name, and dots there break CloudWatch logging.
@@ -254,6 +307,15 @@ mod tests {
         assert!(read(&["--sts-endpoint-url", "http://127.0.0.1:1"]).unwrap_err().contains("--insecure-endpoints"));
         assert!(read(&["--sfn-endpoint-url", "http://127.0.0.1:1", "--insecure-endpoints"]).is_ok());
         assert!(read(&["--sts-endpoint-url", "file:///x"]).unwrap_err().contains("file"));
+    }
+
+    #[test]
+    fn an_issuer_must_be_an_address_with_tls() {
+        assert!(read(&["--allowed-issuer", "keycloak"]).unwrap_err().contains("not a URL"));
+        assert!(read(&["--allowed-issuer", "http://keycloak/realms/a"]).unwrap_err().contains("--insecure-endpoints"));
+        let config =
+            read(&["--allowed-issuer", "https://a.example/", "--allowed-issuer", "https://b.example"]).unwrap();
+        assert_eq!(config.issuers.allowed, ["https://a.example/", "https://b.example"], "kept to the last slash");
     }
 
     #[test]

@@ -66,6 +66,18 @@ fn requirement_10_no_variant_grants_secrets_or_a_wildcard() {
     }
 }
 
+/// What is granted when it is asked for is one Secret by its name, to be read.
+#[test]
+fn requirement_10_secrets_are_granted_by_name_and_only_when_asked_for() {
+    let grant = "secrets.grants=[{\"namespace\":\"a\",\"names\":[\"okta\"]}]";
+    let granted: Vec<_> =
+        rules(&render(&[grant])).into_iter().filter(|(_, rule)| rule.to_string().contains("secrets")).collect();
+    assert_eq!(granted.len(), 1);
+    assert!(granted[0].0.starts_with("Role/"));
+    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["okta"], "verbs": ["get"]});
+    assert_eq!(granted[0].1, rule);
+}
+
 #[test]
 fn requirement_09_tokens_are_granted_by_name_unless_the_installer_asks_for_all() {
     let token_rules = |variant: &[&str]| -> Vec<(String, Value)> {
@@ -143,6 +155,9 @@ fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
             "operator.foreignOwnerTags=[\"ManagedBy\"]",
             "operator.clusterID=\"prod\"",
             "operator.stsEndpointURL=\"https://sts.example\"",
+            "operator.clusterIssuer=\"https://issuer.example\"",
+            "operator.allowedIssuers=[\"https://sso.example/realms/a\"]",
+            "operator.allowPrivateIssuers=true",
             "operator.otlpEndpoint=\"http://collector:4317\"",
             "extraArgs=[\"--leader-elect=true\"]",
         ],

@@ -8,6 +8,7 @@
 #   yaml-to-json   kubectl's reader of YAML, to compare ours with (from tools/yaml)
 #   cron-times     the schedules of CronJob's library, to compare ours with (from tools/cron)
 #   ministack      the AWS emulator, in a Python virtual environment
+#   keycloak       an OpenID provider, from Maven Central; passed over where there is no Java
 #
 # KUBEBUILDER_ASSETS, where set, takes the place of the built control plane.
 # STEPBOUND_CACHE moves the cache (default: $XDG_CACHE_HOME/stepbound or ~/.cache/stepbound).
@@ -19,6 +20,8 @@ ministack_version=1.5.33
 # cbor2: the protocol that CloudWatch's clients speak.
 ministack_dependencies="cryptography==45.0.7 cbor2==6.3.0"
 
+keycloak_version=26.7.3
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
 binaries=$cache/bin-$(cat "$here"/{etcd,helm,kubernetes}/go.mod "$here"/{etcd,helm,kubernetes}/go.sum | sha256sum | cut -c1-12)
@@ -28,6 +31,7 @@ gitops_verdict=gitops-verdict-$(cat "$here"/gitops/* | sha256sum | cut -c1-12)
 yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
 cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
 venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
+keycloak=$cache/keycloak-$keycloak_version
 
 # Tools made for another trust store break the Go and Python clients.
 unset AWS_CA_BUNDLE
@@ -74,6 +78,30 @@ make_venv() {
 	mv "$venv.partial" "$venv"
 }
 
+# The first start compiles Keycloak's configuration in; done here once, each later start takes a quarter of the time.
+make_keycloak() {
+	local partial=$cache/keycloak.partial port=18443
+	rm -rf "$partial"
+	mkdir -p "$partial"
+	mvn --quiet --batch-mode -Dmaven.repo.local="$partial/repository" \
+		org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+		-Dartifact="org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" -DoutputDirectory="$partial"
+	rm -rf "$partial/repository"
+	python3 -m zipfile -e "$partial/keycloak-quarkus-dist-$keycloak_version.zip" "$partial"
+	JAVA_OPTS_KC_HEAP="-Xms64m -Xmx384m" timeout 180 bash "$partial/keycloak-$keycloak_version/bin/kc.sh" start-dev \
+		--http-host=127.0.0.1 --http-port=$port --hostname=http://127.0.0.1:$port >"$partial/first-start.log" 2>&1 &
+	local started=$! waited=0
+	until grep -q "Listening on" "$partial/first-start.log"; do
+		kill -0 "$started" && [ $((waited += 1)) -lt 180 ] || { cat "$partial/first-start.log"; return 1; }
+		sleep 1
+	done
+	kill "$started"
+	wait "$started" || true
+	rm -rf "$partial/keycloak-$keycloak_version/data/h2"
+	mv "$partial/keycloak-$keycloak_version" "$keycloak"
+	rm -rf "$partial"
+}
+
 mkdir -p "$binaries"
 exec 9>"$cache/install.lock"
 flock 9
@@ -104,6 +132,10 @@ have "$gitops_verdict" || step "what GitOps engines say of an object" 20s go_bui
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"
 	step "ministack $ministack_version (AWS emulator)" 20s make_venv
+fi
+if [ ! -d "$keycloak" ] && command -v java >/dev/null 2>&1; then
+	need mvn "install Maven 3.8 or newer: Keycloak, which the tests of identity providers run against, comes through it"
+	step "keycloak $keycloak_version (OpenID provider)" 1m30s make_keycloak
 fi
 flock -u 9
 echo "$binaries"

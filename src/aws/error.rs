@@ -1,5 +1,6 @@
 //! What AWS refuses, in classes of our own.
 
+use crate::iam::trust::denial_hint;
 use crate::outcome::{Class, Classify, WAITING_FOR_QUOTA, bounded};
 
 /// A refusal or failure of AWS, free of request ids and times.
@@ -144,6 +145,7 @@ impl Classify for AwsError {
         if self.kind == AwsErrorKind::Queued {
             return format!("{operation} waits for its turn: {message}. It goes on by itself.");
         }
-        bounded(&format!("AWS refused {operation}: {code}: {}. {}", message.trim_end_matches('.'), self.next_step()))
+        let next = denial_hint(message).unwrap_or_else(|| self.next_step());
+        bounded(&format!("AWS refused {operation}: {code}: {}. {next}", message.trim_end_matches('.')))
     }
 }

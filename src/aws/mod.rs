@@ -7,6 +7,7 @@ mod sdk;
 mod sdk_alarms;
 mod sdk_calls;
 mod sdk_delivery;
+mod sdk_iam;
 mod sdk_queues;
 mod sdk_runs;
 mod sdk_types;
@@ -37,6 +38,14 @@ pub trait Alarms: Send + Sync {
     /// The states of the alarms of these names, at most 100; one that does not exist is left out.
     async fn alarm_states(&self, session: &Session, names: &[String])
     -> Result<BTreeMap<String, AlarmState>, AwsError>;
+}
+
+/// IAM, as far as a role can look at itself.
+#[async_trait]
+pub trait Iam: Send + Sync {
+    /// Trust policy of a role as JSON; `None` where there is no such role. `AccessDenied` where the session's role may not
+    /// read it.
+    async fn trust_policy(&self, session: &Session, role_arn: &str) -> Result<Option<String>, AwsError>;
 }
 
 /// Step Functions, called as the session's role. One call is one request to AWS; retries are the adapter's where the

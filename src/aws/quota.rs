@@ -41,6 +41,8 @@ fn quota_of(operation: &str, region: &str) -> Quota {
         "GetExecutionHistory" => (400.0, 20.0),
         "DescribeStateMachine" => (200.0, 20.0),
         "TagResource" | "UntagResource" | "DescribeStateMachineAlias" => (200.0, 1.0),
+        // IAM publishes no rate; this leaves most of what is seen in practice to others.
+        "iam:GetRole" => (100.0, 10.0),
         // CloudWatch's own quota, of the account and region.
         "cloudwatch:DescribeAlarms" => (9.0, 9.0),
         // Synchronous starts are bounded by the account's capacity, not by a rate of calls.

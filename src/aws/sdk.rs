@@ -44,6 +44,7 @@ pub struct SdkStepFunctions {
     pub(super) http: SharedHttpClient,
     endpoint: Option<Url>,
     pub(super) cloudwatch_endpoint: Option<Url>,
+    pub(super) iam_endpoint: Option<Url>,
     metrics: Arc<Metrics>,
     quotas: Quotas,
     clients: Cache<String, Client>,
@@ -54,7 +55,8 @@ impl SdkStepFunctions {
     pub fn new(http: SharedHttpClient, endpoints: &Endpoints, metrics: Arc<Metrics>, quota_share: f64) -> Self {
         let clients = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(3600)).build();
         let (endpoint, cloudwatch_endpoint) = (endpoints.step_functions.clone(), endpoints.cloudwatch.clone());
-        Self { http, endpoint, cloudwatch_endpoint, metrics, quotas: Quotas::new(quota_share), clients }
+        let iam_endpoint = endpoints.iam.clone();
+        Self { http, endpoint, cloudwatch_endpoint, iam_endpoint, metrics, quotas: Quotas::new(quota_share), clients }
     }
 
     /// The client of a session; an access key id belongs to exactly one.
@@ -106,6 +108,9 @@ impl SdkStepFunctions {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        if session.ended.load(Ordering::Relaxed) {
+            return Err(given_up(operation));
+        }
         let started = Instant::now();
         let tenant = tenant_of(session);
         if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), started) {
@@ -155,6 +160,16 @@ fn tenant_of(session: &Session) -> String {
 
 fn quota_call<'a>(session: &'a Session, operation: &'a str, tenant: &'a str) -> quota::Call<'a> {
     quota::Call { account: &session.account_id, region: &session.region, operation, tenant, priority: Priority::Change }
+}
+
+/// The binding was suspended, its consent withdrawn, or AWS called the session expired, after somebody took it in hand.
+fn given_up(operation: &'static str) -> AwsError {
+    AwsError {
+        kind: AwsErrorKind::SessionExpired,
+        operation,
+        code: "SessionGivenUp".into(),
+        message: "the session was given up before the call, which was not made".into(),
+    }
 }
 
 fn queued(operation: &'static str, wait: Duration) -> AwsError {

@@ -69,6 +69,8 @@ pub struct SessionOrigin {
     pub audience: String,
     /// User after whom the session is named, where it is not named after the binding.
     pub requester: Option<String>,
+    /// Authorized party of the token, where it has one.
+    pub authorized_party: Option<String>,
 }
 
 /// What a state machine has beside definition, role and type, as AWS has it where nothing was asked for.

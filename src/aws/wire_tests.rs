@@ -42,6 +42,7 @@ fn session() -> Session {
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
             requester: None,
+            authorized_party: None,
         },
     }
 }

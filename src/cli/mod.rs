@@ -7,6 +7,7 @@ pub mod lint;
 mod operator;
 mod policy;
 mod release;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ enum Verb {
     Policy(policy::PolicyFlags),
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
     Release(Box<release::ReleaseFlags>),
+    /// Write, explain and check trust policies
+    Trust(Box<trust::TrustFlags>),
 }
 
 /// What a verb can fail with.
@@ -57,6 +60,9 @@ pub enum CliError {
     /// The verb `release`.
     #[error(transparent)]
     Release(#[from] release::ReleaseError),
+    /// The verb `trust`.
+    #[error(transparent)]
+    Trust(#[from] trust::TrustError),
 }
 
 impl CliError {
@@ -78,6 +84,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Graph(flags) => graph::run(&flags)?,
         Verb::Policy(flags) => return Ok(policy::run(&flags)?),
         Verb::Release(flags) => release::run(&flags)?,
+        Verb::Trust(flags) => trust::run(&flags)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,9 @@ use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::config::{Config, ConfigError, Endpoints, Flags};
 use crate::controllers::sharing::{DRAIN, LeaseLost, Replica};
 use crate::controllers::{self, Attribution, Context, Ports, Settings};
-use crate::identity::{Exchanger, Minter, SessionCache};
+use crate::identity::{
+    Cognito, Exchanger, IssuerRules, Issuers, Minter, Providers, Reach, SecretReader, SessionCache, Web,
+};
 use crate::kube::lease::{Elector, LEASE};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
@@ -74,8 +76,8 @@ pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
 async fn operate(config: Config) -> Result<(), OperatorError> {
     // Before anything waits: a signal during the start must end it too.
     let mut signals = Signals::new()?;
-    let Endpoints { sts, step_functions, cloudwatch, sqs } = &config.endpoints;
-    for endpoint in [sts, step_functions, cloudwatch, sqs].into_iter().flatten() {
+    let Endpoints { sts, step_functions, cloudwatch, sqs, iam, cognito_identity } = &config.endpoints;
+    for endpoint in [sts, step_functions, cloudwatch, sqs, iam, cognito_identity].into_iter().flatten() {
         warn_of_plain_http(endpoint);
     }
     let metrics = Arc::new(Metrics::default());
@@ -182,24 +184,43 @@ struct Parts {
 impl Parts {
     async fn new(config: &Config, client: Client, metrics: Arc<Metrics>) -> Result<Self, OperatorError> {
         let http = http_client();
-        let sessions = SessionCache::new(
-            Minter::new(client.clone()),
-            Exchanger::new(http.clone(), config.endpoints.sts.clone()),
-            metrics.clone(),
+        let cluster_issuer = cluster_issuer(config, &client).await;
+        let issuer_rules = issuer_rules(config, cluster_issuer.as_deref());
+        let reach =
+            Reach { plain_http: config.issuers.plain_http, private_addresses: config.issuers.private_addresses };
+        let issuers = Arc::new(Issuers::new(Web::new(reach)?));
+        let minter = Minter::new(client.clone());
+        let providers = Providers::new(
+            issuers.clone(),
+            minter.clone(),
+            SecretReader::new(client.clone()),
+            Cognito::new(http.clone(), config.endpoints.cognito_identity.clone()),
+            issuer_rules.clone(),
         );
+        let exchanger = Exchanger::new(http.clone(), config.endpoints.sts.clone());
+        let sessions = SessionCache::new(minter, providers, exchanger, metrics.clone());
         let messages = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
         let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
         let settings = Settings {
             cluster_id: cluster_id(config, &client).await?,
             name_prefix: config.name_prefix.clone(),
             allowed_audiences: config.allowed_audiences.clone(),
+            cluster_issuer,
+            issuer_rules,
             foreign_owner_tags: config.foreign_owner_tags.clone(),
             alias_settle_time: config.alias_settle_time,
             watch_namespaces: config.watch_namespaces.clone(),
             shard: Shard::WHOLE,
             resync_interval: config.resync_interval,
         };
-        let ports = Ports { sessions: Arc::new(sessions), step_functions: aws.clone(), alarms: aws.clone(), messages };
+        let ports = Ports {
+            sessions: Arc::new(sessions),
+            step_functions: aws.clone(),
+            alarms: aws.clone(),
+            messages,
+            iam: aws.clone(),
+            issuers,
+        };
         let own_name = controllers::own_name(&client).await?;
         let attribution = Arc::new(Attribution::new(config.admission_policy_prefix.clone(), own_name));
         Ok(Self { client, ports, aws, metrics, attribution, settings })
@@ -259,6 +280,29 @@ async fn cluster_id(config: &Config, client: &Client) -> Result<String, Operator
     }
     let namespace = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await?;
     Ok(namespace.uid().unwrap_or_default())
+}
+
+/// Issuer of the cluster's own tokens: the flag's, else what the API server's discovery document says. Unknown where that
+/// may not be read: then the first token tells.
+async fn cluster_issuer(config: &Config, client: &Client) -> Option<String> {
+    if let Some(issuer) = &config.issuers.cluster {
+        return Some(issuer.clone());
+    }
+    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new()).ok()?;
+    match client.request::<serde_json::Value>(request).await {
+        Ok(document) => document["issuer"].as_str().map(str::to_owned),
+        Err(error) => {
+            tracing::info!(%error, "the cluster's issuer cannot be read; --cluster-issuer gives it");
+            None
+        }
+    }
+}
+
+/// A token for one of these audiences is good elsewhere, so no provider is ever shown one.
+fn issuer_rules(config: &Config, cluster_issuer: Option<&str>) -> IssuerRules {
+    const API_SERVERS: [&str; 2] = ["https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"];
+    let forbidden = config.allowed_audiences.iter().map(String::as_str).chain(API_SERVERS).chain(cluster_issuer);
+    IssuerRules { allowed: config.issuers.allowed.clone(), forbidden_audiences: forbidden.map(str::to_owned).collect() }
 }
 
 /// Installed and served by the API server, or waited for: a restart loop would tell less.

@@ -1,5 +1,6 @@
 //! `stepbound policy`
 
+mod binding_role;
 mod view;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct PolicyFlags {
 enum Which {
     /// Derive what the execution role of state machines needs, with the state that needs it; or compare a policy with it
     ExecutionRole(ExecutionRoleFlags),
+    /// Show what the role of a TrustBinding needs, and the session policy that follows from it
+    BindingRole(binding_role::BindingRoleFlags),
 }
 
 /// Flags of `stepbound policy execution-role`.
@@ -77,6 +80,9 @@ enum Output {
 /// Why no policy is printed.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
+    /// The manifest gives no binding, or the answer cannot be written.
+    #[error(transparent)]
+    BindingRole(#[from] super::trust::TrustError),
     /// The files give no state machine.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -125,7 +131,16 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(flags: &PolicyFlags) -> Result<ExitCode, PolicyError> {
-    let Which::ExecutionRole(flags) = &flags.which;
+    match &flags.which {
+        Which::ExecutionRole(flags) => execution_role(flags),
+        Which::BindingRole(flags) => {
+            binding_role::run(flags)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
     let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
     let loaded = of_one_role(load(&flags.files, &substitutions)?, flags)?;
     let mut all = Derived::default();

@@ -12,11 +12,14 @@ use moka::future::Cache;
 
 use super::Context;
 use super::runner::api_failure;
-use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, TrustBinding};
+use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, SessionPolicyChoice, TrustBinding};
 use crate::aws::Session;
-use crate::identity::{IdentityError, SessionKey};
+use crate::iam::binding_role::{BindingScope, MAX_SESSION_POLICY};
+use crate::iam::document::Document;
+use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
-use crate::plan::consent;
+use crate::plan::workflow::name_pattern;
+use crate::plan::{consent, rotation};
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
 /// withdrawal or suspension holds everything within it.
@@ -38,6 +41,8 @@ pub(super) fn authorized() -> Authorized {
 pub(super) struct NoSession {
     /// What to report.
     pub(super) failure: Failure,
+    /// What the session cache said, where it was asked.
+    pub(super) error: Option<IdentityError>,
     /// True when binding, account, right or namespace is gone, so that waiting does not help something that is being
     /// deleted.
     pub(super) gone: bool,
@@ -45,7 +50,7 @@ pub(super) struct NoSession {
 
 impl From<Failure> for NoSession {
     fn from(failure: Failure) -> Self {
-        Self { failure, gone: false }
+        Self { failure, error: None, gone: false }
     }
 }
 
@@ -90,7 +95,8 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<T
         let message = format!(
             "TrustBinding \"{binding}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );
-        return Err(NoSession { failure: Failure::new(Class::Waiting, "BindingNotFound", message), gone: true });
+        let failure = Failure::new(Class::Waiting, "BindingNotFound", message);
+        return Err(NoSession { failure, error: None, gone: true });
     };
     let key = authorized_key(ctx, &found).await?;
     Ok((Arc::new(found), key))
@@ -105,7 +111,7 @@ pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<
                 | IdentityError::ServiceAccountMissing { .. }
                 | IdentityError::MintForbidden { .. }
         );
-        NoSession { failure: error.into(), gone }
+        NoSession { failure: error.clone().into(), error: Some(error), gone }
     })
 }
 
@@ -144,8 +150,33 @@ pub(super) async fn last_session_for(
     Ok(held.map_or(LastSession::Gone(none.failure), LastSession::Held))
 }
 
-/// The binding is in use, its audience allowed, its account exists and consents. Otherwise its sessions are dropped.
+/// The key of a binding that is in use, whose audience is allowed and whose account exists and consents; otherwise its
+/// sessions are dropped. While its provider is changed, that of the provider in use.
 pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Result<SessionKey, NoSession> {
+    let identities = binding.status.as_ref().map(|status| status.identities.as_slice()).unwrap_or_default();
+    let named = named_provider(binding);
+    let in_use = rotation::provider_in_use(identities, named);
+    match key_with(ctx, binding, in_use).await {
+        // The old provider was deleted before the new one was proven: there is only the new one left.
+        Err(none) if none.failure.reason == PROVIDER_MISSING && in_use != named => key_with(ctx, binding, named).await,
+        other => other,
+    }
+}
+
+/// Reason of a binding whose IdentityProvider does not exist.
+const PROVIDER_MISSING: &str = "IdentityProviderNotFound";
+
+/// Name of the provider that the spec names.
+pub(super) fn named_provider(binding: &TrustBinding) -> Option<&str> {
+    binding.spec.identity_provider_ref.as_ref().map(|reference| reference.name.as_str())
+}
+
+/// The same key with tokens of a certain provider, or of the cluster.
+pub(super) async fn key_with(
+    ctx: &Context,
+    binding: &TrustBinding,
+    provider: Option<&str>,
+) -> Result<SessionKey, NoSession> {
     let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
     let uid = binding.uid().unwrap_or_default();
     let spec = &binding.spec;
@@ -162,36 +193,116 @@ pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Res
         );
         return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
     }
-    let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(ctx.client.clone(), &namespace);
-    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| NoSession {
-        // The right to read accounts can go before the objects do: it is a Role of the namespace.
-        gone: matches!(&error, kube::Error::Api(status) if status.code == 403),
-        failure: api_failure(&error),
-    })?;
-    let Some(account) = account else {
-        let error =
-            IdentityError::ServiceAccountMissing { namespace, service_account: spec.service_account_name.clone() };
-        return Err(NoSession { failure: error.into(), gone: true });
+    let account_uid = consenting_account(ctx, binding, &namespace).await?;
+    let provider = match provider {
+        Some(provider) => Some(Arc::new(external_provider(ctx, &namespace, provider).await?)),
+        None => None,
     };
-    let annotations = account.meta().annotations.as_ref();
-    if let Err(failure) = consent::check(annotations, &namespace, &spec.service_account_name, &spec.role_arn) {
-        ctx.sessions.forget(&uid).await;
-        return Err(failure.into());
-    }
+    let issuer =
+        provider.as_ref().map(|provider| provider.issuer.clone()).or_else(|| ctx.settings.cluster_issuer.clone());
     let duration = spec.session_duration.to_std().map_or(3600, |duration| duration.as_secs());
     Ok(SessionKey {
+        session_name: session_name(&namespace, &name),
+        policy: session_policy(ctx, binding).await?.map(Arc::from),
         namespace,
         binding: name,
         binding_uid: uid,
         binding_generation: binding.meta().generation.unwrap_or_default(),
         service_account: spec.service_account_name.clone(),
-        service_account_uid: account.uid().unwrap_or_default(),
+        service_account_uid: account_uid,
         role_arn: spec.role_arn.clone(),
+        issuer: issuer.unwrap_or_default(),
+        provider,
         audience: spec.audience.clone(),
         region: spec.region.clone(),
         duration_seconds: u32::try_from(duration).unwrap_or(u32::MAX),
         requester: None,
     })
+}
+
+/// UID of the binding's service account, which exists and consents.
+async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &str) -> Result<String, NoSession> {
+    let spec = &binding.spec;
+    let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(ctx.client.clone(), namespace);
+    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| NoSession {
+        // The right to read accounts can go before the objects do: it is a Role of the namespace.
+        gone: matches!(&error, kube::Error::Api(status) if status.code == 403),
+        error: None,
+        failure: api_failure(&error),
+    })?;
+    let Some(account) = account else {
+        let error = IdentityError::ServiceAccountMissing {
+            namespace: namespace.to_owned(),
+            service_account: spec.service_account_name.clone(),
+        };
+        return Err(NoSession { failure: error.into(), error: None, gone: true });
+    };
+    let annotations = account.meta().annotations.as_ref();
+    if let Err(failure) = consent::check(annotations, namespace, &spec.service_account_name, &spec.role_arn) {
+        ctx.sessions.forget(&binding.uid().unwrap_or_default()).await;
+        return Err(failure.into());
+    }
+    Ok(account.uid().unwrap_or_default())
+}
+
+async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result<ExternalProvider, NoSession> {
+    let api = Api::<IdentityProvider>::namespaced(ctx.client.clone(), namespace);
+    let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
+    let Some(found) = found.filter(|found| found.meta().deletion_timestamp.is_none()) else {
+        let message = format!(
+            "IdentityProvider \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
+        );
+        return Err(Failure::new(Class::Waiting, PROVIDER_MISSING, message).into());
+    };
+    Ok(ExternalProvider {
+        name: name.to_owned(),
+        uid: found.uid().unwrap_or_default(),
+        generation: found.meta().generation.unwrap_or_default(),
+        issuer: found.spec.issuer,
+        authentication: found.spec.client_authentication,
+        scopes: found.spec.scopes,
+    })
+}
+
+/// The policy that limits the binding's sessions.
+async fn session_policy(ctx: &Context, binding: &TrustBinding) -> Result<Option<String>, Failure> {
+    let invalid = |problem: String| {
+        let message = format!("spec.sessionPolicy {problem}. Write Derived, None, or a policy document.");
+        Failure::new(Class::Terminal, "SessionPolicyInvalid", message)
+    };
+    match binding.spec.session_policy.choice() {
+        SessionPolicyChoice::None => Ok(None),
+        SessionPolicyChoice::Unknown(text) => Err(invalid(format!("is {}", text.chars().take(80).collect::<String>()))),
+        SessionPolicyChoice::Inline(text) => {
+            Document::parse(text).map_err(|error| invalid(format!("is no policy: {error}")))?;
+            match text.chars().count() {
+                fits if fits <= MAX_SESSION_POLICY => Ok(Some(text.to_owned())),
+                size => Err(invalid(format!("has {size} characters, and STS takes at most {MAX_SESSION_POLICY}"))),
+            }
+        }
+        SessionPolicyChoice::Derived => binding_scope(ctx, binding).await.session_policy().map(Some).map_err(|error| {
+            let message = format!(
+                "{error}. List fewer roles in spec.allowedExecutionRoleARNs, split the binding, or set spec.sessionPolicy."
+            );
+            Failure::new(Class::Terminal, "SessionPolicyTooLarge", message)
+        }),
+    }
+}
+
+/// What the binding's sessions are for.
+pub(super) async fn binding_scope(ctx: &Context, binding: &TrustBinding) -> BindingScope {
+    let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
+    let needed = ctx.needs.of(&namespace, &name).await;
+    let pattern = name_pattern(&ctx.settings.name_prefix, &namespace);
+    BindingScope {
+        role_arn: binding.spec.role_arn.clone(),
+        region: binding.spec.region.clone(),
+        names: [pattern].into_iter().chain(needed.names).collect(),
+        execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
+        queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
+        alarms: needed.alarms,
+        keys: needed.keys.into_iter().collect(),
+    }
 }
 
 /// All keys of a ConfigMap with their values.

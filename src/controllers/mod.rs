@@ -4,7 +4,9 @@ mod activity;
 mod attribution;
 mod dereference;
 mod guardrails;
+mod identity_provider;
 mod measure;
+mod needs;
 mod run_queue;
 mod runner;
 pub mod sharing;
@@ -29,12 +31,15 @@ use kube::{Client, Resource, ResourceExt};
 use moka::future::Cache;
 use tokio::sync::watch;
 
-use crate::api::v1alpha1::{Activity, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
-use crate::aws::{Alarms, MessageQueues, Session, StepFunctions};
-use crate::identity::Sessions;
+use crate::api::v1alpha1::{
+    Activity, IdentityProvider, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule,
+};
+use crate::aws::{Alarms, Iam, MessageQueues, Session, StepFunctions};
+use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
 use crate::outcome::{Backoff, Class, Failure};
+use crate::plan::needs::Needing;
 use crate::plan::workflow::Owner;
 use crate::runs::{SessionSource, Tracker, forget_finished, is_settled};
 pub use attribution::{Attribution, own_name};
@@ -53,6 +58,10 @@ pub struct Settings {
     pub name_prefix: String,
     /// Audiences that a binding may name.
     pub allowed_audiences: Vec<String>,
+    /// Issuer of the cluster's own tokens, where it is known.
+    pub cluster_issuer: Option<String>,
+    /// Issuers that an IdentityProvider may name.
+    pub issuer_rules: IssuerRules,
     /// Keys of tags by which the users of other tools mark what is theirs.
     pub foreign_owner_tags: Vec<String>,
     /// How long AWS may still route by an alias's old weights.
@@ -76,6 +85,10 @@ pub struct Ports {
     pub alarms: Arc<dyn Alarms>,
     /// Queues of events.
     pub messages: Arc<dyn MessageQueues>,
+    /// IAM.
+    pub iam: Arc<dyn Iam>,
+    /// Issuers of tokens.
+    pub issuers: Arc<Issuers>,
 }
 
 /// Everything that a reconcile works with.
@@ -90,6 +103,10 @@ pub struct Context {
     pub alarms: Arc<dyn Alarms>,
     /// Queues of events.
     pub messages: Arc<dyn MessageQueues>,
+    /// IAM.
+    pub iam: Arc<dyn Iam>,
+    /// Issuers of tokens.
+    pub issuers: Arc<Issuers>,
     /// Events.
     pub events: Events,
     /// Metrics.
@@ -105,6 +122,7 @@ pub struct Context {
     failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
     authorized: dereference::Authorized,
+    needs: needs::Needs,
     workflows: workflow::Memory,
     tracker: Tracker,
     run_queues: RunQueues,
@@ -123,7 +141,7 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let Ports { sessions, step_functions, alarms, messages } = ports;
+        let Ports { sessions, step_functions, alarms, messages, iam, issuers } = ports;
         let guardrails = guardrails::Guardrails::new();
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
@@ -134,6 +152,8 @@ impl Context {
             step_functions,
             alarms,
             messages,
+            iam,
+            issuers,
             events,
             metrics,
             fence,
@@ -144,6 +164,7 @@ impl Context {
             failures,
             in_flight,
             authorized,
+            needs: needs::Needs::default(),
             workflows,
             tracker,
             run_queues: RunQueues::default(),
@@ -225,7 +246,7 @@ fn controllers_of(
 ) -> Vec<BoxFuture<'static, ()>> {
     let client = &context.client;
     let (bindings, binding_store) = controller::<TrustBinding>(context, scope);
-    let (workflows, workflow_store) = controller::<Workflow>(context, scope);
+    let (workflows, workflow_store) = needing_controller::<Workflow>(context, scope);
     let (queue, woken) = RunQueue::new();
     context.run_queues.add(scope, queue.clone());
     let (runs, run_store) = run_controller(context, scope, queue.clone());
@@ -234,14 +255,24 @@ fn controllers_of(
     let bindings = bindings.reconcile_all_on(context.guardrails.changes());
     let workflows = workflows.reconcile_all_on(context.guardrails.changes());
     let runs = runs.reconcile_all_on(context.guardrails.changes());
-    let (activities, activity_store) = controller::<Activity>(context, scope);
+    let (activities, activity_store) = needing_controller::<Activity>(context, scope);
+    let (providers, _) = controller::<IdentityProvider>(context, scope);
     let counts = run_queue::keep_counts(context.clone(), workflow_store.clone(), stop.clone()).boxed();
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
-    let bindings = bindings.watches(accounts, watcher::Config::default(), move |account| {
-        let name = account.name_any();
-        same_namespace(&binding_store, &account, |binding| binding.spec.service_account_name == name)
-    });
+    let by_provider = binding_store.clone();
+    let bindings = bindings
+        .watches(accounts, watcher::Config::default(), move |account| {
+            let name = account.name_any();
+            same_namespace(&binding_store, &account, |binding| binding.spec.service_account_name == name)
+        })
+        .watches(api::<IdentityProvider>(client, scope), watcher::Config::default(), move |provider| {
+            let name = provider.name_any();
+            same_namespace(&by_provider, &provider, |binding| {
+                dereference::named_provider(binding) == Some(name.as_str())
+            })
+        })
+        .reconcile_on(trust_binding::session_changes(context, scope));
     let config_maps = api::<PartialObjectMeta<ConfigMap>>(client, scope);
     let (by_binding, by_config_map) = (workflow_store.clone(), workflow_store);
     let workflows = workflows
@@ -285,6 +316,7 @@ fn controllers_of(
         drive(runs, context.clone(), stop.clone()),
         drive(activities, context.clone(), stop.clone()),
         drive(schedules, context.clone(), stop.clone()),
+        drive(providers, context.clone(), stop.clone()),
     ]
 }
 
@@ -337,6 +369,23 @@ fn ended_runs(
 fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller<K>, Store<K>) {
     let events =
         own_events(context, scope, watcher::Config::default()).modify(|object: &mut K| forget_bulk(object.meta_mut()));
+    controller_of(context, events)
+}
+
+/// The same, keeping what each object asks of its binding.
+fn needing_controller<K: Managed + Needing>(context: &Arc<Context>, scope: Option<&str>) -> (Controller<K>, Store<K>) {
+    let (see, seen_by, mut first) = (needs::see_need(context), context.clone(), true);
+    context.needs.begin();
+    let events = own_events::<K>(context, scope, watcher::Config::default())
+        .modify(move |object: &mut K| {
+            forget_bulk(object.meta_mut());
+            see(object);
+        })
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) && std::mem::take(&mut first) {
+                seen_by.needs.filled();
+            }
+        });
     controller_of(context, events)
 }
 

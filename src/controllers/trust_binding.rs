@@ -1,20 +1,49 @@
-//! TrustBinding: proves the identity and says so.
+//! TrustBinding: proves the identity, says what the role must trust, and moves from one provider to another.
+
+mod look;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::{Stream, StreamExt};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
+use tokio::sync::broadcast;
 
-use super::dereference::{authorized_key, session_with};
+use super::dereference::{NoSession, authorized_key, key_with, named_provider, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
 use super::{Context, guardrails};
-use crate::api::v1alpha1::{Activity, Phase, TrustBinding, TrustBindingStatus, Workflow, WorkflowRun};
+use crate::api::v1alpha1::{
+    Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
+};
 use crate::aws::Session;
-use crate::identity::SessionKey;
-use crate::outcome::{Failure, Requeue};
-use crate::plan::guardrail;
-use crate::status::Truth;
+use crate::iam::trust::{Claims, TrustedToken, render};
+use crate::identity::{IdentityError, SessionKey};
+use crate::outcome::{Failure, Requeue, WAITING_FOR_QUOTA};
+use crate::plan::{guardrail, rotation};
+use crate::status::{RECONCILING, Truth, find};
+
+/// Asks for a look at AWS at once; any new value asks again.
+const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
+/// How soon a provider that was refused is tried again.
+const PROBE_AGAIN: Duration = Duration::from_secs(30);
+/// Reasons that speak of the token rather than of the role.
+const OF_THE_TOKEN: [&str; 11] = [
+    "Forbidden",
+    "NamespaceTerminating",
+    "ServiceAccountMissing",
+    "MintFailed",
+    "UnexpectedToken",
+    "IdentityProviderNotFound",
+    "IssuerNotAllowed",
+    "ProviderRefused",
+    "ProviderUnavailable",
+    "ProviderUnusable",
+    "SecretUnreadable",
+];
 
 #[async_trait::async_trait]
 impl Managed for TrustBinding {
@@ -27,22 +56,40 @@ impl Managed for TrustBinding {
             return delete(work, ctx).await;
         }
         work.hold(ctx).await?;
+        // Whoever is woken by this binding's next status must see this spec of it.
+        ctx.authorized.invalidate(&(work.namespace(), work.object.name_any())).await;
         if work.object.spec.suspend {
-            ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
             listen(work, ctx, false);
-            work.conditions(|conditions| {
-                conditions.ready("Suspended", "Nothing is done with this binding while spec.suspend is true.");
-            });
+            suspend(work, ctx).await;
             return Ok(Done::again(Requeue::OnChange));
         }
-        let key = authorize(work, ctx).await?;
+        let known_account = work.status().service_account_uid.clone();
+        let mut key = authorize(work, ctx).await?;
+        expect_own_token(work, &key);
+        if is_settled(work, ctx, &key, known_account.as_deref()).await {
+            return Ok(Done::again(Requeue::After(until_next_look(work, ctx))));
+        }
+        let untaken = match probe(work, ctx).await {
+            Probe::Taken(new) => {
+                key = *new;
+                None
+            }
+            Probe::Refused(why) => Some(why),
+            Probe::NotNeeded => None,
+        };
         let session = match session_with(ctx, &key).await {
             Ok(session) => session,
-            Err(none) => return Err(refused(work, none.failure)),
+            Err(none) => return Err(refused(work, ctx, &key, none).await),
         };
-        proven(work, &session);
+        proven(work, &key, &session);
         listen(work, ctx, true);
-        Ok(Done::again(Requeue::After(ctx.settings.resync_interval)))
+        let looked = look::evaluate(work, ctx, &key, &session).await;
+        let mut again = until_next_look(work, ctx).min(looked.look_again);
+        if let Some(why) = untaken {
+            still_rotating(work, &why);
+            again = again.min(PROBE_AGAIN);
+        }
+        Ok(Done::again(Requeue::After(again)))
     }
 
     fn status_field(&mut self) -> &mut Option<TrustBindingStatus> {
@@ -58,6 +105,54 @@ impl Managed for TrustBinding {
 fn listen(work: &Work<TrustBinding>, ctx: &Context, good: bool) {
     let queue_url = work.object.spec.events.as_ref().map(|events| events.queue_url.as_str());
     ctx.tracker.listen(&work.namespace(), &work.object.name_any(), queue_url.filter(|_| good));
+}
+
+/// Bindings whose sessions begin to fail, or to work again, while others use them.
+pub(super) fn session_changes(
+    context: &Arc<Context>,
+    scope: Option<&str>,
+) -> impl Stream<Item = ObjectRef<TrustBinding>> + Send + 'static {
+    let (scope, shard) = (scope.map(str::to_owned), context.settings.shard);
+    let changes = futures::stream::unfold(context.sessions.changes(), |mut changes| async move {
+        loop {
+            match changes.recv().await {
+                Ok(place) => return Some((place, changes)),
+                // Those that were missed are seen at their next look.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    });
+    changes.filter_map(move |(namespace, name)| {
+        let is_own = scope.as_ref().is_none_or(|scope| *scope == namespace) && shard.has(&namespace);
+        let found = is_own.then(|| ObjectRef::new(&name).within(&namespace));
+        futures::future::ready(found)
+    })
+}
+
+/// Stops everything that is done with the binding: sessions are given up, so that calls under way are the last ones.
+async fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
+    ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+    // The time of the first look, so that the policy does not change with every look.
+    let known = work.object.status.as_ref().and_then(|status| find(&status.conditions, "Ready"));
+    let since = known.filter(|ready| ready.reason == "Suspended").map(|ready| ready.message.clone());
+    let message = since.unwrap_or_else(|| {
+        let second = Timestamp::from_second(Timestamp::now().as_second() + 1).unwrap_or(Timestamp::MAX);
+        format!(
+            "Nothing is done with this binding while spec.suspend is true. Sessions that AWS has issued stay good until they end; to revoke them too, put this inline policy on the role: {}",
+            revocation(second)
+        )
+    });
+    work.conditions(|conditions| {
+        conditions.ready("Suspended", &message);
+    });
+}
+
+/// Denies everything to sessions from before a time (IAM user guide, "Revoke IAM role temporary security credentials").
+fn revocation(before: Timestamp) -> String {
+    serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*",
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": before.to_string()}}}]})
+    .to_string()
 }
 
 async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<SessionKey, Failure> {
@@ -77,34 +172,201 @@ async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Sessi
             Ok(key)
         }
         Err(none) => {
+            let of_the_token =
+                OF_THE_TOKEN.contains(&none.failure.reason) && none.failure.reason != "ServiceAccountMissing";
             work.conditions(|conditions| {
-                conditions
-                    .set("Authorized", Truth::False, none.failure.reason, &none.failure.message)
-                    .remove("TokenMinted")
-                    .remove("RoleAssumed");
+                let subject = if of_the_token { "TokenMinted" } else { "Authorized" };
+                if !of_the_token {
+                    conditions.remove("TokenMinted");
+                }
+                conditions.set(subject, Truth::False, none.failure.reason, &none.failure.message).remove("RoleAssumed");
             });
             Err(none.failure)
         }
     }
 }
 
-/// Tells a token that was not given from a role that was not assumed.
-fn refused(work: &mut Work<TrustBinding>, failure: Failure) -> Failure {
-    const MINTING: [&str; 5] =
-        ["Forbidden", "NamespaceTerminating", "ServiceAccountMissing", "MintFailed", "UnexpectedToken"];
-    let minting = MINTING.contains(&failure.reason);
+/// The cluster's own token is known before it is minted, so the policy for it can be rendered before anything works.
+fn expect_own_token(work: &mut Work<TrustBinding>, key: &SessionKey) {
+    if key.provider.is_none() && !key.issuer.is_empty() {
+        let own = TrustedIdentity {
+            provider: None,
+            provider_generation: None,
+            issuer: key.issuer.clone(),
+            subject: key.subject(),
+            audience: key.audience.clone(),
+            authorized_party: None,
+            phase: IdentityPhase::Probing,
+            retires_at: None,
+        };
+        work.status().identities = rotation::tried(&work.status().identities, own);
+    }
+    render_trust(work);
+}
+
+/// Nothing has changed since the role was last assumed, and nothing fails: an idle binding costs no call of STS.
+async fn is_settled(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, account: Option<&str>) -> bool {
+    let (asked, generation) = (asked_now(work), work.object.meta().generation);
+    let named = named_provider(&work.object).map(str::to_owned);
+    let rotating = rotation::is_rotating(&work.status().identities, named.as_deref());
+    let failing = ctx.sessions.is_failing(&work.object.uid().unwrap_or_default()).await;
+    let status = work.status();
+    let holds = |kind: &str| {
+        find(&status.conditions, kind).is_some_and(|one| one.status == "True" && one.observed_generation == generation)
+    };
+    let evaluated = find(&status.conditions, "LeastPrivilege").is_some_and(|one| one.reason != WAITING_FOR_QUOTA);
+    let in_use = status.identities.iter().find(|one| one.phase == IdentityPhase::Active);
+    let same_provider = in_use.is_some_and(|one| {
+        one.provider_generation == key.provider.as_ref().map(|provider| provider.generation)
+            && (key.issuer.is_empty() || one.issuer == key.issuer)
+    });
+    holds("RoleAssumed")
+        && holds("Ready")
+        && evaluated
+        && same_provider
+        && !rotating
+        && !failing
+        && account == Some(key.service_account_uid.as_str())
+        && status.last_reconcile_now == asked
+}
+
+fn asked_now(work: &Work<TrustBinding>) -> Option<String> {
+    work.object.annotations().get(RECONCILE_NOW).cloned()
+}
+
+/// Lets go of identities whose time has come, and gives the time until the next look.
+fn until_next_look(work: &mut Work<TrustBinding>, ctx: &Context) -> Duration {
+    let now = Timestamp::now();
+    work.status().identities = rotation::retire(&work.status().identities, now, true);
+    render_trust(work);
+    let retirement = rotation::next_retirement(&work.status().identities, now);
+    retirement.map_or(ctx.settings.resync_interval, |wait| wait.min(ctx.settings.resync_interval))
+}
+
+/// What came of the provider that the spec names while another one is in use.
+enum Probe {
+    /// The named one is in use.
+    NotNeeded,
+    /// STS takes it: it is in use from now on.
+    Taken(Box<SessionKey>),
+    /// It does not work yet.
+    Refused(Failure),
+}
+
+async fn probe(work: &mut Work<TrustBinding>, ctx: &Context) -> Probe {
+    let named = named_provider(&work.object).map(str::to_owned);
+    if !rotation::is_rotating(&work.status().identities, named.as_deref()) {
+        work.status().identities = rotation::settle(&work.status().identities);
+        return Probe::NotNeeded;
+    }
+    let held = ctx.sessions.held(&work.object.uid().unwrap_or_default()).await.map(|session| session.expires_at);
+    let key = match key_with(ctx, &work.object, named.as_deref()).await {
+        Ok(key) => key,
+        Err(none) => return Probe::Refused(none.failure),
+    };
+    match session_with(ctx, &key).await {
+        Ok(session) => {
+            let whole = Timestamp::now() + SignedDuration::from_secs(i64::from(key.duration_seconds));
+            let identities = &work.status().identities;
+            let next = rotation::took(identities, identity(&key, &session), held.map_or(whole, |held| held.max(whole)));
+            work.status().identities = next;
+            ctx.authorized.invalidate(&(work.namespace(), work.object.name_any())).await;
+            Probe::Taken(Box::new(key))
+        }
+        Err(none) => {
+            remember_tried(work, &key, none.error.as_ref());
+            Probe::Refused(none.failure)
+        }
+    }
+}
+
+/// The identity in use works, the one that the spec names does not yet.
+fn still_rotating(work: &mut Work<TrustBinding>, why: &Failure) {
+    let message = format!("The provider in use stays in use until the one that the spec names works: {}", why.message);
     work.conditions(|conditions| {
-        if minting {
+        conditions.set(RECONCILING, Truth::True, why.reason, &message);
+    });
+}
+
+/// What STS was shown goes into the trust policy, so that it can be put on the role.
+fn remember_tried(work: &mut Work<TrustBinding>, key: &SessionKey, error: Option<&IdentityError>) {
+    if let Some(IdentityError::Exchange(error)) = error {
+        let shown = identity_of(key, &error.claims);
+        work.status().identities = rotation::tried(&work.status().identities, shown);
+    }
+    render_trust(work);
+}
+
+fn identity_of(key: &SessionKey, claims: &Claims) -> TrustedIdentity {
+    TrustedIdentity {
+        provider: key.provider.as_ref().map(|provider| provider.name.clone()),
+        provider_generation: key.provider.as_ref().map(|provider| provider.generation),
+        issuer: claims.iss.clone(),
+        subject: claims.sub.clone(),
+        audience: claims.aud.0.join(", "),
+        authorized_party: claims.azp.clone(),
+        phase: IdentityPhase::Probing,
+        retires_at: None,
+    }
+}
+
+fn identity(key: &SessionKey, session: &Session) -> TrustedIdentity {
+    let origin = &session.origin;
+    TrustedIdentity {
+        provider: key.provider.as_ref().map(|provider| provider.name.clone()),
+        provider_generation: key.provider.as_ref().map(|provider| provider.generation),
+        issuer: origin.issuer.clone(),
+        subject: origin.subject.clone(),
+        audience: origin.audience.clone(),
+        authorized_party: origin.authorized_party.clone(),
+        phase: IdentityPhase::Active,
+        retires_at: None,
+    }
+}
+
+/// The tokens that the role is to trust.
+fn tokens(identities: &[TrustedIdentity]) -> Vec<TrustedToken> {
+    let token = |one: &TrustedIdentity| TrustedToken {
+        issuer: one.issuer.clone(),
+        subject: one.subject.clone(),
+        audience: one.audience.clone(),
+        authorized_party: one.authorized_party.clone(),
+    };
+    identities.iter().map(token).collect()
+}
+
+fn render_trust(work: &mut Work<TrustBinding>) {
+    let role = work.object.spec.role_arn.clone();
+    let status = work.status();
+    let known = tokens(&status.identities);
+    status.trust_policy = (!known.is_empty()).then(|| render(&role, &known).policy.compact());
+}
+
+/// Tells a token that was not given from a role that was not assumed.
+async fn refused(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, none: NoSession) -> Failure {
+    remember_tried(work, key, none.error.as_ref());
+    let mut failure = none.failure;
+    if let Some(IdentityError::Exchange(error)) = &none.error
+        && let Some(message) = look::explained(ctx, key, error).await
+    {
+        failure = Failure::new(failure.class, failure.reason, message);
+    }
+    let of_the_token = OF_THE_TOKEN.contains(&failure.reason);
+    work.conditions(|conditions| {
+        if of_the_token {
             conditions.set("TokenMinted", Truth::False, failure.reason, &failure.message).remove("RoleAssumed");
         } else {
-            conditions.set("TokenMinted", Truth::True, "Minted", "The API server gives tokens for the account.");
+            conditions.set("TokenMinted", Truth::True, "Minted", MINTED);
             conditions.set("RoleAssumed", Truth::False, failure.reason, &failure.message);
         }
     });
     failure
 }
 
-fn proven(work: &mut Work<TrustBinding>, session: &Session) {
+const MINTED: &str = "A token is given for the account.";
+
+fn proven(work: &mut Work<TrustBinding>, key: &SessionKey, session: &Session) {
+    let asked = asked_now(work);
     let status = work.status();
     status.issuer = Some(session.origin.issuer.clone());
     status.subject = Some(session.origin.subject.clone());
@@ -112,8 +374,11 @@ fn proven(work: &mut Work<TrustBinding>, session: &Session) {
     status.assumed_role_arn = Some(session.assumed_role_arn.clone());
     status.account_id = Some(session.account_id.clone());
     status.session_name = Some(session.session_name.clone());
+    status.last_reconcile_now = asked;
+    // A provider may come to give another subject; sessions of the earlier one may last as long as this one.
+    status.identities = rotation::took(&status.identities, identity(key, session), session.expires_at);
     work.conditions(|conditions| {
-        conditions.set("TokenMinted", Truth::True, "Minted", "The API server gives tokens for the account.");
+        conditions.set("TokenMinted", Truth::True, "Minted", MINTED);
         conditions.set("RoleAssumed", Truth::True, "RoleAssumed", "STS trades the account's token for the role.");
         conditions.ready("RoleAssumed", &format!("The account acts as {}.", session.assumed_role_arn));
     });

@@ -33,10 +33,14 @@ impl Exchanger {
         Self { http, endpoint }
     }
 
-    /// Assumes the key's role with the token, and checks that the answer is for what was asked.
-    pub async fn exchange(&self, key: &SessionKey, token: WebIdentityToken) -> Result<Session, IdentityError> {
-        let of_binding = || session_name(&key.namespace, &key.binding);
-        let name = key.requester.as_deref().map_or_else(of_binding, attribution::session_name);
+    /// Assumes the key's role with the token at the time `now`, and checks that the answer is for what was asked.
+    pub async fn exchange(
+        &self,
+        key: &SessionKey,
+        token: WebIdentityToken,
+        now: Timestamp,
+    ) -> Result<Session, IdentityError> {
+        let name = key.requester.as_deref().map_or_else(|| key.session_name.clone(), attribution::session_name);
         let origin = SessionOrigin {
             namespace: key.namespace.clone(),
             binding: key.binding.clone(),
@@ -44,9 +48,11 @@ impl Exchanger {
             token_id: token.claims.jti.clone(),
             issuer: token.claims.iss.clone(),
             subject: token.claims.sub.clone(),
-            audience: key.audience.clone(),
+            audience: token.claims.aud.0.join(", "),
             requester: key.requester.clone(),
+            authorized_party: token.claims.azp.clone(),
         };
+        let claims = token.claims.clone();
         let record = audit::Record::begin(|cause, request_id, outcome| {
             audit::assumption(cause, &origin, &name, &key.role_arn, request_id, outcome);
         });
@@ -57,13 +63,14 @@ impl Exchanger {
             .role_session_name(&name)
             .web_identity_token(token.expose())
             .duration_seconds(i32::try_from(key.duration_seconds).unwrap_or(i32::MAX))
+            .set_policy(key.policy.as_deref().map(str::to_owned))
             .send()
             .await;
         drop(token);
         match answer {
             Ok(answer) => {
                 let request_id = answer.request_id().unwrap_or_default().to_owned();
-                let session = session_of(key, origin.clone(), name.clone(), answer);
+                let session = session_of(key, origin.clone(), name.clone(), answer, now);
                 record.end(&request_id, session.as_ref().map_or_else(Classify::reason, |_| "Success"));
                 session
             }
@@ -73,9 +80,8 @@ impl Exchanger {
                 Err(IdentityError::Exchange(Box::new(ExchangeError {
                     cause,
                     role_arn: key.role_arn.clone(),
-                    issuer: origin.issuer.clone(),
-                    subject: origin.subject.clone(),
-                    audience: origin.audience.clone(),
+                    claims,
+                    issuer_problem: None,
                 })))
             }
         }
@@ -103,6 +109,7 @@ fn session_of(
     origin: SessionOrigin,
     name: String,
     answer: AssumeRoleWithWebIdentityOutput,
+    now: Timestamp,
 ) -> Result<Session, IdentityError> {
     let user = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
     let provider = answer.provider.unwrap_or_default();
@@ -112,14 +119,17 @@ fn session_of(
         &origin.subject,
         &answer.subject_from_web_identity_token.unwrap_or_default(),
     )?;
-    expect("Audience", &origin.audience, &answer.audience.unwrap_or_default())?;
+    let audience = answer.audience.unwrap_or_default();
+    // Where a token has an authorized party, AWS is reported to take that for the audience.
+    if origin.authorized_party.as_ref() != Some(&audience) {
+        expect("Audience", &origin.audience, &audience)?;
+    }
     if !is_provider_of(&key.role_arn, &origin.issuer, &provider) {
         return Err(unexpected("Provider", &origin.issuer, &provider));
     }
     let Some(credentials) = answer.credentials else {
         return Err(unexpected("Credentials", "credentials", "none"));
     };
-    let now = Timestamp::now();
     let expires_at = Timestamp::from_second(credentials.expiration.secs()).unwrap_or(now);
     Ok(Session {
         credentials: Credentials {
@@ -194,6 +204,7 @@ mod tests {
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
             requester: None,
+            authorized_party: None,
         }
     }
 
@@ -212,14 +223,14 @@ mod tests {
             .build()
     }
 
-    /// Requirement 16: the answer of STS is compared with what was expected.
+    /// The answer of STS is compared with what was expected.
     #[test]
-    fn an_answer_for_anything_else_is_refused_without_its_secrets() {
+    fn requirement_16_an_answer_for_anything_else_is_refused_without_its_secrets() {
         let right = "arn:aws:sts::111122223333:assumed-role/shop-orders/name";
         let (subject, audience) = ("system:serviceaccount:shop:orders", "sts.amazonaws.com");
         let issuer = "https://issuer.example/path";
         let read = |user, subject, audience, provider| {
-            session_of(&key(), origin(), "name".into(), answer(user, subject, audience, provider))
+            session_of(&key(), origin(), "name".into(), answer(user, subject, audience, provider), Timestamp::now())
         };
         assert!(read(right, subject, audience, issuer).is_ok());
         assert!(read(right, subject, audience, "arn:aws:iam::111122223333:oidc-provider/issuer.example/path").is_ok());

@@ -1,20 +1,34 @@
 //! From a service account to an STS session: token, exchange, cache.
 
 mod cache;
+mod cognito;
+mod error;
 mod exchange;
+mod external;
+mod gate;
+mod issuer;
 mod pace;
+mod secret;
 mod token;
+mod web;
 
 pub use cache::SessionCache;
+pub use cognito::Cognito;
+pub(crate) use error::token_says;
+pub use error::{ExchangeError, IdentityError};
 pub use exchange::{Exchanger, session_name};
+pub use external::{ExternalProvider, IssuerRules, Providers};
+pub use issuer::{Discovery, Issuers};
+pub use secret::SecretReader;
 pub use token::{Minter, WebIdentityToken};
+pub use web::{Reach, Web, WebError};
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
-use crate::aws::{AwsError, Session};
-use crate::outcome::{Class, Classify, bounded};
+use crate::aws::Session;
 
 /// Everything that makes a session what it is. Change any of it and it is another session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,14 +47,29 @@ pub struct SessionKey {
     pub service_account_uid: String,
     /// Role to assume.
     pub role_arn: String,
+    /// Issuer of the token; empty where the cluster's is not known.
+    pub issuer: String,
+    /// Where the token comes from, when not from the cluster itself.
+    pub provider: Option<Arc<ExternalProvider>>,
     /// Audience of the token.
     pub audience: String,
     /// Region of the STS endpoint.
     pub region: String,
+    /// Name of the session in CloudTrail.
+    pub session_name: String,
     /// Length of the session in seconds.
     pub duration_seconds: u32,
     /// User after whom the session is named; `None` names it after the binding.
     pub requester: Option<String>,
+    /// The session policy, as JSON: what the session may do at most.
+    pub policy: Option<Arc<str>>,
+}
+
+impl SessionKey {
+    /// Subject of the service account's own token.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+    }
 }
 
 /// Gives sessions: from the cache, else by minting a token and trading it. Single-flight and rate-limited.
@@ -52,158 +81,10 @@ pub trait Sessions: Send + Sync {
     /// A session already held for this binding (by UID) and not expired, for the clean-up of what is being deleted
     /// after its service account has gone.
     async fn held(&self, binding_uid: &str) -> Option<Arc<Session>>;
-    /// Forgets every session of a binding: consent withdrawn, suspended, or AWS says the session is no longer good.
+    /// Forgets every session of a binding: consent withdrawn, or suspended. Calls that still hold one are not made.
     async fn forget(&self, binding_uid: &str);
-}
-
-/// Why there is no session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The operator may not mint a token for the account.
-    #[error("not allowed to create a token for service account {namespace}/{service_account}")]
-    MintForbidden {
-        /// Namespace of the account.
-        namespace: String,
-        /// Name of the account.
-        service_account: String,
-    },
-    /// The namespace is being deleted; no token is given any more.
-    #[error("namespace {namespace} is being deleted")]
-    NamespaceTerminating {
-        /// The namespace.
-        namespace: String,
-    },
-    /// The account does not exist.
-    #[error("service account {namespace}/{service_account} does not exist")]
-    ServiceAccountMissing {
-        /// Namespace of the account.
-        namespace: String,
-        /// Name of the account.
-        service_account: String,
-    },
-    /// The API server did not give a token for another reason.
-    #[error("the API server gave no token: {message}")]
-    MintFailed {
-        /// Sanitised message.
-        message: String,
-        /// True where trying again may help by itself.
-        transient: bool,
-    },
-    /// The minted token is not what was asked for.
-    #[error("the minted token has {claim} {actual} instead of {expected}")]
-    UnexpectedToken {
-        /// Claim that differs.
-        claim: &'static str,
-        /// What was asked for.
-        expected: String,
-        /// What the token says.
-        actual: String,
-    },
-    /// STS refused or could not be reached.
-    #[error("{0}")]
-    Exchange(Box<ExchangeError>),
-    /// STS answered for something else than was asked for.
-    #[error("STS answered with {field} {actual} instead of {expected}")]
-    UnexpectedAnswer {
-        /// Field that differs.
-        field: &'static str,
-        /// What was asked for.
-        expected: String,
-        /// What STS answered.
-        actual: String,
-    },
-    /// Too many mints or exchanges at once; the call was not made.
-    #[error("too many token exchanges at once")]
-    RateLimited,
-}
-
-/// A refusal of STS together with what our own token said, for an explanation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("STS refused role {role_arn}: {cause}")]
-pub struct ExchangeError {
-    /// What STS said.
-    pub cause: AwsError,
-    /// Role that was asked for.
-    pub role_arn: String,
-    /// `iss` of the token.
-    pub issuer: String,
-    /// `sub` of the token.
-    pub subject: String,
-    /// `aud` of the token.
-    pub audience: String,
-}
-
-impl Classify for IdentityError {
-    fn class(&self) -> Class {
-        match self {
-            Self::NamespaceTerminating { .. } | Self::ServiceAccountMissing { .. } => Class::Waiting,
-            Self::MintFailed { transient: true, .. } | Self::RateLimited => Class::Transient,
-            Self::MintForbidden { .. }
-            | Self::MintFailed { transient: false, .. }
-            | Self::UnexpectedToken { .. }
-            | Self::UnexpectedAnswer { .. } => Class::Denied,
-            Self::Exchange(error) => error.cause.class(),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::MintForbidden { .. } => "Forbidden",
-            Self::NamespaceTerminating { .. } => "NamespaceTerminating",
-            Self::ServiceAccountMissing { .. } => "ServiceAccountMissing",
-            Self::MintFailed { .. } => "MintFailed",
-            Self::UnexpectedToken { .. } => "UnexpectedToken",
-            Self::UnexpectedAnswer { .. } => "UnexpectedAnswer",
-            Self::RateLimited => "RateLimited",
-            Self::Exchange(error) => match error.cause.code.as_str() {
-                "InvalidIdentityToken" => "InvalidIdentityToken",
-                "ExpiredTokenException" => "ExpiredToken",
-                "IDPCommunicationError" => "IssuerUnreachable",
-                "IDPRejectedClaim" => "ClaimRejected",
-                "RegionDisabledException" => "RegionDisabled",
-                "ValidationError" => "RequestInvalid",
-                _ => error.cause.reason(),
-            },
-        }
-    }
-
-    fn public(&self) -> String {
-        bounded(&match self {
-            Self::MintForbidden { namespace, service_account } => mint_grant_help(namespace, service_account),
-            Self::NamespaceTerminating { namespace } => {
-                format!("Namespace \"{namespace}\" is being deleted, so the API server gives no token any more.")
-            }
-            Self::ServiceAccountMissing { namespace, service_account } => format!(
-                "Service account \"{service_account}\" does not exist in namespace \"{namespace}\". Create it: kubectl create serviceaccount {service_account} -n {namespace}"
-            ),
-            Self::Exchange(error) => error.public(),
-            Self::UnexpectedAnswer { .. } | Self::UnexpectedToken { .. } => {
-                format!("{self}. The answer was dropped and no call was made with it.")
-            }
-            Self::MintFailed { .. } | Self::RateLimited => format!("{self}. It is tried again by itself."),
-        })
-    }
-}
-
-impl ExchangeError {
-    /// The refusal with the token's claims beside what the role must allow.
-    fn public(&self) -> String {
-        let Self { cause, role_arn, issuer, subject, audience } = self;
-        let provider = issuer.trim_start_matches("https://");
-        format!(
-            "STS refused sts:AssumeRoleWithWebIdentity for role {role_arn}: {}: {}\n\
-             The token says:  iss {issuer}\n                 sub {subject}\n                 aud {audience}\n\
-             The role's trust policy must allow exactly this (not checked against AWS): {provider}:sub StringEquals {subject}, {provider}:aud StringEquals {audience}; and the account needs an IAM OIDC provider for {issuer} that lists {audience} as client id.",
-            cause.code, cause.message
-        )
-    }
-}
-
-/// The two objects that let the operator mint tokens of one account, ready to put beside it.
-fn mint_grant_help(namespace: &str, service_account: &str) -> String {
-    format!(
-        "The operator may not create tokens for service account \"{service_account}\" in namespace \"{namespace}\". Put this beside the account, with the operator's own account as subject:\n\
-         kubectl create role stepbound-token-{service_account} -n {namespace} --verb=create --resource=serviceaccounts/token --resource-name={service_account}\n\
-         kubectl create rolebinding stepbound-token-{service_account} -n {namespace} --role=stepbound-token-{service_account} --serviceaccount=<operator namespace>:<operator account>"
-    )
+    /// True when the last attempt to get a session of the binding failed and its pause has not passed.
+    async fn is_failing(&self, binding_uid: &str) -> bool;
+    /// Bindings, by namespace and name, whose sessions begin to fail or to work again.
+    fn changes(&self) -> broadcast::Receiver<(String, String)>;
 }

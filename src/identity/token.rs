@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::{IdentityError, SessionKey};
 use crate::aws::sanitised;
+use crate::iam::trust::Claims;
 use crate::outcome::bounded;
 
 /// Longest wait for the API server, the client's own retries included.
@@ -23,6 +24,8 @@ pub struct WebIdentityToken {
     text: SecretString,
     /// What the token says of itself.
     pub claims: Claims,
+    /// Id of the key that signed it.
+    pub key_id: String,
 }
 
 impl WebIdentityToken {
@@ -32,71 +35,60 @@ impl WebIdentityToken {
     }
 
     /// Takes a token apart without verifying it: that is the work of whoever it is shown to.
-    fn read(text: SecretString) -> Result<Self, IdentityError> {
-        let claims = claims_of(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
+    pub(super) fn read(text: SecretString) -> Result<Self, IdentityError> {
+        let (key_id, claims) = parts_of(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
             message: "its answer is not a token in three parts".into(),
             transient: false,
         })?;
-        Ok(Self { text, claims })
+        Ok(Self { text, claims, key_id })
     }
 
     /// Refuses a token that is for another account or for more than the one audience.
-    fn check(self, key: &SessionKey) -> Result<Self, IdentityError> {
-        let subject = format!("system:serviceaccount:{}:{}", key.namespace, key.service_account);
-        let unexpected = |claim, expected: &str, actual: String| {
-            Err(IdentityError::UnexpectedToken { claim, expected: expected.to_owned(), actual })
-        };
+    fn check(self, key: &SessionKey, audience: &str) -> Result<Self, IdentityError> {
+        let subject = key.subject();
         if self.claims.sub != subject {
-            let actual = self.claims.sub.clone();
-            return unexpected("sub", &subject, actual);
+            return Err(unexpected("sub", &subject, &self.claims.sub));
         }
-        if self.claims.aud.0 != [key.audience.as_str()] {
-            let actual = self.claims.aud.0.join(", ");
-            return unexpected("aud", &key.audience, actual);
+        self.check_audience(audience)
+    }
+
+    /// Refuses a provider's token of another issuer, without a subject, or for more than the one audience.
+    pub(super) fn check_external(self, issuer: &str, audience: &str) -> Result<Self, IdentityError> {
+        if self.claims.iss != issuer {
+            return Err(unexpected("iss", issuer, &self.claims.iss));
         }
-        Ok(self)
+        if self.claims.sub.is_empty() {
+            return Err(unexpected("sub", "a subject", "nothing"));
+        }
+        self.check_audience(audience)
+    }
+
+    fn check_audience(self, audience: &str) -> Result<Self, IdentityError> {
+        if self.claims.aud.0 == [audience] {
+            return Ok(self);
+        }
+        let actual = if self.claims.aud.0.is_empty() { "none".to_owned() } else { self.claims.aud.0.join(", ") };
+        Err(unexpected("aud", audience, &actual))
     }
 }
 
-/// Claims that the operator looks at. None of them is secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Claims {
-    /// Issuer.
-    pub iss: String,
-    /// Subject.
-    pub sub: String,
-    /// Audiences.
-    pub aud: Audiences,
-    /// Id of the token, as the Kubernetes audit log shows it.
-    #[serde(default)]
-    pub jti: String,
+fn unexpected(claim: &'static str, expected: &str, actual: &str) -> IdentityError {
+    let actual = actual.chars().take(255).collect();
+    IdentityError::UnexpectedToken { claim, expected: expected.to_owned(), actual }
 }
 
-/// One audience or a list, as the standard allows.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "OneOrMany")]
-pub struct Audiences(pub Vec<String>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl From<OneOrMany> for Audiences {
-    fn from(audiences: OneOrMany) -> Self {
-        match audiences {
-            OneOrMany::One(one) => Self(vec![one]),
-            OneOrMany::Many(many) => Self(many),
-        }
+/// Key id and claims of a token.
+fn parts_of(token: &str) -> Option<(String, Claims)> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(default)]
+        kid: String,
     }
-}
-
-fn claims_of(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
-    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    let (header, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+    let claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    Some((header.kid.chars().take(255).collect(), claims))
 }
 
 /// Asks the API server for tokens.
@@ -111,15 +103,15 @@ impl Minter {
         Self { client }
     }
 
-    /// A token of the key's account for the key's audience.
-    pub async fn mint(&self, key: &SessionKey) -> Result<WebIdentityToken, IdentityError> {
+    /// A token of the key's account for one audience.
+    pub async fn mint(&self, key: &SessionKey, audience: &str) -> Result<WebIdentityToken, IdentityError> {
         if !is_object_name(&key.namespace) || !is_object_name(&key.service_account) {
             return Err(missing(key));
         }
         let body = serde_json::json!({
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
-            "spec": {"audiences": [key.audience], "expirationSeconds": TOKEN_SECONDS},
+            "spec": {"audiences": [audience], "expirationSeconds": TOKEN_SECONDS},
         });
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", key.namespace, key.service_account);
         let request = http::Request::post(path)
@@ -137,12 +129,12 @@ impl Minter {
             message: "its answer holds no token".into(),
             transient: false,
         })?;
-        WebIdentityToken::read(token)?.check(key)
+        WebIdentityToken::read(token)?.check(key, audience)
     }
 }
 
 /// Names become part of a path, where a slash or a question mark would ask for something else.
-fn is_object_name(name: &str) -> bool {
+pub(super) fn is_object_name(name: &str) -> bool {
     name.split('.').all(|label| {
         !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     })
@@ -202,10 +194,14 @@ pub(super) mod tests {
             service_account: "orders".into(),
             service_account_uid: "account".into(),
             role_arn: "arn:aws:iam::111122223333:role/team/shop-orders".into(),
+            issuer: "https://issuer.example".into(),
+            provider: None,
             audience: "sts.amazonaws.com".into(),
             region: "eu-west-1".into(),
+            session_name: super::super::session_name("shop", "orders"),
             duration_seconds: 3600,
             requester: None,
+            policy: None,
         }
     }
 
@@ -215,10 +211,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_token_for_another_account_or_a_second_audience_is_refused() {
+    fn requirement_05_a_token_for_another_account_or_a_second_audience_is_refused() {
         let claims = |sub: &str, aud: serde_json::Value| serde_json::json!({"iss": "https://i", "sub": sub, "aud": aud, "jti": "j"});
         let sub = "system:serviceaccount:shop:orders";
-        let check = |claims| token(&claims).unwrap().check(&key()).map(|token| token.claims.jti.clone());
+        let check =
+            |claims| token(&claims).unwrap().check(&key(), "sts.amazonaws.com").map(|token| token.claims.jti.clone());
         assert_eq!(check(claims(sub, serde_json::json!(["sts.amazonaws.com"]))), Ok("j".into()));
         assert_eq!(check(claims(sub, serde_json::json!("sts.amazonaws.com"))), Ok("j".into()));
         for (sub, aud) in [
@@ -227,6 +224,26 @@ pub(super) mod tests {
             (sub, serde_json::json!([])),
         ] {
             assert!(matches!(check(claims(sub, aud)), Err(IdentityError::UnexpectedToken { .. })));
+        }
+    }
+
+    #[test]
+    fn a_providers_token_must_be_its_own_and_for_the_one_audience() {
+        let check = |claims: &serde_json::Value| {
+            token(claims)
+                .unwrap()
+                .check_external("https://i", "sts.amazonaws.com")
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&serde_json::json!({"iss": "https://i", "sub": "s", "aud": "sts.amazonaws.com"})), Ok(()));
+        for (claims, claim) in [
+            (serde_json::json!({"iss": "https://i/", "sub": "s", "aud": "sts.amazonaws.com"}), "iss"),
+            (serde_json::json!({"iss": "https://i", "sub": "", "aud": "sts.amazonaws.com"}), "sub"),
+            (serde_json::json!({"iss": "https://i", "sub": "s"}), "aud none"),
+            (serde_json::json!({"iss": "https://i", "sub": "s", "aud": ["sts.amazonaws.com", "account"]}), "aud"),
+        ] {
+            assert!(check(&claims).unwrap_err().contains(claim), "{claims}");
         }
     }
 

@@ -55,9 +55,8 @@ fn requirement_09_an_account_that_was_not_granted_gets_no_token_and_the_message_
     assert!(!refused.to_string().contains("RoleAssumed\",\"status\":\"True"));
 }
 
-/// Requirement 16.
 #[test]
-fn an_answer_of_sts_for_another_account_is_dropped() {
+fn requirement_16_an_answer_of_sts_for_another_account_is_dropped() {
     let tenant = test_bed().tenant("other-account");
     let operator = start(&tenant);
     // Every other test asks STS through the same front, so the fault is taken away again as soon as it was seen.
@@ -66,9 +65,8 @@ fn an_answer_of_sts_for_another_account_is_dropped() {
     tenant.wait_for(&operator, "tb/orders", "RoleAssumed", "False", "UnexpectedAnswer");
 }
 
-/// Requirements 6, 8 and 12.
 #[test]
-fn no_secret_is_written_anywhere_and_no_ambient_credential_is_used() {
+fn requirement_06_08_and_12_no_secret_is_written_anywhere_and_no_ambient_credential_is_used() {
     let tenant = test_bed().tenant("secrets");
     let planted = [
         ("RUST_LOG", "trace"),

@@ -20,6 +20,7 @@ mod least_privilege;
 mod lint;
 mod process;
 mod progress;
+mod providers;
 mod quotas;
 mod rights;
 mod rollouts;
@@ -29,6 +30,7 @@ mod shards;
 #[path = "../support/mod.rs"]
 mod support;
 mod tracking;
+mod trust;
 mod workflows;
 
 use std::path::Path;

@@ -100,7 +100,7 @@ impl Ministack {
     }
 
     /// A call of a service that takes JSON, as root.
-    fn json_call(&self, service: &str, target: &str, body: &serde_json::Value) -> serde_json::Value {
+    pub fn json_call(&self, service: &str, target: &str, body: &serde_json::Value) -> serde_json::Value {
         let sent = self.http.post(&self.url).header("authorization", root(service)).header("x-amz-target", target);
         let answer = sent.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().unwrap();
         assert!(answer.status().is_success(), "{target}: {}", answer.text().unwrap());
@@ -139,6 +139,18 @@ impl Ministack {
         let arn = format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:{queue}");
         let targets = serde_json::json!({"Rule": queue, "Targets": [{"Id": "queue", "Arn": arn}]});
         self.json_call("events", "AWSEvents.PutTargets", &targets);
+    }
+
+    /// Keys that tokens of identity pools are signed with. AWS publishes them; the emulator keeps them in a file, which its
+    /// own module reads again.
+    pub fn identity_pool_keys(&self, binaries: &Path) -> serde_json::Value {
+        const PROGRAM: &str = "
+import json
+from ministack.services import cognito
+print(json.dumps({'keys': [cognito._JWKS_KEY]}))
+";
+        let text = run(Command::new(python(binaries)).arg("-c").arg(PROGRAM), None).unwrap();
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
     }
 
     /// A Lambda function of one Python module with a function `handler`.

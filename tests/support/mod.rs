@@ -3,6 +3,7 @@
 
 pub mod control_plane;
 pub mod front;
+pub mod keycloak;
 pub mod kubelet;
 pub mod ministack;
 pub mod processes;
@@ -29,7 +30,7 @@ pub struct TestBed {
     pub control_plane: ControlPlane,
     pub aws: Ministack,
     pub binaries: PathBuf,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// One test bed for all tests of a binary; each test has a namespace of its own.
@@ -58,7 +59,12 @@ impl TestBed {
         let control_plane = ControlPlane::start(&folder, &python);
         let jwks = serde_json::from_str(&control_plane.kubectl(&["get", "--raw", "/openid/v1/jwks"])).unwrap();
         let front = Front::start(&aws.url, &control_plane.issuer, &jwks);
-        let provider = [("Url", control_plane.issuer.as_str()), ("ClientIDList.member.1", "sts.amazonaws.com")];
+        let provider = [
+            ("Url", control_plane.issuer.as_str()),
+            ("ClientIDList.member.1", "sts.amazonaws.com"),
+            // For tokens that log in to identity pools.
+            ("ClientIDList.member.2", "https://cognito-identity.amazonaws.com"),
+        ];
         aws.iam("CreateOpenIDConnectProvider", &provider);
         Self { front, control_plane, aws, binaries, folder }
     }
@@ -245,6 +251,8 @@ impl Tenant {
             "--cluster-id=test",
             &format!("--sts-endpoint-url={}", self.bed.front.url),
             &format!("--sfn-endpoint-url={}", self.bed.front.url),
+            &format!("--iam-endpoint-url={}", self.bed.front.url),
+            &format!("--cognito-identity-endpoint-url={}", self.bed.front.url),
             &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
             &format!("--sqs-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", namespaces.join(",")),

@@ -89,6 +89,9 @@ pub struct TrustedIdentity {
     /// Name of the IdentityProvider; absent for the cluster itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// Generation of the IdentityProvider that gave the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_generation: Option<i64>,
     /// Issuer of the token.
     pub issuer: String,
     /// Subject of the token.

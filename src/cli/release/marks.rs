@@ -10,9 +10,15 @@ use super::{ReleaseError, ReleaseFlags};
 use crate::api::v1alpha1::TrustBinding;
 use crate::aws::{SdkStepFunctions, Session, StepFunctions, http_client};
 use crate::config::Endpoints;
-use crate::identity::{Exchanger, Minter, SessionCache, SessionKey, Sessions};
+use crate::identity::{
+    Cognito, Exchanger, IssuerRules, Issuers, Minter, Providers, Reach, SecretReader, SessionCache, SessionKey,
+    Sessions, Web, session_name,
+};
 use crate::metrics::Metrics;
 use crate::plan::workflow::Owner;
+
+/// Session policy: whatever the role may, this command reads and removes tags and does nothing else.
+const TAGS_ALONE: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["states:ListTagsForResource","states:UntagResource"],"Resource":"*"}]}"#;
 
 /// What became of the owner tags.
 pub(super) enum Mark {
@@ -40,7 +46,7 @@ impl Marks {
         };
         let (http, metrics) = (http_client(), Arc::new(Metrics::default()));
         let exchanger = Exchanger::new(http.clone(), flags.sts_endpoint_url.clone());
-        let sessions = SessionCache::new(Minter::new(client.clone()), exchanger, metrics.clone());
+        let sessions = cluster_sessions(&client, exchanger, metrics.clone())?;
         // The operator does not run, so its whole share is free; one command needs no more than that.
         let endpoints = Endpoints { step_functions: flags.sfn_endpoint_url.clone(), ..Endpoints::default() };
         let step_functions = SdkStepFunctions::new(http, &endpoints, metrics, 0.5);
@@ -76,6 +82,12 @@ impl Marks {
     async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, String> {
         let bindings = Api::<TrustBinding>::namespaced(self.client.clone(), namespace);
         let found = bindings.get(binding).await.map_err(|error| format!("TrustBinding \"{binding}\": {error}"))?;
+        if let Some(provider) = &found.spec.identity_provider_ref {
+            return Err(format!(
+                "TrustBinding \"{binding}\" takes its tokens from IdentityProvider \"{}\", which only the operator asks",
+                provider.name
+            ));
+        }
         let name = &found.spec.service_account_name;
         let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
         let account = accounts.get_metadata(name).await;
@@ -88,11 +100,32 @@ impl Marks {
             service_account: name.clone(),
             service_account_uid: account.uid().unwrap_or_default(),
             role_arn: found.spec.role_arn.clone(),
+            issuer: String::new(),
+            provider: None,
             audience: found.spec.audience.clone(),
             region: found.spec.region.clone(),
+            session_name: session_name(namespace, binding),
             duration_seconds: 900,
             requester: None,
+            policy: Some(TAGS_ALONE.into()),
         };
         self.sessions.session(&key).await.map_err(|error| error.to_string())
     }
+}
+
+/// Sessions from the cluster's own tokens; no other issuer is allowed.
+fn cluster_sessions(
+    client: &Client,
+    exchanger: Exchanger,
+    metrics: Arc<Metrics>,
+) -> Result<SessionCache, std::io::Error> {
+    let minter = Minter::new(client.clone());
+    let providers = Providers::new(
+        Arc::new(Issuers::new(Web::new(Reach::default())?)),
+        minter.clone(),
+        SecretReader::new(client.clone()),
+        Cognito::new(http_client(), None),
+        IssuerRules::default(),
+    );
+    Ok(SessionCache::new(minter, providers, exchanger, metrics))
 }

@@ -205,7 +205,8 @@ fn desired(
     definition: asl::Definition,
 ) -> Result<Desired, Failure> {
     let spec = &work.object.spec;
-    check_execution_role(&binding.spec.role_arn, &spec.execution_role_arn)?;
+    let allowed = &binding.spec.allowed_execution_role_arns;
+    check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn)?;
     let name = machine_name(work, ctx);
     let arn = state_machine_arn(&binding.spec.role_arn, &binding.spec.region, &name);
     let recorded = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref());

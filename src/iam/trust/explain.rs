@@ -345,7 +345,7 @@ fn with_variables(text: &str, request: &Request<'_>) -> String {
         match (name, request.key(name)) {
             ("*" | "?" | "$", _) => done.push_str(name),
             (_, Known::Values(values)) if values.len() == 1 => done.push_str(&values[0]),
-            _ => done.push_str(&format!("${{{name}}}")),
+            _ => done.extend(["${", name, "}"]),
         }
         rest = tail;
     }

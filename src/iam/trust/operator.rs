@@ -1,6 +1,7 @@
 //! Condition operators. Source: IAM user guide, "IAM JSON policy elements: Condition operators" and "Conditions with
 //! multiple context keys or values".
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use crate::iam::pattern;
@@ -82,7 +83,9 @@ fn comparison(base: &str) -> Option<fn(&str, &str) -> bool> {
         "arnequals" | "arnlike" | "arnnotequals" | "arnnotlike" => arn_matches,
         "bool" => |expected, actual| expected.eq_ignore_ascii_case(actual),
         "ipaddress" | "notipaddress" => in_network,
-        "numericequals" | "numericnotequals" => |expected, actual| number(actual) == number(expected),
+        "numericequals" | "numericnotequals" => {
+            |expected, actual| number(actual).partial_cmp(&number(expected)) == Some(Ordering::Equal)
+        }
         "numericlessthan" => |expected, actual| number(actual) < number(expected),
         "numericlessthanequals" => |expected, actual| number(actual) <= number(expected),
         "numericgreaterthan" => |expected, actual| number(actual) > number(expected),

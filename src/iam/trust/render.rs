@@ -62,8 +62,8 @@ pub fn render(role_arn: &str, tokens: &[TrustedToken]) -> Rendered {
     let policy = Document::new(tokens.iter().map(|token| statement(partition, account, token)).collect());
     let size = policy.size();
     let too_large = match size {
-        0..=TRUST_POLICY_SIZE => None,
-        ..=LARGEST_TRUST_POLICY => Some(RenderError::AboveDefault(size)),
+        fits if fits <= TRUST_POLICY_SIZE => None,
+        fits if fits <= LARGEST_TRUST_POLICY => Some(RenderError::AboveDefault(size)),
         _ => Some(RenderError::AboveAll(size)),
     };
     Rendered { policy, too_large }
@@ -137,24 +137,24 @@ fn role_path(role_arn: &str) -> String {
 
 /// Role and OIDC providers for Terraform.
 pub fn terraform(role_arn: &str, tokens: &[TrustedToken]) -> String {
-    let mut text = String::new();
-    for (number, (issuer, clients)) in providers(tokens).iter().enumerate() {
+    let provider = |(number, (issuer, clients)): (usize, &(String, Vec<String>))| {
         let list = clients.iter().map(|client| quoted(client)).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!(
-            "resource \"aws_iam_openid_connect_provider\" \"issuer{}\" {{\n  url            = {}\n  client_id_list = [{list}]\n}}\n\n",
+        format!(
+            "resource \"aws_iam_openid_connect_provider\" \"issuer{}\" {{\n  url            = {}\n  client_id_list = [{list}]\n}}\n",
             number + 1,
             quoted(issuer),
-        ));
-    }
+        )
+    };
+    let mut blocks: Vec<String> = providers(tokens).iter().enumerate().map(provider).collect();
     // Terraform reads ${ and %{ in a string as its own.
     let policy = render(role_arn, tokens).policy.pretty().replace("${", "$${").replace("%{", "%%{");
-    text.push_str(&format!(
+    blocks.push(format!(
         "resource \"aws_iam_role\" \"binding\" {{\n  name               = {}\n  path               = {}\n  assume_role_policy = <<-EOT\n{}\n  EOT\n}}\n",
         quoted(role_name(role_arn)),
         quoted(&role_path(role_arn)),
         policy.trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"),
     ));
-    text
+    blocks.join("\n")
 }
 
 /// A string of Terraform's language.

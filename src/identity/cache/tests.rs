@@ -1,9 +1,10 @@
 #![allow(missing_docs)]
 
+mod assumptions;
 mod secrets;
 
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +12,10 @@ use secrecy::SecretString;
 
 use super::super::token::tests::key;
 use super::*;
+use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType};
 use crate::aws::stand_in::{Seen, StandIn, step_functions_at};
 use crate::aws::{Credentials, SessionOrigin, http_client};
+use crate::identity::{Cognito, ExternalProvider, IssuerRules, Issuers, Reach, SecretReader, Web};
 
 /// API server and STS in one. Each can be told to fail.
 struct World {
@@ -20,6 +23,11 @@ struct World {
     mint_status: Arc<AtomicU16>,
     mint_error: Arc<StdMutex<String>>,
     sts_errors: Arc<StdMutex<Vec<(u16, String)>>>,
+    /// By how many seconds the time of STS and of the cache is ahead.
+    ahead: Arc<AtomicI64>,
+    /// An issuer that takes connections and never answers.
+    silent: String,
+    _silent: tokio::net::TcpListener,
 }
 
 const CANARY: &str = "canarysignature";
@@ -45,7 +53,7 @@ fn sts_error(code: &str, message: &str) -> (u16, String) {
     (400, body)
 }
 
-fn assumed(seen: &Seen) -> (u16, String) {
+fn assumed(seen: &Seen, now: Timestamp) -> (u16, String) {
     let form = form(&seen.body);
     let role = form["RoleArn"].rsplit('/').next().unwrap();
     let claims = form["WebIdentityToken"].split('.').nth(1).unwrap();
@@ -58,7 +66,7 @@ fn assumed(seen: &Seen) -> (u16, String) {
          </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>x</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>",
         form["RoleSessionName"],
         claims["sub"].as_str().unwrap(),
-        Timestamp::now() + SignedDuration::from_secs(3600),
+        now + SignedDuration::from_secs(3600),
     );
     (200, body)
 }
@@ -68,6 +76,9 @@ async fn world() -> World {
     let mint_error: Arc<StdMutex<String>> = Arc::default();
     let sts_errors: Arc<StdMutex<Vec<(u16, String)>>> = Arc::default();
     let (status, error, sts) = (mint_status.clone(), mint_error.clone(), sts_errors.clone());
+    let ahead: Arc<AtomicI64> = Arc::default();
+    let time_of_sts = ahead.clone();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = StandIn::start(move |seen| {
         let parts: Vec<&str> = seen.path.split('/').collect();
         if let [_, _, _, _, namespace, _, account, "token"] = parts[..] {
@@ -80,20 +91,29 @@ async fn world() -> World {
         if !seen.operation().is_empty() {
             return (400, r#"{"__type":"AccessDeniedException","message":"no"}"#.into());
         }
-        sts.lock().unwrap().pop().unwrap_or_else(|| assumed(seen))
+        let now = Timestamp::now() + SignedDuration::from_secs(time_of_sts.load(Ordering::SeqCst));
+        sts.lock().unwrap().pop().unwrap_or_else(|| assumed(seen, now))
     })
     .await;
     *mint_error.lock().unwrap() =
         r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"No","code":CODE}"#.into();
-    World { server, mint_status, mint_error, sts_errors }
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    World { server, mint_status, mint_error, sts_errors, ahead, silent: address, _silent: silent }
 }
 
 impl World {
     fn cache(&self) -> SessionCache {
         let config = kube::Config::new(self.server.url.as_str().parse().unwrap());
-        let minter = Minter::new(kube::Client::try_from(config).unwrap());
+        let client = kube::Client::try_from(config).unwrap();
+        let reach = Reach { plain_http: true, private_addresses: true };
+        let issuers = Arc::new(Issuers::new(Web::new(reach).unwrap()));
+        let rules =
+            IssuerRules { allowed: vec![self.silent.clone()], forbidden_audiences: vec!["sts.amazonaws.com".into()] };
+        let cognito = Cognito::new(http_client(), Some(self.server.url.clone()));
+        let minter = Minter::new(client.clone());
+        let providers = Providers::new(issuers, minter.clone(), SecretReader::new(client), cognito, rules);
         let exchanger = Exchanger::new(http_client(), Some(self.server.url.clone()));
-        SessionCache::new(minter, exchanger, Arc::default())
+        SessionCache::new(minter, providers, exchanger, Arc::default())
     }
 
     fn mints(&self) -> usize {
@@ -125,8 +145,26 @@ fn old_session(seconds: i64) -> Arc<Session> {
             subject: "system:serviceaccount:shop:orders".into(),
             audience: "sts.amazonaws.com".into(),
             requester: None,
+            authorized_party: None,
         },
     })
+}
+
+fn external(issuer: &str, name: &str) -> ExternalProvider {
+    ExternalProvider {
+        name: name.into(),
+        uid: format!("{name}-uid"),
+        generation: 1,
+        issuer: issuer.into(),
+        authentication: ClientAuthentication {
+            method: ClientAuthenticationType::ServiceAccountAssertion,
+            client_id: None,
+            secret_key_ref: None,
+            identity_pool: None,
+            subject_token: None,
+        },
+        scopes: Vec::new(),
+    }
 }
 
 async fn put(cache: &SessionCache, key: &SessionKey, session: Arc<Session>) {
@@ -144,7 +182,7 @@ async fn refusal(cache: &SessionCache, key: &SessionKey) -> IdentityError {
 
 /// Requirements 5, 6 and 8: one audience, ten minutes, and no credentials but the token itself.
 #[tokio::test]
-async fn a_token_is_minted_for_one_audience_and_traded_unsigned() {
+async fn requirement_05_and_06_a_token_is_minted_for_one_audience_and_ten_minutes() {
     let world = world().await;
     let session = world.cache().session(&key()).await.ok().unwrap();
     assert_eq!(session.account_id, "111122223333");
@@ -174,7 +212,7 @@ async fn many_at_once_share_one_flight_and_later_ones_the_session() {
 
 /// Requirement 11: change any field and it is another session.
 #[tokio::test]
-async fn any_field_that_differs_takes_another_session() {
+async fn requirement_11_any_field_that_differs_takes_another_session() {
     let world = world().await;
     let cache = world.cache();
     put(&cache, &key(), {
@@ -184,7 +222,7 @@ async fn any_field_that_differs_takes_another_session() {
     })
     .await;
     assert_eq!(cache.session(&key()).await.ok().unwrap().credentials.access_key_id, "ASIAOLD");
-    let edits: [fn(&mut SessionKey); 11] = [
+    let edits: [fn(&mut SessionKey); 15] = [
         |key| key.namespace.push('x'),
         |key| key.binding.push('x'),
         |key| key.binding_uid.push('x'),
@@ -196,6 +234,10 @@ async fn any_field_that_differs_takes_another_session() {
         |key| key.region.push('x'),
         |key| key.duration_seconds += 1,
         |key| key.requester = Some("alice".into()),
+        |key| key.issuer.push('x'),
+        |key| key.session_name.push('x'),
+        |key| key.policy = Some("{}".into()),
+        |key| key.provider = Some(Arc::new(external("https://x", "x"))),
     ];
     for (number, change) in edits.into_iter().enumerate() {
         let mut changed = key();
@@ -204,9 +246,16 @@ async fn any_field_that_differs_takes_another_session() {
         match cache.session(&changed).await {
             Ok(session) => assert_eq!(session.credentials.access_key_id, "ASIAEXAMPLE", "{number}"),
             // The stand-in's tokens are for one audience only.
-            Err(error) => assert!(matches!(error, IdentityError::UnexpectedToken { claim: "aud", .. }), "{error}"),
+            Err(error) => assert!(
+                matches!(
+                    error,
+                    IdentityError::UnexpectedToken { claim: "aud", .. } | IdentityError::ProviderNotAllowed { .. }
+                ),
+                "{error}"
+            ),
         }
-        assert_eq!(world.mints(), before + 1, "{number}");
+        let mints = usize::from(changed.provider.is_none());
+        assert_eq!(world.mints(), before + mints, "{number}");
     }
 }
 
@@ -258,13 +307,14 @@ async fn a_name_cannot_lead_to_another_path() {
 
 /// Requirements 12 and 13: whatever STS says, no token is repeated and two request ids give the same text.
 #[tokio::test]
-async fn refusals_of_sts_repeat_neither_tokens_nor_request_ids() {
+async fn requirement_13_refusals_of_sts_repeat_neither_tokens_nor_request_ids() {
     let world = world().await;
     for (code, reason) in [
         ("AccessDenied", "AccessDenied"),
         ("InvalidIdentityToken", "InvalidIdentityToken"),
         ("IDPRejectedClaim", "ClaimRejected"),
-        ("PackedPolicyTooLarge", "Rejected"),
+        ("PackedPolicyTooLarge", "SessionPolicyTooLarge"),
+        ("MalformedPolicyDocument", "SessionPolicyInvalid"),
         ("ValidationError", "RequestInvalid"),
     ] {
         let mut texts = Vec::new();
@@ -281,7 +331,7 @@ async fn refusals_of_sts_repeat_neither_tokens_nor_request_ids() {
 
 /// Requirement 18: a thousand bindings, one of which fails, asked again and again.
 #[tokio::test]
-async fn one_binding_that_fails_neither_hammers_nor_holds_up_a_thousand() {
+async fn requirement_18_one_binding_that_fails_neither_hammers_nor_holds_up_a_thousand() {
     let world = world().await;
     let cache = SessionCache { pace: Pace::new(2000, 2000), ..world.cache() };
     let failing = SessionKey { service_account: "refused".into(), ..key() };
@@ -290,7 +340,9 @@ async fn one_binding_that_fails_neither_hammers_nor_holds_up_a_thousand() {
     let started = std::time::Instant::now();
     let hammer = async {
         for _ in 0..1000 {
-            assert_eq!(refusal(&cache, &failing).await.reason(), "Forbidden");
+            // On a slow machine it may be turned away for a while, as the others below.
+            let reason = refusal(&cache, &failing).await.reason();
+            assert!(["Forbidden", "RateLimited"].contains(&reason), "{reason}");
         }
     };
     let cached = &cache;

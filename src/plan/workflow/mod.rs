@@ -7,7 +7,9 @@ mod permissions;
 mod tests;
 
 pub use difference::summary;
-pub use owner::{Owner, activity_arn, check_execution_role, default_name, foreign, owner_of, state_machine_arn};
+pub use owner::{
+    Owner, activity_arn, check_execution_role, default_name, foreign, name_pattern, owner_of, state_machine_arn,
+};
 pub use permissions::required_permissions;
 
 use serde::Serialize;

@@ -1,5 +1,6 @@
 //! Whose a state machine is, and where it is.
 
+use crate::api::v1alpha1::ExecutionRoleArn;
 use crate::aws::Tags;
 use crate::digest::short_hex;
 use crate::outcome::{Class, Failure};
@@ -85,6 +86,14 @@ pub fn default_name(prefix: &str, namespace: &str, name: &str) -> String {
     format!("{kept}_{hash}")
 }
 
+/// Takes in the default names of every object of a namespace, and of no other namespace unless the prefix or the namespace
+/// is so long that names are cut before the `_`.
+pub fn name_pattern(prefix: &str, namespace: &str) -> String {
+    const SHORTEST_CUT: usize = MAX_NAME - 11;
+    let full = format!("{prefix}{namespace}_");
+    format!("{}*", full.chars().take(SHORTEST_CUT).collect::<String>())
+}
+
 /// ARN of a state machine beside a role: same partition and account, in the region.
 pub fn state_machine_arn(role_arn: &str, region: &str, name: &str) -> String {
     let (partition, account) = location(role_arn);
@@ -105,11 +114,17 @@ fn location(role_arn: &str) -> (&str, &str) {
 
 /// Refuses an execution role of another account or partition: AWS would too, but later and less clearly.
 ///
+/// Where the binding lists roles, one that it does not list is refused as well.
+///
 /// # Errors
-/// `ExecutionRoleForeign`.
-pub fn check_execution_role(binding_role: &str, execution_role: &str) -> Result<(), Failure> {
+/// `ExecutionRoleForeign` or `ExecutionRoleNotAllowed`.
+pub fn check_execution_role(
+    binding_role: &str,
+    allowed: &[ExecutionRoleArn],
+    execution_role: &str,
+) -> Result<(), Failure> {
     if location(binding_role) == location(execution_role) {
-        return Ok(());
+        return listed(allowed, execution_role);
     }
     let ((_, account), (_, foreign)) = (location(binding_role), location(execution_role));
     Err(Failure::new(
@@ -119,6 +134,17 @@ pub fn check_execution_role(binding_role: &str, execution_role: &str) -> Result<
             "spec.executionRoleARN {execution_role} is of account {foreign}, but the TrustBinding's role is of account {account}. Name a role of the binding's account and partition."
         ),
     ))
+}
+
+/// Whoever may write a Workflow acts as its execution role, so a binding can say which those may be.
+fn listed(allowed: &[ExecutionRoleArn], execution_role: &str) -> Result<(), Failure> {
+    if allowed.is_empty() || allowed.iter().any(|one| one.0 == execution_role) {
+        return Ok(());
+    }
+    let message = format!(
+        "spec.executionRoleARN {execution_role} is not among spec.allowedExecutionRoleARNs of the TrustBinding. Name one of those, or let the binding's author add it."
+    );
+    Err(Failure::new(Class::Terminal, "ExecutionRoleNotAllowed", message))
 }
 
 /// The machine carries another owner's mark, or none.
@@ -154,13 +180,38 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn the_pattern_of_a_namespace_takes_in_its_default_names(
+            prefix in "[a-z-]{0,32}", a in "[a-z0-9-]{1,63}", b in "[a-z0-9-]{1,120}"
+        ) {
+            let pattern = name_pattern(&prefix, &a);
+            prop_assert!(crate::iam::pattern::matches(&pattern, &default_name(&prefix, &a, &b)), "{}", pattern);
+        }
+    }
+
     #[test]
     fn an_execution_role_of_another_account_or_partition_is_refused() {
         let binding = "arn:aws:iam::111122223333:role/a";
-        assert!(check_execution_role(binding, "arn:aws:iam::111122223333:role/b").is_ok());
+        let check = |allowed: &[&str], role: &str| {
+            let allowed: Vec<_> = allowed.iter().map(|arn| ExecutionRoleArn((*arn).to_owned())).collect();
+            check_execution_role(binding, &allowed, role).map_err(|failure| failure.reason)
+        };
+        assert_eq!(check(&[], "arn:aws:iam::111122223333:role/b"), Ok(()));
         for foreign in ["arn:aws:iam::999999999999:role/b", "arn:aws-cn:iam::111122223333:role/b"] {
-            assert_eq!(check_execution_role(binding, foreign).unwrap_err().reason, "ExecutionRoleForeign");
+            assert_eq!(check(&[], foreign), Err("ExecutionRoleForeign"));
+            assert_eq!(check(&[foreign], foreign), Err("ExecutionRoleForeign"), "listing it changes nothing");
         }
+    }
+
+    #[test]
+    fn requirement_19_an_execution_role_that_the_binding_does_not_list_is_refused() {
+        let (binding, role) = ("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b");
+        let check = |listed: &str| check_execution_role(binding, &[ExecutionRoleArn(listed.into())], role);
+        assert_eq!(check(role), Ok(()));
+        let refused = check("arn:aws:iam::111122223333:role/bb").unwrap_err();
+        assert_eq!((refused.class, refused.reason), (Class::Terminal, "ExecutionRoleNotAllowed"));
+        assert_eq!(check("arn:aws:iam::111122223333:role/*").unwrap_err().reason, "ExecutionRoleNotAllowed");
     }
 
     #[test]

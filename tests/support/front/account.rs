@@ -22,7 +22,7 @@ pub(super) struct Role {
 
 impl Shared {
     /// A call of the IAM query API; `None` where IAM refuses it.
-    async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Option<String> {
+    pub(super) async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Option<String> {
         let body: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("Action", action)
             .append_pair("Version", "2010-05-08")
@@ -60,7 +60,7 @@ impl Shared {
 
     /// Client ids of the registered provider of an issuer; `None` where none is registered.
     pub(super) async fn clients_of(&self, issuer: &str) -> Option<Vec<String>> {
-        let arn = format!("arn:aws:iam::000000000000:oidc-provider/{}", issuer.trim_start_matches("https://"));
+        let arn = format!("arn:aws:iam::000000000000:oidc-provider/{}", issuer.split_once("://").unwrap().1);
         let found = self.iam("GetOpenIDConnectProvider", &[("OpenIDConnectProviderArn", &arn)]).await?;
         let clients = element(&found, "ClientIDList").unwrap_or_default();
         Some(elements(clients, "member").into_iter().map(str::to_owned).collect())

@@ -5,6 +5,7 @@ mod account;
 mod alarms;
 mod execution_role;
 mod faults;
+mod identity;
 mod meter;
 mod played;
 mod policy;
@@ -98,20 +99,17 @@ struct Shared {
     redriving: tokio::sync::Mutex<()>,
     /// Executions that mention a text are not redrivable, for a reason.
     refused_redrives: Mutex<Vec<(String, String)>>,
+    /// Cognito identities by pool and subject of the login.
+    identities: Mutex<HashMap<(String, String), String>>,
 }
 
 impl Front {
     /// Serves on a runtime of its own, because each test has one that ends with it.
     pub fn start(upstream: &str, issuer: &str, jwks: &Value) -> Self {
-        let keys = jwks["keys"].as_array().unwrap().iter().map(|key| {
-            let components = (key["n"].as_str().unwrap(), key["e"].as_str().unwrap());
-            let decoding = DecodingKey::from_rsa_components(components.0, components.1).unwrap();
-            (key["kid"].as_str().unwrap().to_owned(), decoding)
-        });
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            keys: Mutex::new(HashMap::from([(issuer.to_owned(), keys.collect())])),
+            keys: Mutex::new(HashMap::from([(issuer.to_owned(), published(jwks))])),
             calls: Mutex::default(),
             faults: Mutex::default(),
             meters: Mutex::default(),
@@ -132,6 +130,7 @@ impl Front {
             redrives: Mutex::default(),
             redriving: tokio::sync::Mutex::default(),
             refused_redrives: Mutex::default(),
+            identities: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -145,6 +144,17 @@ impl Front {
             });
         });
         Self { url, runtime: handle_of_runtime, shared }
+    }
+
+    /// Lets STS know the keys of another issuer, as if it had fetched them.
+    pub fn publish_keys(&self, issuer: &str, jwks: &Value) {
+        self.shared.keys.lock().unwrap().insert(issuer.to_owned(), published(jwks));
+    }
+
+    /// Session policies of the sessions of a role that were issued so far.
+    pub fn session_policies(&self, role_arn: &str) -> Vec<Option<Value>> {
+        let sessions = self.shared.sessions.lock().unwrap();
+        sessions.values().filter(|session| session.role_arn == role_arn).map(|session| session.policy.clone()).collect()
     }
 
     /// Every call whose body mentions the text, in order of arrival.
@@ -244,6 +254,17 @@ impl Front {
     }
 }
 
+/// Signing keys of a key set, by id. STS takes RSA keys; those for encryption are passed over.
+fn published(jwks: &Value) -> Vec<(String, DecodingKey)> {
+    let signing = jwks["keys"].as_array().unwrap().iter().filter(|key| key["use"] != "enc" && key["kty"] == "RSA");
+    signing
+        .map(|key| {
+            let (n, e) = (key["n"].as_str().unwrap(), key["e"].as_str().unwrap());
+            (key["kid"].as_str().unwrap().to_owned(), DecodingKey::from_rsa_components(n, e).unwrap())
+        })
+        .collect()
+}
+
 async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
@@ -272,6 +293,8 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         (_, "DescribeAlarms") => return shared.describe_alarms(&uri, &headers, body).await,
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
         _ if target.starts_with("AmazonSQS.") => shared.queues(&operation, &headers, text).await,
+        (_, "GetRole") => shared.get_role(&headers, &form).await,
+        (_, "GetId" | "GetOpenIdToken") => shared.cognito(&operation, &headers, &text).await,
         _ => shared.states(&operation, &headers, text).await,
     };
     let request_id = {

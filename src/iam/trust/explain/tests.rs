@@ -43,7 +43,7 @@ fn a_denial_outweighs_and_what_is_not_known_is_marked() {
         statement["Effect"] = json!("Deny");
         statement
     };
-    assert_eq!(read(&[open.clone()], &json!({})).verdict, Verdict::Allowed);
+    assert_eq!(read(std::slice::from_ref(&open), &json!({})).verdict, Verdict::Allowed);
     let denied = read(&[open.clone(), deny(&json!({"StringLike": {"i.example:sub": "*:orders"}}))], &json!({}));
     assert_eq!(denied.verdict, Verdict::Denied(2));
     assert!(denied.text().starts_with("The role's trust policy denies it (statement 2)"));
@@ -69,11 +69,11 @@ fn an_authorized_party_is_what_the_audience_is_compared_with() {
 fn session_tags_need_their_own_action_and_fill_variables() {
     let tags = json!({"https://aws.amazon.com/tags": {"principal_tags": {"team": ["shop"]}}});
     let mut policy = allow(&json!({"StringLike": {"i.example:sub": "system:serviceaccount:${aws:RequestTag/team}:*"}}));
-    let refused = read(&[policy.clone()], &tags);
+    let refused = read(std::slice::from_ref(&policy), &tags);
     assert_eq!((refused.verdict, refused.action), (Verdict::NotAllowed, "sts:TagSession"));
     assert!(refused.text().contains("sts:TagSession has to be allowed as well"));
     policy["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
-    assert_eq!(read(&[policy.clone()], &tags).verdict, Verdict::Allowed);
+    assert_eq!(read(std::slice::from_ref(&policy), &tags).verdict, Verdict::Allowed);
     assert_eq!(read(&[policy], &json!({})).verdict, Verdict::NotAllowed, "a variable without a value matches nothing");
 }
 

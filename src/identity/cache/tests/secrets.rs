@@ -56,7 +56,7 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
 
 /// Requirement 12: secrets are in no line of the log, at TRACE neither.
 #[tokio::test]
-async fn no_secret_is_logged_even_at_trace() {
+async fn requirement_12_no_secret_is_logged_even_at_trace() {
     assert!(logged(|_| true).await.contains("canary"), "without the filter the crates below do print secrets");
     let log = logged(crate::telemetry::may_be_logged).await;
     assert!(log.contains("token-id"), "the test sees the flow");
@@ -93,7 +93,7 @@ async fn every_assumption_and_every_call_is_one_audit_line() {
 
 /// Runs only as a child of the next test, in an environment full of other people's credentials.
 #[tokio::test]
-#[ignore = "a part of ambient_credentials_are_never_used"]
+#[ignore = "a part of requirement_08_ambient_credentials_are_never_used"]
 async fn the_flow_in_a_poisoned_environment() {
     assert_eq!(std::env::var("AWS_ACCESS_KEY_ID").as_deref(), Ok("AKIAPOISON"));
     let world = world().await;
@@ -109,7 +109,7 @@ async fn the_flow_in_a_poisoned_environment() {
 
 /// Requirement 8: no environment, no profile, no instance metadata, no endpoint but the flag's.
 #[tokio::test(flavor = "multi_thread")]
-async fn ambient_credentials_are_never_used() {
+async fn requirement_08_ambient_credentials_are_never_used() {
     let trap = StandIn::start(|_| (200, String::from("{}"))).await;
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("credentials");
@@ -161,7 +161,7 @@ async fn a_call_that_nobody_waits_for_is_in_the_audit_log_too() {
         "iss": "https://issuer.example", "sub": "system:serviceaccount:shop:orders", "aud": "sts.amazonaws.com",
     }));
     let key = key();
-    let exchange = exchanger.exchange(&key, token.ok().unwrap());
+    let exchange = exchanger.exchange(&key, token.ok().unwrap(), Timestamp::now());
     assert!(tokio::time::timeout(Duration::from_millis(50), exchange).await.is_err());
     let text = log.text();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

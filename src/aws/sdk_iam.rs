@@ -1,0 +1,57 @@
+//! IAM behind its port.
+
+use async_trait::async_trait;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::retry::RetryConfig;
+use aws_sdk_iam::config::timeout::TimeoutConfig;
+use aws_sdk_iam::config::{BehaviorVersion, Region};
+
+use super::sdk::{CALL_TIMEOUT, SdkStepFunctions, sdk_credentials};
+use super::{AwsError, AwsErrorKind, Iam, Session};
+
+#[async_trait]
+impl Iam for SdkStepFunctions {
+    async fn trust_policy(&self, session: &Session, role_arn: &str) -> Result<Option<String>, AwsError> {
+        let name = role_arn.rsplit('/').next().unwrap_or_default();
+        let call = self.iam(session).get_role().role_name(name).send();
+        let found = match self.call(session, "iam:GetRole", role_arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound || error.code == "NoSuchEntity" => return Ok(None),
+            other => other?,
+        };
+        let encoded = found.role.and_then(|role| role.assume_role_policy_document);
+        Ok(encoded.map(|encoded| decoded(&encoded)))
+    }
+}
+
+impl SdkStepFunctions {
+    /// Roles are read once for each change of a binding, so a client is built for each look.
+    fn iam(&self, session: &Session) -> Client {
+        let mut config = aws_sdk_iam::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(session.region.clone()))
+            .http_client(self.http.clone())
+            .credentials_provider(sdk_credentials(session))
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
+        if let Some(endpoint) = &self.iam_endpoint {
+            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        Client::from_conf(config.build())
+    }
+}
+
+/// IAM gives policies percent-encoded (`GetRole`: "URL-encoded compliant with RFC 3986"). A plus is a plus there.
+fn decoded(encoded: &str) -> String {
+    let form = format!("p={}", encoded.replace('+', "%2B"));
+    url::form_urlencoded::parse(form.as_bytes()).next().map_or_else(String::new, |(_, text)| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_decoded() {
+        assert_eq!(decoded("%7B%22Sid%22%3A%20%22a+b%22%7D"), "{\"Sid\": \"a+b\"}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Bindings in manifests: several documents of YAML or JSON, of which the TrustBindings matter.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{TrustError, content, read};
+use crate::api::v1alpha1::{Activity, TrustBinding, TrustedIdentity, Workflow};
+use crate::iam::binding_role::BindingScope;
+use crate::iam::trust::TrustedToken;
+use crate::plan::needs::{Needed, Needing};
+use crate::plan::workflow::name_pattern;
+
+/// What a manifest says of identity.
+pub(in crate::cli) struct Manifest {
+    bindings: Vec<TrustBinding>,
+    workflows: Vec<Workflow>,
+    activities: Vec<Activity>,
+}
+
+impl Manifest {
+    /// Reads a file. Objects of other kinds are passed over.
+    pub(in crate::cli) fn read(path: &Path) -> Result<Self, TrustError> {
+        let text = read(path)?;
+        let mut manifest = Self { bindings: Vec::new(), workflows: Vec::new(), activities: Vec::new() };
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let value = Value::deserialize(document).map_err(|error| content(path, &error))?;
+            let items = if value["kind"] == "List" {
+                value["items"].as_array().cloned().unwrap_or_default()
+            } else {
+                vec![value]
+            };
+            for item in items {
+                match item["kind"].as_str() {
+                    Some("TrustBinding") => manifest.bindings.push(typed(path, item)?),
+                    Some("Workflow") => manifest.workflows.push(typed(path, item)?),
+                    Some("Activity") => manifest.activities.push(typed(path, item)?),
+                    _ => {}
+                }
+            }
+        }
+        if manifest.bindings.is_empty() {
+            return Err(content(path, &"holds no TrustBinding"));
+        }
+        Ok(manifest)
+    }
+
+    /// The one binding that is meant.
+    pub(in crate::cli) fn binding(&self, path: &Path, name: Option<&str>) -> Result<&TrustBinding, TrustError> {
+        let named = |binding: &&TrustBinding| name.is_none_or(|name| binding.metadata.name.as_deref() == Some(name));
+        let mut found = self.bindings.iter().filter(named);
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(content(path, &format!("holds no TrustBinding \"{}\"", name.unwrap_or_default()))),
+            (Some(_), Some(_)) => Err(content(path, &"holds several TrustBindings; name one with --binding")),
+        }
+    }
+
+    /// What the binding's role is for, as far as the manifest tells.
+    pub(in crate::cli) fn scope(&self, binding: &TrustBinding, namespace: &str, name_prefix: &str) -> BindingScope {
+        let name = binding.metadata.name.as_deref().unwrap_or_default();
+        let needs =
+            self.workflows.iter().filter_map(Needing::need).chain(self.activities.iter().filter_map(Needing::need));
+        let mut needed = Needed::default();
+        needs.filter(|(of, _)| *of == name).for_each(|(_, need)| needed.add(&need));
+        BindingScope {
+            role_arn: binding.spec.role_arn.clone(),
+            region: binding.spec.region.clone(),
+            names: [name_pattern(name_prefix, namespace)].into_iter().chain(needed.names).collect(),
+            execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
+            queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
+            alarms: needed.alarms,
+            keys: needed.keys.into_iter().collect(),
+        }
+    }
+}
+
+fn typed<T: serde::de::DeserializeOwned>(path: &Path, value: Value) -> Result<T, TrustError> {
+    let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+    serde_json::from_value(value).map_err(|error| content(path, &format!("{kind} \"{name}\": {error}")))
+}
+
+/// The tokens that a binding shows: those of its status where it has one, which knows the subjects of other providers, else
+/// the cluster's.
+pub(super) fn tokens(
+    binding: &TrustBinding,
+    namespace: &str,
+    issuer: Option<&str>,
+) -> Result<Vec<TrustedToken>, TrustError> {
+    let known = binding.status.as_ref().map(|status| status.identities.as_slice()).unwrap_or_default();
+    if !known.is_empty() {
+        let token = |one: &TrustedIdentity| TrustedToken {
+            issuer: one.issuer.clone(),
+            subject: one.subject.clone(),
+            audience: one.audience.clone(),
+            authorized_party: one.authorized_party.clone(),
+        };
+        return Ok(known.iter().map(token).collect());
+    }
+    if let Some(provider) = &binding.spec.identity_provider_ref {
+        return Err(TrustError::Usage(format!(
+            "the subject of IdentityProvider \"{}\" is known once a token was given: apply the binding and read .status.trustPolicy, or give --issuer, --subject and --audience",
+            provider.name
+        )));
+    }
+    let Some(issuer) = issuer else {
+        return Err(TrustError::Usage(
+            "give the cluster's issuer with --issuer; kubectl get --raw /.well-known/openid-configuration tells it"
+                .into(),
+        ));
+    };
+    Ok(vec![TrustedToken {
+        issuer: issuer.to_owned(),
+        subject: format!("system:serviceaccount:{namespace}:{}", binding.spec.service_account_name),
+        audience: binding.spec.audience.clone(),
+        authorized_party: None,
+    }])
+}
+
+/// Namespace of a binding: its own, else the flag's.
+pub(in crate::cli) fn namespace<'a>(binding: &'a TrustBinding, flag: Option<&'a str>) -> Result<&'a str, TrustError> {
+    binding
+        .metadata
+        .namespace
+        .as_deref()
+        .or(flag)
+        .ok_or_else(|| TrustError::Usage("the TrustBinding names no namespace; give it with --namespace".into()))
+}

@@ -1,0 +1,100 @@
+//! `stepbound trust render`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::manifest::{Manifest, namespace, tokens};
+use super::{TrustError, print};
+use crate::api::v1alpha1::DEFAULT_AUDIENCE;
+use crate::iam::trust::{TrustedToken, cloud_formation, render, terraform};
+
+/// Flags of `stepbound trust render`.
+#[derive(Debug, Args)]
+pub(super) struct RenderFlags {
+    /// Manifest with the TrustBinding; - is standard input. Instead of the flags below
+    #[arg(value_name = "FILE", conflicts_with = "role_arn")]
+    file: Option<PathBuf>,
+    /// Name of the TrustBinding, where the manifest holds several
+    #[arg(long, value_name = "NAME")]
+    binding: Option<String>,
+    /// Namespace of the service account, where the manifest names none
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Issuer of the tokens, as they name it
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// ARN of the role
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+    /// Service account, in --namespace
+    #[arg(long, value_name = "NAME", conflicts_with = "subject")]
+    service_account: Option<String>,
+    /// Subject of the tokens of another provider
+    #[arg(long, value_name = "TEXT")]
+    subject: Option<String>,
+    /// Audience of the tokens
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_AUDIENCE)]
+    audience: String,
+    /// Authorized party (azp) of the tokens of another provider
+    #[arg(long, value_name = "TEXT")]
+    authorized_party: Option<String>,
+    /// What to write
+    #[arg(long, short, value_enum, default_value = "json")]
+    output: Format,
+}
+
+/// In which language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The trust policy alone
+    Json,
+    /// Role and OIDC provider for Terraform
+    Terraform,
+    /// Role and OIDC provider as a CloudFormation template
+    Cloudformation,
+}
+
+pub(super) fn run(flags: &RenderFlags) -> Result<(), TrustError> {
+    let (role_arn, tokens) = wanted(flags)?;
+    let rendered = render(&role_arn, &tokens);
+    let text = match flags.output {
+        Format::Json => rendered.policy.pretty(),
+        Format::Terraform => terraform(&role_arn, &tokens),
+        Format::Cloudformation => pretty(&cloud_formation(&role_arn, &tokens)),
+    };
+    print(&text)?;
+    match rendered.too_large {
+        None => Ok(()),
+        Some(error) => Err(TrustError::Verdict(error.to_string())),
+    }
+}
+
+fn wanted(flags: &RenderFlags) -> Result<(String, Vec<TrustedToken>), TrustError> {
+    if let Some(file) = &flags.file {
+        let manifest = Manifest::read(file)?;
+        let binding = manifest.binding(file, flags.binding.as_deref())?;
+        let namespace = namespace(binding, flags.namespace.as_deref())?;
+        return Ok((binding.spec.role_arn.clone(), tokens(binding, namespace, flags.issuer.as_deref())?));
+    }
+    let needed = |value: &Option<String>, name: &str| {
+        value.clone().ok_or_else(|| TrustError::Usage(format!("give a manifest, or --{name} beside the other flags")))
+    };
+    let subject = match (&flags.subject, &flags.service_account) {
+        (Some(subject), _) => subject.clone(),
+        (None, Some(account)) => format!("system:serviceaccount:{}:{account}", needed(&flags.namespace, "namespace")?),
+        (None, None) => return Err(TrustError::Usage("give a manifest, or --service-account or --subject".into())),
+    };
+    let token = TrustedToken {
+        issuer: needed(&flags.issuer, "issuer")?,
+        subject,
+        audience: flags.audience.clone(),
+        authorized_party: flags.authorized_party.clone(),
+    };
+    Ok((needed(&flags.role_arn, "role-arn")?, vec![token]))
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}")
+}

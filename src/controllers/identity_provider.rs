@@ -1,0 +1,86 @@
+//! IdentityProvider: looks whether its issuer may be used and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt};
+
+use super::Context;
+use super::runner::{Done, EventWhenReady, Managed, Work};
+use crate::api::v1alpha1::{ClientAuthenticationType, IdentityProvider, IdentityProviderStatus};
+use crate::iam::trust::COGNITO_ISSUER;
+use crate::identity::WebError;
+use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::findings::long_lived_secret;
+use crate::status::Truth;
+
+#[async_trait::async_trait]
+impl Managed for IdentityProvider {
+    type Status = IdentityProviderStatus;
+    const KIND: &'static str = "IdentityProvider";
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Recovered;
+
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+        if work.object.meta().deletion_timestamp.is_some() {
+            return Ok(Done::released());
+        }
+        let (name, spec) = (work.object.name_any(), work.object.spec.clone());
+        let is_secret = spec.client_authentication.method == ClientAuthenticationType::ClientSecret;
+        work.status().findings = is_secret.then(|| long_lived_secret(&name)).into_iter().collect();
+        let reachable = reach(ctx, &spec.issuer, spec.client_authentication.method).await;
+        match reachable {
+            Ok(token_url) => {
+                work.status().token_url = token_url;
+                work.conditions(|conditions| {
+                    conditions.set("IssuerReachable", Truth::True, "Discovered", "The issuer answers as itself.");
+                    conditions.ready("Discovered", "TrustBindings can take their tokens from this issuer.");
+                });
+                Ok(Done::again(Requeue::After(ctx.settings.resync_interval.max(Duration::from_secs(60)))))
+            }
+            Err(failure) => {
+                work.conditions(|conditions| {
+                    conditions.set("IssuerReachable", Truth::False, failure.reason, &failure.message);
+                });
+                Err(failure)
+            }
+        }
+    }
+
+    fn status_field(&mut self) -> &mut Option<IdentityProviderStatus> {
+        &mut self.status
+    }
+
+    fn common(status: &mut IdentityProviderStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
+        (&mut status.conditions, &mut status.observed_generation)
+    }
+}
+
+/// Where the issuer gives tokens. Cognito identity pools have no such place: their service is part of AWS.
+async fn reach(ctx: &Context, issuer: &str, method: ClientAuthenticationType) -> Result<Option<String>, Failure> {
+    if let Err(problem) = ctx.settings.issuer_rules.check(issuer) {
+        return Err(Failure::new(Class::Terminal, "IssuerNotAllowed", format!("{problem}.")));
+    }
+    if method == ClientAuthenticationType::CognitoIdentityPool {
+        if issuer == COGNITO_ISSUER {
+            return Ok(None);
+        }
+        let message = format!(
+            "A Cognito identity pool has the issuer {COGNITO_ISSUER}; spec.issuer is {issuer}. Create another IdentityProvider with it."
+        );
+        return Err(Failure::new(Class::Terminal, "IssuerNotCognito", message));
+    }
+    let found = ctx.issuers.discover(issuer).await.map_err(|error| {
+        let (class, reason) = match error {
+            WebError::NotAllowed(_) => (Class::Terminal, "IssuerNotAllowed"),
+            WebError::Unreachable(_) => (Class::Transient, "IssuerUnreachable"),
+            WebError::Unusable(_) => (Class::Denied, "ProviderUnusable"),
+        };
+        Failure::new(class, reason, format!("{error}. Correct spec.issuer, or the provider."))
+    })?;
+    if let Some(url) = &found.token_url {
+        return Ok(Some(url.to_string()));
+    }
+    let message = format!("The discovery document of {issuer} has no token_endpoint. Correct the provider.");
+    Err(Failure::new(Class::Denied, "ProviderUnusable", message))
+}

@@ -1,0 +1,162 @@
+//! `stepbound trust` and `stepbound policy binding-role`, as people call them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
+const MANIFEST: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: orders, namespace: shop}
+---
+apiVersion: stepbound.dev/v1alpha1
+kind: TrustBinding
+metadata: {name: orders, namespace: shop}
+spec:
+  serviceAccountName: orders
+  roleARN: arn:aws:iam::111122223333:role/team/shop-orders
+  region: eu-west-1
+  allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/shop-exec']
+---
+apiVersion: stepbound.dev/v1alpha1
+kind: Workflow
+metadata: {name: fulfil, namespace: shop}
+spec:
+  trustBindingRef: {name: orders}
+  stateMachineName: legacy-fulfil
+  executionRoleARN: arn:aws:iam::111122223333:role/shop-exec
+  definition: {StartAt: A, States: {A: {Type: Pass, End: true}}}
+";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("binding.yaml", MANIFEST);
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Exit code, standard output and standard error.
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stepbound"));
+        let output = command.args(args).current_dir(self.0.path()).env_clear().output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn good(&self, args: &[&str]) -> String {
+        let (code, out, error) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {error}");
+        out
+    }
+}
+
+#[test]
+fn a_trust_policy_is_rendered_from_a_manifest_or_from_flags_alike() {
+    let folder = Folder::new();
+    let from_manifest = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER]);
+    let role = "arn:aws:iam::111122223333:role/team/shop-orders";
+    let from_flags = folder.good(&[
+        "trust",
+        "render",
+        "--role-arn",
+        role,
+        "--issuer",
+        ISSUER,
+        "-n",
+        "shop",
+        "--service-account",
+        "orders",
+    ]);
+    assert_eq!(from_manifest, from_flags);
+    let policy: Value = serde_json::from_str(&from_manifest).unwrap();
+    assert_eq!(
+        policy["Statement"][0]["Condition"]["StringEquals"]["oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE:sub"],
+        "system:serviceaccount:shop:orders"
+    );
+    let terraform = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER, "-o", "terraform"]);
+    assert!(
+        terraform.contains("resource \"aws_iam_openid_connect_provider\"") && terraform.contains(ISSUER),
+        "{terraform}"
+    );
+    let template = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER, "-o", "cloudformation"]);
+    let template: Value = serde_json::from_str(&template).unwrap();
+    assert_eq!(template["Resources"]["Issuer1"]["Type"], "AWS::IAM::OIDCProvider");
+    let (code, _, error) = folder.run(&["trust", "render", "binding.yaml"]);
+    assert!(code == 1 && error.contains("--issuer"), "{error}");
+}
+
+#[test]
+fn a_refusal_is_explained_from_get_role_and_the_exit_code_tells() {
+    let folder = Folder::new();
+    let policy = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER]);
+    folder.write("good.json", &policy);
+    let explain = ["trust", "explain", "--manifest", "binding.yaml", "--issuer", ISSUER, "--policy"];
+    assert!(folder.good(&[&explain[..], &["good.json"]].concat()).contains("takes the token"));
+    let wrong = policy.replace("shop:orders", "shop:order");
+    let role = json!({"Role": {"Arn": "arn:aws:iam::111122223333:role/team/shop-orders",
+        "AssumeRolePolicyDocument": serde_json::from_str::<Value>(&wrong).unwrap()}});
+    folder.write("role.json", &role.to_string());
+    let (code, out, error) = folder.run(&[&explain[..], &["role.json"]].concat());
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("sub system:serviceaccount:shop:orders") && out.contains("<- another service account"),
+        "{out}"
+    );
+    assert!(error.contains("does not allow sts:AssumeRoleWithWebIdentity"), "{error}");
+
+    let claims = json!({"iss": ISSUER, "sub": "system:serviceaccount:shop:orders", "aud": ["sts.amazonaws.com"]});
+    folder.write("claims.json", &claims.to_string());
+    let (code, out, _) =
+        folder.run(&["trust", "explain", "--token-claims", "claims.json", "--policy", "role.json", "-o", "json"]);
+    let view: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &view["verdict"], &view["decisive"]), (1, &json!("NotAllowed"), &json!(1)));
+    folder.write("token", "eyJhbGciOiJSUzI1NiJ9.e30.x");
+    let (code, _, error) = folder.run(&["trust", "explain", "--token-claims", "token", "--policy", "role.json"]);
+    assert!(code == 1 && error.contains("a token is a credential") && !error.contains("eyJ"), "{error}");
+}
+
+#[test]
+fn weak_policies_are_linted_offline_and_errors_fail() {
+    let folder = Folder::new();
+    let policy = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER]);
+    folder.write("good.json", &policy);
+    assert_eq!(folder.good(&["trust", "lint", "good.json"]), "nothing found\n");
+    folder.write("wide.json", &policy.replace("StringEquals", "StringLike").replace("shop:orders", "*"));
+    let (code, out, error) = folder.run(&["trust", "lint", "wide.json"]);
+    assert!(code == 1 && out.contains("wide.json: statement 1: error[SubjectWildcard]"), "{out}{error}");
+    let pass =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}]});
+    folder.write("pass.json", &pass.to_string());
+    assert!(folder.good(&["trust", "lint", "pass.json"]).contains("warning[PassRoleTooBroad]"));
+    assert_eq!(folder.run(&["trust", "lint", "pass.json", "--strict"]).0, 1);
+    let found: Value = serde_json::from_str(&folder.good(&["trust", "lint", "pass.json", "-o", "json"])).unwrap();
+    assert_eq!(found[0]["code"], "PassRoleTooBroad");
+}
+
+#[test]
+fn what_a_binding_role_needs_is_printed_with_reasons_and_as_policies() {
+    let folder = Folder::new();
+    let text = folder.good(&["policy", "binding-role", "binding.yaml"]);
+    assert!(
+        text.contains("# start runs")
+            && text.contains("stateMachine:legacy-fulfil")
+            && text.contains("stateMachine:shop_*"),
+        "{text}"
+    );
+    let policy = folder.good(&["policy", "binding-role", "binding.yaml", "-o", "json"]);
+    folder.write("role-policy.json", &policy);
+    assert_eq!(folder.good(&["trust", "lint", "role-policy.json"]), "nothing found\n");
+    let session = folder.good(&["policy", "binding-role", "binding.yaml", "-o", "session"]);
+    assert!(session.trim().chars().count() <= 2048 && serde_json::from_str::<Value>(&session).is_ok());
+}

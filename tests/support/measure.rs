@@ -64,6 +64,8 @@ fn main() {
         .collect();
     print("kubectl apply of a run begins -> AWS has started it", started);
 
+    print("kubectl apply of a ConfigMap begins -> AWS has its definition", followed(&tenant));
+
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = runtime.block_on(bed.control_plane.client());
     println!("memory of the operator at {SAMPLES} workflows: {}", operator.memory());
@@ -95,6 +97,29 @@ fn main() {
     );
     drop(operator);
     bed.stop();
+}
+
+/// Changes the ConfigMap of a workflow's definition again and again; from each apply to the update in AWS.
+fn followed(tenant: &Tenant) -> Vec<Duration> {
+    let map = |marker: &str| {
+        let definition = json!({"Comment": marker, "StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mapped"}, "data": {"asl": definition.to_string()}})
+    };
+    let mut workflow = tenant.workflow("mapped", &json!(null));
+    workflow["spec"].as_object_mut().unwrap().remove("definition");
+    workflow["spec"]["definitionFrom"] = json!({"configMapKeyRef": {"name": "mapped", "key": "asl"}});
+    tenant.apply(&map("first"));
+    tenant.apply(&workflow);
+    tenant.kubectl(&["wait", "--for=condition=Ready", "sfn/mapped", "--timeout=30s"]);
+    let change = |index: usize| {
+        let marker = format!("change-{index}-");
+        let before = Instant::now();
+        tenant.apply(&map(&marker));
+        wait_until(Duration::from_secs(30), "the update", || {
+            tenant.bed.front.calls_about(&marker).first().map(|call| call.at - before)
+        })
+    };
+    (0..SAMPLES).map(change).collect()
 }
 
 /// The largest number of calls that name the same state machine.

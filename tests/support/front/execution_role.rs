@@ -25,7 +25,8 @@ fn refuse(value: &mut Value, role_arn: &str, role: Option<&Role>) -> bool {
     match value {
         Value::Array(items) => items.iter_mut().fold(false, |changed, item| refuse(item, role_arn, role) || changed),
         Value::Object(fields) => {
-            let function = (fields.get("Type") == Some(&json!("Task"))).then(|| function_of(fields)).flatten();
+            let function =
+                (fields.get("Type").and_then(Value::as_str) == Some("Task")).then(|| function_of(fields)).flatten();
             if let Some(function) = function.filter(|function| !may_invoke(role, function)) {
                 refused(fields, role_arn, &function);
                 return true;

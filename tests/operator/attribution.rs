@@ -102,7 +102,7 @@ fn one_run_is_joined_across_the_audit_logs_of_the_cluster_the_operator_and_aws()
         calls.iter().find(|call| start["request_id"] == call.request_id.as_str()).expect("the call of the record");
     assert_eq!((call.operation.as_str(), call.session_name.as_str()), ("StartExecution", session));
     println!("joined: WorkflowRun joined/order uid {}", run["metadata"]["uid"].as_str().unwrap());
-    println!("  cluster  create by {} (audit id {})", "alice", created.unwrap()["auditID"].as_str().unwrap());
+    println!("  cluster  create by alice (audit id {})", created.unwrap()["auditID"].as_str().unwrap());
     println!("  cluster  token {} of joined/orders for {}", credential, minted["user"]["username"].as_str().unwrap());
     println!(
         "  operator {} token {} session {session} request {}",

@@ -24,9 +24,9 @@ fn rules(tenant: &Tenant, account: (&str, &str), namespace: &str) -> BTreeSet<St
     let rule = |rule: &Value| {
         let groups = list(&rule["apiGroups"]);
         let names = list(&rule["resourceNames"]);
-        let named = if names.is_empty() { String::new() } else { format!(" named {names}") };
+        let only = if names.is_empty() { String::new() } else { format!(" named {names}") };
         format!(
-            "{} {}{named}: {}",
+            "{} {}{only}: {}",
             if groups.is_empty() { "core" } else { &groups },
             list(&rule["resources"]),
             list(&rule["verbs"])

@@ -125,7 +125,7 @@ fn growth() {
             for _ in 0..ROUNDS {
                 black_box(accepts(black_box(&text)));
             }
-            (busy(since) - before).as_secs_f64() / f64::from(u32::try_from(ROUNDS).expect("few rounds"))
+            busy(since).saturating_sub(before).as_secs_f64() / f64::from(u32::try_from(ROUNDS).expect("few rounds"))
         };
         let (small, large) = (time(128 * 1024), time(1024 * 1024));
         println!("{name:28} {:>9.2} ms {:>9.2} ms {:>8.1}", small * 1e3, large * 1e3, large / small);

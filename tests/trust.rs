@@ -1,5 +1,5 @@
 //! Refused trust policies, each written from a mistake that people report in public: the explanation names what is wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use serde_json::{Value, json};
 use stepbound::iam::document::Document;

@@ -39,7 +39,7 @@ pub(super) fn workflow(before: Option<&WorkflowStatus>, after: &WorkflowStatus, 
         let old = old_aliases.iter().find(|old| old.name == alias.name).map(|old| old.phase);
         match (old, alias.phase) {
             (Some(RolloutPhase::RollingOut | RolloutPhase::Paused), RolloutPhase::Stable) => {
-                metrics.rollout("complete")
+                metrics.rollout("complete");
             }
             (Some(old), RolloutPhase::RolledBack) if old != RolloutPhase::RolledBack => metrics.rollout("rolled_back"),
             _ => {}

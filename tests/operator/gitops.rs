@@ -1,4 +1,4 @@
-//! What a GitOps engine sees and does: kstatus by its own library over whole lives, and an environment in any order.
+//! What a `GitOps` engine sees and does: kstatus by its own library over whole lives, and an environment in any order.
 
 use std::process::Command;
 

@@ -153,6 +153,7 @@ fn older_definitions_are_refused(bed: &TestBed, namespace: &str) {
 }
 
 /// Refused while objects need the operator; after they are let go nothing of the chart is left, and all of theirs is.
+#[allow(clippy::needless_pass_by_value)] // the operator ends here
 fn uninstall(tenant: &Tenant, operator: Process, before: &[String]) {
     let (bed, system) = (tenant.bed, tenant.system.as_str());
     let leave = || {

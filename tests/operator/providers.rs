@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use crate::support::keycloak::{Client, Keycloak};
-use crate::support::ministack::ACCOUNT;
+use crate::support::ministack::{ACCOUNT, Ministack};
 use crate::*;
 
 /// One Keycloak for all tests; `None` where there is no Java.
@@ -138,7 +138,7 @@ fn a_cognito_identity_pool_trades_the_clusters_token() {
     let issuer = "https://cognito-identity.amazonaws.com";
     let tenant = test_bed().tenant("cognito");
     let aws = &tenant.bed.aws;
-    tenant.bed.front.publish_keys(issuer, &aws.identity_pool_keys(&tenant.bed.binaries));
+    tenant.bed.front.publish_keys(issuer, &Ministack::identity_pool_keys(&tenant.bed.binaries));
     let provider_arn = format!(
         "arn:aws:iam::{ACCOUNT}:oidc-provider/{}",
         tenant.bed.control_plane.issuer.trim_start_matches("https://")

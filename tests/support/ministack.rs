@@ -143,7 +143,7 @@ impl Ministack {
 
     /// Keys that tokens of identity pools are signed with. AWS publishes them; the emulator keeps them in a file, which its
     /// own module reads again.
-    pub fn identity_pool_keys(&self, binaries: &Path) -> serde_json::Value {
+    pub fn identity_pool_keys(binaries: &Path) -> serde_json::Value {
         const PROGRAM: &str = "
 import json
 from ministack.services import cognito

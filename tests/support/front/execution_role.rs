@@ -23,7 +23,7 @@ impl Shared {
 /// True when a state was changed, here or in a machine inside.
 fn refuse(value: &mut Value, role_arn: &str, role: Option<&Role>) -> bool {
     match value {
-        Value::Array(items) => items.iter_mut().fold(false, |changed, item| refuse(item, role_arn, role) || changed),
+        Value::Array(items) => refuse_each(items.iter_mut(), role_arn, role),
         Value::Object(fields) => {
             let function =
                 (fields.get("Type").and_then(Value::as_str) == Some("Task")).then(|| function_of(fields)).flatten();
@@ -31,10 +31,16 @@ fn refuse(value: &mut Value, role_arn: &str, role: Option<&Role>) -> bool {
                 refused(fields, role_arn, &function);
                 return true;
             }
-            fields.values_mut().fold(false, |changed, field| refuse(field, role_arn, role) || changed)
+            refuse_each(fields.values_mut(), role_arn, role)
         }
         _ => false,
     }
+}
+
+/// Each is looked at, whatever the others were.
+fn refuse_each<'a>(values: impl Iterator<Item = &'a mut Value>, role_arn: &str, role: Option<&Role>) -> bool {
+    let refused = values.filter_map(|value| refuse(value, role_arn, role).then_some(())).count();
+    refused > 0
 }
 
 fn function_of(state: &serde_json::Map<String, Value>) -> Option<String> {

@@ -62,7 +62,9 @@ fn pure_modules_know_no_client_clock_or_sdk() {
     for (path, text) in sources(
         &PURE.map(|path| path).into_iter().filter(|path| Path::new(ROOT).join(path).exists()).collect::<Vec<_>>(),
     ) {
-        assert_eq!(uses(&text, &FORBIDDEN), Vec::<&str>::new(), "{}", path.display());
+        // Unit tests in a file of their own may read what they compare with.
+        let product = if path.ends_with("tests.rs") { "" } else { &text };
+        assert_eq!(uses(product, &FORBIDDEN), Vec::<&str>::new(), "{}", path.display());
     }
 }
 

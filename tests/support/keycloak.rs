@@ -25,6 +25,7 @@ pub struct Client {
 
 impl Keycloak {
     /// Starts one with a realm of these clients; `None`, with words, where there is no Java.
+    #[allow(clippy::print_stderr)]
     pub fn start(bed: &TestBed, clients: &[Client]) -> Option<Self> {
         if Command::new("java").arg("-version").output().is_err() {
             #[allow(clippy::print_stderr)] // a test that is skipped says so

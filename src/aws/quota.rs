@@ -40,7 +40,7 @@ fn quota_of(operation: &str, region: &str) -> Quota {
         "ListExecutions" => (100.0, 2.0),
         "GetExecutionHistory" => (400.0, 20.0),
         "DescribeStateMachine" => (200.0, 20.0),
-        "TagResource" | "UntagResource" | "DescribeStateMachineAlias" => (200.0, 1.0),
+        "TagResource" | "UntagResource" | "DescribeStateMachineAlias" | "DescribeMapRun" => (200.0, 1.0),
         // IAM publishes no rate; this leaves most of what is seen in practice to others.
         "iam:GetRole" => (100.0, 10.0),
         // CloudWatch's own quota, of the account and region.
@@ -182,11 +182,14 @@ impl Quotas {
     }
 
     fn with<T>(&self, call: Call<'_>, now: Instant, act: impl FnOnce(&mut Bucket, f64) -> T) -> T {
-        let key = (call.account.to_owned(), call.region.to_owned(), call.operation.to_owned());
+        // Redrives and starts of Standard executions share a bucket.
+        let operation =
+            if call.operation == "states:RedriveExecution" { "states:StartExecution" } else { call.operation };
+        let key = (call.account.to_owned(), call.region.to_owned(), operation.to_owned());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let share = state.share;
         let bucket =
-            state.buckets.entry(key).or_insert_with(|| Bucket::new(quota_of(call.operation, call.region), share, now));
+            state.buckets.entry(key).or_insert_with(|| Bucket::new(quota_of(operation, call.region), share, now));
         act(bucket, share)
     }
 }
@@ -223,6 +226,14 @@ mod tests {
         assert_eq!(quotas.take(create("b"), start), Ok(()));
         assert!(quotas.take(create("b"), start).is_err(), "its second waits as ours do");
         assert!(quotas.wait(create("c"), start).is_zero());
+    }
+
+    #[test]
+    fn redrives_and_starts_share_a_bucket() {
+        let (quotas, start) = (Quotas::new(0.01), Instant::now());
+        let redrive = Call { operation: "states:RedriveExecution", ..create("a") };
+        while quotas.take(redrive, start).is_ok() {}
+        assert!(quotas.take(Call { operation: "states:StartExecution", ..redrive }, start).is_err());
     }
 
     #[test]

@@ -107,11 +107,11 @@ fn requirement_19_who_may_not_read_a_config_map_may_not_have_the_operator_read_i
 
 #[test]
 fn an_input_that_changes_is_refused_and_labels_are_free() {
-    let tenant = test_bed().tenant("inputs");
+    let tenant = test_bed().tenant("guarded-inputs");
     may_run(&tenant, "alice");
     create_as(&tenant, "alice", &workflow_run("order", "fulfil", &json!({"input": {"a": [1, null]}}))).unwrap();
     let patch = |patch: &str| {
-        let command = ["-n", "inputs", "patch", "sfnrun/order", "--type=merge", "-p", patch];
+        let command = ["-n", "guarded-inputs", "patch", "sfnrun/order", "--type=merge", "-p", patch];
         tenant.bed.control_plane.kubectl_as("alice", &command, None)
     };
     for change in [r#"{"spec": {"input": {"a": [2]}}}"#, r#"{"spec": {"input": null}}"#] {

@@ -307,13 +307,7 @@ fn an_output_goes_where_it_is_wanted_and_never_over_what_is_there() {
     assert_eq!(mapped["status"]["phase"], "Succeeded");
     assert!(message(&mapped, "OutputStored").contains("outputs.configMaps"));
     assert!(tenant.get("configmap/mapped-output").is_none());
-    let rule = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}]);
-    tenant.apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "outputs"}, "rules": rule}));
-    tenant.apply(
-        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "outputs"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "outputs"},
-        "subjects": [{"kind": "ServiceAccount", "name": "stepbound", "namespace": tenant.system}]}),
-    );
+    tenant.let_outputs_be_stored();
     for run in ["sfnrun/mapped", "sfnrun/taken"] {
         tenant.kubectl(&["annotate", run, "look=again"]);
     }

@@ -374,6 +374,7 @@ fn operators(suite: &mut Suite<'_>, victim: &Tenant) {
     );
     create_as(tenant, "mallory", &tenant.workflow("quick", &waiting(0))).unwrap();
     tenant.wait_for(suite.operator, "sfn/quick", "Ready", "True", "Synced");
+    tenant.let_outputs_be_stored();
     create_as(tenant, "mallory", &workflow_run("grab", "quick", &json!({"output": {"store": "ConfigMap"}}))).unwrap();
     tenant.wait_for(suite.operator, "sfnrun/grab", "OutputStored", "False", "ConfigMapExists");
     assert_eq!(tenant.get("configmap/grab-output").unwrap()["data"], json!({"kept": "yes"}));

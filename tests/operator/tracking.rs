@@ -87,7 +87,7 @@ fn many_runs_of_a_machine_are_found_by_lists_when_aws_shows_them_and_not_before(
 #[test]
 fn a_phase_does_not_wait_for_its_output() {
     const RUNS: usize = 24;
-    let tenant = test_bed().tenant("outputs");
+    let tenant = test_bed().tenant("late-outputs");
     // Descriptions: 15 at once, then three in four seconds.
     let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
     let operator = tenant.operator(binary, &[("STEPBOUND_AWS_QUOTA_SHARE", "0.05")]);

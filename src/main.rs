@@ -10,12 +10,20 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let code = error.exit_code();
-            let error = anyhow::Error::from(error);
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", told(&anyhow::Error::from(error)));
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// An error with its causes, but for those whose words it has in its own.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        known if told.contains(&known) => told,
+        first if told.is_empty() => first,
+        more => format!("{told}: {more}"),
+    })
 }

@@ -188,3 +188,28 @@ fn every_example_passes_the_linter() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
 }
+
+/// Names of tests in a page: words in backticks, which may end in an ellipsis.
+fn tests_named(page: &str) -> Vec<String> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_…".contains(c))
+    };
+    quoted.filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let folders = ["src", "tests"].map(|folder| sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)));
+    let rust = folders.iter().flatten().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let code: String = rust.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for page in ["docs/features.md", "docs/security.md"] {
+        let named = tests_named(&read(page));
+        assert!(named.len() > 10, "{page} names its tests");
+        for name in named {
+            let written = name.strip_suffix('…').map_or_else(|| format!("fn {name}("), |begin| format!("fn {begin}"));
+            assert!(code.contains(&written), "{page} names {name}, which is no test");
+        }
+    }
+}

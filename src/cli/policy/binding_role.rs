@@ -12,9 +12,9 @@ use crate::iam::binding_role::BindingScope;
 /// Flags of `stepbound policy binding-role`.
 #[derive(Debug, Args)]
 pub struct BindingRoleFlags {
-    /// Manifest with the TrustBinding, and with its Workflows and Activities where names or keys of their own matter; - is
-    /// standard input
-    #[arg(value_name = "FILE")]
+    /// Manifest with the TrustBinding, and with its Workflows and Activities where names or keys of their own matter, or a
+    /// folder of such; - is standard input
+    #[arg(value_name = "FILE|DIR")]
     file: PathBuf,
     /// Name of the TrustBinding, where the manifest holds several
     #[arg(long, value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! Bindings in manifests: several documents of YAML or JSON, of which the TrustBindings matter.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,10 +20,20 @@ pub(in crate::cli) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a file. Objects of other kinds are passed over.
+    /// Reads a file, or the YAML and JSON files of a folder. Objects of other kinds are passed over.
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, TrustError> {
-        let text = read(path)?;
         let mut manifest = Self { bindings: Vec::new(), workflows: Vec::new(), activities: Vec::new() };
+        for file in manifests(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })? {
+            manifest.add(&file)?;
+        }
+        if manifest.bindings.is_empty() {
+            return Err(content(path, &"holds no TrustBinding"));
+        }
+        Ok(manifest)
+    }
+
+    fn add(&mut self, path: &Path) -> Result<(), TrustError> {
+        let text = read(path)?;
         for document in serde_yaml::Deserializer::from_str(&text) {
             let value = Value::deserialize(document).map_err(|error| content(path, &error))?;
             let items = if value["kind"] == "List" {
@@ -33,17 +43,14 @@ impl Manifest {
             };
             for item in items {
                 match item["kind"].as_str() {
-                    Some("TrustBinding") => manifest.bindings.push(typed(path, item)?),
-                    Some("Workflow") => manifest.workflows.push(typed(path, item)?),
-                    Some("Activity") => manifest.activities.push(typed(path, item)?),
+                    Some("TrustBinding") => self.bindings.push(typed(path, item)?),
+                    Some("Workflow") => self.workflows.push(typed(path, item)?),
+                    Some("Activity") => self.activities.push(typed(path, item)?),
                     _ => {}
                 }
             }
         }
-        if manifest.bindings.is_empty() {
-            return Err(content(path, &"holds no TrustBinding"));
-        }
-        Ok(manifest)
+        Ok(())
     }
 
     /// The one binding that is meant.
@@ -74,6 +81,19 @@ impl Manifest {
             keys: needed.keys.into_iter().collect(),
         }
     }
+}
+
+/// The file itself, or the manifests in a folder, by name.
+fn manifests(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    let is_manifest =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+    let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(is_manifest).collect();
+    files.sort();
+    Ok(files)
 }
 
 fn typed<T: serde::de::DeserializeOwned>(path: &Path, value: Value) -> Result<T, TrustError> {

@@ -119,11 +119,18 @@ impl TestBed {
         let workflow = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "probe"},
             "spec": {"trustBindingRef": {"name": "probe"}, "definition": waiting(0),
                 "executionRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/probe")}});
-        let command = ["-n", namespace, "create", "--dry-run=server", "-f", "-"];
+        let command = ["-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"];
+        // A policy that was just installed works a moment later; until then an object is admitted without its stamp.
+        let stamp = format!("{namespace}-system-stepbound-attribution-stamp");
+        let binding = ["get", "mutatingadmissionpolicybinding", &stamp];
+        let stamps = self.control_plane.try_kubectl(&binding, None).is_ok();
         let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
             "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
-        for object in [run, workflow.to_string(), schedule.to_string()] {
-            let admits = || self.control_plane.try_kubectl(&command, Some(&object)).ok();
+        for (object, stamped) in [(run, stamps), (workflow.to_string(), false), (schedule.to_string(), stamps)] {
+            let admits = || {
+                let admitted = self.control_plane.try_kubectl(&command, Some(&object)).ok()?;
+                (!stamped || admitted.contains("stepbound.dev/requested-by")).then_some(())
+            };
             wait_until(Duration::from_secs(30), "the API server admits our kinds", admits);
         }
     }

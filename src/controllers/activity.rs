@@ -34,6 +34,7 @@ impl Managed for Activity {
         let wanted = wanted_tags(work, ctx);
         if !ctx.step_functions.has_activity(&session, &arn).await? {
             work.hold(ctx).await?;
+            record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
             let name = name(work, ctx);
             ctx.step_functions.create_activity(&session, &name, &settings(work), &wanted).await?;
@@ -88,6 +89,15 @@ fn settings(work: &Work<Activity>) -> MachineSettings {
     }
 }
 
+/// Before the tags are set.
+async fn record_tag_keys(work: &mut Work<Activity>, ctx: &Context) -> Result<(), Failure> {
+    let Some(keys) = tags::to_record(&work.status().tag_keys.clone(), work.object.spec.tags.keys()) else {
+        return Ok(());
+    };
+    work.status().tag_keys = keys;
+    work.write(ctx).await
+}
+
 async fn apply_tags(
     work: &mut Work<Activity>,
     ctx: &Context,
@@ -96,6 +106,7 @@ async fn apply_tags(
     wanted: Tags,
     present: &Tags,
 ) -> Result<(), Failure> {
+    record_tag_keys(work, ctx).await?;
     let (missing, gone) = tags::changes(wanted, &work.status().tag_keys, present);
     fenced(ctx)?;
     if !missing.is_empty() {

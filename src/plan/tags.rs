@@ -10,9 +10,24 @@ pub fn changes(wanted: Tags, managed: &[String], present: &Tags) -> (Tags, Vec<S
     (missing, gone)
 }
 
+/// Keys to be on record before tags with keys of `setting` are set: a tag that was set without record, by a process that died
+/// or by a call without an answer, would later be taken for somebody else's and stay. `None` where the record has them.
+pub fn to_record<'a>(managed: &[String], setting: impl Iterator<Item = &'a String>) -> Option<Vec<String>> {
+    let new: Vec<String> = setting.filter(|key| !managed.contains(*key)).cloned().collect();
+    (!new.is_empty()).then(|| managed.iter().cloned().chain(new).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_on_record_before_its_tag_is_set_and_recorded_once() {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        assert_eq!(to_record(&keys(&["a"]), keys(&["a", "b"]).iter()), Some(keys(&["a", "b"])));
+        assert_eq!(to_record(&keys(&["a", "b"]), keys(&["b"]).iter()), None);
+        assert_eq!(to_record(&[], [].iter()), None);
+    }
 
     #[test]
     fn others_tags_stay_and_our_dropped_ones_go() {

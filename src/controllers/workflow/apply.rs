@@ -29,6 +29,10 @@ pub(super) async fn apply(
         return Ok(());
     }
     work.hold(ctx).await?;
+    if let Some(keys) = &plan.record_tag_keys {
+        work.status().tag_keys.clone_from(keys);
+        work.write(ctx).await?;
+    }
     for action in &plan.actions {
         fenced(ctx)?;
         match action {

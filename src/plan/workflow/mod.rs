@@ -118,6 +118,8 @@ pub struct Plan {
     pub drift: Vec<String>,
     /// True when a machine that exists is taken over.
     pub adopts: bool,
+    /// Keys of tags to be on record before the calls.
+    pub record_tag_keys: Option<Vec<String>>,
 }
 
 /// True when the tags have to be read: before the first write to a machine that was found existing, after the spec
@@ -131,8 +133,10 @@ pub fn needs_tags(machine: Option<&StateMachine>, known_as_ours: bool, spec_chan
 /// # Errors
 /// When the machine must not be touched: it is somebody else's, of another type, or being deleted.
 pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
+    let record_tag_keys = tags::to_record(&observed.tag_keys, desired.tags.keys());
     let Some(machine) = &observed.machine else {
-        return Ok(Plan { actions: vec![Action::Create(creation(desired))], ..Plan::default() });
+        let actions = vec![Action::Create(creation(desired))];
+        return Ok(Plan { actions, record_tag_keys, ..Plan::default() });
     };
     if machine.deleting {
         let message =
@@ -149,7 +153,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
     }
     let differences = difference::differences(desired, machine);
     let drifted = !adopts && observed.applied_hash.as_deref() == Some(desired.hash().as_str());
-    let mut plan = Plan { adopts, ..Plan::default() };
+    let record_tag_keys = record_tag_keys.filter(|_| observed.tags.is_some());
+    let mut plan = Plan { adopts, record_tag_keys, ..Plan::default() };
     // The mark comes first: a machine that is being taken over is ours before it is changed.
     plan.actions.extend(observed.tags.as_ref().map(|tags| tag_actions(desired, observed, tags)).unwrap_or_default());
     if drifted && !differences.is_empty() {

@@ -1,6 +1,6 @@
 //! The planner against a model of AWS: whatever people edit, here or there, and wherever the operator dies, it converges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -86,6 +86,7 @@ impl World {
     /// One reconcile: plans, applies until `dies_after` calls, and writes the status only if it lived.
     fn reconcile(&mut self, desired: &Desired, dies_after: usize) -> Result<Plan, Failure> {
         let plan = plan(desired, &self.observed())?;
+        self.tag_keys = plan.record_tag_keys.clone().unwrap_or_else(|| self.tag_keys.clone());
         for action in plan.actions.iter().take(dies_after) {
             self.apply(action);
         }
@@ -137,6 +138,7 @@ proptest! {
         let mut wanted = desired();
         wanted.drift = if report { DriftPolicy::Report } else { DriftPolicy::Correct };
         wanted.publish = if publish { PublishPolicy::OnChange } else { PublishPolicy::Never };
+        let mut theirs = BTreeSet::new();
         for event in events {
             match event {
                 Event::Edit(seconds, role, traced, tags) => {
@@ -151,6 +153,7 @@ proptest! {
                     }
                 }
                 Event::OutsideTag(key) => {
+                    theirs.insert(key.clone());
                     world.tags.insert(key, "theirs".into());
                 }
                 Event::Deleted => world.machine = None,
@@ -170,6 +173,8 @@ proptest! {
         prop_assert!(in_sync || (report && !last.drift.is_empty()), "{:?}", last);
         prop_assert!(wanted.tags.iter().all(|(key, value)| world.tags.get(key) == Some(value)));
         prop_assert!(wanted.owner.owns(&world.tags));
+        let known = |key: &String| wanted.tags.contains_key(key) || theirs.contains(key) || key.starts_with("stepbound.dev/");
+        prop_assert!(world.tags.keys().all(known), "a tag that was dropped stays: {:?}", world.tags);
         prop_assert_eq!(publish, world.versions > 0);
     }
 

@@ -42,7 +42,7 @@ impl Managed for WorkflowRun {
     const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Never;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
-        let done = step(work, ctx).await;
+        let done = step(work, ctx).await.map(|done| progress::look_again_soon(&work.object, done));
         let status = work.object.status.as_ref();
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
@@ -107,7 +107,8 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
         Step::Stop(arn, intent) => stop(work, ctx, &arn, intent).await,
         Step::Observe(arn) => {
             let done = observe(work, ctx, &arn).await?;
-            Ok(progress::follow(work, ctx, &arn, done).await)
+            progress::follow(work, ctx, &arn).await;
+            Ok(done)
         }
     }
 }

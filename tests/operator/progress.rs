@@ -49,10 +49,8 @@ fn a_map_run_tells_how_far_it_is() {
     let mut run = workflow_run("order", "fulfil", &json!({"input": [1, 2, 3, 4, 5]}));
     run["metadata"]["annotations"] = json!({"stepbound.dev/watch": "2099-01-01T00:00:00Z"});
     tenant.apply(&run);
-    let told = wait_until(Duration::from_secs(40), "a percentage", || {
-        tenant
-            .get("sfnrun/order")
-            .filter(|run| run["status"]["progressPercent"].as_i64().is_some_and(|percent| percent > 0))
+    let told = tenant.wait_for_object(&operator, "sfnrun/order", "percentage", Duration::from_secs(40), |run| {
+        run["status"]["progressPercent"].as_i64().is_some_and(|percent| percent > 0)
     });
     let percent = told["status"]["progressPercent"].as_i64().unwrap();
     assert!([20, 40, 60, 80].contains(&percent), "{percent}");

@@ -304,18 +304,33 @@ impl Tenant {
 
     /// Waits until a condition has the status and reason; panics with the object and the operator's last words.
     pub fn wait_for(&self, operator: &Process, resource: &str, kind: &str, status: &str, reason: &str) -> Value {
+        let what = format!("{kind}={status}/{reason}");
+        self.wait_for_object(operator, resource, &what, Duration::from_secs(40), |object| {
+            condition(object, kind)
+                .is_some_and(|condition| condition["status"] == status && condition["reason"] == reason)
+        })
+    }
+
+    /// Waits until an object is as it should be; panics with the object and the operator's last words.
+    pub fn wait_for_object(
+        &self,
+        operator: &Process,
+        resource: &str,
+        what: &str,
+        longest: Duration,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_until(Duration::from_secs(40), resource, || {
+            wait_until(longest, resource, || {
                 last = self.get(resource)?;
-                let condition = condition(&last, kind)?;
-                (condition["status"] == status && condition["reason"] == reason).then(|| last.clone())
+                is_so(&last).then(|| last.clone())
             })
         }));
         found.unwrap_or_else(|_| {
             let log = operator.log_text();
             let tail: Vec<&str> = log.lines().rev().take(25).collect();
-            panic!("{resource} has no {kind}={status}/{reason}:\n{last:#}\n{}", tail.join("\n"))
+            panic!("{resource} has no {what}:\n{last:#}\n{}", tail.join("\n"))
         })
     }
 

@@ -50,29 +50,38 @@ async fn newest_events(ctx: &Context, session: &Session, arn: &str) -> Result<Ve
 }
 
 /// Tells where a running execution is, while somebody watches.
-pub(super) async fn follow(work: &mut Work<WorkflowRun>, ctx: &Context, arn: &str, done: Done) -> Done {
+pub(super) async fn follow(work: &mut Work<WorkflowRun>, ctx: &Context, arn: &str) {
     if work.status().phase != Some(Phase::Running) {
-        return done;
+        return;
     }
-    let uid = work.object.uid().unwrap_or_default();
     if !is_watched(&work.object, Timestamp::now()) {
         forget(work.status());
-        return done;
+        return;
     }
-    if ctx.looked_at.get(&uid).await.is_none() {
-        ctx.looked_at.insert(uid, ()).await;
-        if let Ok(session) = super::session(work, ctx).await {
-            match look(ctx, &session, arn).await {
-                Ok((states, percent)) => tell(work.status(), states, percent),
-                Err(error) => tracing::debug!(%error, "the progress is not known"),
-            }
+    let uid = work.object.uid().unwrap_or_default();
+    if ctx.looked_at.get(&uid).await.is_some() {
+        return;
+    }
+    ctx.looked_at.insert(uid, ()).await;
+    if let Ok(session) = super::session(work, ctx).await {
+        match look(ctx, &session, arn).await {
+            Ok((states, percent)) => tell(work.status(), states, percent),
+            Err(error) => tracing::debug!(%error, "the progress is not known"),
         }
     }
+}
+
+/// A watched run is looked at again soon from its start on: our own writes of its status wake nobody.
+pub(super) fn look_again_soon(run: &WorkflowRun, done: Done) -> Done {
+    let running = run.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Running));
+    if !running || done.release || !is_watched(run, Timestamp::now()) {
+        return done;
+    }
     let requeue = match done.requeue {
-        Requeue::After(delay) => Requeue::After(delay.min(LOOK_EVERY)),
-        Requeue::OnChange => Requeue::After(LOOK_EVERY),
+        Requeue::After(delay) => delay.min(LOOK_EVERY),
+        Requeue::OnChange => LOOK_EVERY,
     };
-    Done { requeue, ..done }
+    Done { requeue: Requeue::After(requeue), ..done }
 }
 
 async fn look(ctx: &Context, session: &Session, arn: &str) -> Result<(Vec<String>, Option<i64>), AwsError> {
@@ -115,6 +124,18 @@ mod tests {
         serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
             "metadata": {"name": "r", "annotations": annotations}, "spec": {"workflowRef": {"name": "w"}}}))
         .unwrap()
+    }
+
+    #[test]
+    fn a_watched_run_is_looked_at_again_soon_from_its_start_on() {
+        let after =
+            |run: &WorkflowRun| look_again_soon(run, Done::again(Requeue::After(Duration::from_secs(600)))).requeue;
+        let mut watched = run(Some("true"));
+        assert_eq!(after(&watched), Requeue::After(Duration::from_secs(600)), "it has not started");
+        watched.status = Some(WorkflowRunStatus { phase: Some(Phase::Running), ..WorkflowRunStatus::default() });
+        assert_eq!(after(&watched), Requeue::After(LOOK_EVERY));
+        watched.metadata.annotations = None;
+        assert_eq!(after(&watched), Requeue::After(Duration::from_secs(600)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
@@ -90,6 +90,17 @@ pub(super) trait Managed:
     fn measure(_object: &Self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
 }
 
+/// What the API server takes of an object whose status is written; all else, an input of 256 KiB say, it would only have to
+/// read and to drop.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusWrite<'a, S> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: ObjectMeta,
+    status: &'a Option<S>,
+}
+
 /// An object under work and the status that the API server has of it.
 pub(super) struct Work<K: Managed> {
     /// The object, with the status as it is to become.
@@ -133,11 +144,23 @@ impl<K: Managed> Work<K> {
             return Ok(());
         }
         fenced(ctx)?;
-        let mut body = self.object.clone();
-        body.managed_fields_mut().clear();
+        let api = self.api(ctx);
+        let name = self.object.name_any();
+        let body = StatusWrite {
+            api_version: &K::api_version(&()),
+            kind: &K::kind(&()),
+            metadata: ObjectMeta {
+                name: self.object.meta().name.clone(),
+                namespace: self.object.meta().namespace.clone(),
+                uid: self.object.uid(),
+                resource_version: self.object.resource_version(),
+                ..ObjectMeta::default()
+            },
+            status: self.object.status_field(),
+        };
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-        let written = self.api(ctx).replace_status(&self.object.name_any(), &parameters, &body).await;
-        let mut written = written.map_err(|error| api_failure(&error))?;
+        let written = api.replace_subresource("status", &name, &parameters, &body).await;
+        let mut written: K = written.map_err(|error| api_failure(&error))?;
         self.object.meta_mut().resource_version.clone_from(&written.meta().resource_version);
         if let Some(after) = written.status_field() {
             K::measure(&self.object, self.persisted.as_ref(), after, &ctx.metrics);

@@ -143,3 +143,33 @@ fn a_whole_environment_is_applied_and_pruned_in_any_order() {
     assert_eq!(definition_in_aws(&tenant), Value::Null, "the state machine went too");
     bed.control_plane.kubectl(&["delete", "namespace", "environment", "--timeout=60s"]);
 }
+
+#[test]
+fn what_stepbound_writes_takes_no_field_from_whoever_applied_the_object() {
+    let (tenant, operator) = with_workflow("owned-fields", 0);
+    let mut run = workflow_run("order", "fulfil", &json!({"input": {"orderId": 7}}));
+    run["metadata"]["labels"] = json!({"team": "shop"});
+    tenant.apply(&run);
+    tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
+    let text = tenant.kubectl(&["get", "sfnrun/order", "--show-managed-fields", "-o", "json"]);
+    let object: Value = serde_json::from_str(&text).unwrap();
+    let of = |manager: &str| {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        entries.iter().find(|entry| entry["manager"] == manager).unwrap_or_else(|| panic!("no {manager} in {text}"))
+    };
+    let applied = &of("kubectl")["fieldsV1"];
+    assert!(applied["f:spec"]["f:workflowRef"].is_object() && applied["f:spec"]["f:input"].is_object(), "{text}");
+    assert!(applied["f:metadata"]["f:labels"]["f:team"].is_object(), "{text}");
+    let own = &of("stepbound")["fieldsV1"];
+    assert!(own["f:status"].is_object() && own["f:spec"].is_null() && own["f:metadata"].is_null(), "{text}");
+    assert_eq!(
+        (&object["spec"]["input"], &object["metadata"]["labels"]["team"]),
+        (&json!({"orderId": 7}), &json!("shop"))
+    );
+    // The same applied again changes nothing, and a label that is dropped goes.
+    run["metadata"]["labels"] = json!({});
+    tenant.apply(&run);
+    let after = tenant.get("sfnrun/order").unwrap();
+    assert!(after["metadata"]["labels"]["team"].is_null(), "{after}");
+    assert_eq!(after["metadata"]["generation"], object["metadata"]["generation"]);
+}

@@ -51,7 +51,6 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     if let Turn::Waits { position, waiting, active } = ctx.run_queues.turn(&work.object, &resolved.workflow) {
         return Ok(queued(work, &resolved.workflow, position, waiting, active));
     }
-    refresh(work, ctx).await?;
     work.hold(ctx).await?;
     if let Some(later) = admit::waits(work, ctx, &resolved.rules) {
         return Ok(later);
@@ -78,6 +77,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     work.conditions(|conditions| {
         conditions.progressing("Starting", "The execution is being started.");
     });
+    // Refused where the watch has shown an older run than the API server has, one that was started or cancelled meanwhile.
     work.write(ctx).await?;
     start(work, ctx, resolved.workflow.spec.machine_type, session, &attempt, &resolved.input).await
 }
@@ -177,19 +177,6 @@ pub(super) fn inline_input_changed(spec: &WorkflowRunSpec, status: &WorkflowRunS
     let inline = spec.input.as_ref().map(|value| sha256_hex(value.to_string().as_bytes()));
     let recorded = status.attempts.last().map(|attempt| &attempt.input_digest);
     inline.is_some() && inline.as_ref() != recorded
-}
-
-/// The watch may lag behind our own last write, and a start must not follow from an old look.
-async fn refresh(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
-    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
-    let fresh = api.get(&work.object.name_any()).await.map_err(|error| api_failure(&error))?;
-    let attempted = fresh.status.as_ref().is_some_and(|status| !status.attempts.is_empty());
-    let replaced = fresh.uid() != work.object.uid();
-    if attempted || replaced || fresh.metadata.deletion_timestamp.is_some() || fresh.spec.cancel.is_some() {
-        return Err(Failure::new(Class::Conflict, "Conflict", "the run was changed meanwhile"));
-    }
-    *work = Work::new(fresh);
-    Ok(())
 }
 
 /// The watch may show an attempt whose answer is written already; then nothing is to be resumed.

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use stepbound::api::v1alpha1::WorkflowRun;
 
+use crate::support::Tenant;
 use crate::support::processes::wait_until;
-use crate::{Bench, quantiles, rounded, run as workflow_run};
+use crate::{Bench, CLIENTS, quantiles, rounded, run as workflow_run};
 
 const ALONE: usize = 60;
 
@@ -50,9 +52,11 @@ pub fn run(bench: &mut Bench, full: bool) {
     let each = |(name, seconds): (&String, &f64)| (name.clone(), rounded(seconds - cpu[name]));
     let used: HashMap<String, serde_json::Value> = used.iter().map(each).collect();
     let writes = (bench.bed.control_plane.writes("workflowruns") - writes) / count as f64;
+    let bound = bound_by_api_server(bench, &tenant, count / 4);
     let (median, worst, _) = quantiles(alone);
     let values = json!({
         "runs": count, "starts a second": rounded(count as f64 / took),
+        "the same writes a second without operator and AWS, in runs": rounded(bound),
         "alone: creation answered to start, p50 ms": rounded(median),
         "alone: p99 ms": rounded(worst),
         "API-server writes a run until it runs, its creation among them": rounded(writes),
@@ -60,6 +64,32 @@ pub fn run(bench: &mut Bench, full: bool) {
     });
     bench.stop(&tenant, operator);
     bench.result("starts", values);
+}
+
+/// How many runs a second the API server of this machine takes when the same three writes of each are all there is to do.
+fn bound_by_api_server(bench: &Bench, started: &Tenant, count: usize) -> f64 {
+    let started: Value = serde_json::from_str(&started.kubectl(&["get", "sfnrun", "many-0", "-o", "json"])).unwrap();
+    let running = started["status"].clone();
+    let mut starting = running.clone();
+    for field in ["executionARN", "consoleURL", "startedAt"] {
+        starting.as_object_mut().unwrap().remove(field);
+    }
+    let tenant = bench.bed.tenant("bench-writes");
+    let api = Api::<WorkflowRun>::namespaced(bench.client.clone(), &tenant.name);
+    let began = Instant::now();
+    bench.runtime.block_on(futures::stream::iter(0..count).for_each_concurrent(2 * CLIENTS, |index| {
+        let (api, statuses) = (api.clone(), [starting.clone(), running.clone()]);
+        async move {
+            let (name, parameters) = (format!("many-{index}"), PostParams::default());
+            let mut run = api.create(&parameters, &workflow_run(&name, index % 10, 3600.0)).await.unwrap();
+            for status in statuses {
+                let body = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "status": status,
+                    "metadata": {"name": name, "namespace": run.namespace(), "resourceVersion": run.resource_version()}});
+                run = api.replace_subresource("status", &name, &parameters, &body).await.unwrap();
+            }
+        }
+    }));
+    count as f64 / began.elapsed().as_secs_f64()
 }
 
 fn started(bench: &Bench, uid: &str) -> Option<Instant> {

@@ -29,8 +29,8 @@ chaos: testbed ## 2,000 runs while everything breaks: RUNS, KILLS, RESTARTS, SEE
 	STEPBOUND_CHAOS_RESTARTS=$(or $(RESTARTS),2) STEPBOUND_CHAOS_SEED=$(or $(SEED),1) STEPBOUND_CHAOS_LAG_SECONDS=$(or $(LAG_SECONDS),10) \
 	cargo test --locked --test chaos -- --nocapture
 
-test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane
-	cargo test --locked
+test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane; K8S=1.34.4 takes another one
+	$(if $(K8S),assets=$$(tools/install-testbed.sh --kubernetes $(K8S)) && KUBEBUILDER_ASSETS=$$assets) cargo test --locked
 
 lint: $(cargo_deny) ## formatting, clippy (warnings are errors), and what may be depended on
 	cargo fmt --all --check

@@ -13,6 +13,8 @@
 # KUBEBUILDER_ASSETS, where set, takes the place of the built control plane.
 # STEPBOUND_CACHE moves the cache (default: $XDG_CACHE_HOME/stepbound or ~/.cache/stepbound).
 # The last line on standard output is the cache folder of these versions.
+#
+# With --kubernetes VERSION it builds the control plane of another version alone and prints its folder, for KUBEBUILDER_ASSETS.
 set -euo pipefail
 
 kubernetes_version=v1.37.2
@@ -63,10 +65,50 @@ go_build() { # MODULE PACKAGE NAME [LDFLAGS]
 }
 
 # kubectl and Helm parse the server's version, so it has to be stamped.
+kubernetes_flags() { # VERSION
+	local minor=${1#v1.}
+	echo "-X k8s.io/component-base/version.gitVersion=$1 -X k8s.io/component-base/version.gitMajor=1" \
+		"-X k8s.io/component-base/version.gitMinor=${minor%%.*}"
+}
+
 kubernetes_build() { # COMMAND
-	local version="-X k8s.io/component-base/version.gitVersion=$kubernetes_version"
-	version+=" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
-	go_build kubernetes "k8s.io/kubernetes/cmd/$1" "$1" "$version"
+	go_build kubernetes "k8s.io/kubernetes/cmd/$1" "$1" "$(kubernetes_flags "$kubernetes_version")"
+}
+
+# The module of the pinned version with the numbers of another one. What it needs besides follows from that version's own
+# requirements; Go checks it against its checksum database.
+other_module() { # VERSION FOLDER
+	local pinned=${kubernetes_version#v1.} other=${1#v1.}
+	mkdir -p "$2"
+	sed -n -e '/^module/p' -e '/^go /p' -e '/^tool (/,/^)/p' -e '/^replace (/,/^)/p' "$here/kubernetes/go.mod" |
+		sed -e "s/v0\.${pinned//./\\.}/v0.$other/" >"$2/go.mod"
+	echo "require k8s.io/kubernetes $1" >>"$2/go.mod"
+}
+
+other_kubernetes_build() { # VERSION FOLDER COMMAND
+	(cd "$2/module" && CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w $(kubernetes_flags "$1")" \
+		-o "$2/.$3" "k8s.io/kubernetes/cmd/$3")
+	mv "$2/.$3" "$2/$3"
+}
+
+# Prints the folder of another version's control plane.
+other_kubernetes() { # VERSION
+	local version=v${1#v} folder=$cache/kubernetes-${1#v} name
+	[[ $version =~ ^v1\.[0-9]+\.[0-9]+$ ]] || {
+		echo "error: '$1' is no version of Kubernetes; give one like 1.34.4" >&2
+		exit 1
+	}
+	need go "install Go 1.26 or newer"
+	mkdir -p "$folder"
+	exec 9>"$cache/install.lock"
+	flock 9
+	[ -f "$folder/module/go.mod" ] || other_module "$version" "$folder/module"
+	for name in kube-apiserver kube-controller-manager kubectl; do
+		[ -x "$folder/$name" ] || step "$name $version" 3m other_kubernetes_build "$version" "$folder" "$name"
+	done
+	flock -u 9
+	ln -sf "$binaries/etcd" "$folder/etcd"
+	echo "$folder"
 }
 
 make_venv() {
@@ -103,6 +145,10 @@ make_keycloak() {
 }
 
 mkdir -p "$binaries"
+if [ "${1:-}" = --kubernetes ]; then
+	other_kubernetes "${2:?give a version after --kubernetes}"
+	exit
+fi
 exec 9>"$cache/install.lock"
 flock 9
 

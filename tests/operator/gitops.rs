@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use super::*;
+use crate::support::REGION;
 use crate::support::control_plane::{run, tool};
+use crate::support::ministack::ACCOUNT;
 
 /// What kstatus makes of the object; `None` where it is gone.
 fn verdict(tenant: &Tenant, resource: &str) -> Option<(String, Value)> {
@@ -16,7 +18,12 @@ fn verdict(tenant: &Tenant, resource: &str) -> Option<(String, Value)> {
 
 /// Watches until kstatus comes to rest, and checks on the way that it is not at rest too early: `Current` is believed only
 /// where `done` says so.
-fn comes_to_rest(tenant: &Tenant, operator: &Process, resource: &str, done: impl Fn(&Value) -> bool) -> String {
+pub(crate) fn comes_to_rest(
+    tenant: &Tenant,
+    operator: &Process,
+    resource: &str,
+    done: impl Fn(&Value) -> bool,
+) -> String {
     let mut last = Value::Null;
     let rested = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait_until(Duration::from_secs(40), "kstatus comes to rest", || {
@@ -96,6 +103,62 @@ fn kstatus_is_never_current_too_early_and_never_stuck() {
         None => Some(()),
     });
     tenant.delete_all(&operator);
+}
+
+#[test]
+fn kstatus_of_the_smaller_kinds_is_never_current_too_early_and_never_stuck() {
+    let (tenant, operator) = with_workflow("kstatus-more", 0);
+    let of = |kind: &str, name: &str, spec: &Value| json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+
+    // An activity: created, its tags changed, one that is somebody else's.
+    let arn = format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:kstatus-more_approve");
+    for team in ["a", "b"] {
+        tenant.apply(&of(
+            "Activity",
+            "approve",
+            &json!({"trustBindingRef": {"name": "orders"}, "tags": {"team": team}}),
+        ));
+        let there = |_: &Value| {
+            let tags = tenant.bed.aws.states("ListTagsForResource", &json!({"resourceArn": arn}));
+            tags.is_ok_and(|tags| tags.to_string().contains(&json!({"key": "team", "value": team}).to_string()))
+        };
+        assert_eq!(comes_to_rest(&tenant, &operator, "sfnact/approve", there), "Current");
+    }
+    tenant.bed.aws.states("CreateActivity", &json!({"name": "kstatus-more_theirs"})).unwrap();
+    tenant.apply(&of("Activity", "theirs", &json!({"trustBindingRef": {"name": "orders"}})));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfnact/theirs", |_| false), "Failed");
+
+    // A schedule: at rest once its next time is known, broken, mended, suspended.
+    let template = json!({"spec": {"workflowRef": {"name": "fulfil"}}});
+    let schedule = |when: &str, suspend: bool| {
+        of("WorkflowSchedule", "yearly", &json!({"schedule": when, "suspend": suspend, "runTemplate": template}))
+    };
+    let knows_when = |object: &Value| object["status"]["nextScheduleTime"].is_string();
+    tenant.apply(&schedule("0 0 1 1 *", false));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfncron/yearly", knows_when), "Current");
+    tenant.apply(&schedule("0 0 31 2 *", false));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfncron/yearly", |_| false), "Failed");
+    tenant.apply(&schedule("0 0 2 1 *", false));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfncron/yearly", knows_when), "Current");
+    tenant.apply(&schedule("0 0 2 1 *", true));
+    assert_eq!(comes_to_rest(&tenant, &operator, "sfncron/yearly", |_| true), "Current", "suspended is at rest");
+
+    // A provider that may not be asked. One that may be: `providers::a_service_account_acts_through_keycloak…`.
+    let assertion =
+        json!({"issuer": "https://issuer.example", "clientAuthentication": {"type": "ServiceAccountAssertion"}});
+    tenant.apply(&of("IdentityProvider", "idp", &assertion));
+    assert_eq!(comes_to_rest(&tenant, &operator, "idp/idp", |_| false), "Failed");
+
+    for resource in ["sfnact/approve", "sfnact/theirs", "sfncron/yearly", "idp/idp"] {
+        tenant.kubectl(&["delete", resource, "--wait=false"]);
+        wait_until(Duration::from_secs(40), "it goes", || match verdict(&tenant, resource) {
+            Some((status, object)) => {
+                assert_eq!(status, "Terminating", "{object:#}");
+                None
+            }
+            None => Some(()),
+        });
+    }
 }
 
 /// Everything of an environment in the worst order, and pruned in the worst order: what others need goes first.

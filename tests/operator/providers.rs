@@ -48,6 +48,8 @@ fn a_service_account_acts_through_keycloak_without_a_stored_secret() {
     let tenant = test_bed().tenant("keycloak");
     let operator = operator_for(&tenant, &keycloak.issuer);
     tenant.apply(&provider(&keycloak.issuer, &json!({"type": "ServiceAccountAssertion"})));
+    let discovered = |object: &Value| object["status"]["tokenURL"].is_string();
+    assert_eq!(crate::gitops::comes_to_rest(&tenant, &operator, "idp/idp", discovered), "Current");
     let idp = tenant.wait_for(&operator, "idp/idp", "Ready", "True", "Discovered");
     assert_eq!(idp["status"]["tokenURL"], format!("{}/protocol/openid-connect/token", keycloak.issuer));
     tenant.apply(&bound_to_provider(&tenant));

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Builds what tests and the demo run against, into a per-user cache, and prints nothing where all is there.
 #
-#   control plane  etcd, kube-apiserver, kube-controller-manager, kubectl   (from tools/etcd, tools/kubernetes)
+#   control plane  etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl   (from tools/etcd, tools/kubernetes)
+#   kwok           plays nodes and makes pods ready (from tools/kwok)
 #   helm           from tools/helm
 #   kubeconform    from tools/kubeconform
+#   prometheus     the definitions of ServiceMonitor and PrometheusRule (from tools/prometheus-operator)
 #   gitops-verdict what the libraries of Argo CD and Flux say of an object (from tools/gitops)
 #   yaml-to-json   kubectl's reader of YAML, to compare ours with (from tools/yaml)
 #   cron-times     the schedules of CronJob's library, to compare ours with (from tools/cron)
@@ -18,6 +20,7 @@
 set -euo pipefail
 
 kubernetes_version=v1.37.2
+kubernetes_commands=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
 ministack_version=1.5.33
 # cbor2: the protocol that CloudWatch's clients speak.
 ministack_dependencies="cryptography==45.0.7 cbor2==6.3.0"
@@ -29,6 +32,8 @@ cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
 binaries=$cache/bin-$(cat "$here"/{etcd,helm,kubernetes}/go.mod "$here"/{etcd,helm,kubernetes}/go.sum | sha256sum | cut -c1-12)
 # Small and changed more often than what they stand beside: their names say of which sources they are.
 kubeconform=kubeconform-$(cat "$here"/kubeconform/* | sha256sum | cut -c1-12)
+kwok=kwok-$(cat "$here"/kwok/* | sha256sum | cut -c1-12)
+prometheus=prometheus-operator-$(cat "$here"/prometheus-operator/* | sha256sum | cut -c1-12)
 gitops_verdict=gitops-verdict-$(cat "$here"/gitops/* | sha256sum | cut -c1-12)
 yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
 cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
@@ -103,12 +108,25 @@ other_kubernetes() { # VERSION
 	exec 9>"$cache/install.lock"
 	flock 9
 	[ -f "$folder/module/go.mod" ] || other_module "$version" "$folder/module"
-	for name in kube-apiserver kube-controller-manager kubectl; do
+	for name in "${kubernetes_commands[@]}"; do
 		[ -x "$folder/$name" ] || step "$name $version" 3m other_kubernetes_build "$version" "$folder" "$name"
 	done
 	flock -u 9
 	ln -sf "$binaries/etcd" "$folder/etcd"
 	echo "$folder"
+}
+
+# Of a program that is not built: only its definitions are wanted.
+prometheus_definitions() {
+	local folder
+	folder=$(cd "$here/prometheus-operator" && go mod download -json github.com/prometheus-operator/prometheus-operator |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+	rm -rf "$binaries/.$prometheus"
+	mkdir -p "$binaries/.$prometheus"
+	for name in servicemonitors prometheusrules; do
+		install -m 644 "$folder/example/prometheus-operator-crd/monitoring.coreos.com_$name.yaml" "$binaries/.$prometheus/"
+	done
+	mv "$binaries/.$prometheus" "$binaries/$prometheus"
 }
 
 make_venv() {
@@ -154,13 +172,13 @@ flock 9
 
 have() { [ -x "$binaries/$1" ]; }
 control_plane_missing=no
-for name in etcd kube-apiserver kube-controller-manager kubectl; do have "$name" || control_plane_missing=yes; done
+for name in etcd "${kubernetes_commands[@]}"; do have "$name" || control_plane_missing=yes; done
 
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 	control_plane_missing=no
 fi
 if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json" || ! have "$cron_times" ||
-	! have "$kubeconform" || ! have "$gitops_verdict"; then
+	! have "$kubeconform" || ! have "$gitops_verdict" || ! have "$kwok" || ! have "$prometheus"; then
 	need go "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with the control plane"
 	echo "Building the test bed once, into $cache" >&2
 fi
@@ -168,12 +186,15 @@ if [ "$control_plane_missing" = yes ]; then
 	have etcd || step "etcd" 20s go_build etcd go.etcd.io/etcd/server/v3 etcd
 	have kube-apiserver || step "kube-apiserver $kubernetes_version" 3m20s kubernetes_build kube-apiserver
 	have kube-controller-manager || step "kube-controller-manager $kubernetes_version" 1m10s kubernetes_build kube-controller-manager
+	have kube-scheduler || step "kube-scheduler $kubernetes_version" 20s kubernetes_build kube-scheduler
 	have kubectl || step "kubectl $kubernetes_version" 30s kubernetes_build kubectl
 fi
 have helm || step "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
 have "$yaml_to_json" || step "kubectl's YAML reader" 5s go_build yaml . "$yaml_to_json"
 have "$cron_times" || step "CronJob's schedules" 5s go_build cron . "$cron_times"
 have "$kubeconform" || step "kubeconform" 10s go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform"
+have "$kwok" || step "kwok" 50s go_build kwok sigs.k8s.io/kwok/cmd/kwok "$kwok"
+have "$prometheus" || step "definitions of the Prometheus operator" 5s prometheus_definitions
 have "$gitops_verdict" || step "what GitOps engines say of an object" 20s go_build gitops . "$gitops_verdict"
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"

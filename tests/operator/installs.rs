@@ -18,7 +18,7 @@ const VARIANTS: [&str; 5] = [
     r#"{"tokens": {"grants": [{"namespace": "a", "serviceAccounts": ["orders"]}]}, "topologySpread": [],
         "networkPolicy": {"enabled": true, "metricsFrom": [{"namespaceSelector": {}}],
             "extraEgress": [{"ports": [{"port": 3128, "protocol": "TCP"}]}]},
-        "monitoring": {"dashboard": {"enabled": true}}}"#,
+        "monitoring": {"dashboard": {"enabled": true}, "serviceMonitor": {"enabled": true}, "prometheusRule": {"enabled": true}}}"#,
     r#"{"priorityClassName": "high", "nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}],
         "affinity": {"nodeAffinity": {}}, "podLabels": {"a": "b"}, "podAnnotations": {"a": "b"},
         "imagePullSecrets": [{"name": "registry"}], "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
@@ -32,6 +32,7 @@ fn render(bed: &TestBed, values: &str) -> String {
 #[test]
 fn every_render_is_what_the_api_server_takes_and_fits_a_restricted_namespace() {
     let bed = test_bed();
+    bed.install_definitions_of_prometheus();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": "restricted", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     bed.control_plane.apply(&namespace.to_string());

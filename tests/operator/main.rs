@@ -16,6 +16,7 @@ mod histories;
 mod hostile;
 mod identity;
 mod installs;
+mod installs_waiting;
 mod least_privilege;
 mod lint;
 mod process;

@@ -24,7 +24,7 @@ pub fn tool(binaries: &Path, name: &str) -> PathBuf {
 }
 
 /// Where the API server, etcd and kubectl are.
-fn assets(binaries: &Path) -> PathBuf {
+pub fn assets(binaries: &Path) -> PathBuf {
     std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| binaries.to_owned(), PathBuf::from)
 }
 

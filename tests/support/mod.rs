@@ -6,6 +6,7 @@ pub mod front;
 pub mod keycloak;
 pub mod kubelet;
 pub mod ministack;
+pub mod nodes;
 pub mod processes;
 pub mod schemas;
 
@@ -94,21 +95,16 @@ impl TestBed {
         run(helm.args(args), input)
     }
 
-    /// Installs the chart of the definitions once.
+    /// Installs the chart of the definitions once into the shared test bed.
     pub fn install_definitions(&self) {
         static INSTALLED: OnceLock<()> = OnceLock::new();
-        INSTALLED.get_or_init(|| {
-            let args = [
-                "install",
-                "stepbound-crds",
-                DEFINITIONS_CHART,
-                "-n",
-                "stepbound-crds",
-                "--create-namespace",
-                "--wait",
-            ];
-            self.helm(&args, None).unwrap();
-        });
+        INSTALLED.get_or_init(|| self.install_definitions_of_its_own());
+    }
+
+    /// Installs the chart of the definitions.
+    pub fn install_definitions_of_its_own(&self) {
+        let place = ["-n", "stepbound-crds", "--create-namespace", "--wait"];
+        self.helm(&[&["install", "stepbound-crds", DEFINITIONS_CHART], &place[..]].concat(), None).unwrap();
     }
 
     /// The API server reads the schemas of new definitions every five seconds, and until then refuses an object that a
@@ -126,6 +122,9 @@ impl TestBed {
         let stamps = self.control_plane.try_kubectl(&binding, None).is_ok();
         let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
             "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
+        if !stamps {
+            self.wait_for_refusals(namespace, &run);
+        }
         for (object, stamped) in [(run, stamps), (workflow.to_string(), false), (schedule.to_string(), stamps)] {
             let admits = || {
                 let admitted = self.control_plane.try_kubectl(&command, Some(&object)).ok()?;
@@ -133,6 +132,24 @@ impl TestBed {
             };
             wait_until(Duration::from_secs(30), "the API server admits our kinds", admits);
         }
+    }
+
+    /// Where nothing is stamped, what is forged is refused; the API server reads its policies anew once a second.
+    fn wait_for_refusals(&self, namespace: &str, run: &str) {
+        let mut forged: Value = serde_json::from_str(run).unwrap();
+        forged["metadata"]["annotations"] = json!({"stepbound.dev/requested-by": "somebody"});
+        let command = ["-n", namespace, "create", "--dry-run=server", "-f", "-"];
+        wait_until(Duration::from_secs(30), "the API server refuses what is forged", || {
+            let refused = self.control_plane.try_kubectl(&command, Some(&forged.to_string())).err()?;
+            refused.contains("requested-by").then_some(())
+        });
+        std::thread::sleep(Duration::from_secs(1));
+    }
+
+    /// True where the API server has MutatingAdmissionPolicy (1.36): it stamps who asked for what.
+    pub fn stamps(&self) -> bool {
+        let kinds = ["api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"];
+        self.control_plane.kubectl(&kinds).contains("mutatingadmissionpolicies")
     }
 
     /// Removes the files. The processes end with this one: a static is never dropped.

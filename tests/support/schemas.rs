@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::TestBed;
 use super::control_plane::{run, tool};
+use super::processes::wait_until;
 
 impl TestBed {
     /// Checks manifests against the schemas of this API server, and refuses fields that it does not know.
@@ -16,6 +18,17 @@ impl TestBed {
         let place = format!("{}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", folder.display());
         let mut command = Command::new(tool(&self.binaries, "kubeconform"));
         run(command.args(["-strict", "-summary", "-schema-location", &place, "-"]), Some(manifests))
+    }
+
+    /// ServiceMonitor and PrometheusRule, as the Prometheus operator defines them; before the first check.
+    pub fn install_definitions_of_prometheus(&self) {
+        let folder = tool(&self.binaries, "prometheus-operator");
+        self.control_plane.kubectl(&["apply", "--server-side", "-f", folder.to_str().unwrap()]);
+        wait_until(Duration::from_secs(30), "the API server tells their schemas", || {
+            let document = self.control_plane.kubectl(&["get", "--raw", "/openapi/v2"]);
+            let told = |kind: &str| document.contains(&format!("com.coreos.monitoring.v1.{kind}\""));
+            (told("ServiceMonitor") && told("PrometheusRule")).then_some(())
+        });
     }
 
     fn schemas(&self) -> PathBuf {

@@ -67,6 +67,7 @@ impl Managed for TrustBinding {
         let mut key = authorize(work, ctx).await?;
         expect_own_token(work, &key);
         if is_settled(work, ctx, &key, known_account.as_deref()).await {
+            listen(work, ctx, true);
             return Ok(Done::again(Requeue::After(until_next_look(work, ctx))));
         }
         let untaken = match probe(work, ctx).await {

@@ -107,6 +107,8 @@ pub struct Schedule {
     list_turns: Turns,
     describe_turns: Turns,
     output_turns: Turns,
+    /// True when an execution was described without a hint since an output was read last.
+    guessed: bool,
     ranked_at: Option<Timestamp>,
     news: bool,
 }
@@ -125,6 +127,7 @@ impl Default for Schedule {
             list_turns: Turns::default(),
             describe_turns: Turns::default(),
             output_turns: Turns::default(),
+            guessed: false,
             ranked_at: None,
             news: false,
         }
@@ -224,6 +227,10 @@ impl Schedule {
         self.rank(now);
         loop {
             let tenant = next_of(&self.descriptions, &self.describe_turns)?;
+            let hinted = self.descriptions.get(&tenant)?.last()?.worth.hinted;
+            if !hinted && self.guessed && self.is_output_due(now) {
+                return None;
+            }
             let candidate = self.descriptions.get_mut(&tenant)?.pop()?;
             let machine = self.machines.get_mut(&candidate.machine);
             let Some(open) = machine.and_then(|machine| machine.open.get_mut(&candidate.execution_arn)) else {
@@ -233,6 +240,7 @@ impl Schedule {
                 continue;
             }
             self.describe_turns.took(&tenant);
+            self.guessed |= !hinted;
             let (machine, execution_arn) = (candidate.machine, candidate.execution_arn);
             return Some(Describe { machine, execution_arn, output: false });
         }
@@ -240,16 +248,20 @@ impl Schedule {
 
     /// The next output to read.
     pub fn next_output(&mut self, now: Timestamp) -> Option<Describe> {
-        let ready = |queue: &VecDeque<Wanted>| queue.iter().any(|one| one.not_before <= now);
-        let wanting = self.outputs.iter().filter(|(_, queue)| ready(queue)).map(|(tenant, _)| tenant);
+        let wanting = self.outputs.iter().filter(|(_, queue)| has_due(queue, now)).map(|(tenant, _)| tenant);
         let tenant = self.output_turns.next(wanting)?.clone();
         let queue = self.outputs.get_mut(&tenant)?;
         let at = queue.iter().position(|one| one.not_before <= now)?;
         let wanted = queue.remove(at)?;
         self.output_turns.took(&tenant);
+        self.guessed = false;
         let (machine, execution_arn) = (wanted.followed.machine.clone(), wanted.followed.execution_arn.clone());
         self.reading.insert(execution_arn.clone(), wanted);
         Some(Describe { machine, execution_arn, output: true })
+    }
+
+    fn is_output_due(&self, now: Timestamp) -> bool {
+        self.outputs.values().any(|queue| has_due(queue, now))
     }
 
     /// What became of a list.
@@ -435,6 +447,10 @@ impl Schedule {
             });
         }
     }
+}
+
+fn has_due(queue: &VecDeque<Wanted>, now: Timestamp) -> bool {
+    queue.iter().any(|one| one.not_before <= now)
 }
 
 fn next_of(ranking: &Ranking, turns: &Turns) -> Option<(String, String)> {

@@ -27,6 +27,8 @@ struct Execution {
     lag: f64,
     /// When the schedule told the end.
     found: Option<f64>,
+    /// When its output was read.
+    read: Option<f64>,
 }
 
 impl Execution {
@@ -109,6 +111,7 @@ impl World {
             redrive_count: 0,
             lag,
             found: None,
+            read: None,
         };
         self.ended.push((execution.end, index));
         self.by_arn.insert(arn, index);
@@ -121,6 +124,7 @@ impl World {
         let (now, one) = (self.now, &mut self.executions[index]);
         one.redrive_count += 1;
         (one.end, one.status, one.found) = (now + seconds, ExecutionStatus::Succeeded, None);
+        one.read = None;
         // The redrive itself is shown late too: until then the old end is.
         let followed = followed(one);
         self.schedule.follow(followed, at(now));
@@ -228,6 +232,15 @@ impl World {
             let page = self.list(&look.page);
             self.answers.push(Answer::List(look, page));
         }
+        // Some of the bucket is left to those before.
+        let enough = (1.0 + 0.04 * self.descriptions.burst).min(self.descriptions.burst);
+        while self.descriptions.tokens >= enough
+            && let Some(describe) = self.schedule.next_output(now)
+        {
+            self.descriptions.take();
+            let execution = self.describe(&describe.execution_arn);
+            self.answers.push(Answer::Describe(describe, execution));
+        }
     }
 
     fn found(&mut self, found: &Found) {
@@ -238,6 +251,14 @@ impl World {
             Evidence::Described(execution) => (execution.status, execution.redrive_count),
             other => panic!("{other:?}"),
         };
+        if matches!(found.evidence, Evidence::Described(_)) {
+            one.read.get_or_insert(now);
+            if one.found.is_some() {
+                return;
+            }
+        } else {
+            self.schedule.want_output(found.followed.clone(), at(now));
+        }
         assert!(one.end + one.lag <= now, "{} told before AWS showed it", one.arn);
         assert_eq!((status, redrive_count), (one.status, one.redrive_count), "{}", one.arn);
         assert!(one.found.replace(now).is_none(), "{} told twice", one.arn);
@@ -304,6 +325,7 @@ fn every_end_is_told_once_truly_and_in_time_whatever_aws_shows_late() {
         assert!(world.executions.len() > 50);
         let late: Vec<_> = world.executions.iter().filter(|one| one.found.is_none()).collect();
         assert!(late.is_empty(), "seed {seed}: not told of {}: {late:?}", world.executions.len());
+        assert!(world.executions.iter().all(|one| one.read.is_some()), "seed {seed}: an output was not read");
         assert_eq!(world.schedule.open(), 0);
     }
 }
@@ -336,6 +358,43 @@ fn detection(setting: Setting, open: usize, ends_a_second: f64, seconds: f64) ->
         }
     }
     world.latencies(seconds * 0.1, seconds * 0.6)
+}
+
+/// Where thousands are open there is always one more to describe: outputs have every second turn all the same.
+#[test]
+fn outputs_take_turns_with_guesses() {
+    let setting =
+        Setting { machines: 1, page: 1000, lag: 0.0, rates: (0.0, 0.0), burst: 0.0, hints: false, tenants: 1 };
+    let mut world = World::new(setting);
+    for _ in 0..20 {
+        world.start(0, 1000.0, ExecutionStatus::Succeeded, 0.0);
+    }
+    let ended: Vec<Followed> = world.executions[..3].iter().map(followed).collect();
+    for one in ended {
+        world.schedule.forget(&one.execution_arn);
+        world.schedule.want_output(one, at(0.0));
+    }
+    // So old that each is likely to have ended, as far as is known.
+    let now = at(60.0);
+    let (mut order, mut guesses) = (String::new(), Vec::new());
+    for _ in 0..8 {
+        if let Some(guess) = world.schedule.next_describe(now) {
+            guesses.push(guess.execution_arn);
+            order.push('?');
+            continue;
+        }
+        order.push(if world.schedule.next_output(now).is_some() { 'o' } else { '-' });
+    }
+    assert_eq!(order, "?o?o?o??");
+    // What is hinted at does not wait for outputs.
+    let left: Vec<Followed> =
+        world.executions[3..].iter().filter(|one| !guesses.contains(&one.arn)).map(followed).collect();
+    world.schedule.forget(&left[0].execution_arn);
+    world.schedule.want_output(left[0].clone(), now);
+    assert_eq!(world.schedule.next_describe(now), None);
+    world.schedule.hint(&left[1].execution_arn, now);
+    let next = world.schedule.next_describe(later(now, 1.0)).unwrap();
+    assert_eq!(next.execution_arn, left[1].execution_arn);
 }
 
 /// A tenth of the open executions, machines and quota of the published measurement.

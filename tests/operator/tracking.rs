@@ -26,9 +26,6 @@ fn forged(execution_arn: &str) -> String {
 #[test]
 fn an_event_tells_of_an_end_and_a_forged_one_of_nothing() {
     let (tenant, operator, queue) = with_events("events", 12);
-    // A process that finds the binding settled reads its queue too.
-    crate::crashes::killed(&tenant, operator);
-    let operator = start(&tenant);
     tenant.apply(&workflow_run("order", "fulfil", &json!({"input": {"a": 1}})));
     let run = tenant.wait_for(&operator, "sfnrun/order", "Started", "True", "ExecutionStarted");
     let arn = run["status"]["executionARN"].as_str().unwrap().to_owned();
@@ -49,6 +46,18 @@ fn an_event_tells_of_an_end_and_a_forged_one_of_nothing() {
     wait_until(Duration::from_secs(10), "messages that were read are deleted", || {
         (tenant.bed.aws.waiting_in(&queue) == 0).then_some(())
     });
+}
+
+#[test]
+fn a_queue_is_read_again_after_a_restart_that_finds_its_binding_settled() {
+    let (tenant, operator, queue) = with_events("events-again", 0);
+    crate::crashes::killed(&tenant, operator);
+    // The emulator gives messages to the dead process until its last long poll has ended.
+    std::thread::sleep(Duration::from_secs(21));
+    let operator = start(&tenant);
+    tenant.bed.aws.send(&queue, "not even JSON");
+    wait_until(Duration::from_secs(15), "the queue is read", || (tenant.bed.aws.waiting_in(&queue) == 0).then_some(()));
+    assert!(operator.is_running());
 }
 
 #[test]

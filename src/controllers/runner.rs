@@ -90,8 +90,8 @@ pub(super) trait Managed:
     fn measure(_object: &Self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
 }
 
-/// What the API server takes of an object whose status is written; all else, an input of 256 KiB say, it would only have to
-/// read and to drop.
+/// What the API server takes of an object whose status is written. It would only read a spec, an input of 256 KiB say, and drop
+/// it. Metadata it drops too, but Kubernetes 1.34 takes what is left out there from whoever had applied it (1.37 does not).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusWrite<'a, S> {
@@ -149,13 +149,7 @@ impl<K: Managed> Work<K> {
         let body = StatusWrite {
             api_version: &K::api_version(&()),
             kind: &K::kind(&()),
-            metadata: ObjectMeta {
-                name: self.object.meta().name.clone(),
-                namespace: self.object.meta().namespace.clone(),
-                uid: self.object.uid(),
-                resource_version: self.object.resource_version(),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { managed_fields: None, ..self.object.meta().clone() },
             status: self.object.status_field(),
         };
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };

@@ -216,14 +216,15 @@ fn what_stepbound_writes_takes_no_field_from_whoever_applied_the_object() {
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     let text = tenant.kubectl(&["get", "sfnrun/order", "--show-managed-fields", "-o", "json"]);
     let object: Value = serde_json::from_str(&text).unwrap();
-    let of = |manager: &str| {
-        let entries = object["metadata"]["managedFields"].as_array().unwrap();
-        entries.iter().find(|entry| entry["manager"] == manager).unwrap_or_else(|| panic!("no {manager} in {text}"))
+    let of = |manager: &str, subresource: &Value| {
+        let mut entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+        let found = entries.find(|entry| entry["manager"] == manager && entry["subresource"] == *subresource);
+        found.unwrap_or_else(|| panic!("no {manager} in {text}"))
     };
-    let applied = &of("kubectl")["fieldsV1"];
+    let applied = &of("kubectl", &Value::Null)["fieldsV1"];
     assert!(applied["f:spec"]["f:workflowRef"].is_object() && applied["f:spec"]["f:input"].is_object(), "{text}");
     assert!(applied["f:metadata"]["f:labels"]["f:team"].is_object(), "{text}");
-    let own = &of("stepbound")["fieldsV1"];
+    let own = &of("stepbound", &json!("status"))["fieldsV1"];
     assert!(own["f:status"].is_object() && own["f:spec"].is_null() && own["f:metadata"].is_null(), "{text}");
     assert_eq!(
         (&object["spec"]["input"], &object["metadata"]["labels"]["team"]),

@@ -39,7 +39,7 @@ fn until_stamps_are_believed(tenant: &Tenant) {
     std::thread::sleep(Duration::try_from(jiff::SignedDuration::from_secs(63) - age).unwrap_or_default());
 }
 
-/// An API server without MutatingAdmissionPolicy: nobody is named, and nobody can name somebody.
+/// An API server without `MutatingAdmissionPolicy`: nobody is named, and nobody can name somebody.
 fn nothing_is_believed_without_a_stamp(tenant: &Tenant, run: &Value) {
     println!("The join is passed over: this API server has no MutatingAdmissionPolicy.");
     assert!(run["metadata"]["annotations"]["stepbound.dev/requested-by"].is_null(), "{run}");

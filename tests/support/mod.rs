@@ -146,7 +146,7 @@ impl TestBed {
         std::thread::sleep(Duration::from_secs(1));
     }
 
-    /// True where the API server has MutatingAdmissionPolicy (1.36): it stamps who asked for what.
+    /// True where the API server has `MutatingAdmissionPolicy` (1.36): it stamps who asked for what.
     pub fn stamps(&self) -> bool {
         let kinds = ["api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"];
         self.control_plane.kubectl(&kinds).contains("mutatingadmissionpolicies")

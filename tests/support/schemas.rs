@@ -20,7 +20,7 @@ impl TestBed {
         run(command.args(["-strict", "-summary", "-schema-location", &place, "-"]), Some(manifests))
     }
 
-    /// ServiceMonitor and PrometheusRule, as the Prometheus operator defines them; before the first check.
+    /// `ServiceMonitor` and `PrometheusRule`, as the Prometheus operator defines them; before the first check.
     pub fn install_definitions_of_prometheus(&self) {
         let folder = tool(&self.binaries, "prometheus-operator");
         self.control_plane.kubectl(&["apply", "--server-side", "-f", folder.to_str().unwrap()]);

@@ -122,7 +122,7 @@ impl TestBed {
         let stamps = self.control_plane.try_kubectl(&binding, None).is_ok();
         let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
             "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
-        if !stamps {
+        if !self.stamps() {
             self.wait_for_refusals(namespace, &run);
         }
         for (object, stamped) in [(run, stamps), (workflow.to_string(), false), (schedule.to_string(), stamps)] {

@@ -1,6 +1,7 @@
 //! Raw flags and environment, turned into a checked configuration once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -10,6 +11,7 @@ use crate::api::v1alpha1::{DEFAULT_AUDIENCE, DurationString};
 
 /// Flags of `stepbound operator`. Each can be given by the environment variable that the help names.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Flags {
     /// STS endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_STS_ENDPOINT_URL", value_name = "URL")]
@@ -76,9 +78,18 @@ pub struct Flags {
     /// Parts into which the namespaces are divided among the replicas, each with a Lease of its own
     #[arg(long, env = "STEPBOUND_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), value_name = "NUMBER")]
     pub shards: u32,
-    /// Address of /healthz, /readyz and /metrics
+    /// Address of /healthz and /readyz
     #[arg(long, env = "STEPBOUND_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
+    /// Address of /metrics, over TLS and for users who may get that path
+    #[arg(long, env = "STEPBOUND_METRICS_ADDR", default_value = "0.0.0.0:8443", value_name = "ADDRESS")]
+    pub metrics_addr: SocketAddr,
+    /// Folder with the certificate of /metrics, tls.crt and tls.key (default: one that is made at the start)
+    #[arg(long, env = "STEPBOUND_METRICS_CERT_DIR", value_name = "FOLDER")]
+    pub metrics_cert_dir: Option<PathBuf>,
+    /// Serve /metrics beside /healthz instead, to everybody and without TLS
+    #[arg(long, env = "STEPBOUND_INSECURE_METRICS")]
+    pub insecure_metrics: bool,
     /// Part of AWS's default quotas that this operator may use; above 1 where AWS has raised the account's
     #[arg(long, env = "STEPBOUND_AWS_QUOTA_SHARE", default_value_t = 0.5, value_name = "SHARE")]
     pub aws_quota_share: f64,
@@ -132,6 +143,20 @@ pub struct IssuerSettings {
     pub private_addresses: bool,
 }
 
+/// How metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricsServing {
+    /// To everybody, without TLS, at the address of health.
+    Open,
+    /// Over TLS, to users who may get the path.
+    Guarded {
+        /// The address.
+        address: SocketAddr,
+        /// Folder of the certificate; without one a certificate is made.
+        certificate: Option<PathBuf>,
+    },
+}
+
 /// A configuration that holds together.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -159,8 +184,10 @@ pub struct Config {
     pub lease_namespace: Option<String>,
     /// Parts into which the namespaces are divided.
     pub shards: u32,
-    /// Address of health and metrics.
+    /// Address of health.
     pub http_addr: SocketAddr,
+    /// How metrics are served.
+    pub metrics: MetricsServing,
     /// Part of each AWS quota that may be used.
     pub aws_quota_share: f64,
     /// How often an unchanged object is compared with AWS.
@@ -218,6 +245,7 @@ impl Config {
             let problem = format!("{} shards need a Lease each; leave --leader-elect on", flags.shards);
             return Err(ConfigError { flag: "shards", problem });
         }
+        let metrics = metrics_serving(flags.metrics_addr, flags.metrics_cert_dir, flags.insecure_metrics)?;
         check_prefix(&flags.name_prefix)?;
         if flags.allowed_audiences.iter().any(String::is_empty) {
             return Err(ConfigError { flag: "allowed-audience", problem: "an audience must not be empty".into() });
@@ -248,6 +276,7 @@ impl Config {
             lease_namespace: flags.lease_namespace,
             shards: flags.shards,
             http_addr: flags.http_addr,
+            metrics,
             aws_quota_share: flags.aws_quota_share,
             resync_interval,
             otlp_endpoint: flags.otlp_endpoint,
@@ -266,6 +295,23 @@ fn check_endpoint(flag: &'static str, url: Option<&Url>, insecure: bool) -> Resu
             problem: "tokens would travel unencrypted; use https, or --insecure-endpoints on a test bed".into(),
         }),
         Some(other) => Err(ConfigError { flag, problem: format!("the scheme \"{other}\" is not https") }),
+    }
+}
+
+fn metrics_serving(
+    address: SocketAddr,
+    certificate: Option<PathBuf>,
+    insecure: bool,
+) -> Result<MetricsServing, ConfigError> {
+    // A variable that is set to nothing names no folder.
+    let certificate = certificate.filter(|folder| !folder.as_os_str().is_empty());
+    match (insecure, certificate) {
+        (false, certificate) => Ok(MetricsServing::Guarded { address, certificate }),
+        (true, None) => Ok(MetricsServing::Open),
+        (true, Some(_)) => Err(ConfigError {
+            flag: "metrics-cert-dir",
+            problem: "no certificate is used with --insecure-metrics; leave one of the two out".into(),
+        }),
     }
 }
 
@@ -324,6 +370,8 @@ mod tests {
         assert_eq!(config.allowed_audiences, ["sts.amazonaws.com"]);
         assert_eq!(config.resync_interval, Duration::from_secs(3600));
         assert!(config.leader_elect && config.watch_namespaces.is_empty());
+        let guarded = MetricsServing::Guarded { address: ([0, 0, 0, 0], 8443).into(), certificate: None };
+        assert_eq!(config.metrics, guarded, "metrics are open only where that is asked for");
     }
 
     #[test]
@@ -333,6 +381,8 @@ mod tests {
         assert!(read(&["--aws-quota-share", "0"]).unwrap_err().contains("aws-quota-share"));
         assert!(read(&["--shards", "2", "--leader-elect", "false"]).unwrap_err().contains("--leader-elect on"));
         assert!(read(&["--shards", "0"]).unwrap_err().contains("1..=64") && read(&["--shards", "65"]).is_err());
+        let both = read(&["--insecure-metrics", "--metrics-cert-dir", "/tls"]);
+        assert!(both.unwrap_err().contains("leave one of the two out"));
         assert!(read(&["--name-prefix", "a.b"]).unwrap_err().contains("name-prefix"));
     }
 }

@@ -1,4 +1,8 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz` and `/readyz` for everybody, and `/metrics` over TLS for whoever has the right to read them.
+
+mod certificate;
+mod listen;
+mod readers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,12 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kube::Client;
 use tokio::net::TcpListener;
 
+use crate::config::MetricsServing;
 use crate::metrics::Metrics;
+pub use certificate::{Certificate, CertificateError};
+use listen::listen;
+use readers::{Readers, ReviewError, Verdict, bearer};
 
 /// Whether the process can do its work: leading, or standing by to lead.
 #[derive(Clone, Debug, Default)]
@@ -24,35 +33,99 @@ impl Readiness {
     }
 }
 
-#[derive(Clone)]
-struct Shared {
-    readiness: Readiness,
-    metrics: Arc<Metrics>,
+/// Why health and metrics are not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address is taken, or is none of this machine.
+    #[error("cannot serve {what} on {address}: {source}. Another address is given with {flag}")]
+    Bind {
+        /// `health` or `metrics`.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The flag that names it.
+        flag: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no certificate to serve metrics with.
+    #[error("--metrics-cert-dir: {0}")]
+    Certificate(#[from] CertificateError),
 }
 
-/// Binds the address and serves until the task is dropped.
+/// Serves health on one address and metrics on another until the task is dropped.
 ///
 /// # Errors
-/// When the address cannot be bound, or the server fails.
-pub async fn serve(address: SocketAddr, readiness: Readiness, metrics: Arc<Metrics>) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(render))
-        .with_state(Shared { readiness, metrics });
-    axum::serve(TcpListener::bind(address).await?, router).await
+/// When an address cannot be bound, or there is no certificate.
+pub async fn serve(
+    health: SocketAddr,
+    serving: &MetricsServing,
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    client: Client,
+) -> Result<(), ServeError> {
+    let open = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready));
+    let open = open.with_state(readiness);
+    let (address, certificate) = match serving {
+        MetricsServing::Open => {
+            tracing::warn!(address = %health, "metrics are served to everybody and without TLS (--insecure-metrics)");
+            let router = open.route("/metrics", get(render).with_state(metrics));
+            listen(bind("health", "--http-addr", health).await?, None, router).await;
+            return Ok(());
+        }
+        MetricsServing::Guarded { address, certificate } => (*address, Certificate::new(certificate.clone()).await?),
+    };
+    let elsewhere = format!("metrics are at https://{address}/metrics, for whoever may read them\n");
+    let open = open.route("/metrics", get(move || async move { (StatusCode::NOT_FOUND, elsewhere) }));
+    let guarded = Guarded { metrics, readers: Arc::new(Readers::new(client)) };
+    let guarded = Router::new().route("/metrics", get(render_for_readers)).with_state(guarded);
+    let health = bind("health", "--http-addr", health).await?;
+    let secure = bind("metrics", "--metrics-addr", address).await?;
+    tokio::join!(listen(health, None, open), listen(secure, Some(Arc::new(certificate)), guarded));
+    Ok(())
 }
 
-async fn ready(State(shared): State<Shared>) -> Response {
-    if shared.readiness.0.load(Ordering::Relaxed) {
+async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { what, address, flag, source })
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    if readiness.0.load(Ordering::Relaxed) {
         "ok\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "waiting for the custom resource definitions\n").into_response()
     }
 }
 
-async fn render(State(shared): State<Shared>) -> Response {
-    match shared.metrics.render() {
+#[derive(Clone)]
+struct Guarded {
+    metrics: Arc<Metrics>,
+    readers: Arc<Readers>,
+}
+
+async fn render_for_readers(State(guarded): State<Guarded>, headers: HeaderMap) -> Response {
+    let verdict = match bearer(&headers) {
+        Some(token) => guarded.readers.verdict(token).await,
+        None => Ok(Verdict::Unknown),
+    };
+    match verdict {
+        Ok(Verdict::MayRead) => render(State(guarded.metrics)).await,
+        Ok(Verdict::MayNot(user)) => (StatusCode::FORBIDDEN, readers::refusal(&user)).into_response(),
+        Ok(Verdict::Unknown) => {
+            let said = "metrics are read with the bearer token of an account that may get /metrics\n";
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], said).into_response()
+        }
+        Err(error) => answer_for(&error),
+    }
+}
+
+fn answer_for(error: &ReviewError) -> Response {
+    tracing::warn!(%error, "a reader of metrics was turned away");
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+}
+
+async fn render(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

@@ -148,8 +148,9 @@ fn policies_hold_only_in_the_namespaces_that_the_release_watches() {
 /// Every argument that the chart passes is a flag of the program, with a value that it takes.
 #[test]
 fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
-    let sets: [&[&str]; 2] = [
+    let sets: [&[&str]; 3] = [
         &[],
+        &["metrics.secure=false"],
         &[
             "operator.watchNamespaces=[\"a\"]",
             "operator.foreignOwnerTags=[\"ManagedBy\"]",
@@ -159,6 +160,7 @@ fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
             "operator.allowedIssuers=[\"https://sso.example/realms/a\"]",
             "operator.allowPrivateIssuers=true",
             "operator.otlpEndpoint=\"http://collector:4317\"",
+            "metrics.certificateSecret=\"stepbound-metrics\"",
             "extraArgs=[\"--leader-elect=true\"]",
         ],
     ];
@@ -311,4 +313,49 @@ fn config_maps_may_be_created_only_where_outputs_are_wanted_there() {
     assert_eq!(creates(&["outputs.configMaps=true"]), ["ClusterRole"]);
     let narrow = creates(&["outputs.configMaps=true", "operator.watchNamespaces=[\"a\",\"b\"]"]);
     assert_eq!(narrow, ["Role", "Role"]);
+}
+
+#[test]
+fn metrics_are_guarded_unless_the_chart_says_otherwise() {
+    let scraped = |sets: &[&str]| -> (Vec<Value>, Value, String) {
+        let all = render(&[&["monitoring.serviceMonitor.enabled=true"], sets].concat());
+        let find = |kind: &str| all.iter().find(|one| one["kind"] == kind).unwrap();
+        let endpoint = find("ServiceMonitor")["spec"]["endpoints"][0].clone();
+        let port = find("Service")["spec"]["ports"][0]["name"].clone();
+        assert_eq!(endpoint["port"], port, "the monitor asks for the port that there is");
+        let pod = find("Deployment")["spec"]["template"]["spec"].clone();
+        assert!(pod["containers"][0]["ports"].as_array().unwrap().iter().any(|one| one["name"] == port));
+        assert_eq!(pod["containers"][0]["livenessProbe"]["httpGet"]["port"], "http");
+        (rules(&all).into_iter().map(|(_, rule)| rule).collect(), endpoint, pod.to_string())
+    };
+    let (rights, endpoint, pod) = scraped(&[]);
+    assert!(!pod.contains("--insecure-metrics"));
+    for right in [
+        json!({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}),
+        json!({"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}),
+        json!({"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]}),
+    ] {
+        assert!(rights.contains(&right), "{right}");
+    }
+    assert_eq!((&endpoint["scheme"], &endpoint["tlsConfig"]), (&json!("https"), &json!({"insecureSkipVerify": true})));
+    assert!(endpoint["bearerTokenFile"].is_string());
+
+    let certificate = "metrics.certificateSecret=\"own\"";
+    let (_, endpoint, pod) = scraped(&[certificate, "monitoring.serviceMonitor.tokenSecret.name=\"token\""]);
+    assert!(pod.contains("--metrics-cert-dir=/var/run/stepbound/metrics") && pod.contains("\"secretName\":\"own\""));
+    assert_eq!(endpoint["tlsConfig"]["ca"]["secret"], json!({"name": "own", "key": "ca.crt"}));
+    assert_eq!(endpoint["tlsConfig"]["serverName"], "stepbound.system.svc");
+    assert_eq!(endpoint["authorization"]["credentials"], json!({"name": "token", "key": "token"}));
+    assert!(endpoint["bearerTokenFile"].is_null());
+
+    let (rights, endpoint, pod) = scraped(&["metrics.secure=false"]);
+    assert!(pod.contains("--insecure-metrics") && endpoint["scheme"].is_null());
+    assert!(rights.iter().all(|right| !right.to_string().contains("reviews")), "no right that is not used");
+
+    let reader = "metrics.readers=[{\"namespace\":\"monitoring\",\"serviceAccount\":\"prometheus\"}]";
+    let bound = render(&[reader]).into_iter().find(|one| {
+        one["kind"] == "ClusterRoleBinding" && one["metadata"]["name"] == "system-stepbound-metrics-reader"
+    });
+    let subject = json!({"kind": "ServiceAccount", "namespace": "monitoring", "name": "prometheus"});
+    assert_eq!(bound.unwrap()["subjects"], json!([subject]));
 }

@@ -23,7 +23,7 @@ use crate::identity::{
 use crate::kube::lease::{Elector, LEASE};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
-use crate::server::{Readiness, serve};
+use crate::server::{Readiness, ServeError, serve};
 use crate::telemetry;
 
 /// Why the operator ended, or never began.
@@ -46,14 +46,9 @@ pub enum OperatorError {
     /// The collector of traces cannot be one.
     #[error("--otlp-endpoint: {0}")]
     Traces(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The server of health and metrics ended.
-    #[error("cannot serve health and metrics on {address}: {source}")]
-    Server {
-        /// The address.
-        address: std::net::SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// Health or metrics cannot be served.
+    #[error(transparent)]
+    Server(#[from] ServeError),
     /// Another replica leads now.
     #[error("the lease was lost; another replica may lead, so this one ends")]
     LeaseLost,
@@ -82,14 +77,12 @@ async fn operate(config: Config) -> Result<(), OperatorError> {
     }
     let metrics = Arc::new(Metrics::default());
     let readiness = Readiness::default();
-    let server = serve(config.http_addr, readiness.clone(), metrics.clone());
-    let work = lead(&config, metrics, readiness, &mut signals);
+    let client = Client::try_default().await?;
+    let server = serve(config.http_addr, &config.metrics, readiness.clone(), metrics.clone(), client.clone());
+    let work = lead(&config, client, metrics, readiness, &mut signals);
     tokio::select! {
         ended = work => ended,
-        ended = server => Err(OperatorError::Server {
-            address: config.http_addr,
-            source: ended.err().unwrap_or_else(|| std::io::Error::other("the server ended")),
-        }),
+        ended = server => Ok(ended?),
     }
 }
 
@@ -102,11 +95,11 @@ fn warn_of_plain_http(endpoint: &Url) {
 /// Waits for the definitions and the lease, works until a signal or the loss of the lease, and cleans up.
 async fn lead(
     config: &Config,
+    client: Client,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     signals: &mut Signals,
 ) -> Result<(), OperatorError> {
-    let client = Client::try_default().await?;
     tokio::select! {
         waited = wait_for_definitions(&client) => waited?,
         () = signals.wait() => return Ok(()),

@@ -112,6 +112,6 @@ fn bad_tokens_are_refused_by_the_front_for_the_right_reason() {
     assert!(assume(&forged.join(".")).contains("<Code>InvalidIdentityToken</Code>"));
     assert!(assume(&wrong_audience).contains("Incorrect token audience"));
     assert!(assume(&wrong_subject).contains("<Code>AccessDenied</Code>"));
-    let expired = bed.control_plane.expired_token("tokens", "orders");
+    let expired = bed.control_plane.expired_token("tokens", "orders", "sts.amazonaws.com");
     assert!(assume(&expired).contains("<Code>ExpiredTokenException</Code>"));
 }

@@ -19,6 +19,7 @@ mod installs;
 mod installs_waiting;
 mod least_privilege;
 mod lint;
+mod metrics;
 mod process;
 mod progress;
 mod providers;

@@ -25,7 +25,12 @@ fn main() {
             let address = format!("127.0.0.1:{}", free_port());
             let started = Instant::now();
             let mut child = Command::new(&binary)
-                .args(["operator", "--watch-namespace=cold", &format!("--lease-namespace={}", tenant.system)])
+                .args([
+                    "operator",
+                    "--watch-namespace=cold",
+                    "--insecure-metrics",
+                    &format!("--lease-namespace={}", tenant.system),
+                ])
                 .arg(format!("--http-addr={address}"))
                 .env("KUBECONFIG", &kubeconfig)
                 .stderr(Stdio::null())

@@ -211,12 +211,12 @@ impl ControlPlane {
     }
 
     /// A token that the cluster's own key signed and that has expired.
-    pub fn expired_token(&self, namespace: &str, account: &str) -> String {
-        let good = self.kubectl(&["create", "token", account, "-n", namespace, "--audience=sts.amazonaws.com"]);
+    pub fn expired_token(&self, namespace: &str, account: &str, audience: &str) -> String {
+        let good = self.kubectl(&["create", "token", account, "-n", namespace]);
         let header = jsonwebtoken::decode_header(good.trim()).unwrap();
         let key = std::fs::read(self.folder.join("service-accounts.pem")).unwrap();
         let claims = serde_json::json!({
-            "iss": self.issuer, "aud": ["sts.amazonaws.com"], "exp": 1_700_000_000, "nbf": 1_600_000_000,
+            "iss": self.issuer, "aud": [audience], "exp": 1_700_000_000, "nbf": 1_600_000_000,
             "sub": format!("system:serviceaccount:{namespace}:{account}"),
         });
         let key = jsonwebtoken::EncodingKey::from_rsa_pem(&key).unwrap();

@@ -295,6 +295,9 @@ impl Tenant {
             &format!("--lease-namespace={}", self.system),
             &format!("--http-addr=127.0.0.1:{port}"),
         ]);
+        if !environment.iter().any(|(name, _)| *name == "STEPBOUND_METRICS_ADDR") {
+            command.arg("--insecure-metrics");
+        }
         Process::start(&self.bed.folder, &format!("{}-operator-{count}", self.name), &mut command)
     }
 

@@ -1,6 +1,8 @@
 //! A tenant who wants more than theirs. Each attempt is made by a real user under RBAC on the real API server, is refused,
 //! and the table that is printed says by which layer.
 
+mod metrics;
+
 use crate::admission::{may_edit, minting};
 use crate::attempts::{Layer, Suite};
 use crate::attribution::create_as;
@@ -43,6 +45,7 @@ fn a_hostile_tenant_gets_nowhere() {
     policies(&mut suite);
     operators(&mut suite, &victim);
     aws(&mut suite, &victim);
+    metrics::metrics(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 30);
 

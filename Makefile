@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure bench chaos test lint fmt crds lint-docs manifests image testbed clean
+.PHONY: help demo measure bench chaos test fuzz lint advisories fmt crds lint-docs manifests image testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,11 +32,17 @@ chaos: testbed ## 2,000 runs while everything breaks: RUNS, KILLS, RESTARTS, SEE
 test: testbed lint ## lints, unit, architecture, schema and integration tests on a real control plane; K8S=1.34.4 takes another one
 	$(if $(K8S),assets=$$(tools/install-testbed.sh --kubernetes $(K8S)) && KUBEBUILDER_ASSETS=$$assets) cargo test --locked
 
+fuzz: ## look for inputs that break what reads them, TIME seconds for each target (60); TARGET=yaml takes one
+	tools/fuzz.sh $(or $(TIME),60) $(TARGET)
+
 lint: $(cargo_deny) ## formatting, clippy (warnings are errors), and what may be depended on
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo fetch --quiet --locked
 	$(cargo_deny) --offline --log-level error check bans licenses sources
+
+advisories: $(cargo_deny) ## known faults in what is depended on; says so where the database cannot be had
+	CARGO_DENY=$(cargo_deny) tools/advisories.sh
 
 $(cargo_deny):
 	@echo "Building cargo-deny $(cargo_deny_version) once (about 2 min)"

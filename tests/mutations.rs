@@ -2,6 +2,9 @@
 //! `fuzz/` does the same for longer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stepbound::asl::lint::lint;
@@ -102,5 +105,28 @@ proptest! {
             text = chars[..from].iter().chain(&piece.chars().collect::<Vec<_>>()).chain(&chars[to..]).collect();
         }
         hold(&text);
+    }
+}
+
+/// What fuzzing has found, and what covers most of the code, in `fuzz/corpus`.
+#[test]
+fn every_kept_input_goes_through_its_fuzz_target() {
+    type Body = fn(&[u8]);
+    let targets: [(&str, Body); 6] = [
+        ("definition", bodies::definition),
+        ("yaml", bodies::yaml),
+        ("trust", bodies::trust),
+        ("token", bodies::token),
+        ("jsonpath", bodies::jsonpath),
+        ("jsonata", bodies::jsonata),
+    ];
+    for (name, body) in targets {
+        let folder = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(kept.len() >= 10, "{folder} holds what was found");
+        for path in kept {
+            let input = std::fs::read(&path).unwrap();
+            assert!(std::panic::catch_unwind(|| body(&input)).is_ok(), "{}", path.display());
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kube::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -36,7 +34,7 @@ impl WebIdentityToken {
 
     /// Takes a token apart without verifying it: that is the work of whoever it is shown to.
     pub(super) fn read(text: SecretString) -> Result<Self, IdentityError> {
-        let (key_id, claims) = parts_of(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
+        let (key_id, claims) = Claims::of_token(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
             message: "its answer is not a token in three parts".into(),
             transient: false,
         })?;
@@ -75,20 +73,6 @@ impl WebIdentityToken {
 fn unexpected(claim: &'static str, expected: &str, actual: &str) -> IdentityError {
     let actual = actual.chars().take(255).collect();
     IdentityError::UnexpectedToken { claim, expected: expected.to_owned(), actual }
-}
-
-/// Key id and claims of a token.
-fn parts_of(token: &str) -> Option<(String, Claims)> {
-    #[derive(Deserialize)]
-    struct Header {
-        #[serde(default)]
-        kid: String,
-    }
-    let mut parts = token.split('.');
-    let (header, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
-    let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-    let claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    Some((header.kid.chars().take(255).collect(), claims))
 }
 
 /// Asks the API server for tokens.
@@ -183,6 +167,9 @@ fn refused(key: &SessionKey, error: &kube::Error) -> IdentityError {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     pub(crate) fn key() -> SessionKey {

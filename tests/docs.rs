@@ -143,7 +143,7 @@ fn every_reason_of_a_condition_is_in_the_runbook() {
 fn links_between_pages_lead_somewhere() {
     let mut pages: Vec<PathBuf> = sources(&Path::new(ROOT).join("docs"));
     pages.extend(sources(&Path::new(ROOT).join("deploy")));
-    pages.push(Path::new(ROOT).join("README.md"));
+    pages.extend(["README.md", "SECURITY.md"].map(|page| Path::new(ROOT).join(page)));
     for page in pages.into_iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
         let text = std::fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
@@ -212,4 +212,24 @@ fn every_test_that_a_page_names_exists() {
             assert!(code.contains(&written), "{page} names {name}, which is no test");
         }
     }
+}
+
+/// What is found, what is not and what could not be looked at are three answers.
+#[test]
+fn advisories_that_cannot_be_had_are_not_taken_for_none() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = folder.path().join("cargo-deny");
+    let run = |fetch: i32, check: i32| {
+        let script = format!("#!/bin/sh\ncase \"$*\" in *fetch*) exit {fetch} ;; *) exit {check} ;; esac\n");
+        std::fs::write(&stand_in, script).unwrap();
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = Path::new(ROOT).join("tools/advisories.sh");
+        let output = std::process::Command::new(script).env("CARGO_DENY", &stand_in).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap(), said.split(':').next().unwrap().to_owned())
+    };
+    assert_eq!(run(0, 0), (0, "checked".to_owned()));
+    assert_eq!(run(0, 1), (1, "found".to_owned()));
+    assert_eq!(run(1, 0), (3, "not checked".to_owned()));
 }

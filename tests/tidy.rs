@@ -103,6 +103,38 @@ fn files_stay_readable_and_finished() {
     }
 }
 
+/// A tag or a branch can be moved to other code; a commit cannot. The version beside it is for people and for updates.
+#[test]
+fn every_action_is_pinned_by_its_digest() {
+    let folder = Path::new(ROOT).join(".github/workflows");
+    let mut actions = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\npermissions: {}\n"), "{}: rights are given job by job", path.display());
+        for line in text.lines().filter(|line| line.contains("uses:")) {
+            assert!(is_pinned(line), "{}: {line}", path.display());
+            actions += 1;
+        }
+    }
+    assert!(actions >= 10, "the test sees the workflows");
+    let digest = "0123456789abcdef0123456789abcdef01234567";
+    assert!(is_pinned(&format!("- uses: a/b@{digest} # v1.2.3")));
+    for loose in [format!("- uses: a/b@{digest}"), "- uses: a/b@v4 # v4.0.0".into(), format!("uses: a/b@{digest} # v4")]
+    {
+        assert!(!is_pinned(&loose), "{loose}");
+    }
+}
+
+fn is_pinned(line: &str) -> bool {
+    let Some((_, reference)) = line.split_once('@') else { return false };
+    let Some((digest, version)) = reference.split_once(" # v") else { return false };
+    let numbers: Vec<&str> = version.split('.').collect();
+    let is_digest =
+        digest.len() == 40 && digest.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    is_digest && numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
+}
+
 #[test]
 fn every_invariant_names_its_test_and_every_test_an_invariant() {
     let text = std::fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Prints what the program is made of as CycloneDX 1.6: every crate that is linked into it, from cargo's own metadata."""
+"""Prints what the program is made of as CycloneDX 1.6: every crate that is linked into it, from cargo's own metadata, and
+Rust's standard library. The first argument is the target that it is built for; without one it is this machine."""
 
 import json
 import subprocess
+import sys
 
 METADATA = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform"]
 
 
-def host() -> str:
+def compiler() -> dict[str, str]:
+    """What the compiler says of itself: `release` and `host` among others."""
     lines = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout.splitlines()
-    return next(line.removeprefix("host: ") for line in lines if line.startswith("host: "))
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
 
 
 def linked(metadata: dict) -> set[str]:
@@ -35,8 +38,17 @@ def component(package: dict) -> dict:
     return made
 
 
+def standard_library(rustc: dict[str, str]) -> dict:
+    version = rustc["release"]
+    reference = f"pkg:generic/rust-std@{version}"
+    licenses = [{"expression": "MIT OR Apache-2.0"}]
+    return {"type": "library", "bom-ref": reference, "name": "rust-std", "version": version, "purl": reference, "licenses": licenses}
+
+
 def main() -> None:
-    metadata = json.loads(subprocess.run([*METADATA, host()], check=True, capture_output=True, text=True).stdout)
+    rustc = compiler()
+    target = sys.argv[1] if len(sys.argv) > 1 else rustc["host"]
+    metadata = json.loads(subprocess.run([*METADATA, target], check=True, capture_output=True, text=True).stdout)
     root, wanted = metadata["resolve"]["root"], linked(metadata)
     packages = sorted((p for p in metadata["packages"] if p["id"] in wanted), key=lambda p: (p["name"], p["version"]))
     own = next(package for package in packages if package["id"] == root)
@@ -45,8 +57,11 @@ def main() -> None:
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {"component": {**component(own), "type": "application"}},
-        "components": [component(package) for package in packages if package["id"] != root],
+        "metadata": {
+            "component": {**component(own), "type": "application"},
+            "properties": [{"name": "stepbound:target", "value": target}],
+        },
+        "components": [component(package) for package in packages if package["id"] != root] + [standard_library(rustc)],
         "dependencies": [
             {
                 "ref": names[node["id"]],

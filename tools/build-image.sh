@@ -20,10 +20,12 @@ if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
 	kind=static
 	cargo build --quiet --locked --release --bin stepbound --target "$target"
 	binary=${CARGO_TARGET_DIR:-target}/$target/release/stepbound
+	built_for=$target
 else
 	kind="linked with this machine's C library"
 	cargo build --quiet --locked --release --bin stepbound
 	binary=${CARGO_TARGET_DIR:-target}/release/stepbound
+	built_for=$(rustc -vV | sed -n 's/^host: //p')
 fi
 version=$(cargo metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["packages"][0]["version"])')
 
@@ -52,7 +54,7 @@ find "$stage" -exec touch --no-dereference --date=@0 {} +
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 buildah bud --quiet --timestamp 0 --format oci --file Containerfile --build-arg VERSION="$version" --tag "stepbound:$version" "$stage" >dist/image.id
 buildah push --quiet "stepbound:$version" "oci:dist/image:$version"
-tools/bill-of-materials.py >dist/stepbound.cdx.json
+tools/bill-of-materials.py "$built_for" >dist/stepbound.cdx.json
 
 # As the image runs it: with nothing but its own root, as its own user.
 if [ "$(id -u)" = 0 ]; then

@@ -52,6 +52,10 @@ pub struct Flags {
     /// Allow issuers at addresses that are not public
     #[arg(long, env = "STEPBOUND_ALLOW_PRIVATE_ISSUERS")]
     pub allow_private_issuers: bool,
+    /// Hold everybody to what a shared cluster wants: nothing is taken over or adopted, bindings bound names and execution
+    /// roles and keep the derived session policy, and only our own annotation is consent
+    #[arg(long, env = "STEPBOUND_LOCKDOWN")]
+    pub lockdown: bool,
     /// Namespace to watch instead of all (repeatable)
     #[arg(
         long = "watch-namespace",
@@ -170,6 +174,8 @@ pub struct Config {
     pub allowed_audiences: Vec<String>,
     /// Issuers of tokens.
     pub issuers: IssuerSettings,
+    /// Whether everybody is held to what a shared cluster wants.
+    pub lockdown: bool,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
     /// Keys of tags by which other tools mark what is theirs.
@@ -268,6 +274,7 @@ impl Config {
                 plain_http: flags.insecure_endpoints,
                 private_addresses: flags.allow_private_issuers,
             },
+            lockdown: flags.lockdown,
             watch_namespaces: flags.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
             foreign_owner_tags: flags.foreign_owner_tags.into_iter().filter(|key| !key.is_empty()).collect(),
             alias_settle_time,

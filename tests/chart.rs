@@ -43,11 +43,12 @@ fn rules(objects: &[Value]) -> Vec<(String, Value)> {
     objects.iter().flat_map(of).collect()
 }
 
-const VARIANTS: [&[&str]; 5] = [
+const VARIANTS: [&[&str]; 6] = [
     &[],
     &["operator.watchNamespaces=[\"a\",\"b\"]"],
     &["tokens.grants=[{\"namespace\":\"a\",\"serviceAccounts\":[\"orders\"]}]"],
     &["tokens.mode=\"ClusterWide\""],
+    &["lockdown=true"],
     &[
         "networkPolicy.enabled=true",
         "monitoring.serviceMonitor.enabled=true",
@@ -139,6 +140,12 @@ fn policies_that_change_objects_are_rendered_only_for_servers_that_have_them() {
 fn policies_hold_only_in_the_namespaces_that_the_release_watches() {
     for kind in ["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"] {
         for policy in policies(kind, MUTATING, &["operator.watchNamespaces=[\"a\"]"]) {
+            let name = policy["metadata"]["name"].as_str().unwrap();
+            if ["operator-tokens", "operator-specs"].iter().any(|own| name.ends_with(own)) {
+                let everywhere = &policy["spec"]["matchConstraints"]["namespaceSelector"];
+                assert_eq!(everywhere, &json!({}), "the operator is held in other namespaces too");
+                continue;
+            }
             let selector = &policy["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"][0];
             assert_eq!(selector["values"], json!(["a"]), "{policy}");
         }
@@ -159,6 +166,7 @@ fn the_deployment_starts_the_operator_with_flags_that_it_knows() {
             "operator.clusterIssuer=\"https://issuer.example\"",
             "operator.allowedIssuers=[\"https://sso.example/realms/a\"]",
             "operator.allowPrivateIssuers=true",
+            "lockdown=true",
             "operator.otlpEndpoint=\"http://collector:4317\"",
             "metrics.certificateSecret=\"stepbound-metrics\"",
             "extraArgs=[\"--leader-elect=true\"]",
@@ -265,15 +273,81 @@ fn people_may_run_without_editing_and_edit_without_binding() {
     for suffix in ["run", "edit"] {
         assert!(!text(suffix).contains("trustbindings"), "{suffix}");
     }
+    assert!(text("use").contains("[\"use\"]") && !text("use").contains("create"));
+    assert!(text("edit").contains("take-over") && !text("run").contains("take-over"));
     let into = |suffix: &str, role_name: &str| {
         let label = format!("rbac.authorization.k8s.io/aggregate-to-{role_name}");
         role(suffix)["metadata"]["labels"][&label] == "true"
     };
     assert!(into("view", "view") && into("run", "edit") && into("edit", "edit") && into("bind", "admin"));
     assert!(!into("bind", "edit") && !into("run", "view"));
+    assert!(into("use", "edit") && into("use", "admin") && !into("use", "view"));
     let own = render(&["userRoles.aggregateTo.run=[]"]);
     assert!(own.iter().any(|object| object["metadata"]["name"] == "system-stepbound-run"), "it can be bound by hand");
     assert!(render(&["userRoles.create=false"]).iter().all(|one| one["metadata"]["name"] != "system-stepbound-run"));
+}
+
+/// What a value says goes into a policy as text: it must not be able to end the text.
+#[test]
+fn requirement_30_values_reach_the_policies_as_data() {
+    let hostile = r#"' || true || '"\"#;
+    let sets = [
+        format!("operator.clusterID={}", json!(hostile)),
+        format!("operator.allowedAudiences={}", json!([hostile])),
+        "operator.allowedIssuers=[\"https://sso.example/realms/a\"]".to_owned(),
+    ];
+    let all = policies("ValidatingAdmissionPolicy", MUTATING, &sets.each_ref().map(String::as_str));
+    let variable = |policy: &str, name: &str| -> Value {
+        let found = all.iter().find(|one| one["metadata"]["name"] == format!("system-stepbound-{policy}")).unwrap();
+        let variables = found["spec"]["variables"].as_array().unwrap();
+        let expression = variables.iter().find(|one| one["name"] == name).unwrap()["expression"].as_str().unwrap();
+        serde_json::from_str(expression).unwrap()
+    };
+    assert_eq!(variable("take-over", "clusterID"), hostile);
+    assert_eq!(variable("operator-tokens", "allowed"), json!([hostile, "https://sso.example/realms/a"]));
+    for policy in &all {
+        let text = policy.to_string();
+        for word in ["OPERATOR_", "GRANTEE", "TOKEN_", "SCOPE", "CLUSTER_ID"] {
+            assert!(!text.contains(word), "{word} is left in {text}");
+        }
+    }
+}
+
+#[test]
+fn lockdown_is_one_switch() {
+    let objects = render(&["lockdown=true"]);
+    let named = |kind: &str, suffix: &str| {
+        let name = format!("system-stepbound{suffix}");
+        objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name.as_str()).cloned()
+    };
+    assert!(named("ValidatingAdmissionPolicy", "-lockdown").is_some());
+    assert!(!named("ClusterRole", "-use").unwrap()["metadata"]["labels"].to_string().contains("aggregate-to"));
+    assert!(named("ClusterRole", "-edit").unwrap()["metadata"]["labels"].to_string().contains("aggregate-to-edit"));
+    assert!(objects.iter().any(|object| object["kind"] == "NetworkPolicy"));
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    assert!(deployment["spec"]["template"]["spec"]["containers"][0]["args"].to_string().contains("--lockdown"));
+    let plain = render(&[]);
+    assert!(plain.iter().all(|object| !object["metadata"]["name"].as_str().unwrap().ends_with("-lockdown")));
+    let refused = |sets: &[&str]| helm(&[&["template", "x"], sets].concat()).unwrap_err();
+    assert!(refused(&["--set", "lockdown=true,admission.enabled=false"]).contains("lockdown needs admission.enabled"));
+    let everywhere = ["--set", "lockdown=true,tokens.mode=ClusterWide"];
+    assert!(refused(&everywhere).contains("lockdown with tokens.mode ClusterWide needs tokens.namespaceLabels"));
+}
+
+/// The rule asks for each ConfigMap by its place, so it must have as many places as the schema takes names.
+#[test]
+fn requirement_19_every_config_map_that_an_object_can_name_is_asked_for() {
+    let crd =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/crds/workflows.stepbound.dev.yaml")).unwrap();
+    let crd: Value = serde_yaml::from_str(&crd).unwrap();
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let most = spec["substitutionsFrom"]["maxItems"].as_u64().unwrap() + u64::from(spec["definitionFrom"].is_object());
+    let policies = policies("ValidatingAdmissionPolicy", MUTATING, &[]);
+    let references = policies.iter().find(|one| one["metadata"]["name"] == "system-stepbound-references").unwrap();
+    let text = references["spec"]["validations"].to_string();
+    for place in 0..most {
+        assert!(text.contains(&format!("variables.maps[{place}]")), "place {place}");
+    }
 }
 
 #[test]

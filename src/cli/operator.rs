@@ -202,6 +202,7 @@ impl Parts {
             issuer_rules,
             foreign_owner_tags: config.foreign_owner_tags.clone(),
             alias_settle_time: config.alias_settle_time,
+            lockdown: config.lockdown,
             watch_namespaces: config.watch_namespaces.clone(),
             shard: Shard::WHOLE,
             resync_interval: config.resync_interval,

@@ -19,7 +19,7 @@ use crate::iam::document::Document;
 use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
 use crate::plan::workflow::name_pattern;
-use crate::plan::{consent, rotation};
+use crate::plan::{consent, lockdown, rotation, secret_grant};
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
 /// withdrawal or suspension holds everything within it.
@@ -193,6 +193,12 @@ pub(super) async fn key_with(
         );
         return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
     }
+    if ctx.settings.lockdown
+        && let Err(failure) = lockdown::check_binding(spec)
+    {
+        ctx.sessions.forget(&uid).await;
+        return Err(failure.into());
+    }
     let account_uid = consenting_account(ctx, binding, &namespace).await?;
     let provider = match provider {
         Some(provider) => Some(Arc::new(external_provider(ctx, &namespace, provider).await?)),
@@ -238,7 +244,9 @@ async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &s
         return Err(NoSession { failure: error.into(), error: None, gone: true });
     };
     let annotations = account.meta().annotations.as_ref();
-    if let Err(failure) = consent::check(annotations, namespace, &spec.service_account_name, &spec.role_arn) {
+    if let Err(failure) =
+        consent::check(annotations, namespace, &spec.service_account_name, &spec.role_arn, ctx.settings.lockdown)
+    {
         ctx.sessions.forget(&binding.uid().unwrap_or_default()).await;
         return Err(failure.into());
     }
@@ -255,6 +263,7 @@ async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result
         return Err(Failure::new(Class::Waiting, PROVIDER_MISSING, message).into());
     };
     Ok(ExternalProvider {
+        takes_untied_secret: !ctx.settings.lockdown && secret_grant::takes_untied(&found),
         name: name.to_owned(),
         uid: found.uid().unwrap_or_default(),
         generation: found.meta().generation.unwrap_or_default(),

@@ -66,6 +66,8 @@ pub struct Settings {
     pub foreign_owner_tags: Vec<String>,
     /// How long AWS may still route by an alias's old weights.
     pub alias_settle_time: Duration,
+    /// Whether everybody is held to what a shared cluster wants.
+    pub lockdown: bool,
     /// Namespaces to watch; empty means all.
     pub watch_namespaces: Vec<String>,
     /// The part of them that is worked on.

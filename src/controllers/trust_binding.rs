@@ -31,7 +31,7 @@ const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
 /// How soon a provider that was refused is tried again.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
 /// Reasons that speak of the token rather than of the role.
-const OF_THE_TOKEN: [&str; 11] = [
+const OF_THE_TOKEN: [&str; 12] = [
     "Forbidden",
     "NamespaceTerminating",
     "ServiceAccountMissing",
@@ -43,6 +43,7 @@ const OF_THE_TOKEN: [&str; 11] = [
     "ProviderUnavailable",
     "ProviderUnusable",
     "SecretUnreadable",
+    "SecretNotForIssuer",
 ];
 
 #[async_trait::async_trait]

@@ -106,6 +106,12 @@ pub enum IdentityError {
         /// True where trying again may help by itself.
         transient: bool,
     },
+    /// The client's secret is not for the issuer that it would be sent to.
+    #[error("{message}")]
+    SecretNotForIssuer {
+        /// Which Secret, for whom it is, and how that is changed.
+        message: String,
+    },
     /// Too many mints or exchanges at once; the call was not made.
     #[error("too many token exchanges at once")]
     RateLimited,
@@ -138,6 +144,7 @@ impl Classify for IdentityError {
             | Self::ProviderRefused { .. }
             | Self::ProviderUnusable { .. }
             | Self::SecretUnreadable { transient: false, .. }
+            | Self::SecretNotForIssuer { .. }
             | Self::UnexpectedToken { .. }
             | Self::UnexpectedAnswer { .. } => Class::Denied,
             Self::ProviderNotAllowed { .. } => Class::Terminal,
@@ -158,6 +165,7 @@ impl Classify for IdentityError {
             Self::ProviderUnavailable { .. } => "ProviderUnavailable",
             Self::ProviderUnusable { .. } => "ProviderUnusable",
             Self::SecretUnreadable { .. } => "SecretUnreadable",
+            Self::SecretNotForIssuer { .. } => "SecretNotForIssuer",
             Self::RateLimited => "RateLimited",
             Self::Exchange(error) => match error.cause.code.as_str() {
                 "InvalidIdentityToken" => "InvalidIdentityToken",
@@ -198,6 +206,7 @@ impl Classify for IdentityError {
             Self::SecretUnreadable { namespace, name, .. } => format!(
                 "{self}. If the operator is to read it: kubectl create role stepbound-secret-{name} -n {namespace} --verb=get --resource=secrets --resource-name={name}, and a rolebinding of it to the operator's account."
             ),
+            Self::SecretNotForIssuer { message } => format!("{message}. It is tried again by itself."),
             Self::ProviderUnavailable { .. } | Self::MintFailed { .. } | Self::RateLimited => {
                 format!("{self}. It is tried again by itself.")
             }

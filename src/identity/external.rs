@@ -42,6 +42,8 @@ pub struct ExternalProvider {
     pub authentication: ClientAuthentication,
     /// Scopes to ask for.
     pub scopes: Vec<String>,
+    /// Whether its Secret may be used although that names no issuer.
+    pub takes_untied_secret: bool,
 }
 
 impl ExternalProvider {
@@ -195,7 +197,7 @@ impl Providers {
         let (Some(id), Some(reference)) = (&client.client_id, &client.secret_key_ref) else {
             return Err(IdentityError::ProviderNotAllowed { problem: "it names no client and secret".into() });
         };
-        let secret: Zeroizing<String> = self.secrets.read(&key.namespace, reference).await?;
+        let secret: Zeroizing<String> = self.secrets.read(&key.namespace, reference, provider).await?;
         let scope = provider.scopes.join(" ");
         let mut fields = vec![("grant_type", "client_credentials"), ("audience", key.audience.as_str())];
         if !scope.is_empty() {

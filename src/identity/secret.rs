@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::IdentityError;
 use super::token::is_object_name;
+use super::{ExternalProvider, IdentityError};
 use crate::api::v1alpha1::SecretKeyRef;
+use crate::plan::secret_grant::{self, ISSUER_ANNOTATION};
 
 /// Longest wait for the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +27,13 @@ impl SecretReader {
         Self { client }
     }
 
-    /// The value of the key.
-    pub(super) async fn read(&self, namespace: &str, from: &SecretKeyRef) -> Result<Zeroizing<String>, IdentityError> {
+    /// The value of the key, which is to be sent to the provider: its Secret must say that it is for that issuer.
+    pub(super) async fn read(
+        &self,
+        namespace: &str,
+        from: &SecretKeyRef,
+        provider: &ExternalProvider,
+    ) -> Result<Zeroizing<String>, IdentityError> {
         let problem = |problem: &'static str, transient| IdentityError::SecretUnreadable {
             namespace: namespace.to_owned(),
             name: from.name.clone(),
@@ -48,23 +54,37 @@ impl SecretReader {
             kube::Error::Api(status) if status.code == 404 => problem("does not exist", false),
             _ => problem("could not be read", true),
         })?;
-        let value = value_of(&text, &from.key);
+        let (value, granted) = value_of(&text, &from.key);
         text.zeroize();
+        secret_grant::check(granted.as_deref(), &provider.issuer, provider.takes_untied_secret).map_err(|none| {
+            IdentityError::SecretNotForIssuer { message: none.message(namespace, &from.name, &provider.issuer) }
+        })?;
         value.ok_or_else(|| problem("has no such key with a text", false))
     }
 }
 
-fn value_of(answer: &str, key: &str) -> Option<Zeroizing<String>> {
-    #[derive(Deserialize)]
+/// The value of the key, and the issuer that the Secret says it is for.
+fn value_of(answer: &str, key: &str) -> (Option<Zeroizing<String>>, Option<String>) {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Answer {
-        #[serde(default)]
+        metadata: Metadata,
         data: BTreeMap<String, String>,
     }
-    let answer: Answer = serde_json::from_str(answer).ok()?;
-    let mut data = answer.data;
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        annotations: BTreeMap<String, String>,
+    }
+    let Ok(answer) = serde_json::from_str::<Answer>(answer) else { return (None, None) };
+    let (mut data, mut annotations) = (answer.data, answer.metadata.annotations);
     let value = data.get(key).and_then(|value| STANDARD.decode(value).ok());
     data.values_mut().for_each(Zeroize::zeroize);
-    String::from_utf8(value?).ok().map(|text| Zeroizing::new(text.trim_end_matches('\n').to_owned()))
+    let granted = annotations.remove(ISSUER_ANNOTATION);
+    // The applied configuration of `kubectl apply` holds the secret once more.
+    annotations.values_mut().for_each(Zeroize::zeroize);
+    let text = value.and_then(|value| String::from_utf8(value).ok());
+    (text.map(|text| Zeroizing::new(text.trim_end_matches('\n').to_owned())), granted)
 }
 
 #[cfg(test)]
@@ -73,8 +93,11 @@ mod tests {
 
     #[test]
     fn one_key_is_read_and_a_last_newline_dropped() {
-        let answer = r#"{"data": {"secret": "Y2FuYXJ5Cg==", "bad": "%"}}"#;
-        assert_eq!(value_of(answer, "secret").unwrap().as_str(), "canary");
-        assert!(value_of(answer, "bad").is_none() && value_of(answer, "none").is_none() && value_of("", "a").is_none());
+        let answer = r#"{"data": {"secret": "Y2FuYXJ5Cg==", "bad": "%"}, "metadata": {"annotations": {"stepbound.dev/issuer": "https://a"}}}"#;
+        let value = |answer: &str, key: &str| value_of(answer, key).0;
+        assert_eq!(value(answer, "secret").unwrap().as_str(), "canary");
+        assert!(value(answer, "bad").is_none() && value(answer, "none").is_none() && value("", "a").is_none());
+        assert_eq!(value_of(answer, "none").1.as_deref(), Some("https://a"));
+        assert_eq!(value_of(r#"{"metadata": {}}"#, "none").1, None);
     }
 }

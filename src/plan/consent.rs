@@ -9,7 +9,8 @@ pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 /// The annotation for more than one role, separated by commas.
 pub const ROLES_ANNOTATION: &str = "stepbound.dev/allowed-role-arns";
 
-/// Checks the annotations of a service account for the exact role.
+/// Checks the annotations of a service account for the exact role. Under lockdown only our own annotation counts: the other
+/// one says that pods act as the role, and was perhaps never meant for Stepbound.
 ///
 /// # Errors
 /// `ConsentMissing`, with the command that gives it.
@@ -18,18 +19,20 @@ pub fn check(
     namespace: &str,
     service_account: &str,
     role_arn: &str,
+    lockdown: bool,
 ) -> Result<(), Failure> {
     let value = |key: &str| annotations.and_then(|annotations| annotations.get(key)).map_or("", String::as_str);
-    let consents = value(ROLE_ANNOTATION) == role_arn
+    let consents = (!lockdown && value(ROLE_ANNOTATION) == role_arn)
         || value(ROLES_ANNOTATION).split(',').any(|allowed| allowed.trim() == role_arn);
     if consents {
         return Ok(());
     }
+    let annotation = if lockdown { ROLES_ANNOTATION } else { ROLE_ANNOTATION };
     Err(Failure::new(
         Class::Waiting,
         "ConsentMissing",
         format!(
-            "Service account \"{service_account}\" in namespace \"{namespace}\" does not say that it acts as {role_arn}. If it may: kubectl annotate serviceaccount {service_account} -n {namespace} --overwrite {ROLE_ANNOTATION}={role_arn}"
+            "Service account \"{service_account}\" in namespace \"{namespace}\" does not say that it acts as {role_arn}. If it may: kubectl annotate serviceaccount {service_account} -n {namespace} --overwrite {annotation}={role_arn}"
         ),
     ))
 }
@@ -43,14 +46,24 @@ mod tests {
         let role = "arn:aws:iam::111122223333:role/a";
         let with = |key: &str, value: &str| {
             let annotations = BTreeMap::from([(key.to_owned(), value.to_owned())]);
-            check(Some(&annotations), "shop", "orders", role).is_ok()
+            check(Some(&annotations), "shop", "orders", role, false).is_ok()
         };
         assert!(with(ROLE_ANNOTATION, role));
         assert!(with(ROLES_ANNOTATION, &format!("arn:aws:iam::1:role/b, {role}")));
         assert!(!with(ROLE_ANNOTATION, "arn:aws:iam::111122223333:role/ab"));
         assert!(!with(ROLE_ANNOTATION, "*"));
         assert!(!with(ROLES_ANNOTATION, "arn:aws:iam::111122223333:role/*"));
-        let refused = check(None, "shop", "orders", role).unwrap_err();
+        let refused = check(None, "shop", "orders", role, false).unwrap_err();
         assert!(refused.message.contains("kubectl annotate serviceaccount orders -n shop"));
+    }
+
+    #[test]
+    fn under_lockdown_the_annotation_of_pods_is_no_consent() {
+        let role = "arn:aws:iam::111122223333:role/a";
+        let of_pods = BTreeMap::from([(ROLE_ANNOTATION.to_owned(), role.to_owned())]);
+        let refused = check(Some(&of_pods), "shop", "orders", role, true).unwrap_err();
+        assert!(refused.message.contains(&format!("{ROLES_ANNOTATION}={role}")), "{}", refused.message);
+        let ours = BTreeMap::from([(ROLES_ANNOTATION.to_owned(), role.to_owned())]);
+        check(Some(&ours), "shop", "orders", role, true).unwrap();
     }
 }

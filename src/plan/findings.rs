@@ -6,6 +6,7 @@ use crate::api::v1alpha1::{ClientAuthenticationType, Finding, SessionPolicyChoic
 use crate::iam::binding_role::BindingScope;
 use crate::iam::document::Document;
 use crate::iam::trust::{Rendered, Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
+use crate::plan::secret_grant::NotGranted;
 
 /// Longest session that is of use: a session is renewed while it is used, so a longer one only lives longer when stolen.
 const USEFUL: Duration = Duration::from_secs(3600);
@@ -54,6 +55,15 @@ pub fn long_lived_secret(provider: &str) -> Finding {
         "IdentityProvider \"{provider}\" proves the account by a stored client secret, which lives until somebody changes it. Use ServiceAccountAssertion where the provider takes it."
     );
     finding(Severity::Warning, "LongLivedSecret", message)
+}
+
+/// A provider with a Secret that does not say for which issuer it is.
+pub fn untied_secret(namespace: &str, secret: &str, issuer: &str) -> Finding {
+    let said = NotGranted::Unsaid.remedy(namespace, secret, issuer);
+    let message = format!(
+        "Secret \"{secret}\" does not say for which issuer it is, and is sent to {issuer} because it always was. Say so: {said}"
+    );
+    finding(Severity::Warning, "SecretNotTied", message)
 }
 
 fn of_spec(spec: &TrustBindingSpec, scope: &BindingScope) -> Vec<Finding> {

@@ -1,6 +1,7 @@
 //! Attempts that must fail, each with who refused it, as a table.
 
 use crate::attribution::create_as;
+use crate::held::as_operator;
 use crate::*;
 
 /// Who refuses.
@@ -66,6 +67,12 @@ impl<'a> Suite<'a> {
         let answer = self.tenant.bed.control_plane.kubectl_as("mallory", args, input.as_deref());
         let said = answer.expect_err(&format!("{what}: this was let through"));
         self.row(what, layer, layer_of(&said), words, &said);
+    }
+
+    /// A command that the API server must refuse although it comes with the operator's own token.
+    pub(crate) fn stolen(&mut self, what: &str, args: &[&str], input: Option<&Value>, words: &str) {
+        let said = as_operator(self.tenant, args, input).expect_err(&format!("{what}: this was let through"));
+        self.row(what, Layer::Admission, layer_of(&said), words, &said);
     }
 
     /// An object that the API server must refuse.

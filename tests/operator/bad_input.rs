@@ -88,7 +88,8 @@ fn a_missing_binding_or_account_is_waited_for() {
 
 #[test]
 fn an_audience_that_nobody_allowed_or_aws_does_not_know_is_told() {
-    let tenant = test_bed().tenant("audience");
+    let audiences = json!({"allowedAudiences": ["sts.amazonaws.com", "other"]});
+    let tenant = test_bed().tenant_with("audience", &audiences);
     let binary = Path::new(env!("CARGO_BIN_EXE_stepbound"));
     let operator = tenant.operator(binary, &[("STEPBOUND_ALLOWED_AUDIENCE", "sts.amazonaws.com,other")]);
     for (name, audience) in [("unlisted", "forbidden"), ("unknown", "other")] {

@@ -11,10 +11,11 @@ const BINARY: &str = env!("CARGO_BIN_EXE_stepbound");
 const PREVIOUS_CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stepbound-0.1.0.tgz");
 
 /// Sets of values that between them render everything.
-const VARIANTS: [&str; 5] = [
+const VARIANTS: [&str; 6] = [
     "{}",
     r#"{"operator": {"watchNamespaces": ["a", "b"], "clusterID": "prod", "logLevel": ""}}"#,
     r#"{"tokens": {"mode": "ClusterWide"}, "replicas": 1, "uninstallCheck": {"enabled": false}}"#,
+    r#"{"lockdown": true, "tokens": {"mode": "ClusterWide", "namespaceLabels": {"stepbound.dev/tokens": "yes"}}}"#,
     r#"{"tokens": {"grants": [{"namespace": "a", "serviceAccounts": ["orders"]}]}, "topologySpread": [],
         "networkPolicy": {"enabled": true, "metricsFrom": [{"namespaceSelector": {}}],
             "extraEgress": [{"ports": [{"port": 3128, "protocol": "TCP"}]}]},

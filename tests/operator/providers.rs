@@ -18,6 +18,11 @@ fn keycloak() -> Option<&'static Keycloak> {
     SHARED.get_or_init(|| Keycloak::start(test_bed(), &clients)).as_ref()
 }
 
+/// A tenant whose operator may mint tokens for the issuer too.
+fn tenant_for(name: &str, issuer: &str) -> Tenant {
+    test_bed().tenant_with(name, &json!({"allowedIssuers": [issuer]}))
+}
+
 fn operator_for(tenant: &Tenant, issuer: &str) -> Process {
     let environment = [("STEPBOUND_ALLOWED_ISSUER", issuer), ("STEPBOUND_ALLOW_PRIVATE_ISSUERS", "true")];
     tenant.operator(Path::new(env!("CARGO_BIN_EXE_stepbound")), &environment)
@@ -45,7 +50,7 @@ fn trust_as_rendered(tenant: &Tenant) {
 #[test]
 fn a_service_account_acts_through_keycloak_without_a_stored_secret() {
     let Some(keycloak) = keycloak() else { return };
-    let tenant = test_bed().tenant("keycloak");
+    let tenant = tenant_for("keycloak", &keycloak.issuer);
     let operator = operator_for(&tenant, &keycloak.issuer);
     tenant.apply(&provider(&keycloak.issuer, &json!({"type": "ServiceAccountAssertion"})));
     let discovered = |object: &Value| object["status"]["tokenURL"].is_string();
@@ -87,7 +92,7 @@ fn a_service_account_acts_through_keycloak_without_a_stored_secret() {
 #[test]
 fn keycloaks_standard_exchange_takes_its_own_tokens_and_not_the_clusters() {
     let Some(keycloak) = keycloak() else { return };
-    let tenant = test_bed().tenant("exchange");
+    let tenant = tenant_for("exchange", &keycloak.issuer);
     let operator = operator_for(&tenant, &keycloak.issuer);
     let exchange =
         |subject: &str| provider(&keycloak.issuer, &json!({"type": "TokenExchange", "subjectToken": subject}));
@@ -107,7 +112,7 @@ fn keycloaks_standard_exchange_takes_its_own_tokens_and_not_the_clusters() {
 #[test]
 fn a_binding_moves_to_another_provider_without_a_refused_call() {
     let Some(keycloak) = keycloak() else { return };
-    let tenant = test_bed().tenant("rotation");
+    let tenant = tenant_for("rotation", &keycloak.issuer);
     let operator = operator_for(&tenant, &keycloak.issuer);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
@@ -138,7 +143,7 @@ fn a_binding_moves_to_another_provider_without_a_refused_call() {
 #[test]
 fn a_cognito_identity_pool_trades_the_clusters_token() {
     let issuer = "https://cognito-identity.amazonaws.com";
-    let tenant = test_bed().tenant("cognito");
+    let tenant = tenant_for("cognito", issuer);
     let aws = &tenant.bed.aws;
     tenant.bed.front.publish_keys(issuer, &Ministack::identity_pool_keys(&tenant.bed.binaries));
     let provider_arn = format!(

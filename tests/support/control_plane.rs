@@ -50,7 +50,7 @@ pub struct ControlPlane {
     pub url: String,
     pub issuer: String,
     pub admin: PathBuf,
-    kubectl: PathBuf,
+    pub kubectl: PathBuf,
     // Ended in this order.
     _controller_manager: Process,
     api_server: Mutex<Option<Process>>,

@@ -77,6 +77,13 @@ impl TestBed {
         tenant
     }
 
+    /// The same with more settings of the operator in the chart's values.
+    pub fn tenant_with(&'static self, name: &str, operator: &Value) -> Tenant {
+        let tenant = self.tenant_without_operator(name);
+        tenant.install_for(&[name], operator);
+        tenant
+    }
+
     /// The same without an installation of the chart.
     pub fn tenant_without_operator(&'static self, name: &str) -> Tenant {
         self.control_plane.kubectl(&["create", "namespace", name]);

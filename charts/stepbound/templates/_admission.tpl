@@ -12,6 +12,22 @@ namespaceSelector: {}
 {{- define "stepbound.operatorUser" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "stepbound.account" . }}
 {{- end }}
+{{- /* Whom a refusal names in its commands; a name that a shell could misread is left for the reader to fill in. */}}
+{{- define "stepbound.grantee" -}}
+request.userInfo.username.matches('^[A-Za-z0-9@._:/+-]+$') ? request.userInfo.username : 'USER'
+{{- end }}
+{{- /* Labels without which nothing is minted in a namespace, as CEL writes a map. Namespaces that are granted by name need none. */}}
+{{- define "stepbound.tokenLabels" -}}
+{{- if eq .Values.tokens.mode "ClusterWide" }}{{ toJson (.Values.tokens.namespaceLabels | default dict) }}{{ else }}{}{{ end }}
+{{- end }}
+{{- /* The words in capitals of a policy's file, filled in; values as JSON, which CEL reads too. */}}
+{{- define "stepbound.policySpec" -}}
+{{- $root := .root }}
+{{- $spec := .spec | replace "SCOPE" (include "stepbound.admissionScope" $root | indent 2 | trim) | replace "OPERATOR_USER" (include "stepbound.operatorUser" $root) }}
+{{- $spec = $spec | replace "OPERATOR_NAMESPACE" $root.Release.Namespace | replace "GRANTEE" (include "stepbound.grantee" $root) }}
+{{- $spec = $spec | replace "TOKEN_NAMESPACES" (toJson $root.Values.operator.watchNamespaces) | replace "TOKEN_LABELS" (include "stepbound.tokenLabels" $root) }}
+{{- $spec | replace "TOKEN_AUDIENCES" (concat $root.Values.operator.allowedAudiences $root.Values.operator.allowedIssuers | toJson) | replace "CLUSTER_ID" (toJson $root.Values.operator.clusterID) }}
+{{- end }}
 {{- /* True where the server takes mutating policies: by default from Kubernetes 1.36 on. */}}
 {{- define "stepbound.mutates" -}}
 {{- if and .Values.admission.enabled (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy") }}true{{ end }}
@@ -28,7 +44,7 @@ metadata:
 spec:
   {{- /* The operator asks the Guardrails too, so admission may be left out for the half minute in which the server does not know the kind yet. */}}
   failurePolicy: {{ ternary "Ignore" "Fail" (hasKey . "guardrails") }}
-  {{- .spec | replace "OPERATOR_USER" (include "stepbound.operatorUser" .root) | replace "SCOPE" (include "stepbound.admissionScope" .root | indent 2 | trim) | nindent 2 }}
+  {{- include "stepbound.policySpec" . | nindent 2 }}
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding

@@ -58,7 +58,8 @@ pub struct ClientAuthentication {
     #[serde(rename = "clientID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub client_id: Option<String>,
-    /// The client's secret, in this namespace. The operator needs a Role that names it.
+    /// The client's secret, in this namespace. The operator needs a Role that names it, and the Secret the annotation
+    /// `stepbound.dev/issuer` with this provider's issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<SecretKeyRef>,
     /// The Cognito identity pool.
@@ -123,6 +124,9 @@ pub struct IdentityProviderStatus {
     /// Where tokens are asked for, as the issuer's discovery document says.
     #[serde(rename = "tokenURL", default, skip_serializing_if = "Option::is_none")]
     pub token_url: Option<String>,
+    /// Name of the Secret that names no issuer and is used all the same, since this provider did before that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untied_secret: Option<String>,
     /// What makes this provider weaker than it could be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,

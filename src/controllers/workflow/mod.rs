@@ -231,6 +231,7 @@ fn desired(
         git_revision: work.object.annotations().get(GIT_REVISION).cloned(),
         take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
         foreign_marks: ctx.settings.foreign_owner_tags.clone(),
+        lockdown: ctx.settings.lockdown,
     })
 }
 

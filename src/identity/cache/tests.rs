@@ -164,6 +164,7 @@ fn external(issuer: &str, name: &str) -> ExternalProvider {
             subject_token: None,
         },
         scopes: Vec::new(),
+        takes_untied_secret: false,
     }
 }
 

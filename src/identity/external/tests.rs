@@ -45,6 +45,12 @@ fn answer(seen: &Seen) -> (u16, String) {
         "/api/v1/namespaces/shop/secrets/okta" => {
             return (200, json!({"data": {"secret": STANDARD.encode("canary:secret")}}).to_string());
         }
+        // For the issuer at /oauth2/default alone.
+        "/api/v1/namespaces/shop/secrets/tied" => {
+            let annotations = json!({"stepbound.dev/issuer": format!("{base}/oauth2/default")});
+            let data = json!({"secret": STANDARD.encode("canary:secret")});
+            return (200, json!({"metadata": {"annotations": annotations}, "data": data}).to_string());
+        }
         "/api/v1/namespaces/shop/secrets/forbidden" => {
             return (403, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403}).to_string());
         }
@@ -127,6 +133,17 @@ impl World {
         subject_token: Option<SubjectToken>,
         secret_key_ref: Option<SecretKeyRef>,
     ) -> Result<WebIdentityToken, IdentityError> {
+        self.ask_as(issuer, method, subject_token, secret_key_ref, true).await
+    }
+
+    async fn ask_as(
+        &self,
+        issuer: &str,
+        method: ClientAuthenticationType,
+        subject_token: Option<SubjectToken>,
+        secret_key_ref: Option<SecretKeyRef>,
+        takes_untied_secret: bool,
+    ) -> Result<WebIdentityToken, IdentityError> {
         let client_id = secret_key_ref.is_some().then(|| "client".to_owned());
         let authentication =
             ClientAuthentication { method, client_id, secret_key_ref, identity_pool: None, subject_token };
@@ -137,6 +154,7 @@ impl World {
             issuer: issuer.into(),
             authentication,
             scopes: vec!["aws".into()],
+            takes_untied_secret,
         };
         let answer = self.providers().token(&key(), &provider).await;
         if let Err(error) = &answer {
@@ -211,6 +229,26 @@ async fn a_client_secret_goes_where_the_provider_takes_it() {
         (forms[1].1["client_secret"].as_str(), forms[1].1["audience"].as_str()),
         ("canary:secret", "sts.amazonaws.com")
     );
+}
+
+/// Two issuers that the operator allows, and a Secret that is for one of them: the other one never sees it.
+#[tokio::test]
+async fn requirement_28_a_client_secret_is_sent_only_to_the_issuer_that_it_is_for() {
+    let world = World::start().await;
+    let ask = async |issuer: &str, secret: &str, takes_untied: bool| {
+        let reference = Some(SecretKeyRef { name: secret.into(), key: "secret".into() });
+        let method = ClientAuthenticationType::ClientSecret;
+        world.ask_as(&world.issuer(issuer), method, None, reference, takes_untied).await
+    };
+    ask("oauth2/default", "tied", false).await.ok().unwrap();
+    for takes_untied in [false, true] {
+        let error = ask("keycloak", "tied", takes_untied).await.err().unwrap();
+        assert_eq!((error.reason(), error.class()), ("SecretNotForIssuer", Class::Denied), "{error}");
+        assert!(error.public().contains("kubectl annotate secret tied -n shop --overwrite"), "{}", error.public());
+    }
+    let error = ask("keycloak", "okta", false).await.err().unwrap();
+    assert!(error.public().contains("does not say for which issuer it is"), "{}", error.public());
+    assert_eq!(world.forms().len(), 1, "nothing was sent to the other issuer");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub use permissions::required_permissions;
 
 use serde::Serialize;
 
-use super::tags;
+use super::{lockdown, tags};
 use crate::api::v1alpha1::{AdoptionPolicy, DriftPolicy, PublishPolicy, StateMachineType};
 use crate::asl::Definition;
 use crate::aws::{CreateStateMachine, MachineSettings, StateMachine, Tags, UpdateStateMachine};
@@ -52,6 +52,8 @@ pub struct Desired {
     pub take_over_from: Option<String>,
     /// Keys of tags by which the users of other tools mark what is theirs.
     pub foreign_marks: Vec<String>,
+    /// Whether nothing may be taken over or adopted.
+    pub lockdown: bool,
 }
 
 impl Desired {
@@ -194,6 +196,9 @@ fn adopts(desired: &Desired, machine: &StateMachine, tags: Option<&Tags>) -> Res
         Some(owner) => desired.take_over_from.as_ref() == Some(&owner),
         None => desired.adoption == AdoptionPolicy::IfUnowned,
     };
+    if allowed && desired.lockdown {
+        return Err(lockdown::take_over(&machine.arn));
+    }
     if allowed { Ok(true) } else { Err(foreign(&machine.arn, tags, &desired.foreign_marks)) }
 }
 

@@ -30,6 +30,7 @@ fn desired() -> Desired {
         take_over_from: None,
         git_revision: None,
         foreign_marks: Vec::new(),
+        lockdown: false,
     }
 }
 

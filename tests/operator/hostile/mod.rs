@@ -4,6 +4,9 @@
 mod metrics;
 
 use crate::admission::{may_edit, minting};
+mod admission;
+
+use crate::admission::{may_edit, minting, using};
 use crate::attempts::{Layer, Suite};
 use crate::attribution::create_as;
 use crate::guardrails::{guardrail, until_admission_says};
@@ -27,7 +30,7 @@ fn a_hostile_tenant_gets_nowhere() {
     let maps = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own"], "verbs": ["get"]});
     // Mallory delivers for this namespace and may bind its account `orders`, and may annotate accounts.
     let accounts = json!({"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "create", "patch"]});
-    may_edit(&tenant, "mallory", &[minting("orders"), minting("greedy"), maps, accounts]);
+    may_edit(&tenant, "mallory", &[minting("orders"), minting("greedy"), using("orders"), maps, accounts]);
     tenant.kubectl(&["create", "serviceaccount", "admin"]);
     tenant.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "greedy",
         "annotations": {"eks.amazonaws.com/role-arn": victim.role_arn()}}}));
@@ -43,6 +46,7 @@ fn a_hostile_tenant_gets_nowhere() {
     schemas(&mut suite, &victim);
     rules(&mut suite);
     policies(&mut suite);
+    admission::attempts(&mut suite);
     operators(&mut suite, &victim);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
@@ -247,24 +251,24 @@ fn policies(suite: &mut Suite<'_>) {
         "reading a ConfigMap through a run",
         &workflow_run("evil", "fulfil", &input),
         Admission,
-        "may not read each of the ConfigMaps",
+        "may not read ConfigMap others",
     );
     let mut mapped = suite.tenant.workflow("evil", &waiting(0));
     mapped["spec"].as_object_mut().unwrap().remove("definition");
     let mapped =
         with(mapped, "/spec/definitionFrom", json!({"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "ca.crt"}}));
-    suite.object("reading a ConfigMap through a definition", &mapped, Admission, "may not read each of the ConfigMaps");
+    suite.object(
+        "reading a ConfigMap through a definition",
+        &mapped,
+        Admission,
+        "may not read ConfigMap kube-root-ca.crt",
+    );
     let values = with(
         suite.tenant.workflow("evil", &waiting(0)),
         "/spec/substitutionsFrom",
         json!([{"configMapRef": {"name": "others"}}]),
     );
-    suite.object(
-        "reading a ConfigMap through substitutions",
-        &values,
-        Admission,
-        "may not read each of the ConfigMaps",
-    );
+    suite.object("reading a ConfigMap through substitutions", &values, Admission, "may not read ConfigMap others");
 
     let forged = |key: &str| format!("stepbound.dev/{key}=admin");
     let annotate = |pair: &str| -> [String; 7] {

@@ -1,0 +1,65 @@
+//! What a shared cluster leaves to nobody's discretion (`--lockdown`). Admission asks the same of changes; this holds for
+//! objects from before too, and where admission is off.
+
+use crate::api::v1alpha1::{SessionPolicyChoice, TrustBindingSpec};
+use crate::outcome::{Class, Failure};
+
+/// Reason of a refusal.
+pub const REFUSED: &str = "RefusedByLockdown";
+
+/// Whether a binding bounds what is done with it.
+///
+/// # Errors
+/// `RefusedByLockdown`, with the field that is missing.
+pub fn check_binding(spec: &TrustBindingSpec) -> Result<(), Failure> {
+    if spec.allowed_execution_role_arns.is_empty() {
+        return Err(refusal(
+            "spec.allowedExecutionRoleARNs of the TrustBinding is empty. List the execution roles there",
+        ));
+    }
+    if spec.session_policy.choice() != SessionPolicyChoice::Derived {
+        return Err(refusal("spec.sessionPolicy of the TrustBinding is not Derived. Leave it out"));
+    }
+    Ok(())
+}
+
+/// The refusal of a state machine that would be taken over or adopted.
+pub fn take_over(arn: &str) -> Failure {
+    let what = format!(
+        "state machine {arn} exists and is not of this Workflow; it was not touched. Choose another spec.stateMachineName in a new Workflow"
+    );
+    refusal(&what)
+}
+
+/// Stalled at once: only a change of the object or of the operator's flag helps.
+fn refusal(what: &str) -> Failure {
+    Failure::new(Class::Terminal, REFUSED, format!("The operator runs with --lockdown: {what}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_binding_that_leaves_something_open_is_refused_with_the_field() {
+        let whole = json!({"serviceAccountName": "orders", "roleARN": "arn:aws:iam::111122223333:role/a", "region": "eu-west-1",
+            "allowedExecutionRoleARNs": ["arn:aws:iam::111122223333:role/e"], "allowedStateMachineNames": ["shop_*"]});
+        let check = |change: serde_json::Value| {
+            let mut spec = whole.clone();
+            spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            let spec: TrustBindingSpec = serde_json::from_value(spec).unwrap();
+            check_binding(&spec).map_err(|failure| (failure.reason, failure.message))
+        };
+        assert_eq!(check(json!({})), Ok(()));
+        for (change, field) in [
+            (json!({"allowedExecutionRoleARNs": []}), "spec.allowedExecutionRoleARNs"),
+            (json!({"sessionPolicy": "None"}), "spec.sessionPolicy"),
+            (json!({"sessionPolicy": {"Version": "2012-10-17", "Statement": []}}), "spec.sessionPolicy"),
+        ] {
+            let (reason, message) = check(change).unwrap_err();
+            assert_eq!(reason, REFUSED);
+            assert!(message.contains(field), "{message}");
+        }
+    }
+}

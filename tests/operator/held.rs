@@ -1,0 +1,134 @@
+//! What the operator's own account may ask of the API server, tried with its own token.
+
+use crate::support::control_plane::run;
+use crate::*;
+
+/// kubectl as whoever has stolen the operator's token.
+pub(crate) fn as_operator(tenant: &Tenant, args: &[&str], input: Option<&Value>) -> Result<String, String> {
+    let kubeconfig = tenant.bed.control_plane.kubeconfig_of(&tenant.system, "stepbound");
+    let mut kubectl = std::process::Command::new(&tenant.bed.control_plane.kubectl);
+    run(kubectl.arg("--kubeconfig").arg(kubeconfig).args(args), input.map(Value::to_string).as_deref())
+}
+
+/// Lets the operator's account create tokens of every account, as `tokens.mode: ClusterWide` or a careless Role would: what
+/// is refused then is refused by the policy.
+pub(crate) fn let_it_mint_everything(tenant: &Tenant) {
+    let group = "rbac.authorization.k8s.io";
+    let (version, named) = (format!("{group}/v1"), json!({"name": format!("{}-mints", tenant.name)}));
+    let rules = json!([{"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}]);
+    for object in [
+        json!({"apiVersion": version, "kind": "ClusterRole", "metadata": named, "rules": rules}),
+        json!({"apiVersion": version, "kind": "ClusterRoleBinding", "metadata": named,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": named["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": "stepbound", "namespace": tenant.system}]}),
+    ] {
+        tenant.bed.control_plane.apply(&object.to_string());
+    }
+}
+
+#[test]
+fn requirement_30_the_operators_own_token_mints_what_it_needs_and_nothing_else() {
+    let issuer = "https://sso.example/realms/a";
+    let tenant = test_bed().tenant_with("held", &json!({"allowedIssuers": [issuer]}));
+    let_it_mint_everything(&tenant);
+    let mint = |namespace: &str, account: &str, more: &[&str]| {
+        as_operator(&tenant, &[&["-n", namespace, "create", "token", account], more].concat(), None)
+    };
+    let good = ["--audience=sts.amazonaws.com", "--duration=600s"];
+    wait_until(Duration::from_secs(10), "the right is there", || mint("held", "orders", &good).ok());
+    mint("held", "orders", &[&format!("--audience={issuer}"), "--duration=600s"]).unwrap();
+
+    let api_server = format!("--audience={}", tenant.bed.control_plane.issuer);
+    let refusals: [(&str, &str, &[&str], &str); 9] = [
+        ("held", "orders", &[&api_server, "--duration=600s"], "for one audience out of"),
+        ("held", "orders", &["--duration=600s"], "for one audience out of"),
+        (
+            "held",
+            "orders",
+            &["--audience=sts.amazonaws.com", "--audience=other", "--duration=600s"],
+            "for one audience out of",
+        ),
+        ("held", "orders", &["--audience=sts.amazonaws.com"], "tokens of 600 seconds"),
+        ("held", "orders", &["--audience=sts.amazonaws.com", "--duration=1h"], "tokens of 600 seconds"),
+        ("held", "default", &good, "of the account default"),
+        ("kube-system", "namespace-controller", &good, "of namespace kube-system"),
+        ("held-system", "stepbound", &good, "of namespace held-system"),
+        ("stepbound-crds", "default", &good, "the namespaces that it watches (held)"),
+    ];
+    for (namespace, account, more, words) in refusals {
+        let refused = mint(namespace, account, more).unwrap_err();
+        assert!(refused.contains("ValidatingAdmissionPolicy 'held-system-stepbound-operator-tokens'"), "{refused}");
+        assert!(refused.contains(words), "{namespace}/{account} {more:?}: {refused}");
+    }
+    tenant.kubectl(&["create", "secret", "generic", "thing"]);
+    let bound = ["--bound-object-kind=Secret", "--bound-object-name=thing"];
+    let refused = mint("held", "orders", &[&good[..], &bound].concat()).unwrap_err();
+    assert!(refused.contains("bound to no object"), "{refused}");
+    // Others are not held by this: it is the operator's account alone.
+    tenant.kubectl(&["create", "token", "orders"]);
+}
+
+#[test]
+fn requirement_30_the_operators_own_token_changes_no_spec_and_gives_no_command() {
+    let tenant = test_bed().tenant("unchanged");
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
+    tenant.apply(&workflow_run("order", "fulfil", &json!({})));
+    let patch = |resource: &str, patch: &Value| {
+        as_operator(&tenant, &["-n", "unchanged", "patch", resource, "--type=merge", "-p", &patch.to_string()], None)
+    };
+    patch("sfn/fulfil", &json!({"metadata": {"finalizers": ["stepbound.dev/finalizer"]}})).unwrap();
+    for (resource, change) in [
+        ("tb/orders", json!({"spec": {"sessionDuration": "2h"}})),
+        ("sfn/fulfil", json!({"spec": {"executionRoleARN": "arn:aws:iam::000000000000:role/admin"}})),
+        ("sfnrun/order", json!({"spec": {"cancel": {"reason": "not of a schedule"}}})),
+        ("sfnrun/order", json!({"spec": {"ttlAfterFinished": "1s"}})),
+    ] {
+        let refused = patch(resource, &change).unwrap_err();
+        assert!(refused.contains("ValidatingAdmissionPolicy 'unchanged-system-stepbound-operator-specs'"), "{refused}");
+        assert!(refused.contains("it changes no spec"), "{change}: {refused}");
+    }
+    for key in ["take-over-from", "promote", "redrive", "requested-by"] {
+        let annotation = json!({"metadata": {"annotations": {format!("stepbound.dev/{key}"): "test/victim/fulfil"}}});
+        let refused = patch(if key == "redrive" { "sfnrun/order" } else { "sfn/fulfil" }, &annotation).unwrap_err();
+        assert!(refused.contains("the operator changes no annotation"), "{key}: {refused}");
+    }
+    let run = workflow_run("of-nobody", "fulfil", &json!({}));
+    let refused = as_operator(&tenant, &["-n", "unchanged", "create", "-f", "-"], Some(&run)).unwrap_err();
+    assert!(refused.contains("the operator creates runs of schedules"), "{refused}");
+}
+
+/// Everywhere but where an administrator has said so by a label.
+#[test]
+fn requirement_30_cluster_wide_tokens_can_be_bound_to_labelled_namespaces() {
+    let tenant = test_bed().tenant_without_operator("labelled");
+    test_bed().install_definitions();
+    let values = json!({"operator": {"clusterID": "test"}, "tokens": {"mode": "ClusterWide", "namespaceLabels": {"stepbound.dev/tokens": "yes"}},
+        "userRoles": {"create": false}});
+    // Only the policy under test and the account: the others would hold for every namespace of the test bed.
+    let text = tenant
+        .bed
+        .helm(&["template", "stepbound", support::CHART, "-n", &tenant.system, "-f", "-"], Some(&values.to_string()))
+        .unwrap();
+    for object in serde_yaml::Deserializer::from_str(&text) {
+        let mut object: Value = serde::Deserialize::deserialize(object).unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if object["kind"] == "ServiceAccount" || name.ends_with("-operator-tokens") {
+            if object["kind"] == "ServiceAccount" {
+                object["metadata"]["namespace"] = json!(tenant.system);
+            }
+            tenant.bed.control_plane.apply(&object.to_string());
+        }
+    }
+    let_it_mint_everything(&tenant);
+    let mint = || {
+        let command =
+            ["-n", "labelled", "create", "token", "orders", "--audience=sts.amazonaws.com", "--duration=600s"];
+        as_operator(&tenant, &command, None)
+    };
+    let refused =
+        wait_until(Duration::from_secs(20), "the policy holds", || mint().err().filter(|said| said.contains("labels")));
+    assert!(refused.contains("kubectl label namespace labelled stepbound.dev/tokens=yes"), "{refused}");
+    tenant.bed.control_plane.kubectl(&["label", "namespace", "labelled", "stepbound.dev/tokens=yes"]);
+    wait_until(Duration::from_secs(10), "the label is seen", || mint().ok());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::Api;
 use kube::{Resource, ResourceExt};
 
 use super::Context;
@@ -72,7 +72,7 @@ async fn secret_is_granted(work: &mut Work<IdentityProvider>, ctx: &Context) -> 
     let Some(secret) = secret_grant::secret_of(&work.object).map(str::to_owned) else { return Ok(()) };
     let (namespace, issuer) = (work.namespace(), work.object.spec.issuer.clone());
     let takes_untied = !ctx.settings.lockdown && secret_grant::takes_untied(&work.object);
-    let api = Api::<PartialObjectMeta<Secret>>::namespaced(ctx.client.clone(), &namespace);
+    let api = Api::<Secret>::namespaced(ctx.client.clone(), &namespace);
     let unreadable = |problem, transient| {
         let key = work.object.spec.client_authentication.secret_key_ref.as_ref().map(|from| from.key.clone());
         let (namespace, name, key) = (namespace.clone(), secret.clone(), key.unwrap_or_default());

@@ -1,5 +1,5 @@
 //! To which issuer a client's secret may be sent. The Secret says so itself, so that whoever may write IdentityProviders, or
-//! have a GitOps engine write them, cannot have it sent to an issuer of their own.
+//! have a `GitOps` engine write them, cannot have it sent to an issuer of their own.
 
 use crate::api::v1alpha1::{ClientAuthenticationType, IdentityProvider};
 use crate::status::{READY, is_true};

@@ -11,9 +11,15 @@ use crate::*;
 fn keycloak() -> Option<&'static Keycloak> {
     static SHARED: OnceLock<Option<Keycloak>> = OnceLock::new();
     let clients = [
-        Client { id: "orders", namespace: "keycloak", exchanges: false },
-        Client { id: "exchanger", namespace: "exchange", exchanges: true },
-        Client { id: "rotating", namespace: "rotation", exchanges: false },
+        Client { id: "orders", namespace: "keycloak", exchanges: false, secret: None },
+        Client { id: "exchanger", namespace: "exchange", exchanges: true, secret: None },
+        Client { id: "rotating", namespace: "rotation", exchanges: false, secret: None },
+        Client {
+            id: "old-fashioned",
+            namespace: "client-secret",
+            exchanges: false,
+            secret: Some("canary-of-the-client"),
+        },
     ];
     SHARED.get_or_init(|| Keycloak::start(test_bed(), &clients)).as_ref()
 }
@@ -138,6 +144,52 @@ fn a_binding_moves_to_another_provider_without_a_refused_call() {
     assert!(binding["status"]["trustPolicy"].as_str().unwrap().contains("system:serviceaccount:rotation:orders"));
     tenant.apply(&workflow_run("afterwards", "fulfil", &json!({})));
     tenant.wait_for(&operator, "sfnrun/afterwards", "Complete", "True", "Succeeded");
+}
+
+/// Requirement 28, with a real Secret and a real provider: who may read it is RBAC's, where it may go is the Secret's to say.
+#[test]
+fn requirement_28_a_stored_client_secret_goes_to_the_issuer_that_it_is_for() {
+    let Some(keycloak) = keycloak() else { return };
+    let tenant = tenant_for("client-secret", &keycloak.issuer);
+    let operator = operator_for(&tenant, &keycloak.issuer);
+    let annotate = |what: &str, pair: &str| tenant.kubectl(&["annotate", "--overwrite", what, pair]);
+    let tie = |issuer: &str| annotate("secret/client", &format!("stepbound.dev/issuer={issuer}"));
+    let look = |number: u32| {
+        annotate("idp/idp", &format!("note={number}"));
+        annotate("tb/orders", &format!("stepbound.dev/reconcile-now={number}"));
+    };
+    let client = json!({"type": "ClientSecret", "clientID": "old-fashioned", "secretKeyRef": {"name": "client", "key": "secret"}});
+    tenant.apply(&provider(&keycloak.issuer, &client));
+    tenant.apply(&bound_to_provider(&tenant));
+    tenant.wait_for(&operator, "idp/idp", "Ready", "False", "SecretUnreadable");
+    tenant.kubectl(&["create", "secret", "generic", "client", "--from-literal=secret=canary-of-the-client"]);
+    let verbs = ["--verb=get", "--resource=secrets", "--resource-name=client"];
+    tenant.kubectl(&[&["create", "role", "read-client"], &verbs[..]].concat());
+    let account = format!("--serviceaccount={}:stepbound", tenant.system);
+    tenant.kubectl(&["create", "rolebinding", "read-client", "--role=read-client", &account]);
+    look(1);
+    let untied = tenant.wait_for(&operator, "idp/idp", "Ready", "False", "SecretNotForIssuer");
+    assert!(
+        untied.to_string().contains("kubectl annotate secret client -n client-secret stepbound.dev/issuer="),
+        "{untied:#}"
+    );
+    tenant.wait_for(&operator, "tb/orders", "TokenMinted", "False", "SecretNotForIssuer");
+    tie("https://other.example");
+    look(2);
+    let other = tenant.wait_for_object(&operator, "idp/idp", "told whose it is", Duration::from_secs(40), |object| {
+        condition(object, "Ready")
+            .is_some_and(|ready| ready["message"].to_string().contains("is for https://other.example"))
+    });
+    assert!(!other.to_string().contains("canary"), "{other:#}");
+    tie(&keycloak.issuer);
+    look(3);
+    let idp = tenant.wait_for(&operator, "idp/idp", "Ready", "True", "Discovered");
+    assert_eq!(idp["status"]["findings"].as_array().unwrap().len(), 1, "only that it is a stored secret: {idp:#}");
+    tenant.wait_for(&operator, "tb/orders", "RoleAssumed", "False", "AccessDenied");
+    trust_as_rendered(&tenant);
+    let binding = tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
+    assert_eq!(binding["status"]["identities"][0]["authorizedParty"], "old-fashioned");
+    assert!(!operator.log_text().contains("canary"), "the secret is in no log");
 }
 
 #[test]

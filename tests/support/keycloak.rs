@@ -21,6 +21,8 @@ pub struct Client {
     pub namespace: &'static str,
     /// Whether it may exchange tokens (standard token exchange).
     pub exchanges: bool,
+    /// A secret by which it proves itself, in place of a token of the cluster.
+    pub secret: Option<&'static str>,
 }
 
 impl Keycloak {
@@ -99,7 +101,8 @@ fn realm(cluster_issuer: &str, clients: &[Client]) -> Value {
         let exchange = client.exchanges.to_string();
         json!({
             "clientId": client.id, "enabled": true, "publicClient": false, "serviceAccountsEnabled": true,
-            "standardFlowEnabled": false, "clientAuthenticatorType": "federated-jwt", "fullScopeAllowed": false,
+            "standardFlowEnabled": false, "clientAuthenticatorType": if client.secret.is_some() { "client-secret" } else { "federated-jwt" },
+            "secret": client.secret, "fullScopeAllowed": false,
             // `basic` brings the subject; `roles` would add the audience `account`.
             "defaultClientScopes": ["basic"], "optionalClientScopes": [],
             "attributes": {

@@ -58,8 +58,7 @@ pub struct ClientAuthentication {
     #[serde(rename = "clientID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub client_id: Option<String>,
-    /// The client's secret, in this namespace. The operator needs a Role that names it, and the Secret the annotation
-    /// `stepbound.dev/issuer` with this provider's issuer.
+    /// The client's secret, in this namespace. The operator needs a Role that names it, and the Secret names the issuer in its annotation stepbound.dev/issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<SecretKeyRef>,
     /// The Cognito identity pool.

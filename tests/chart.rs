@@ -307,7 +307,7 @@ fn requirement_30_values_reach_the_policies_as_data() {
     assert_eq!(variable("operator-tokens", "allowed"), json!([hostile, "https://sso.example/realms/a"]));
     for policy in &all {
         let text = policy.to_string();
-        for word in ["OPERATOR_", "GRANTEE", "TOKEN_", "SCOPE", "CLUSTER_ID"] {
+        for word in ["OPERATOR_", "GRANTEE", "TOKEN_", "SCOPE", "CLUSTER_ID", "NAME_PREFIX"] {
             assert!(!text.contains(word), "{word} is left in {text}");
         }
     }

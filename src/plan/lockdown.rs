@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn a_binding_that_leaves_something_open_is_refused_with_the_field() {
         let whole = json!({"serviceAccountName": "orders", "roleARN": "arn:aws:iam::111122223333:role/a", "region": "eu-west-1",
-            "allowedExecutionRoleARNs": ["arn:aws:iam::111122223333:role/e"], "allowedStateMachineNames": ["shop_*"]});
+            "allowedExecutionRoleARNs": ["arn:aws:iam::111122223333:role/e"]});
         let check = |change: serde_json::Value| {
             let mut spec = whole.clone();
             spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());

@@ -18,7 +18,6 @@ fn locked(name: &str) -> Tenant {
 fn bounded(tenant: &Tenant) -> Value {
     let mut binding = tenant.binding("orders");
     binding["spec"]["allowedExecutionRoleARNs"] = json!([tenant.execution_role_arn()]);
-    binding["spec"]["allowedStateMachineNames"] = json!([format!("{}_*", tenant.name)]);
     binding
 }
 
@@ -26,7 +25,6 @@ fn bounded(tenant: &Tenant) -> Value {
 fn lockdown_refuses_what_leaves_something_open() {
     let tenant = locked("locked");
     for (field, value, words) in [
-        ("allowedStateMachineNames", json!([]), "spec.allowedStateMachineNames"),
         ("allowedExecutionRoleARNs", json!([]), "spec.allowedExecutionRoleARNs"),
         ("sessionPolicy", json!("None"), "spec.sessionPolicy of a TrustBinding is Derived"),
     ] {

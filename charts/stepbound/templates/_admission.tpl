@@ -26,7 +26,7 @@ request.userInfo.username.matches('^[A-Za-z0-9@._:/+-]+$') ? request.userInfo.us
 {{- $spec := .spec | replace "SCOPE" (include "stepbound.admissionScope" $root | indent 2 | trim) | replace "OPERATOR_USER" (include "stepbound.operatorUser" $root) }}
 {{- $spec = $spec | replace "OPERATOR_NAMESPACE" $root.Release.Namespace | replace "GRANTEE" (include "stepbound.grantee" $root) }}
 {{- $spec = $spec | replace "TOKEN_NAMESPACES" (toJson $root.Values.operator.watchNamespaces) | replace "TOKEN_LABELS" (include "stepbound.tokenLabels" $root) }}
-{{- $spec | replace "TOKEN_AUDIENCES" (concat $root.Values.operator.allowedAudiences $root.Values.operator.allowedIssuers | toJson) | replace "CLUSTER_ID" (toJson $root.Values.operator.clusterID) }}
+{{- $spec | replace "TOKEN_AUDIENCES" (concat $root.Values.operator.allowedAudiences $root.Values.operator.allowedIssuers | toJson) | replace "CLUSTER_ID" (toJson $root.Values.operator.clusterID) | replace "NAME_PREFIX" (toJson $root.Values.operator.namePrefix) }}
 {{- end }}
 {{- /* True where the server takes mutating policies: by default from Kubernetes 1.36 on. */}}
 {{- define "stepbound.mutates" -}}

@@ -34,8 +34,9 @@ fn bindings(suite: &mut Suite<'_>) {
     let server_side = ["-n", "hostile", "apply", "--server-side", "--force-conflicts", "-f", "-"];
     let taken = with(workflow("paid"), "/spec/definition", waiting(1));
     suite.command("their Workflow by a server-side apply", &server_side, Some(&taken), Admission, WORDS);
-    let replace = ["-n", "hostile", "replace", "-f", "-"];
-    suite.command("their Workflow by a replace", &replace, Some(&taken), Admission, WORDS);
+    let json = r#"[{"op": "replace", "path": "/spec/definition/StartAt", "value": "Done"}]"#;
+    let by_json = ["-n", "hostile", "patch", "sfn/paid", "--type=json", "-p", json];
+    suite.command("their Workflow by a JSON patch", &by_json, None, Admission, WORDS);
     let mut activity =
         json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Activity", "metadata": {"name": "evil"}, "spec": {}});
     activity = through_payments(activity);
@@ -125,7 +126,7 @@ fn operators_token(suite: &mut Suite<'_>) {
     );
     refused(
         "the operator's token: an account of the cluster",
-        mint("kube-system", "namespace-controller"),
+        mint("kube-system", "clusters-own"),
         &good,
         "of namespace kube-system",
     );

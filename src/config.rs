@@ -12,7 +12,6 @@ use crate::api::v1alpha1::{DEFAULT_AUDIENCE, DurationString};
 /// Flags of `stepbound operator`. Each can be given by the environment variable that the help names.
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[allow(clippy::struct_excessive_bools)] // each is a switch of its own on the command line
 pub struct Flags {
     /// STS endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_STS_ENDPOINT_URL", value_name = "URL")]

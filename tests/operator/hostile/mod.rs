@@ -1,10 +1,8 @@
 //! A tenant who wants more than theirs. Each attempt is made by a real user under RBAC on the real API server, is refused,
 //! and the table that is printed says by which layer.
 
-mod metrics;
-
-use crate::admission::{may_edit, minting};
 mod admission;
+mod metrics;
 
 use crate::admission::{may_edit, minting, using};
 use crate::attempts::{Layer, Suite};

@@ -16,18 +16,25 @@ use tokio::sync::watch;
 
 use super::Context;
 use super::runner::api_failure;
-use crate::api::v1alpha1::{Guardrail, WorkflowRun};
-use crate::outcome::{Class, Failure};
-use crate::plan::guardrail::{Rule, selects};
+use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
+use crate::aws::Session;
+use crate::outcome::{Class, Classify, Failure};
+use crate::plan::guardrail::{self, Rule, Runs, of_machine, of_version, selects, unknown};
 use crate::plan::places::{Asks, Places, Seen};
+use crate::plan::run::machine_arn;
 
 /// How long the labels of a namespace are believed. They are read only where there are Guardrails.
 const LABELS_LAST: Duration = Duration::from_secs(5);
+
+/// How long it is remembered what a version runs as that was read from AWS.
+const READ_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// What is known of the Guardrails.
 pub(super) struct Guardrails {
     store: OnceLock<Store<Guardrail>>,
     labels: Cache<String, Arc<BTreeMap<String, String>>>,
+    /// What versions run as that no status tells of, by UID of the Workflow and ARN: a version never changes.
+    read: Cache<(String, String), Arc<RunsAs>>,
     changes: watch::Sender<u64>,
     turns: Mutex<HashMap<String, Turns>>,
     places: Mutex<HashMap<String, Places>>,
@@ -42,6 +49,7 @@ impl Guardrails {
         Self {
             store: OnceLock::new(),
             labels,
+            read: Cache::builder().time_to_live(READ_LASTS).max_capacity(10_000).build(),
             changes: watch::Sender::new(0),
             turns: Mutex::default(),
             places: Mutex::default(),
@@ -201,6 +209,40 @@ async fn labels(ctx: &Context, namespace: &str) -> Result<Arc<BTreeMap<String, S
     let api = Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone());
     let found = api.get(namespace).await.map_err(|error| api_failure(&error))?;
     Ok(Arc::new(found.meta().labels.clone().unwrap_or_default()))
+}
+
+/// What a version or a state machine runs as: as the Workflow's status remembers it, else as AWS describes it.
+pub(super) async fn runs_as(
+    ctx: &Context,
+    session: &Session,
+    workflow: Option<&Workflow>,
+    runs: &Runs,
+) -> Result<RunsAs, Failure> {
+    let uid = workflow.and_then(ResourceExt::uid).unwrap_or_default();
+    let status = workflow.and_then(|workflow| workflow.status.as_ref());
+    let machine = machine_arn(&runs.arn);
+    let records = status.filter(|status| status.state_machine_arn.as_ref() == Some(&machine));
+    let records = records.map(|status| status.runs_as.as_slice()).unwrap_or_default();
+    let known = runs.version.map_or_else(|| of_machine(records), |number| of_version(records, number));
+    if let Some(known) = known {
+        return Ok(known.clone());
+    }
+    let key = (uid, runs.arn.clone());
+    if let Some(read) = ctx.guardrails.read.get(&key).await {
+        return Ok(RunsAs::clone(&read));
+    }
+    let found = match ctx.step_functions.describe_state_machine(session, &runs.arn).await {
+        Ok(found) => found.ok_or_else(|| unknown(&runs.arn, "AWS shows no such version or state machine"))?,
+        Err(error) if error.class() == Class::Denied => return Err(unknown(&runs.arn, &error.public())),
+        Err(error) => return Err(error.into()),
+    };
+    let definition = serde_json::from_str(&found.definition);
+    let definition = definition.map_err(|_| unknown(&runs.arn, "AWS does not show its definition"))?;
+    let read = guardrail::runs_as(&found.role_arn, &definition, false);
+    if runs.version.is_some() {
+        ctx.guardrails.read.insert(key, Arc::new(read.clone())).await;
+    }
+    Ok(read)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@
 //! CreateHarness+        newer than what is known of actions
 //! ```
 
+use std::sync::LazyLock;
+
 use crate::similar::nearest;
 
 const OPERATIONS: &str = include_str!("actions/operations.txt");
@@ -118,6 +120,35 @@ pub fn operation(service: &str, name: &str) -> Result<Known, NotFound> {
 /// Names of all services, in order.
 pub fn services() -> impl Iterator<Item = &'static str> {
     OPERATIONS.lines().skip(1).filter_map(|line| line.split('\t').next())
+}
+
+/// The services whose actions have this prefix in IAM, in order: `bedrock` has `bedrock`, `bedrockagent`, `bedrockruntime`, …
+pub fn services_of(prefix: &str) -> impl Iterator<Item = &'static str> {
+    static PREFIXES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+        let fields = OPERATIONS.lines().skip(1).map(|line| line.splitn(3, '\t'));
+        fields.filter_map(|mut fields| Some((fields.next()?, fields.next()?))).collect()
+    });
+    PREFIXES.iter().filter(move |(_, own)| *own == prefix).map(|(service, _)| *service)
+}
+
+/// The prefixes that IAM knows a service's operation by: that of the service, and those of the operation's own actions.
+pub fn prefixes_of(service: &str, name: &str) -> Vec<String> {
+    let Some((prefix, operations)) = line_of(OPERATIONS, service).and_then(|rest| rest.split_once('\t')) else {
+        return Vec::new();
+    };
+    let entry = operations.split(' ').find(|entry| name_of(entry).eq_ignore_ascii_case(name));
+    let mut prefixes = vec![prefix.to_owned()];
+    if let Some(Known::Needs(needs)) = entry.map(|entry| read(prefix, entry)) {
+        prefixes.extend(needs.iter().filter_map(|need| Some(need.action.split_once(':')?.0.to_owned())));
+    }
+    prefixes.retain(|prefix| !prefix.is_empty());
+    prefixes
+}
+
+/// True when the service has an operation of this name, in whatever case.
+pub fn has_operation(service: &str, name: &str) -> bool {
+    let entries = line_of(OPERATIONS, service).and_then(|rest| rest.split_once('\t')).map(|(_, entries)| entries);
+    entries.is_some_and(|entries| entries.split(' ').any(|entry| name_of(entry).eq_ignore_ascii_case(name)))
 }
 
 /// All operations of a service and what is known of each.

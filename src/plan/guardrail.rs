@@ -1,12 +1,23 @@
 //! What Guardrails say of an object. Admission asks most of this too, but it may be switched off or be older than the
 //! object; and what stands deep in a definition it cannot see.
 
+mod runs_as;
+mod start;
+mod uses;
+
+pub use runs_as::{
+    forget_machine, forget_version, of_machine, of_version, remember_machine, remember_version, runs_as,
+};
+pub use start::{Runs, Start, may_start, needs_runs_as, unknown, what_runs};
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::api::v1alpha1::{GuardrailSpec, TrustBindingSpec, WorkflowSpec};
+use uses::Uses;
+
+use crate::api::v1alpha1::{GuardrailSpec, RunsAs, SessionPolicyChoice, TrustBindingSpec, WorkflowSpec};
 use crate::outcome::{Class, Failure};
 
 /// Reason of a refusal.
@@ -56,14 +67,20 @@ pub fn limits(rules: &[Rule]) -> Limits {
     Limits { concurrent: least(|spec| spec.max_concurrent_runs), per_second: least(|spec| spec.max_starts_per_second) }
 }
 
-/// Whether a binding may be used: its account, region and role.
+/// Whether a binding may be used: its account, region, role and session policy.
 ///
 /// # Errors
 /// `RefusedByGuardrail`, with the Guardrail and what it allows.
 pub fn check_binding(rules: &[Rule], namespace: &str, spec: &TrustBindingSpec) -> Result<(), Failure> {
     for rule in rules {
         let refuse = |what: String| Err(refusal(rule, namespace, &what));
-        check_account(rule, namespace, "AWS account", &spec.role_arn)?;
+        let account = account_of(&spec.role_arn);
+        if let Some(allowed) =
+            rule.spec.allowed_account_ids.as_ref().filter(|all| !all.iter().any(|one| one == account))
+        {
+            let listed = allowed.join(", ");
+            return refuse(format!("AWS account {account} is not among {listed}. Use a role of one of them"));
+        }
         if let Some(allowed) = rule.spec.allowed_regions.as_ref().filter(|allowed| !allowed.contains(&spec.region)) {
             return refuse(format!("region {} is not among {}. Use one of them", spec.region, allowed.join(", ")));
         }
@@ -72,62 +89,138 @@ pub fn check_binding(rules: &[Rule], namespace: &str, spec: &TrustBindingSpec) -
             let listed = patterns.join(", ");
             return refuse(format!("role {} matches none of {listed}. Use a role that does", spec.role_arn));
         }
+        if rule.spec.require_derived_session_policy && spec.session_policy.choice() != SessionPolicyChoice::Derived {
+            let what = "sessions need the policy that Stepbound derives. Set spec.sessionPolicy to Derived";
+            return refuse(what.into());
+        }
     }
     Ok(())
 }
 
-/// Whether a Workflow with this definition may be kept: execution role, alias, source and integrations.
+/// Whether a Workflow may be kept: execution role, name, alias, source and, where it could be read, its definition.
 ///
 /// # Errors
 /// `RefusedByGuardrail`, with the Guardrail, the place and what to do.
-pub fn check_workflow(rules: &[Rule], namespace: &str, spec: &WorkflowSpec, definition: &Value) -> Result<(), Failure> {
+pub fn check_workflow(
+    rules: &[Rule],
+    namespace: &str,
+    spec: &WorkflowSpec,
+    machine_name: &str,
+    definition: Option<&Value>,
+) -> Result<(), Failure> {
     if rules.is_empty() {
         return Ok(());
     }
-    let used = integrations(definition);
+    let used = definition.map(uses::uses).unwrap_or_default();
     for rule in rules {
-        let refuse = |what: String| Err(refusal(rule, namespace, &what));
-        check_account(rule, namespace, "AWS account of the execution role", &spec.execution_role_arn)?;
-        let patterns = rule.spec.allowed_execution_role_arns.as_ref();
-        if let Some(patterns) = patterns.filter(|patterns| !any_matches(patterns, &spec.execution_role_arn)) {
-            let (role, listed) = (&spec.execution_role_arn, patterns.join(", "));
-            return refuse(format!("execution role {role} matches none of {listed}. Use a role that does"));
-        }
+        check_name(rule, namespace, machine_name)?;
         if rule.spec.require_alias && spec.aliases.is_empty() {
-            return refuse("a Workflow needs at least one alias. Add one to spec.aliases".into());
+            return Err(refusal(rule, namespace, "a Workflow needs at least one alias. Add one to spec.aliases"));
         }
-        let from_maps = spec.definition_from.is_some() || !spec.substitutions_from.is_empty();
-        if rule.spec.forbid_definition_from && from_maps {
-            return refuse(
-                "a definition must not come from a ConfigMap. Put it into spec.definition, and its values into spec.substitutions"
-                    .into(),
+        check_runs_as(rule, namespace, &Subject::written(spec, &used))?;
+    }
+    Ok(())
+}
+
+/// What runs, or would once it is written to AWS.
+struct Subject<'a> {
+    /// ARN of what is to be started; `None` while it is a spec.
+    started: Option<&'a str>,
+    execution_role: &'a str,
+    /// Names, with places where they are known.
+    integrations: Vec<(&'a str, Option<&'a str>)>,
+    /// Ids, with places where they are known.
+    accounts: Vec<(&'a str, Option<&'a str>)>,
+    open_credentials: Option<&'a str>,
+    from_config_map: bool,
+}
+
+impl<'a> Subject<'a> {
+    fn written(spec: &'a WorkflowSpec, used: &'a Uses) -> Self {
+        Self {
+            started: None,
+            execution_role: &spec.execution_role_arn,
+            integrations: used.integrations.iter().map(|one| (one.name.as_str(), Some(one.path.as_str()))).collect(),
+            accounts: used.accounts.iter().map(|one| (one.id.as_str(), Some(one.path.as_str()))).collect(),
+            open_credentials: used.open_credentials.first().map(String::as_str),
+            from_config_map: spec.takes_from_config_maps(),
+        }
+    }
+
+    fn started(arn: &'a str, runs_as: &'a RunsAs) -> Self {
+        Self {
+            started: Some(arn),
+            execution_role: &runs_as.execution_role_arn,
+            integrations: runs_as.integrations.iter().map(|name| (name.as_str(), None)).collect(),
+            accounts: runs_as.account_ids.iter().map(|id| (id.as_str(), None)).collect(),
+            open_credentials: runs_as.open_credentials.as_deref(),
+            from_config_map: runs_as.from_config_map,
+        }
+    }
+
+    fn refused(&self, rule: &Rule, namespace: &str, problem: &str, remedy: &str) -> Failure {
+        let what = match self.started {
+            None => format!("{problem}. {remedy}"),
+            Some(arn) => {
+                format!("{arn} is not started, because of what it runs as: {problem}. Start a version without it")
+            }
+        };
+        refusal(rule, namespace, &what)
+    }
+}
+
+fn check_runs_as(rule: &Rule, namespace: &str, subject: &Subject<'_>) -> Result<(), Failure> {
+    let refuse = |problem: String, remedy: &str| Err(subject.refused(rule, namespace, &problem, remedy));
+    let acts_as = subject.execution_role;
+    if let Some(allowed) = &rule.spec.allowed_account_ids {
+        let listed = allowed.join(", ");
+        let account = account_of(acts_as);
+        if !allowed.iter().any(|one| one == account) {
+            let problem = format!("AWS account of the execution role {account} is not among {listed}");
+            return refuse(problem, "Use a role of one of them");
+        }
+        if let Some((account, path)) = subject.accounts.iter().find(|(id, _)| !allowed.iter().any(|one| one == id)) {
+            let problem = format!("AWS account {account}{} is not among {listed}", at(*path));
+            return refuse(problem, "Name what is in one of them");
+        }
+        if let Some(path) = subject.open_credentials {
+            let problem = format!(
+                "the role in Credentials at {path} is known only when it runs, so its AWS account may not be among {listed}"
             );
+            return refuse(problem, "Write the role's ARN out, or its account in the template of States.Format");
         }
-        let forbidden = used.iter().find_map(|integration| {
-            let pattern = rule.spec.forbidden_integrations.iter().find(|pattern| integration.is_named(pattern))?;
-            Some((integration, pattern))
-        });
-        if let Some((integration, pattern)) = forbidden {
-            let Integration { path, name } = integration;
-            return refuse(format!(
-                "integration {name} at {path} is forbidden by \"{pattern}\". Take it out of the definition"
-            ));
+    }
+    let patterns = rule.spec.allowed_execution_role_arns.as_ref();
+    if let Some(patterns) = patterns.filter(|patterns| !any_matches(patterns, acts_as)) {
+        let problem = format!("execution role {acts_as} matches none of {}", patterns.join(", "));
+        return refuse(problem, "Use a role that does");
+    }
+    if rule.spec.forbid_definition_from && subject.from_config_map {
+        let problem = "a definition must not come from a ConfigMap".to_owned();
+        return refuse(problem, "Put it into spec.definition, and its values into spec.substitutions");
+    }
+    let forbidden = &rule.spec.forbidden_integrations;
+    for (name, path) in subject.integrations.iter().filter(|_| !forbidden.is_empty()) {
+        let names = uses::names_of(name);
+        if let Some(pattern) = forbidden.iter().find(|pattern| uses::is_named(&names, pattern)) {
+            let problem = format!("integration {name}{} is forbidden by \"{pattern}\"", at(*path));
+            return refuse(problem, "Take it out of the definition");
         }
     }
     Ok(())
 }
 
-/// Whether a run may go by this target: the ARN of a state machine, of a version or of an alias.
-///
-/// # Errors
-/// `RefusedByGuardrail` where an alias is required and the target is none.
-pub fn check_target(rules: &[Rule], namespace: &str, target_arn: &str) -> Result<(), Failure> {
-    let qualifier = target_arn.split(':').nth(7);
-    let by_alias = qualifier.is_some_and(|qualifier| !qualifier.bytes().all(|byte| byte.is_ascii_digit()));
-    match rules.iter().find(|rule| rule.spec.require_alias && !by_alias) {
-        Some(rule) => {
+fn at(path: Option<&str>) -> String {
+    path.map(|path| format!(" at {path}")).unwrap_or_default()
+}
+
+fn check_name(rule: &Rule, namespace: &str, machine_name: &str) -> Result<(), Failure> {
+    let patterns = rule.spec.allowed_state_machine_names.as_ref();
+    match patterns.filter(|patterns| !any_matches(patterns, machine_name)) {
+        Some(patterns) => {
             let what = format!(
-                "a run goes by an alias, and this one would start {target_arn}. Name workflowRef.alias, or mark an alias of the Workflow as default"
+                "the name {machine_name} of the state machine matches none of {}. Create a Workflow whose spec.stateMachineName does",
+                patterns.join(", ")
             );
             Err(refusal(rule, namespace, &what))
         }
@@ -135,16 +228,8 @@ pub fn check_target(rules: &[Rule], namespace: &str, target_arn: &str) -> Result
     }
 }
 
-fn check_account(rule: &Rule, namespace: &str, what: &str, role_arn: &str) -> Result<(), Failure> {
-    let account = role_arn.split(':').nth(4).unwrap_or_default();
-    let allowed = rule.spec.allowed_account_ids.as_ref();
-    match allowed.filter(|allowed| !allowed.iter().any(|one| one == account)) {
-        Some(allowed) => {
-            let what = format!("{what} {account} is not among {}. Use a role of one of them", allowed.join(", "));
-            Err(refusal(rule, namespace, &what))
-        }
-        None => Ok(()),
-    }
+fn account_of(role_arn: &str) -> &str {
+    role_arn.split(':').nth(4).unwrap_or_default()
 }
 
 /// Stalled at once: only a change of the object or of the Guardrail helps.
@@ -172,80 +257,6 @@ fn matches(pattern: &str, text: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
-}
-
-/// One use of an integration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Integration {
-    /// JSON pointer to the state or to the reader or writer of a Map.
-    pub path: String,
-    /// As people write it: `lambda:invoke`, `aws-sdk:s3:getObject`, `activity`.
-    pub name: String,
-}
-
-impl Integration {
-    /// Whether a pattern names it, in whatever case. The SDK's call of a service goes by the service's own name too, so
-    /// that forbidding `lambda:invoke` forbids both ways to it.
-    fn is_named(&self, pattern: &str) -> bool {
-        const OTHER_NAMES: [(&str, &str); 2] = [("sfn:", "states:"), ("eventbridge:", "events:")];
-        let (name, pattern) = (self.name.to_ascii_lowercase(), pattern.to_ascii_lowercase());
-        let plain = name.strip_prefix("aws-sdk:").unwrap_or(&name);
-        let other = OTHER_NAMES.iter().find_map(|(sdk, own)| Some(format!("{own}{}", plain.strip_prefix(sdk)?)));
-        matches(&pattern, &name) || matches(&pattern, plain) || other.is_some_and(|other| matches(&pattern, &other))
-    }
-}
-
-/// Every integration of a definition, at any depth: tasks, and what a Map reads from and writes to.
-pub fn integrations(definition: &Value) -> Vec<Integration> {
-    let mut found = Vec::new();
-    machine(definition, "", &mut found);
-    found
-}
-
-fn machine(value: &Value, path: &str, found: &mut Vec<Integration>) {
-    for (name, state) in value["States"].as_object().into_iter().flatten() {
-        let path = format!("{path}/States/{}", name.replace('~', "~0").replace('/', "~1"));
-        let Some(state) = state.as_object() else { continue };
-        resource(state, &path, found);
-        for part in ["ItemReader", "ResultWriter"] {
-            if let Some(part_of_map) = state.get(part).and_then(Value::as_object) {
-                resource(part_of_map, &format!("{path}/{part}"), found);
-            }
-        }
-        for (index, branch) in state.get("Branches").and_then(Value::as_array).into_iter().flatten().enumerate() {
-            machine(branch, &format!("{path}/Branches/{index}"), found);
-        }
-        for field in ["ItemProcessor", "Iterator"] {
-            if let Some(inner) = state.get(field) {
-                machine(inner, &format!("{path}/{field}"), found);
-            }
-        }
-    }
-}
-
-fn resource(holder: &Map<String, Value>, path: &str, found: &mut Vec<Integration>) {
-    if let Some(arn) = holder.get("Resource").and_then(Value::as_str) {
-        found.push(Integration { path: path.to_owned(), name: integration_name(arn) });
-    }
-}
-
-/// The integration that a resource names. Source: Step Functions developer guide, "Integrating services": an optimised or
-/// SDK integration is `arn:<partition>:states:::<name>` with an optional pattern such as `.sync` or `.waitForTaskToken`; a
-/// Lambda function and an activity are named by their own ARN.
-fn integration_name(arn: &str) -> String {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let service = parts.get(2).copied().unwrap_or_default();
-    let unplaced = parts.get(3..5).is_some_and(|place| place.iter().all(|part| part.is_empty()));
-    match (service, parts.get(5).copied()) {
-        ("states", Some(_)) if unplaced => {
-            let name = parts[5..].join(":");
-            name.split('.').next().unwrap_or_default().to_owned()
-        }
-        ("states", Some("activity")) => "activity".to_owned(),
-        ("lambda", _) => "lambda:invoke".to_owned(),
-        // Not an ARN that the guide knows: shown as it stands, so that a pattern can still name it.
-        _ => arn.to_owned(),
-    }
 }
 
 #[cfg(test)]

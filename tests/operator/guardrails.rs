@@ -63,13 +63,11 @@ fn the_operator_refuses_what_admission_cannot_see_and_goes_on_when_the_guardrail
     let hint = "Guardrail \"railed-deep\" for namespace \"railed-deep\": integration aws-sdk:lambda:invoke at /States/Each/ItemProcessor/States/Call";
     refused(&tenant, &operator, "sfn/fulfil", "Stalled", "RefusedByGuardrail", hint);
     tenant.apply(&workflow_run("order", "fulfil", &json!({})));
-    refused(&tenant, &operator, "sfnrun/order", "Ready", "RefusedByGuardrail", "Workflow \"fulfil\" is refused");
-    assert_eq!(count(&tenant, "UpdateStateMachine"), before, "nothing was changed in AWS");
-    assert_eq!(count(&tenant, "StartExecution"), 0);
+    tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
+    assert_eq!(count(&tenant, "UpdateStateMachine"), before, "nothing was changed in AWS, and what is there serves on");
 
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
-    tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     guardrail(&tenant, "railed-deep", &json!({"allowedRegions": ["us-east-1"]}));
     refused(
         &tenant,
@@ -130,4 +128,121 @@ fn a_namespace_has_no_more_runs_under_way_than_its_guardrail_lets_it_and_they_go
     }
     assert_eq!(count(&tenant, "StartExecution"), 6, "each is started once");
     tenant.bed.control_plane.kubectl(&["delete", "guardrail", "railed-places"]);
+}
+
+/// A definition whose one task calls a function that does not exist, so that its executions fail.
+pub(crate) fn calling() -> Value {
+    json!({"StartAt": "Call", "States": {"Call": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:lambda:eu-west-1:000000000000:function:absent"}}})
+}
+
+/// How often executions of a machine were asked for: started, or redriven.
+pub(crate) fn starts_of(tenant: &Tenant, workflow: &str) -> usize {
+    const STARTS: [&str; 3] = ["StartExecution", "StartSyncExecution", "RedriveExecution"];
+    let calls = tenant.bed.front.calls_about(&format!("{}_{workflow}", tenant.name));
+    calls.iter().filter(|call| STARTS.contains(&call.operation.as_str()) && call.status == 200).count()
+}
+
+/// Whether a run was refused, with the reason, or asked AWS for an execution all the same.
+fn refused_or_started(tenant: &Tenant, run: &str, workflow: &str, before: usize) -> Result<String, String> {
+    const REFUSALS: [&str; 4] =
+        ["RefusedByGuardrail", "ExecutionRoleNotAllowed", "RedriveRefused", "ExecutionRoleForeign"];
+    wait_until(Duration::from_secs(40), run, || {
+        if starts_of(tenant, workflow) > before {
+            return Some(Err(format!("{run} started")));
+        }
+        let object = tenant.get(&format!("sfnrun/{run}"))?;
+        let selector = format!("--field-selector=regarding.name={run},reason=RedriveRefused");
+        let refused = tenant.kubectl(&["get", "events.events.k8s.io", &selector, "-o", "name"]);
+        let ready = condition(&object, "Ready").and_then(|ready| Some(ready["reason"].as_str()?.to_owned()));
+        let said = if refused.is_empty() { ready? } else { "RedriveRefused".to_owned() };
+        REFUSALS.contains(&said.as_str()).then_some(Ok(said))
+    })
+}
+
+fn set(tenant: &Tenant, resource: &str, spec: &Value) {
+    tenant.kubectl(&["patch", resource, "--type=merge", "-p", &json!({"spec": spec}).to_string()]);
+}
+
+#[test]
+fn requirement_21_no_door_leads_past_a_guardrail_or_a_role_list() {
+    let tenant = test_bed().tenant("railed-doors");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let listed = json!({"allowedExecutionRoleARNs": [tenant.execution_role_arn()]});
+    let mut binding = tenant.binding("listed");
+    binding["spec"].as_object_mut().unwrap().extend(listed.as_object().unwrap().clone());
+    tenant.apply(&binding);
+    let made = |name: &str, more: Value| {
+        let mut workflow = tenant.workflow(name, &calling());
+        workflow["spec"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        tenant.apply(&workflow);
+    };
+    for name in ["suspended", "invalid", "versioned", "restarted", "redriven", "asked"] {
+        made(name, json!({}));
+    }
+    made("aliased", json!({"aliases": [{"name": "old", "version": 1}]}));
+    made("plain", json!({"versions": {"publish": "Never"}}));
+    made("sync", json!({"type": "Express"}));
+    made("listed", json!({"trustBindingRef": {"name": "listed"}, "definition": waiting(0)}));
+    for name in
+        ["suspended", "invalid", "versioned", "restarted", "redriven", "asked", "aliased", "plain", "sync", "listed"]
+    {
+        tenant.wait_for(&operator, &format!("sfn/{name}"), "Ready", "True", "Synced");
+    }
+    made("versioned", json!({"definition": waiting(0)}));
+    made("aliased", json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
+    for name in ["versioned", "aliased"] {
+        let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
+        tenant.wait_for_object(&operator, &format!("sfn/{name}"), "version 2", Duration::from_secs(40), two);
+    }
+    let again = |strategy: &str| json!({"retry": {"strategy": strategy, "limit": 3, "backoff": {"interval": "15s", "factor": 1}}});
+    tenant.apply(&workflow_run("restarted", "restarted", &again("Restart")));
+    tenant.apply(&workflow_run("redriven", "redriven", &again("Redrive")));
+    tenant.apply(&workflow_run("asked", "asked", &json!({})));
+    for name in ["restarted", "redriven"] {
+        let waits = |object: &Value| object["status"]["retryAt"].is_string();
+        tenant.wait_for_object(&operator, &format!("sfnrun/{name}"), "wait", Duration::from_secs(40), waits);
+    }
+    tenant.wait_for(&operator, "sfnrun/asked", "Failed", "True", "ExecutionFailed");
+
+    guardrail(&tenant, "railed-doors", &json!({"forbiddenIntegrations": ["lambda:invoke"]}));
+    tenant.wait_for(&operator, "sfn/suspended", "Stalled", "True", "RefusedByGuardrail");
+    set(&tenant, "sfn/suspended", &json!({"suspend": true}));
+    set(&tenant, "sfn/invalid", &json!({"definition": {"StartAt": "Nowhere"}}));
+    set(&tenant, "sfn/plain", &json!({"definition": waiting(0), "suspend": true}));
+    set(&tenant, "tb/listed", &json!({"allowedExecutionRoleARNs": ["arn:aws:iam::000000000000:role/another"]}));
+    tenant.wait_for(&operator, "sfn/invalid", "DefinitionValid", "False", "DefinitionInvalid");
+    std::thread::sleep(Duration::from_secs(2));
+    let runs = [
+        ("suspended", json!({})),
+        ("invalid", json!({})),
+        ("versioned", json!({"workflowRef": {"name": "versioned", "version": 1}})),
+        ("aliased", json!({"workflowRef": {"name": "aliased", "alias": "old"}})),
+        ("plain", json!({})),
+        ("sync", json!({"mode": "Sync"})),
+        ("listed", json!({})),
+    ];
+    let before = ["restarted", "redriven", "asked"].map(|name| (name, starts_of(&tenant, name)));
+    for (name, more) in &runs {
+        tenant.apply(&workflow_run(name, name, more));
+    }
+    tenant.kubectl(&["annotate", "sfnrun/asked", "stepbound.dev/redrive=1"]);
+    let all = runs.iter().map(|(name, _)| (*name, 0)).chain(before);
+    let (mut refused, mut started) = (Vec::new(), Vec::new());
+    for (name, before) in all {
+        match refused_or_started(&tenant, name, name, before) {
+            Ok(reason) => refused.push(format!("{name}: {reason}")),
+            Err(what) => started.push(what),
+        }
+    }
+    println!("refused: {refused:?}\nstarted all the same: {started:?}");
+    assert!(started.is_empty(), "{started:?}");
+
+    // What the Guardrail and the list do not forbid goes on: the new version, and all of it once they let it.
+    tenant.apply(&workflow_run("new-version", "versioned", &json!({})));
+    tenant.wait_for(&operator, "sfnrun/new-version", "Complete", "True", "Succeeded");
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "railed-doors"]);
+    tenant.wait_for(&operator, "sfnrun/suspended", "Started", "True", "ExecutionStarted");
+    tenant.wait_for(&operator, "sfnrun/aliased", "Started", "True", "ExecutionStarted");
 }

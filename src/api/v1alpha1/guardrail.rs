@@ -26,7 +26,8 @@ pub struct GuardrailSpec {
     /// Namespaces for which this holds, by their labels; an empty selector means all.
     #[schemars(schema_with = "selector_schema")]
     pub namespace_selector: LabelSelector,
-    /// AWS accounts in which roles and execution roles may be; any where the list is absent.
+    /// AWS accounts in which roles and execution roles may be, and all that a definition names by ARN, queue URL or role of
+    /// `Credentials`; any where the list is absent. With a list, a role of `Credentials` must be written out.
     #[serde(rename = "allowedAccountIDs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "accounts_schema")]
     pub allowed_account_ids: Option<Vec<String>>,
@@ -42,11 +43,19 @@ pub struct GuardrailSpec {
     #[serde(rename = "allowedExecutionRoleARNs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "role_patterns_schema")]
     pub allowed_execution_role_arns: Option<Vec<String>>,
+    /// Names that state machines may have: `*` stands for any characters; any where the list is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "names_schema")]
+    pub allowed_state_machine_names: Option<Vec<String>>,
+    /// Every TrustBinding needs the session policy `Derived`.
+    #[serde(default)]
+    pub require_derived_session_policy: bool,
     /// Every Workflow needs an alias, and every run goes by one.
     #[serde(default)]
     pub require_alias: bool,
-    /// Integrations that no definition may use, at any depth: `aws-sdk:*`, `lambda:invoke`, `http:*`; `*` stands for any
-    /// characters. A name without `aws-sdk:` also forbids the SDK's call of that name.
+    /// Integrations that no definition may use, at any depth: `aws-sdk:*`, `lambda:invoke`, `bedrock`; `*` stands for any
+    /// characters, and a service alone for all its operations. A service goes by its own name and by its prefix in IAM:
+    /// `bedrock` also forbids `aws-sdk:bedrockruntime`. A name without `aws-sdk:` also forbids the SDK's call of that name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "integrations_schema")]
     pub forbidden_integrations: Vec<String>,
@@ -113,6 +122,13 @@ fn role_patterns_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
         "items": {"type": "string", "maxLength": 256, "pattern": "^arn:[A-Za-z0-9+=,.@_/:*-]{1,252}$"},
+    })
+}
+
+fn names_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 64,
+        "items": {"type": "string", "maxLength": 80, "pattern": "^[A-Za-z0-9_*-]{1,80}$"},
     })
 }
 

@@ -7,6 +7,7 @@ mod common;
 mod guardrail;
 mod identity_provider;
 mod retry;
+mod runs_as;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -28,6 +29,7 @@ pub use identity_provider::{
     IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
 pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
+pub use runs_as::RunsAs;
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     BoundedString, DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, AliasStatus};
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
+use super::runs_as::RunsAs;
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 
 /// A Workflow is an AWS Step Functions state machine.
@@ -164,6 +165,11 @@ pub struct SubstitutionSource {
 }
 
 impl WorkflowSpec {
+    /// True when the definition, or a value in it, stands in a ConfigMap.
+    pub fn takes_from_config_maps(&self) -> bool {
+        self.definition_from.is_some() || !self.substitutions_from.is_empty()
+    }
+
     /// True when the definition or a value in it stands in this ConfigMap.
     pub fn reads_config_map(&self, name: &str) -> bool {
         self.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
@@ -232,6 +238,10 @@ pub struct WorkflowStatus {
     /// The version published last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_version: Option<PublishedVersion>,
+    /// What the versions, and the state machine itself, run as: role, integrations, accounts. Judged before a start; what is not
+    /// here is read from AWS then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_as: Vec<RunsAs>,
     /// What the execution role needs for this definition, in numbers; `stepbound policy execution-role` prints the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_permissions: Option<RequiredPermissions>,

@@ -5,17 +5,19 @@ use kube::api::{Api, ListParams};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::v1alpha1::{Diagnostic, PublishedVersion, Workflow, WorkflowRun};
+use crate::api::v1alpha1::{Diagnostic, DriftPolicy, PublishedVersion, RunsAs, Workflow, WorkflowRun};
 use crate::aws::{AwsError, AwsErrorKind, CreateStateMachine, DefinitionDiagnostic, Session, UpdateStateMachine};
 use crate::controllers::Context;
 use crate::controllers::runner::{Work, api_failure, fenced};
 use crate::outcome::{Classify, Failure};
+use crate::plan::guardrail;
 use crate::plan::workflow::{Action, Desired, Observed, Plan, foreign, prunable};
 use crate::status::Truth;
 
 /// How long after its end an unsuccessful execution can be redriven (`RedriveExecution`).
 const REDRIVABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// Makes the calls of a plan, and remembers what the state machine and its versions run as.
 pub(super) async fn apply(
     work: &mut Work<Workflow>,
     ctx: &Context,
@@ -25,9 +27,38 @@ pub(super) async fn apply(
     plan: &Plan,
 ) -> Result<(), Failure> {
     work.status().revision_id = observed.machine.as_ref().and_then(|machine| machine.revision_id.clone());
-    if plan.actions.is_empty() {
-        return Ok(());
+    let runs_as = runs_as_after(work, desired, observed, plan);
+    if !plan.actions.is_empty() {
+        act(work, ctx, session, desired, plan, runs_as.as_ref()).await?;
     }
+    let records = &mut work.status().runs_as;
+    match runs_as {
+        Some(runs_as) => guardrail::remember_machine(records, &runs_as, Timestamp::now()),
+        None => guardrail::forget_machine(records),
+    }
+    Ok(())
+}
+
+/// What the state machine runs as once the plan is made: as the spec says, or as somebody else has left it. `None` where that
+/// cannot be read.
+fn runs_as_after(work: &Work<Workflow>, desired: &Desired, observed: &Observed, plan: &Plan) -> Option<RunsAs> {
+    let left = observed.machine.as_ref().filter(|_| desired.drift == DriftPolicy::Report && !plan.drift.is_empty());
+    let Some(machine) = left else {
+        let from_maps = work.object.spec.takes_from_config_maps();
+        return Some(guardrail::runs_as(&desired.role_arn, desired.definition.value(), from_maps));
+    };
+    let definition = serde_json::from_str(&machine.definition).ok()?;
+    Some(guardrail::runs_as(&machine.role_arn, &definition, false))
+}
+
+async fn act(
+    work: &mut Work<Workflow>,
+    ctx: &Context,
+    session: &Session,
+    desired: &Desired,
+    plan: &Plan,
+    runs_as: Option<&RunsAs>,
+) -> Result<(), Failure> {
     work.hold(ctx).await?;
     if let Some(keys) = &plan.record_tag_keys {
         work.status().tag_keys.clone_from(keys);
@@ -35,19 +66,25 @@ pub(super) async fn apply(
     }
     for action in &plan.actions {
         fenced(ctx)?;
-        match action {
+        let published = match action {
             Action::Create(request) => create(work, ctx, session, desired, request).await?,
             Action::Update(request) => update(work, ctx, session, desired, request).await?,
             Action::Publish(description) => {
                 let revision = work.status().revision_id.clone();
                 let published =
                     ctx.step_functions.publish_version(session, &desired.arn, revision.as_deref(), description).await;
-                let arn = published.map_err(|error| not_synced(work, &error))?;
-                remember_version(work, Some(arn));
+                Some(published.map_err(|error| not_synced(work, &error))?)
             }
-            Action::Tag(tags) => ctx.step_functions.tag(session, &desired.arn, tags).await?,
-            Action::Untag(keys) => ctx.step_functions.untag(session, &desired.arn, keys).await?,
-        }
+            Action::Tag(tags) => {
+                ctx.step_functions.tag(session, &desired.arn, tags).await?;
+                None
+            }
+            Action::Untag(keys) => {
+                ctx.step_functions.untag(session, &desired.arn, keys).await?;
+                None
+            }
+        };
+        remember_version(work, published, runs_as);
     }
     Ok(())
 }
@@ -58,7 +95,7 @@ async fn create(
     session: &Session,
     desired: &Desired,
     request: &CreateStateMachine,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let created = match ctx.step_functions.create_state_machine(session, request).await {
         Err(error) if error.kind == AwsErrorKind::NameTaken => {
             let tags = ctx.step_functions.list_tags(session, &desired.arn).await.unwrap_or_default();
@@ -76,8 +113,8 @@ async fn create(
     }
     ctx.workflows.wrote(&desired.owner.uid);
     work.status().versions.clear();
-    remember_version(work, created.version_arn);
-    Ok(())
+    work.status().runs_as.clear();
+    Ok(created.version_arn)
 }
 
 async fn update(
@@ -86,24 +123,37 @@ async fn update(
     session: &Session,
     desired: &Desired,
     request: &UpdateStateMachine,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
+    let known = work.status().runs_as.clone();
+    if request.version_description.is_none() {
+        // Without versions runs start the state machine itself, and a crash must not leave them judged by what it was.
+        guardrail::forget_machine(&mut work.status().runs_as);
+        work.write(ctx).await?;
+    }
     let updated = match ctx.step_functions.update_state_machine(session, request).await {
-        Err(error) => return Err(refused(work, ctx, session, desired, &error).await),
+        Err(error) => {
+            if error.kind != AwsErrorKind::Unavailable {
+                work.status().runs_as = known;
+            }
+            return Err(refused(work, ctx, session, desired, &error).await);
+        }
         Ok(updated) => updated,
     };
     ctx.workflows.wrote(&desired.owner.uid);
     work.status().revision_id = updated.revision_id;
-    remember_version(work, updated.version_arn);
-    Ok(())
+    Ok(updated.version_arn)
 }
 
-fn remember_version(work: &mut Work<Workflow>, arn: Option<String>) {
+fn remember_version(work: &mut Work<Workflow>, arn: Option<String>, runs_as: Option<&RunsAs>) {
     let number = arn.as_ref().and_then(|arn| arn.rsplit(':').next()?.parse().ok());
     let (Some(arn), Some(number)) = (arn, number) else { return };
     let status = work.status();
     status.latest_version = Some(PublishedVersion { arn, number });
     if !status.versions.contains(&number) {
         status.versions.push(number);
+    }
+    if let Some(runs_as) = runs_as {
+        guardrail::remember_version(&mut status.runs_as, number, runs_as);
     }
 }
 
@@ -164,6 +214,7 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, session: &Se
             other => {
                 other?;
                 work.status().versions.retain(|version| *version != number);
+                guardrail::forget_version(&mut work.status().runs_as, number);
             }
         }
     }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::Api;
 use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
 use super::dereference::{config_map, config_map_value, session_for};
-use super::runner::{Done, EventWhenReady, Managed, Work, publish};
+use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, publish};
 use super::{Context, guardrails, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
@@ -48,15 +49,16 @@ impl Managed for Workflow {
         if work.object.meta().deletion_timestamp.is_some() {
             return delete::delete(work, ctx).await;
         }
+        let definition = validate(work, ctx).await;
+        guarded(work, ctx, definition.as_ref().ok()).await?;
         if work.object.spec.suspend {
             work.conditions(|conditions| {
                 conditions.ready("Suspended", "Nothing is changed in AWS while spec.suspend is true.");
             });
             return Ok(Done::again(Requeue::OnChange));
         }
-        let definition = validate(work, ctx).await?;
+        let definition = definition?;
         let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
-        guarded(work, ctx, &binding, &definition).await?;
         let desired = desired(work, ctx, &binding, definition)?;
         let wait = ctx.step_functions.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
         if !wait.is_zero() && rests(work) {
@@ -159,17 +161,20 @@ async fn substitutions(
     Ok(values)
 }
 
-/// Refuses what a Guardrail forbids; what is in AWS already stays as it is.
-async fn guarded(
-    work: &Work<Workflow>,
-    ctx: &Context,
-    binding: &TrustBinding,
-    definition: &asl::Definition,
-) -> Result<(), Failure> {
-    let namespace = work.namespace();
+/// Refuses what a Guardrail forbids, suspended or not; what is in AWS already stays as it is.
+async fn guarded(work: &Work<Workflow>, ctx: &Context, definition: Option<&asl::Definition>) -> Result<(), Failure> {
+    let (namespace, spec) = (work.namespace(), &work.object.spec);
     let rules = guardrails::rules(ctx, &namespace).await?;
-    guardrail::check_binding(&rules, &namespace, &binding.spec)?;
-    guardrail::check_workflow(&rules, &namespace, &work.object.spec, definition.value())
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), &namespace);
+    let binding = api.get_opt(&spec.trust_binding_ref.name).await.map_err(|error| api_failure(&error))?;
+    if let Some(binding) = binding {
+        guardrail::check_binding(&rules, &namespace, &binding.spec)?;
+    }
+    let name = machine_name(work, ctx);
+    guardrail::check_workflow(&rules, &namespace, spec, &name, definition.map(asl::Definition::value))
 }
 
 /// The first findings, worst first: a status stays small.

@@ -4,37 +4,88 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
+use kube::api::Api;
 
-use crate::api::v1alpha1::{REQUESTED_BY, TrustBinding, Workflow, WorkflowRun};
-use crate::aws::Session;
+use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow, WorkflowRun};
+use crate::aws::{Execution, Session};
 use crate::controllers::attribution::stamped;
-use crate::controllers::dereference::session_as;
-use crate::controllers::runner::{Done, Work};
+use crate::controllers::dereference::{session_as, session_for};
+use crate::controllers::runner::{Done, Work, api_failure};
 use crate::controllers::{Context, guardrails};
-use crate::outcome::{Class, Failure, Requeue};
-use crate::plan::guardrail::{self, Limits, REFUSED, Rule};
-use crate::status::{READY, find};
+use crate::outcome::{Failure, Requeue};
+use crate::plan::guardrail::{self, Limits, Rule, Runs, Start};
+use crate::plan::run::execution_arn;
 
-/// Refuses what a Guardrail forbids.
+/// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run.
 pub(super) async fn allowed(
     work: &Work<WorkflowRun>,
     ctx: &Context,
     workflow: &Workflow,
-    binding: &TrustBinding,
+    (binding, session): (&TrustBinding, &Session),
     target_arn: &str,
 ) -> Result<Vec<Rule>, Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
-    guardrail::check_binding(&rules, &namespace, &binding.spec)?;
-    guardrail::check_target(&rules, &namespace, target_arn)?;
-    let ready = workflow.status.as_ref().and_then(|status| find(&status.conditions, READY));
-    match ready.filter(|ready| ready.reason == REFUSED) {
-        Some(ready) => {
-            let message = format!("Workflow \"{}\" is refused: {}", workflow.name_any(), ready.message);
-            Err(Failure::new(Class::Waiting, REFUSED, message))
+    let mut runs = Vec::new();
+    if guardrail::needs_runs_as(&rules, &binding.spec) {
+        let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
+        for one in guardrail::what_runs(target_arn, aliases)? {
+            let runs_as = guardrails::runs_as(ctx, session, Some(workflow), &one).await?;
+            runs.push((one.arn, runs_as));
         }
-        None => Ok(rules),
     }
+    let (rules_now, binding) = (&rules, &binding.spec);
+    guardrail::may_start(&Start { namespace: &namespace, rules: rules_now, binding, target_arn, runs: &runs })?;
+    Ok(rules)
+}
+
+/// Refuses to redrive an execution where a Guardrail or the binding's list does not allow what it runs: what it was started
+/// as, whatever its Workflow has become.
+pub(super) async fn may_redrive(
+    work: &Work<WorkflowRun>,
+    ctx: &Context,
+    attempt: &Attempt,
+    found: Option<&Execution>,
+) -> Result<(), Failure> {
+    let namespace = work.namespace();
+    let rules = guardrails::rules(ctx, &namespace).await?;
+    let (binding, session) = session_for(ctx, &namespace, &attempt.trust_binding_name).await?;
+    let mut runs = Vec::new();
+    if guardrail::needs_runs_as(&rules, &binding.spec) {
+        let status = work.object.status.as_ref();
+        let arn = status.and_then(|status| status.execution_arn.clone()).unwrap_or_else(|| execution_arn(attempt));
+        let execution = match found {
+            Some(found) => found.clone(),
+            None => ctx
+                .step_functions
+                .describe_execution(&session, &arn)
+                .await?
+                .ok_or_else(|| guardrail::unknown(&arn, "AWS does not show the execution"))?,
+        };
+        runs.push(execution_runs_as(work, ctx, &session, &execution).await?);
+    }
+    let (target_arn, binding) = (attempt.target_arn.as_str(), &binding.spec);
+    guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })
+}
+
+/// What an execution runs as. Without a version it runs what the state machine was when it began.
+async fn execution_runs_as(
+    work: &Work<WorkflowRun>,
+    ctx: &Context,
+    session: &Session,
+    execution: &Execution,
+) -> Result<(String, RunsAs), Failure> {
+    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
+    let workflow = api.get_opt(&work.object.spec.workflow_ref.name).await.map_err(|error| api_failure(&error))?;
+    let arn = execution.version_arn.as_ref().unwrap_or(&execution.state_machine_arn);
+    let unknown = || guardrail::unknown(&execution.arn, "the state machine may have been changed since it began");
+    let runs = Runs::of(arn).ok_or_else(unknown)?;
+    let runs_as = guardrails::runs_as(ctx, session, workflow.as_ref(), &runs).await?;
+    let since = runs_as.unversioned_since.as_ref().map(|since| since.0);
+    if runs.version.is_none() && since.is_none_or(|since| since > execution.started_at) {
+        return Err(unknown());
+    }
+    Ok((runs.arn, runs_as))
 }
 
 /// Waits where the namespace has as many runs under way as it may, or has started as many in this second.

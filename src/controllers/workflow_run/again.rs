@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{end, observe, session, start};
+use super::{admit, end, observe, session, start};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, WorkflowRun};
 use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind};
@@ -16,7 +16,7 @@ use crate::controllers::dereference::session_as;
 use crate::controllers::runner::{Done, Work, fenced, publish};
 use crate::digest::sha256_hex;
 use crate::kube::events::EventType;
-use crate::outcome::{Failure, Requeue};
+use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::retry::{self, RedriveStep};
 use crate::plan::run;
 use crate::status::{Conditions, RECONCILING, STALLED};
@@ -49,7 +49,8 @@ pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> R
 
 /// Everything is resolved before the attempt is recorded, because an Express start that was recorded is never repeated.
 async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Attempt) -> Result<Done, Failure> {
-    let (workflow, binding, _) = super::workflow_and_session(work, ctx).await?;
+    let (workflow, binding, session) = super::workflow_and_session(work, ctx).await?;
+    admit::allowed(work, ctx, &workflow, (&binding, &session), &attempt.target_arn).await?;
     let requester = work.status().requested_by.clone();
     let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
     let input = start::input(work, ctx).await?;
@@ -68,6 +69,14 @@ async fn redrive(
     asked: Option<String>,
 ) -> Result<Done, Failure> {
     session(work, ctx).await?;
+    if let Err(failure) = admit::may_redrive(work, ctx, &attempt, None).await {
+        return match failure.class {
+            Class::Conflict | Class::Transient => Err(failure),
+            // What somebody asked for is answered; a retry waits until it may.
+            _ if asked.is_some() => refuse(work, ctx, &failure.message).await,
+            _ => Err(failure),
+        };
+    }
     record(work, ctx, attempt.clone(), asked).await?;
     go_on(work, ctx, attempt).await
 }
@@ -142,7 +151,7 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
     match retry::redrive_step(&attempt, &found) {
         RedriveStep::Made => return under_way(work, ctx, &attempt).await,
         RedriveStep::NotShownYet => return Ok(later),
-        RedriveStep::Ask => {}
+        RedriveStep::Ask => admit::may_redrive(work, ctx, &attempt, Some(&found)).await?,
     }
     fenced(ctx)?;
     let token = format!("{}-{}", work.object.uid().unwrap_or_default(), attempt.redrive_count);

@@ -83,9 +83,9 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
 }
 
 async fn resolve(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Resolved, Failure> {
-    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
+    let (workflow, binding, session) = workflow_and_session(work, ctx).await?;
     let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
-    let rules = admit::allowed(work, ctx, &workflow, &binding, &target_arn).await?;
+    let rules = admit::allowed(work, ctx, &workflow, (&binding, &session), &target_arn).await?;
     check_mode(&work.object.spec, workflow.spec.machine_type)?;
     let input = input(work, ctx).await?;
     Ok(Resolved { workflow, binding, rules, target_arn, input })
@@ -141,15 +141,23 @@ pub(super) async fn resume(
     let requester = work.status().requested_by.clone();
     let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
     let input = input(work, ctx).await?;
-    if sha256_hex(input.as_bytes()) == attempt.input_digest {
+    let refused = match admit::allowed(work, ctx, &workflow, (&binding, &session), &attempt.target_arn).await {
+        Ok(_) => None,
+        Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
+        Err(failure) => Some(failure),
+    };
+    if refused.is_none() && sha256_hex(input.as_bytes()) == attempt.input_digest {
         return start_standard(work, ctx, &session, &attempt, &input).await;
     }
-    // Another input must not be started under the recorded attempt; what it had started may be there.
+    // Neither what is refused by now nor another input is started under the recorded attempt; what it had started may be there.
     let arn = run::execution_arn(&attempt);
     match ctx.step_functions.describe_execution(&session, &arn).await? {
         Some(execution) => started(work, arn, execution.started_at, false),
         None if run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => {}
         None => {
+            if let Some(failure) = refused {
+                return Err(failure);
+            }
             let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
             return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
         }

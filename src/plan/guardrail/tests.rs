@@ -112,12 +112,8 @@ fn a_forbidden_integration_is_found_however_deep_and_however_written() {
         (json!({"States": {"A": {"Type": "Pass", "Result": {"Resource": lambda}}}}), "lambda:*", None),
     ];
     for (definition, pattern, place) in cases {
-        let checked = check_workflow(
-            &rule(&json!({"forbiddenIntegrations": [pattern]})),
-            "shop",
-            &workflow(&json!({})),
-            &definition,
-        );
+        let rules = rule(&json!({"forbiddenIntegrations": [pattern]}));
+        let checked = check_workflow(&rules, "shop", &workflow(&json!({})), "shop_w", Some(&definition));
         match place {
             Some(place) => {
                 let message = checked.unwrap_err().message;
@@ -130,7 +126,9 @@ fn a_forbidden_integration_is_found_however_deep_and_however_written() {
 
 #[test]
 fn a_workflow_is_held_to_its_execution_role_alias_and_source() {
-    let check = |rules: Value, spec: Value| check_workflow(&rule(&rules), "shop", &workflow(&spec), &json!({}));
+    let check = |rules: Value, spec: Value| {
+        check_workflow(&rule(&rules), "shop", &workflow(&spec), "shop_fulfil", Some(&json!({})))
+    };
     let aliased = json!({"aliases": [{"name": "live", "rollout": {"strategy": "AllAtOnce"}}]});
     let mapped = json!({"definition": null, "definitionFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}});
     assert!(check(json!({"requireAlias": true}), json!({})).is_err());
@@ -140,16 +138,308 @@ fn a_workflow_is_held_to_its_execution_role_alias_and_source() {
     assert!(check(json!({"allowedExecutionRoleARNs": ["arn:aws:iam::111122223333:role/other"]}), json!({})).is_err());
     assert!(check(json!({"allowedAccountIDs": ["999988887777"]}), json!({})).is_err());
     assert_eq!(check(json!({"allowedExecutionRoleARNs": ["*-exec"]}), json!({})), Ok(()));
+    assert_eq!(check(json!({"allowedStateMachineNames": ["other", "shop_*"]}), json!({})), Ok(()));
+    let message = check(json!({"allowedStateMachineNames": ["shop"]}), json!({})).unwrap_err().message;
+    assert!(message.contains("the name shop_fulfil of the state machine matches none of shop."), "{message}");
 }
 
 #[test]
-fn a_run_that_needs_an_alias_starts_neither_a_version_nor_the_machine() {
-    let machine = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
-    let required = rule(&json!({"requireAlias": true}));
-    assert!(check_target(&required, "shop", machine).is_err());
-    assert!(check_target(&required, "shop", &format!("{machine}:12")).is_err());
-    assert_eq!(check_target(&required, "shop", &format!("{machine}:live")), Ok(()));
-    assert_eq!(check_target(&rule(&json!({})), "shop", machine), Ok(()));
+fn a_binding_needs_the_derived_session_policy_where_a_guardrail_says_so() {
+    let rules = rule(&json!({"requireDerivedSessionPolicy": true}));
+    let mut spec = binding("arn:aws:iam::111122223333:role/shop-orders", "eu-west-1");
+    assert_eq!(check_binding(&rules, "shop", &spec), Ok(()));
+    for other in [json!("None"), json!({"Version": "2012-10-17", "Statement": []}), json!("derived")] {
+        spec.session_policy = serde_json::from_value(other.clone()).unwrap();
+        assert!(check_binding(&rules, "shop", &spec).is_err(), "{other}");
+        assert_eq!(check_binding(&rule(&json!({})), "shop", &spec), Ok(()), "{other}");
+    }
+}
+
+fn task(fields: &Value) -> Value {
+    let mut state = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": true});
+    state.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"StartAt": "T", "States": {"T": state}})
+}
+
+#[test]
+fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
+    let forbids = |pattern: &str, resource: &str| {
+        let rules = rule(&json!({"forbiddenIntegrations": [pattern]}));
+        let definition = task(&json!({"Resource": format!("arn:aws:states:::{resource}")}));
+        check_workflow(&rules, "shop", &workflow(&json!({})), "w", Some(&definition)).is_err()
+    };
+    // By the prefix of the service's actions in IAM: every service of the SDK.
+    for service in crate::iam::actions::services() {
+        let (operation, _) = crate::iam::actions::operations_of(service).next().unwrap();
+        let resource = format!("aws-sdk:{service}:{operation}");
+        for prefix in crate::iam::actions::prefixes_of(service, operation) {
+            for pattern in
+                [prefix.clone(), format!("{prefix}:*"), format!("aws-sdk:{prefix}:*"), format!("aws-sdk:{prefix}")]
+            {
+                assert!(forbids(&pattern, &resource), "{pattern} {resource}");
+            }
+        }
+        assert!(forbids(service, &resource) && forbids("aws-sdk", &resource), "{resource}");
+        assert!(!forbids("nothing", &resource) && !forbids(&format!("{service}x"), &resource), "{resource}");
+    }
+    for (pattern, resource) in [
+        ("bedrock", "aws-sdk:bedrockruntime:converse"),
+        ("bedrockruntime:*", "bedrock:invokeModel"),
+        ("elasticmapreduce", "aws-sdk:emr:runJobFlow"),
+        ("emr:*", "elasticmapreduce:createCluster.sync"),
+        ("states:startExecution", "aws-sdk:sfn:startExecution"),
+        ("sfn:startExecution", "states:startExecution.sync:2"),
+        ("sfn", "states:startExecution"),
+        ("events", "aws-sdk:eventbridge:putEvents"),
+        ("eventbridge:putEvents", "events:putEvents"),
+        ("execute-api", "apigateway:invoke"),
+        ("apigateway:invoke", "apigateway:invoke"),
+        ("execute-api:*", "aws-sdk:apigatewaymanagementapi:postToConnection"),
+        ("ecs:runTask", "ecs:runTask.waitForTaskToken"),
+        ("glue:startJobRun", "glue:startJobRun.sync"),
+        ("glue:startJobRun", "aws-sdk:glue:startJobRun"),
+        ("mediaconvert", "mediaconvert:createJob.sync"),
+        ("emrcontainers:*", "emr-containers:startJobRun"),
+        ("emr-containers:*", "aws-sdk:emrcontainers:startJobRun"),
+        ("emrserverless:startJobRun", "emr-serverless:startJobRun.sync"),
+        ("emr-serverless", "aws-sdk:emrserverless:startJobRun"),
+        ("logs:*", "aws-sdk:cloudwatchlogs:putLogEvents"),
+        ("cognito-idp", "aws-sdk:cognitoidentityprovider:adminGetUser"),
+        ("IAM:*", "aws-sdk:iam:createUser"),
+    ] {
+        assert!(forbids(pattern, resource), "{pattern} {resource}");
+    }
+    // One service is not another that shares its prefix in IAM, nor the SDK's call the optimised one.
+    for (pattern, resource) in [
+        ("bedrockagent:*", "bedrock:invokeModel"),
+        ("bedrockruntime", "aws-sdk:bedrock:createGuardrail"),
+        ("apigatewayv2", "apigateway:invoke"),
+        ("aws-sdk", "lambda:invoke"),
+        ("aws-sdk:lambda:*", "lambda:invoke"),
+        ("s3", "aws-sdk:s3tables:listTables"),
+        ("glue:startJobRun", "glue:startCrawler"),
+    ] {
+        assert!(!forbids(pattern, resource), "{pattern} {resource}");
+    }
+}
+
+#[test]
+fn requirement_21_every_account_that_a_definition_names_counts() {
+    let role = |account: &str| format!("arn:aws:iam::{account}:role/other");
+    let said = |definition: &Value| {
+        let rules = rule(&json!({"allowedAccountIDs": ["111122223333"]}));
+        check_workflow(&rules, "shop", &workflow(&json!({})), "w", Some(definition)).map_err(|failure| failure.message)
+    };
+    let inside = |inner: Value| json!({"States": {"P": {"Type": "Parallel", "Branches": [{"States": {"M": {"Type": "Map", "ItemProcessor": inner}}}]}}});
+    let foreign = [
+        json!({"Credentials": {"RoleArn": role("999988887777")}}),
+        json!({"Credentials": {"RoleArn.$": "States.Format('arn:aws:iam::999988887777:role/{}', $.name)"}}),
+        json!({"Resource": "arn:aws:lambda:eu-west-1:999988887777:function:f"}),
+        json!({"Resource": "arn:aws:states:eu-west-1:999988887777:activity:a"}),
+        json!({"Parameters": {"FunctionName": "arn:aws-cn:lambda:cn-north-1:999988887777:function:f"}}),
+        json!({"Arguments": {"FunctionName": "999988887777:function:f"}}),
+        json!({"Arguments": {"Input": {"deep": [{"er": "{% 'arn:aws:sns:eu-west-1:999988887777:t' %}"}]}}}),
+        json!({"Parameters": {"TopicArn.$": "States.Format('arn:aws:sns:eu-west-1:999988887777:{}', $.t)"}}),
+        json!({"Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/999988887777/q"}}),
+        json!({"Parameters": {"QueueUrl": "https://eu-west-1.queue.amazonaws.com/999988887777/q"}}),
+        json!({"Type": "Pass", "Result": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}),
+        json!({"Assign": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}),
+        json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject",
+            "Parameters": {"Bucket": "arn:aws:s3:eu-west-1:999988887777:accesspoint/p"}}}),
+        json!({"ItemBatcher": {"BatchInput": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}}),
+    ];
+    for fields in foreign {
+        for definition in [task(&fields), inside(task(&fields))] {
+            let message = said(&definition).unwrap_err();
+            assert!(message.contains("AWS account 999988887777 at /States/"), "{fields}: {message}");
+        }
+    }
+    let open = [
+        json!({"Credentials": {"RoleArn.$": "$.role"}}),
+        json!({"Credentials": {"RoleArn": "{% $role %}"}}),
+        json!({"Credentials": {"RoleArn": "{% 'arn:aws:iam::111122223333:role/x' ~> $f %}"}}),
+        json!({"Credentials": {"RoleArn.$": "States.Format('arn:aws:iam::{}:role/x', $.account)"}}),
+        json!({"Credentials": "{% $credentials %}"}),
+    ];
+    for fields in open {
+        let message = said(&task(&fields)).unwrap_err();
+        assert!(message.contains("at /States/T is known only when it runs"), "{fields}: {message}");
+        assert!(message.contains("Write the role's ARN out"), "{message}");
+    }
+    let own = [
+        json!({"Credentials": {"RoleArn": role("111122223333")}}),
+        json!({"Credentials": {"RoleArn.$": "States.Format('arn:aws:iam::111122223333:role/{}', $.name)"}}),
+        json!({"Parameters": {"Bucket": "arn:aws:s3:::bucket", "Policy": "arn:aws:iam::aws:policy/ReadOnlyAccess"}}),
+        json!({"Parameters": {"Number": "999988887777", "Text": "barn: 999988887777", "Url": "https://a.example/999988887777/q"}}),
+        json!({"Comment": "as arn:aws:iam::999988887777:role/x does", "Parameters": {"FunctionName.$": "$.fn"}}),
+    ];
+    for fields in own {
+        assert_eq!(said(&task(&fields)), Ok(()), "{fields}");
+    }
+}
+
+mod starts {
+    use super::*;
+    use crate::api::v1alpha1::AliasStatus;
+
+    const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
+    const LAMBDA: &str = "arn:aws:states:::lambda:invoke";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/shop-exec";
+
+    fn record(fields: &Value) -> RunsAs {
+        runs_as(ROLE, &task(fields), false)
+    }
+
+    fn start(rules: &Value, list: &[&str], target: &str, runs: &[(&str, RunsAs)]) -> Result<(), Failure> {
+        let mut binding = binding("arn:aws:iam::111122223333:role/shop-orders", "eu-west-1");
+        binding.allowed_execution_role_arns = serde_json::from_value(json!(list)).unwrap();
+        let runs: Vec<(String, RunsAs)> =
+            runs.iter().map(|(version, runs)| (format!("{MACHINE}{version}"), runs.clone())).collect();
+        let (target_arn, rules) = (format!("{MACHINE}{target}"), rule(rules));
+        may_start(&Start { namespace: "shop", rules: &rules, binding: &binding, target_arn: &target_arn, runs: &runs })
+    }
+
+    #[test]
+    fn requirement_21_a_start_is_judged_by_each_version_that_may_run() {
+        let (bad, good) = (record(&json!({"Resource": LAMBDA})), record(&json!({})));
+        let forbidden = json!({"forbiddenIntegrations": ["lambda"]});
+        assert_eq!(start(&forbidden, &[], ":2", &[(":2", good.clone())]), Ok(()));
+        let refused = start(&forbidden, &[], ":1", &[(":1", bad.clone())]).unwrap_err();
+        assert_eq!((refused.reason, refused.class), (REFUSED, Class::Terminal));
+        assert!(refused.message.contains(&format!("{MACHINE}:1 is not started")), "{}", refused.message);
+        assert!(
+            refused.message.contains("integration lambda:invoke is forbidden by \"lambda\""),
+            "{}",
+            refused.message
+        );
+        let alias = [(":2", good.clone()), (":1", bad.clone())];
+        assert_eq!(start(&forbidden, &[], ":live", &alias).unwrap_err().reason, REFUSED, "each of an alias counts");
+        assert!(start(&forbidden, &[], "", &[("", bad)]).is_err(), "the state machine itself");
+        for (rules, allowed) in [
+            (json!({"allowedExecutionRoleARNs": [ROLE]}), true),
+            (json!({"allowedExecutionRoleARNs": ["*-other"]}), false),
+            (json!({"allowedAccountIDs": ["111122223333"]}), true),
+            (json!({"allowedRegions": ["us-east-1"]}), false),
+            (json!({"allowedRoleARNs": []}), false),
+            (json!({"allowedStateMachineNames": ["shop_*"]}), true),
+            (json!({"allowedStateMachineNames": ["other_*"]}), false),
+        ] {
+            assert_eq!(start(&rules, &[], ":2", &[(":2", good.clone())]).is_ok(), allowed, "{rules}");
+        }
+        let open = record(&json!({"Credentials": {"RoleArn.$": "$.role"}}));
+        assert!(start(&json!({"allowedAccountIDs": ["111122223333"]}), &[], ":1", &[(":1", open)]).is_err());
+        let mapped = runs_as(ROLE, &json!({}), true);
+        assert!(start(&json!({"forbidDefinitionFrom": true}), &[], ":1", &[(":1", mapped)]).is_err());
+    }
+
+    #[test]
+    fn requirement_21_a_role_taken_off_the_bindings_list_starts_nothing() {
+        let runs = [(":1", record(&json!({})))];
+        assert_eq!(start(&json!({}), &[], ":1", &runs), Ok(()));
+        assert_eq!(start(&json!({}), &[ROLE], ":1", &runs), Ok(()));
+        let refused = start(&json!({}), &["arn:aws:iam::111122223333:role/another"], ":1", &runs).unwrap_err();
+        assert_eq!((refused.reason, refused.class), ("ExecutionRoleNotAllowed", Class::Waiting));
+        assert!(refused.message.contains(ROLE), "{}", refused.message);
+    }
+
+    #[test]
+    fn a_run_that_needs_an_alias_starts_neither_a_version_nor_the_machine() {
+        let required = json!({"requireAlias": true});
+        for (target, allowed) in [("", false), (":12", false), (":live", true)] {
+            assert_eq!(start(&required, &[], target, &[]).is_ok(), allowed, "{target}");
+            assert_eq!(start(&json!({}), &[], target, &[]), Ok(()), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_runs_is_each_version_that_an_alias_routes_to() {
+        let alias = json!({"name": "live", "ARN": format!("{MACHINE}:live"), "phase": "RollingOut",
+            "routes": [{"version": 1, "weight": 90}, {"version": 2, "weight": 10}]});
+        let aliases: Vec<AliasStatus> = vec![serde_json::from_value(alias).unwrap()];
+        let runs = |target: &str| -> Result<Vec<Option<i64>>, &'static str> {
+            let runs = what_runs(&format!("{MACHINE}{target}"), &aliases).map_err(|failure| failure.reason)?;
+            Ok(runs.into_iter().map(|one| one.version).collect())
+        };
+        assert_eq!(runs(""), Ok(vec![None]));
+        assert_eq!(runs(":7"), Ok(vec![Some(7)]));
+        assert_eq!(runs(":live"), Ok(vec![Some(1), Some(2)]));
+        assert_eq!(runs(":gone"), Err("AliasUnknown"));
+    }
+
+    #[test]
+    fn nothing_is_read_where_nothing_speaks_of_what_runs() {
+        let mut spec = binding("arn:aws:iam::111122223333:role/shop-orders", "eu-west-1");
+        let of_binding = json!({"allowedRegions": [], "maxConcurrentRuns": 1, "requireAlias": true});
+        assert!(!needs_runs_as(&[], &spec) && !needs_runs_as(&rule(&of_binding), &spec));
+        for speaks in [
+            json!({"allowedAccountIDs": []}),
+            json!({"allowedExecutionRoleARNs": []}),
+            json!({"forbiddenIntegrations": ["x"]}),
+            json!({"forbidDefinitionFrom": true}),
+        ] {
+            assert!(needs_runs_as(&rule(&speaks), &spec), "{speaks}");
+        }
+        spec.allowed_execution_role_arns = serde_json::from_value(json!([ROLE])).unwrap();
+        assert!(needs_runs_as(&[], &spec));
+    }
+}
+
+mod records {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn of(integration: &str) -> RunsAs {
+        runs_as(
+            "arn:aws:iam::111122223333:role/e",
+            &task(&json!({"Resource": format!("arn:aws:states:::{integration}")})),
+            false,
+        )
+    }
+
+    #[test]
+    fn versions_that_run_as_the_same_share_a_record() {
+        let mut records = Vec::new();
+        remember_version(&mut records, 1, &of("lambda:invoke"));
+        remember_version(&mut records, 2, &of("sqs:sendMessage"));
+        remember_version(&mut records, 3, &of("lambda:invoke"));
+        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::UNIX_EPOCH);
+        assert_eq!(records.len(), 2);
+        assert_eq!(of_version(&records, 1).unwrap().integrations, ["lambda:invoke"]);
+        assert_eq!(of_version(&records, 2).unwrap().integrations, ["sqs:sendMessage"]);
+        assert_eq!(of_machine(&records).unwrap().versions, [1, 3]);
+        let before = records.clone();
+        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::MAX);
+        assert_eq!(records, before, "a status that says the same does not change");
+        remember_machine(&mut records, &of("sqs:sendMessage"), Timestamp::MAX);
+        assert_eq!(of_machine(&records).unwrap().unversioned_since.as_ref().unwrap().0, Timestamp::MAX);
+        forget_machine(&mut records);
+        assert!(of_machine(&records).is_none());
+        for version in 1..=3 {
+            forget_version(&mut records, version);
+        }
+        assert_eq!(records, []);
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_left_out_and_all_together_take_a_few_kilobytes() {
+        let mut records = Vec::new();
+        let states: serde_json::Map<String, Value> = (0..200)
+            .map(|index| (index.to_string(), json!({"Resource": format!("arn:aws:states:::aws-sdk:s{index}:x")})))
+            .collect();
+        remember_version(&mut records, 1, &runs_as("r", &json!({"States": states}), false));
+        remember_version(&mut records, 2, &of(&"x".repeat(300)));
+        assert_eq!(records, []);
+        for version in 1..=900 {
+            remember_version(
+                &mut records,
+                version,
+                &of(&format!("aws-sdk:a{}:b", "x".repeat(usize::try_from(version % 200).unwrap()))),
+            );
+        }
+        let size = serde_json::to_string(&records).unwrap().len();
+        assert!(size < 9_000, "{size}");
+        assert!(of_version(&records, 900).is_some() && of_version(&records, 3).is_none(), "the newest are kept");
+    }
 }
 
 proptest! {

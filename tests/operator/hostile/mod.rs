@@ -2,6 +2,8 @@
 //! and the table that is printed says by which layer.
 
 mod admission;
+mod agreement;
+mod guardrails;
 mod metrics;
 
 use crate::admission::{may_edit, minting, using};
@@ -46,10 +48,11 @@ fn a_hostile_tenant_gets_nowhere() {
     policies(&mut suite);
     admission::attempts(&mut suite);
     operators(&mut suite, &victim);
+    guardrails::attempts(&mut suite);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
     suite.print();
-    assert!(suite.rows.len() >= 30);
+    assert!(suite.rows.len() >= 50);
 
     let touched: Vec<String> = victim
         .bed

@@ -1,0 +1,32 @@
+//! What a version of a state machine runs as.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What versions of a state machine run as: all that a Guardrail or a binding's list judges before a start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunsAs {
+    /// Numbers of the versions that are alike in this, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<i64>,
+    /// Set where the state machine itself, without a version, runs so too: since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unversioned_since: Option<Time>,
+    /// Role of their executions.
+    #[serde(rename = "executionRoleARN")]
+    pub execution_role_arn: String,
+    /// Integrations that they use, at any depth, each once and in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub integrations: Vec<String>,
+    /// AWS accounts other than the execution role's that the definition names: in ARNs, queue URLs and roles of `Credentials`.
+    #[serde(rename = "accountIDs", default, skip_serializing_if = "Vec::is_empty")]
+    pub account_ids: Vec<String>,
+    /// JSON pointer to the first state whose role of `Credentials` is known only when it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_credentials: Option<String>,
+    /// Whether the definition, or a value in it, came from a ConfigMap.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_config_map: bool,
+}

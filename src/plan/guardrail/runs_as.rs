@@ -1,0 +1,117 @@
+//! What versions run as, as a Workflow's status remembers it. What is not remembered is read from AWS before a start.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::uses::uses;
+use crate::api::v1alpha1::RunsAs;
+
+/// Most integrations and accounts of a record that a status keeps, together.
+const MAX_NAMES: usize = 64;
+/// Longest name of an integration, and of a place, that a status keeps, in characters.
+const MAX_NAME: usize = 256;
+/// Most characters of all records of a status, together.
+const MAX_RECORDS: usize = 6_000;
+
+/// What a machine or version with this role and definition runs as.
+pub fn runs_as(execution_role_arn: &str, definition: &Value, from_config_map: bool) -> RunsAs {
+    let used = uses(definition);
+    let own = execution_role_arn.split(':').nth(4);
+    let integrations: BTreeSet<String> = used.integrations.into_iter().map(|one| one.name).collect();
+    let accounts: BTreeSet<String> = used.accounts.into_iter().map(|one| one.id).collect();
+    RunsAs {
+        versions: Vec::new(),
+        unversioned_since: None,
+        execution_role_arn: execution_role_arn.to_owned(),
+        integrations: integrations.into_iter().collect(),
+        account_ids: accounts.into_iter().filter(|id| Some(id.as_str()) != own).collect(),
+        open_credentials: used.open_credentials.into_iter().next(),
+        from_config_map,
+    }
+}
+
+/// Remembers what a version runs as. One that is too large to keep is read from AWS when it is started.
+pub fn remember_version(records: &mut Vec<RunsAs>, number: i64, runs_as: &RunsAs) {
+    for record in records.iter_mut() {
+        record.versions.retain(|version| *version != number);
+    }
+    with(records, runs_as, |record| record.versions.push(number));
+}
+
+/// Remembers what the state machine itself runs as, without a version, from `now` on unless it already did.
+pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timestamp) {
+    let known = records.iter().find(|record| record.unversioned_since.is_some());
+    if known.is_some_and(|known| is_like(known, runs_as)) {
+        return;
+    }
+    forget_machine(records);
+    with(records, runs_as, |record| record.unversioned_since = Some(Time(now)));
+}
+
+/// Before the state machine is written: until the answer is there, nobody knows what it runs as.
+pub fn forget_machine(records: &mut Vec<RunsAs>) {
+    for record in records.iter_mut() {
+        record.unversioned_since = None;
+    }
+    records.retain(|record| !record.versions.is_empty());
+}
+
+/// Forgets versions that are gone.
+pub fn forget_version(records: &mut Vec<RunsAs>, number: i64) {
+    for record in records.iter_mut() {
+        record.versions.retain(|version| *version != number);
+    }
+    records.retain(|record| !record.versions.is_empty() || record.unversioned_since.is_some());
+}
+
+/// What a version runs as, where it is remembered.
+pub fn of_version(records: &[RunsAs], number: i64) -> Option<&RunsAs> {
+    records.iter().find(|record| record.versions.contains(&number))
+}
+
+/// What the state machine itself runs as, where it is remembered.
+pub fn of_machine(records: &[RunsAs]) -> Option<&RunsAs> {
+    records.iter().find(|record| record.unversioned_since.is_some())
+}
+
+/// Adds to the record that is alike, or as a new one. Oldest records go first where all together are too large.
+fn with(records: &mut Vec<RunsAs>, runs_as: &RunsAs, add: impl FnOnce(&mut RunsAs)) {
+    records.retain(|record| !record.versions.is_empty() || record.unversioned_since.is_some());
+    if !fits(runs_as) {
+        return;
+    }
+    let at = records.iter().position(|record| is_like(record, runs_as));
+    let mut record = at.map_or_else(
+        || RunsAs { versions: Vec::new(), unversioned_since: None, ..runs_as.clone() },
+        |at| records.remove(at),
+    );
+    add(&mut record);
+    // The newest stands last.
+    records.push(record);
+    let mut all: usize = records.iter().map(size).sum();
+    while all > MAX_RECORDS && records.len() > 1 {
+        all -= size(&records.remove(0));
+    }
+}
+
+fn is_like(one: &RunsAs, other: &RunsAs) -> bool {
+    let content = |record: &RunsAs| RunsAs { versions: Vec::new(), unversioned_since: None, ..record.clone() };
+    content(one) == content(other)
+}
+
+fn fits(record: &RunsAs) -> bool {
+    let names = record.integrations.iter().chain(&record.open_credentials);
+    record.integrations.len() + record.account_ids.len() <= MAX_NAMES
+        && names.into_iter().all(|name| name.chars().count() <= MAX_NAME)
+        && size(record) <= MAX_RECORDS
+}
+
+/// About how many characters it takes.
+fn size(record: &RunsAs) -> usize {
+    let names = record.integrations.iter().chain(&record.account_ids).chain(&record.open_credentials);
+    let names: usize = names.map(|name| name.len() + 4).sum();
+    names + record.execution_role_arn.len() + 5 * record.versions.len() + 80
+}

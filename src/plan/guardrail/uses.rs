@@ -1,0 +1,194 @@
+//! What a definition uses, at any depth: integrations and AWS accounts.
+
+use serde_json::{Map, Value};
+
+use crate::iam::actions;
+
+/// What a definition uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Each use of an integration, in the order of the text.
+    pub integrations: Vec<Integration>,
+    /// AWS accounts that it names, each with a JSON pointer to where.
+    pub accounts: Vec<Account>,
+    /// JSON pointers to the states whose role of `Credentials` is known only when they run.
+    pub open_credentials: Vec<String>,
+}
+
+/// One use of an integration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Integration {
+    /// JSON pointer to the state or to the reader or writer of a Map.
+    pub path: String,
+    /// As people write it: `lambda:invoke`, `aws-sdk:s3:getObject`, `activity`.
+    pub name: String,
+}
+
+/// An AWS account that a definition names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// JSON pointer to the state that names it.
+    pub path: String,
+    /// Its twelve digits.
+    pub id: String,
+}
+
+/// Everything of a definition: tasks, and what a Map reads from and writes to.
+pub fn uses(definition: &Value) -> Uses {
+    let mut found = Uses::default();
+    machine(definition, "", &mut found);
+    found
+}
+
+fn machine(value: &Value, path: &str, found: &mut Uses) {
+    for (name, state) in value["States"].as_object().into_iter().flatten() {
+        let path = format!("{path}/States/{}", name.replace('~', "~0").replace('/', "~1"));
+        let Some(state) = state.as_object() else { continue };
+        caller(state, &path, found);
+        for part in ["ItemReader", "ResultWriter", "ItemBatcher"] {
+            if let Some(part_of_map) = state.get(part).and_then(Value::as_object) {
+                caller(part_of_map, &format!("{path}/{part}"), found);
+            }
+        }
+        for (index, branch) in state.get("Branches").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            machine(branch, &format!("{path}/Branches/{index}"), found);
+        }
+        for field in ["ItemProcessor", "Iterator"] {
+            if let Some(inner) = state.get(field) {
+                machine(inner, &format!("{path}/{field}"), found);
+            }
+        }
+    }
+}
+
+/// Fields whose values are handed to a call, or to the states after.
+const HANDED_ON: [&str; 8] =
+    ["Parameters", "Arguments", "ItemSelector", "BatchInput", "ResultSelector", "Result", "Assign", "Output"];
+
+fn caller(holder: &Map<String, Value>, path: &str, found: &mut Uses) {
+    if let Some(arn) = holder.get("Resource").and_then(Value::as_str) {
+        found.integrations.push(Integration { path: path.to_owned(), name: integration_name(arn) });
+        accounts(arn, path, found);
+    }
+    if let Some(given) = holder.get("Credentials") {
+        credentials(given, path, found);
+    }
+    for field in HANDED_ON {
+        if let Some(value) = holder.get(field) {
+            texts(value, &mut |text| accounts(text, path, found));
+        }
+    }
+}
+
+fn texts(value: &Value, see: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, see)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, see)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn accounts(text: &str, path: &str, found: &mut Uses) {
+    for id in accounts_in(text) {
+        found.accounts.push(Account { path: path.to_owned(), id: id.to_owned() });
+    }
+}
+
+/// The role of `Credentials` (Step Functions developer guide, "Accessing resources in other AWS accounts"): written out, or an
+/// expression. Of `States.Format` with the account in its template the account is known, whatever is put into the rest.
+fn credentials(given: &Value, path: &str, found: &mut Uses) {
+    const FORMAT: &str = "States.Format('";
+    let written = given.get("RoleArn").and_then(Value::as_str);
+    let formatted = given.get("RoleArn.$").and_then(Value::as_str).and_then(|text| text.strip_prefix(FORMAT));
+    match written.or(formatted).and_then(account_of_arn) {
+        Some(id) => found.accounts.push(Account { path: path.to_owned(), id: id.to_owned() }),
+        None => found.open_credentials.push(path.to_owned()),
+    }
+}
+
+/// Accounts of the ARNs in a text, of a queue's URL, and of a function that is named by account and name.
+fn accounts_in(text: &str) -> Vec<&str> {
+    let arns = text.match_indices("arn:").filter_map(|(at, _)| account_of_arn(text.get(at..)?));
+    let urls = text.match_indices("://").filter_map(|(at, found)| account_of_queue(text.get(at + found.len()..)?));
+    // `123456789012:function:name` (Lambda API, `Invoke`, parameter `FunctionName`).
+    let function = text.split_once(":function:").and_then(|(id, _)| is_account(id).then_some(id));
+    arns.chain(urls).chain(function).collect()
+}
+
+/// `arn:<partition>:<service>:<region>:<account>:<resource>`.
+fn account_of_arn(arn: &str) -> Option<&str> {
+    let mut parts = arn.split(':');
+    let whole = parts.next() == Some("arn") && parts.next()?.starts_with("aws");
+    parts.nth(2).filter(|id| whole && is_account(id))
+}
+
+/// `sqs.<region>.amazonaws.com/<account>/<name>`, and the older `<region>.queue.amazonaws.com/…` (SQS developer guide, "Queue
+/// and message identifiers").
+fn account_of_queue(rest: &str) -> Option<&str> {
+    let (host, path) = rest.split_once('/')?;
+    let of_queues = host.split('.').any(|label| matches!(label, "sqs" | "sqs-fips" | "queue"));
+    path.split('/').next().filter(|id| of_queues && is_account(id))
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The integration that a resource names. Source: Step Functions developer guide, "Integrating services": an optimised or
+/// SDK integration is `arn:<partition>:states:::<name>` with an optional pattern such as `.sync` or `.waitForTaskToken`; a
+/// Lambda function and an activity are named by their own ARN.
+fn integration_name(arn: &str) -> String {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let service = parts.get(2).copied().unwrap_or_default();
+    let unplaced = parts.get(3..5).is_some_and(|place| place.iter().all(|part| part.is_empty()));
+    match (service, parts.get(5).copied()) {
+        ("states", Some(_)) if unplaced => {
+            let name = parts[5..].join(":");
+            name.split('.').next().unwrap_or_default().to_owned()
+        }
+        ("states", Some("activity")) => "activity".to_owned(),
+        ("lambda", _) => "lambda:invoke".to_owned(),
+        // Not an ARN that the guide knows: shown as it stands, so that a pattern can still name it.
+        _ => arn.to_owned(),
+    }
+}
+
+/// All names of an integration, in small letters. A service goes by its own name and by the prefix of its actions in IAM, with
+/// or without `aws-sdk:` where it is called through the SDK. So `bedrock:*` is also what `aws-sdk:bedrockruntime:converse` is.
+pub fn names_of(integration: &str) -> Vec<String> {
+    let whole = integration.to_ascii_lowercase();
+    let plain = whole.strip_prefix("aws-sdk:");
+    let Some((service, operation)) = plain.unwrap_or(&whole).split_once(':') else { return vec![whole] };
+    let mut services = vec![service.to_owned()];
+    if plain.is_some() {
+        services.extend(actions::prefixes_of(service, operation));
+    } else {
+        services.extend(called_by(service, operation).into_iter().map(str::to_owned));
+    }
+    services.sort();
+    services.dedup();
+    let own = services.iter().map(|service| format!("{service}:{operation}"));
+    let of_sdk = services.iter().filter(|_| plain.is_some()).map(|service| format!("aws-sdk:{service}:{operation}"));
+    own.chain(of_sdk).collect()
+}
+
+/// The SDK's services that an optimised integration calls: those of its IAM prefix that have the operation, or the only one of
+/// the prefix (`elasticmapreduce:createCluster` is `runJobFlow` of `emr`).
+fn called_by(prefix: &str, operation: &str) -> Vec<&'static str> {
+    // IAM knows calls of somebody's API by another prefix than those that manage it (developer guide, "API Gateway").
+    if prefix == "apigateway" {
+        return vec!["execute-api"];
+    }
+    let all: Vec<&str> = actions::services_of(prefix).collect();
+    let having: Vec<&str> = all.iter().copied().filter(|service| actions::has_operation(service, operation)).collect();
+    if having.is_empty() && all.len() == 1 { all } else { having }
+}
+
+/// Whether a pattern names an integration that goes by these names. A pattern that names a service alone takes in all its
+/// operations.
+pub fn is_named(names: &[String], pattern: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    let service = format!("{pattern}:*");
+    names.iter().any(|name| super::matches(&pattern, name) || super::matches(&service, name))
+}

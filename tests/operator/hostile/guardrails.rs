@@ -1,0 +1,200 @@
+//! Ways past a Guardrail: what was allowed once, what says nothing of itself, and what goes by another name.
+
+use super::with;
+use crate::attempts::{Layer, Suite};
+use crate::attribution::create_as;
+use crate::guardrails::{calling, guardrail, starts_of, until_admission_says};
+use crate::*;
+
+const ANOTHER: &str = "999999999999";
+
+/// Makes what a tenant may have had before the Guardrail, and then every attempt.
+pub(super) fn attempts(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    before(suite);
+    guardrail(
+        tenant,
+        "hostile-starts",
+        &json!({"forbiddenIntegrations": ["lambda", "bedrock", "elasticmapreduce", "states:startExecution"],
+            "allowedAccountIDs": ["000000000000"], "allowedStateMachineNames": ["hostile_*"],
+            "requireDerivedSessionPolicy": true}),
+    );
+    let elsewhere = with(tenant.binding("elsewhere"), "/spec/roleARN", json!(format!("arn:aws:iam::{ANOTHER}:role/r")));
+    until_admission_says(tenant, &elsewhere, "Guardrail hostile-starts");
+    tenant.wait_for(suite.operator, "sfn/g-suspended", "Stalled", "True", "RefusedByGuardrail");
+    starts(suite);
+    suspended(suite, &elsewhere);
+    other_names(suite);
+    other_accounts(suite);
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-starts"]);
+}
+
+fn made(suite: &Suite<'_>, name: &str, spec: &Value) {
+    let mut workflow = suite.tenant.workflow(name, &calling());
+    workflow["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    suite.tenant.apply(&workflow);
+    suite.tenant.wait_for(suite.operator, &format!("sfn/{name}"), "Ready", "True", "Synced");
+}
+
+fn before(suite: &Suite<'_>) {
+    let tenant = suite.tenant;
+    for name in ["g-suspended", "g-invalid", "g-again", "g-redrive"] {
+        made(suite, name, &json!({}));
+    }
+    made(suite, "g-versioned", &json!({"aliases": [{"name": "old", "version": 1}]}));
+    made(suite, "g-versioned", &json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
+    let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
+    tenant.wait_for_object(suite.operator, "sfn/g-versioned", "version 2", Duration::from_secs(40), two);
+    let listed = json!([tenant.execution_role_arn()]);
+    create_as(tenant, "mallory", &with(tenant.binding("listed"), "/spec/allowedExecutionRoleARNs", listed)).unwrap();
+    made(suite, "g-listed", &json!({"trustBindingRef": {"name": "listed"}, "definition": waiting(0)}));
+    let retry = json!({"retry": {"strategy": "Restart", "limit": 3, "backoff": {"interval": "15s", "factor": 1}}});
+    create_as(tenant, "mallory", &workflow_run("g-redrive", "g-redrive", &json!({}))).unwrap();
+    tenant.wait_for(suite.operator, "sfnrun/g-redrive", "Failed", "True", "ExecutionFailed");
+    create_as(tenant, "mallory", &workflow_run("g-again", "g-again", &retry)).unwrap();
+    let waits = |object: &Value| object["status"]["retryAt"].is_string();
+    tenant.wait_for_object(suite.operator, "sfnrun/g-again", "wait", Duration::from_secs(40), waits);
+}
+
+fn change(suite: &Suite<'_>, resource: &str, spec: &Value) {
+    let patch = json!({"spec": spec}).to_string();
+    let command = ["-n", &suite.tenant.name, "patch", resource, "--type=merge", "-p", &patch];
+    suite.tenant.bed.control_plane.kubectl_as("mallory", &command, None).unwrap();
+}
+
+/// Starts of what was allowed once.
+fn starts(suite: &mut Suite<'_>) {
+    use Layer::Operator;
+    let tenant = suite.tenant;
+    let refused = (Operator, "Ready", "RefusedByGuardrail");
+    let names = ["g-suspended", "g-invalid", "g-versioned", "g-listed", "g-again", "g-redrive"];
+    let counts: Vec<usize> = names.iter().map(|name| starts_of(tenant, name)).collect();
+    change(suite, "sfn/g-suspended", &json!({"suspend": true}));
+    change(suite, "sfn/g-invalid", &json!({"definition": {"StartAt": "Nowhere"}}));
+    change(suite, "tb/listed", &json!({"allowedExecutionRoleARNs": ["arn:aws:iam::000000000000:role/another"]}));
+    tenant.wait_for(suite.operator, "sfn/g-invalid", "DefinitionValid", "False", "DefinitionInvalid");
+    tenant.wait_for(suite.operator, "sfn/g-listed", "Stalled", "True", "ExecutionRoleNotAllowed");
+    let run = |name: &str, workflow: &str| workflow_run(name, workflow, &json!({}));
+    let words = "integration lambda:invoke is forbidden by \"lambda\"";
+    suite.condition("a run of a Workflow suspended after it was refused", &run("g-1", "g-suspended"), refused, words);
+    suite.condition("a run of one whose definition was then broken", &run("g-2", "g-invalid"), refused, words);
+    let version = workflow_run("g-3", "g-versioned", &json!({"workflowRef": {"name": "g-versioned", "version": 1}}));
+    suite.condition("a run of an old version", &version, refused, words);
+    let alias = workflow_run("g-4", "g-versioned", &json!({"workflowRef": {"name": "g-versioned", "alias": "old"}}));
+    suite.condition("a run by an alias of an old version", &alias, refused, words);
+    let listed = (Operator, "Ready", "ExecutionRoleNotAllowed");
+    suite.condition("a run as a role taken off the list", &run("g-5", "g-listed"), listed, "is not among");
+    tenant.wait_for(suite.operator, "sfnrun/g-again", "Ready", "False", "RefusedByGuardrail");
+    suite.harmless("a retry of a run from before", Operator, "RefusedByGuardrail: it waits");
+    let asked = ["-n", &tenant.name, "annotate", "sfnrun/g-redrive", "stepbound.dev/redrive=1"];
+    tenant.bed.control_plane.kubectl_as("mallory", &asked, None).unwrap();
+    let handled = |object: &Value| object["status"]["lastHandled"]["redrive"] == "1";
+    tenant.wait_for_object(suite.operator, "sfnrun/g-redrive", "answer", Duration::from_secs(40), handled);
+    suite.harmless("a redrive of a run from before", Operator, "RedriveRefused, with the Guardrail");
+    let after: Vec<usize> = names.iter().map(|name| starts_of(tenant, name)).collect();
+    assert_eq!(after, counts, "starts of {names:?}");
+}
+
+/// What says that nothing is done with it, and what an object may not become.
+fn suspended(suite: &mut Suite<'_>, elsewhere: &Value) {
+    use Layer::Admission;
+    let tenant = suite.tenant;
+    let asleep = |object: Value| with(object, "/spec/suspend", json!(true));
+    let foreign = json!(format!("arn:aws:iam::{ANOTHER}:role/r"));
+    let words = format!("AWS account {ANOTHER} is not among");
+    suite.object("a suspended binding to another account", &asleep(elsewhere.clone()), Admission, &words);
+    let workflow = with(tenant.workflow("evil", &waiting(0)), "/spec/executionRoleARN", foreign.clone());
+    let words = format!("execution role {ANOTHER} is not among");
+    suite.object("a suspended Workflow with a role of another", &asleep(workflow), Admission, &words);
+    let patch = |spec: Value| json!({"spec": spec}).to_string();
+    let role = patch(json!({"executionRoleARN": foreign}));
+    let command = ["-n", "hostile", "patch", "sfn/g-suspended", "--type=merge", "-p", &role];
+    suite.command("another account's role for a suspended one", &command, None, Admission, &words);
+    let unbounded = with(tenant.binding("evil"), "/spec/sessionPolicy", json!("None"));
+    let words = "sessions need the policy that Stepbound derives";
+    suite.object("a binding without a session policy", &unbounded, Admission, words);
+    let own = json!({"Version": "2012-10-17", "Statement": []});
+    let own = with(tenant.binding("evil"), "/spec/sessionPolicy", own);
+    suite.object("a binding with a session policy of one's own", &own, Admission, words);
+    let none = patch(json!({"sessionPolicy": "None", "suspend": true}));
+    let command = ["-n", "hostile", "patch", "tb/orders", "--type=merge", "-p", &none];
+    suite.command("taking the session policy off, suspended", &command, None, Admission, words);
+    let named = with(tenant.workflow("evil", &waiting(0)), "/spec/stateMachineName", json!("payroll"));
+    suite.object("a state machine's name outside the pattern", &named, Admission, "the name payroll");
+}
+
+fn calls(suite: &mut Suite<'_>, what: &str, name: &str, fields: &Value, words: &str) {
+    let mut state = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": true,
+        "Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/000000000000/q", "MessageBody": "x"}});
+    state.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let inner = json!({"StartAt": "T", "States": {"T": state}});
+    let definition = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": inner}}});
+    let workflow = suite.tenant.workflow(name, &definition);
+    suite.condition(what, &workflow, (Layer::Operator, "Stalled", "RefusedByGuardrail"), words);
+}
+
+/// A forbidden service by its other names.
+fn other_names(suite: &mut Suite<'_>) {
+    let resource = |name: &str, parameters: Value| json!({"Resource": format!("arn:aws:states:::{name}"), "Parameters": parameters});
+    let model = json!({"ModelId": "m", "Messages": [{"Role": "user", "Content": [{"Text": "x"}]}]});
+    let cases = [
+        (
+            "a forbidden service by its runtime",
+            "g-bedrock",
+            resource("aws-sdk:bedrockruntime:converse", model),
+            "\"bedrock\"",
+        ),
+        (
+            "a forbidden service by its name in the SDK",
+            "g-emr",
+            resource("aws-sdk:emr:listClusters", json!({})),
+            "\"elasticmapreduce\"",
+        ),
+        (
+            "a forbidden operation by its name in the SDK",
+            "g-sfn",
+            resource(
+                "aws-sdk:sfn:startExecution",
+                json!({"StateMachineArn": "arn:aws:states:eu-west-1:000000000000:stateMachine:m"}),
+            ),
+            "\"states:startExecution\"",
+        ),
+    ];
+    for (what, name, fields, words) in cases {
+        calls(suite, what, name, &fields, words);
+    }
+}
+
+/// Another account's things, named where no rule of admission looks.
+fn other_accounts(suite: &mut Suite<'_>) {
+    let words = format!("AWS account {ANOTHER} at /States/M/ItemProcessor/States/T");
+    let queue = |account: &str| format!("https://sqs.eu-west-1.amazonaws.com/{account}/q");
+    let cases = [
+        (
+            "a role of another account in Credentials",
+            "g-credentials",
+            json!({"Credentials": {"RoleArn": format!("arn:aws:iam::{ANOTHER}:role/r")}}),
+        ),
+        (
+            "an activity of another account",
+            "g-activity",
+            json!({"Resource": format!("arn:aws:states:eu-west-1:{ANOTHER}:activity:a"), "Parameters": {}}),
+        ),
+        (
+            "an ARN of another account, deep in Parameters",
+            "g-deep",
+            json!({"Parameters": {"QueueUrl": queue("000000000000"),
+            "MessageBody": {"a": [{"b": format!("arn:aws:sns:eu-west-1:{ANOTHER}:t")}]}}}),
+        ),
+        (
+            "a queue of another account by its URL",
+            "g-queue",
+            json!({"Parameters": {"QueueUrl": queue(ANOTHER), "MessageBody": "x"}}),
+        ),
+    ];
+    for (what, name, fields) in cases {
+        calls(suite, what, name, &fields, &words);
+    }
+    let open = json!({"Credentials": {"RoleArn.$": "$.role"}});
+    calls(suite, "a role in Credentials from the input", "g-open", &open, "is known only when it runs");
+}

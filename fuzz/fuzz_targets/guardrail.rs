@@ -2,7 +2,7 @@
 //! are evaluated beside the operator's own code.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, Program, Value as CelValue, extensions, to_value};
@@ -96,7 +96,7 @@ impl Policy {
         if !self.conditions.iter().all(|condition| holds(condition, &context)) {
             return None;
         }
-        let mut variables = BTreeMap::new();
+        let mut variables = HashMap::new();
         for (name, program) in &self.variables {
             variables.insert(name.clone(), program.execute(&context).unwrap_or_else(|error| panic!("{name}: {error}")));
             context.add_variable_from_value("variables", variables.clone());

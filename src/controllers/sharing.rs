@@ -20,8 +20,6 @@ use crate::kube::shard::Shard;
 
 /// How long reconciles under way may take to end before a shard is given up.
 pub const DRAIN: Duration = Duration::from_secs(20);
-/// Longest look at one Lease of another replica.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// A Lease was lost while work went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,26 +222,18 @@ fn give_up_excess(seats: &mut [(Shard, Seat)], fair: usize) {
 
 /// Whether a Lease may be taken; else how long until it expires, as far as is known.
 async fn look(elector: &mut Elector) -> Result<(), Duration> {
-    match tokio::time::timeout(LOOK, elector.look()).await {
-        Ok(Ok(seen)) => seen,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "cannot look at the lease of a shard");
-            Err(RETRY_PERIOD)
-        }
-        Err(_) => Err(RETRY_PERIOD),
-    }
+    elector.look().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot look at the lease of a shard");
+        Err(RETRY_PERIOD)
+    })
 }
 
+/// A write without an answer may have been carried out: the next look tells, as the holder is us then.
 async fn take(elector: &mut Elector) -> bool {
-    match tokio::time::timeout(LOOK, elector.step()).await {
-        Ok(Ok(taken)) => taken,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "cannot take the lease of a shard");
-            false
-        }
-        // It may have been written: the next look tells, as the holder is us then.
-        Err(_) => false,
-    }
+    elector.step().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot take the lease of a shard");
+        false
+    })
 }
 
 /// Works on a shard until it is told to stop, or its Lease is lost.

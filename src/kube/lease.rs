@@ -4,14 +4,19 @@
 //! another's lease has expired is judged by how long this process has seen it unchanged, never by comparing clocks. The
 //! holder demotes itself once its last renewal is older than the renew deadline, which is shorter than the lease: a
 //! process that was stopped and continued finds itself fenced before it can write.
+//!
+//! Requests take time, and each side counts from where it is safe. The holder counts its renewal from before it asked: others
+//! may see the write from then on. A candidate counts what it saw from when the answer was there: until then the Lease may
+//! have been written anew. So the holder's ten seconds have always ended before a candidate's fifteen have.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::time::Instant;
 
 /// Name of the Lease of an operator without shards; the Leases of shards begin with it.
 pub const LEASE: &str = "stepbound";
@@ -21,6 +26,15 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the lease is looked at.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
+/// Longest request about a Lease.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request that is given up after [`REQUEST_TIMEOUT`]. It may be carried out all the same, later: it names the version that
+/// was read, so it overwrites nothing that was written since.
+pub(super) async fn timely<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, request).await;
+    answer.unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer within 5 s".into())))
+}
 
 /// When a lease was last renewed.
 type Renewed = Arc<Mutex<Option<Instant>>>;
@@ -87,40 +101,52 @@ pub(super) enum Step {
     Wait,
 }
 
-/// Decides from what was seen. `unchanged_for` is how long this process has seen the lease as it is.
-fn decide(lease: Option<&Lease>, identity: &str, unchanged_for: Duration) -> Step {
-    let Some(spec) = lease.map(|lease| lease.spec.clone().unwrap_or_default()) else {
-        return Step::Create;
+/// Decides from what was seen. `unchanged_for` is how long this process has seen the lease as it is, and `another` whether it
+/// was somebody else's when it was last there: a lease that was deleted under its holder is waited for as one that is held.
+fn decide(lease: Option<&Lease>, identity: &str, unchanged_for: Duration, another: bool) -> Step {
+    let Some(lease) = lease else {
+        return if another && unchanged_for < LEASE_DURATION { Step::Wait } else { Step::Create };
     };
-    match spec.holder_identity.as_deref() {
-        None | Some("") => Step::Replace,
-        Some(holder) if holder == identity => Step::Replace,
-        Some(_) => {
-            let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-            let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
-            if unchanged_for >= duration { Step::Replace } else { Step::Wait }
-        }
+    if !is_anothers(lease, identity) {
+        return Step::Replace;
     }
+    let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
+    let told = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    // Whoever holds it acts until its renew deadline, whatever the lease says.
+    let duration = told.map_or(LEASE_DURATION, |told| told.max(LEASE_DURATION));
+    if unchanged_for >= duration { Step::Replace } else { Step::Wait }
+}
+
+fn is_anothers(lease: &Lease, identity: &str) -> bool {
+    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+    holder.is_some_and(|holder| !holder.is_empty() && holder != identity)
 }
 
 /// What a process has seen of a lease: its version, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Sight(Option<(String, Instant)>);
+pub(super) struct Sight {
+    seen: Option<(String, Instant)>,
+    /// Somebody else held it when it was last there.
+    another: bool,
+}
 
 impl Sight {
-    /// Notes what was read at `now` and decides.
-    pub(super) fn decide(&mut self, lease: Option<&Lease>, identity: &str, now: Instant) -> Step {
+    /// Notes what an answer shows, at the time at which it is there, and decides.
+    pub(super) fn decide(&mut self, lease: Option<&Lease>, identity: &str) -> Step {
         let version = lease.and_then(|lease| lease.metadata.resource_version.clone()).unwrap_or_default();
-        let since = match &self.0 {
+        let since = match &self.seen {
             Some((seen, since)) if *seen == version => *since,
-            _ => self.0.insert((version, now)).1,
+            _ => self.seen.insert((version, Instant::now())).1,
         };
-        decide(lease, identity, since.elapsed())
+        if let Some(lease) = lease {
+            self.another = is_anothers(lease, identity);
+        }
+        decide(lease, identity, since.elapsed(), self.another)
     }
 
     /// How long it has been as it is.
     fn unchanged_for(&self) -> Duration {
-        self.0.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed())
+        self.seen.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed())
     }
 }
 
@@ -182,10 +208,10 @@ impl Elector {
             return;
         }
         let released = async {
-            let lease = self.api.get(&self.name).await?;
+            let lease = timely(self.api.get(&self.name)).await?;
             let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
             if holder == Some(self.identity.as_str()) {
-                self.api.replace(&self.name, &PostParams::default(), &released(lease)).await?;
+                timely(self.api.replace(&self.name, &PostParams::default(), &released(lease))).await?;
             }
             Ok::<_, kube::Error>(())
         };
@@ -199,9 +225,8 @@ impl Elector {
     /// # Errors
     /// When the API server cannot be asked.
     pub async fn look(&mut self) -> Result<Result<(), Duration>, kube::Error> {
-        let started = Instant::now();
-        let current = self.api.get_opt(&self.name).await?;
-        Ok(match self.sight.decide(current.as_ref(), &self.identity, started) {
+        let current = timely(self.api.get_opt(&self.name)).await?;
+        Ok(match self.sight.decide(current.as_ref(), &self.identity) {
             Step::Wait => Err(LEASE_DURATION.saturating_sub(self.sight.unchanged_for())),
             Step::Create | Step::Replace => Ok(()),
         })
@@ -213,13 +238,13 @@ impl Elector {
     /// When the API server cannot be asked, or refuses the write.
     pub async fn step(&mut self) -> Result<bool, kube::Error> {
         let started = Instant::now();
-        let current = self.api.get_opt(&self.name).await?;
-        let step = self.sight.decide(current.as_ref(), &self.identity, started);
+        let current = timely(self.api.get_opt(&self.name)).await?;
+        let step = self.sight.decide(current.as_ref(), &self.identity);
         let claim = claimed(current, &self.name, &self.identity);
         let written = match step {
             Step::Wait => return Ok(false),
-            Step::Create => self.api.create(&PostParams::default(), &claim).await,
-            Step::Replace => self.api.replace(&self.name, &PostParams::default(), &claim).await,
+            Step::Create => timely(self.api.create(&PostParams::default(), &claim)).await,
+            Step::Replace => timely(self.api.replace(&self.name, &PostParams::default(), &claim)).await,
         };
         match written {
             Ok(_) => {
@@ -277,11 +302,27 @@ mod tests {
     #[test]
     fn a_lease_is_taken_only_when_absent_own_free_or_seen_unchanged_for_its_duration() {
         let short = Duration::from_secs(14);
-        assert_eq!(decide(None, "a", short), Step::Create);
-        assert_eq!(decide(Some(&held_by("a")), "a", short), Step::Replace);
-        assert_eq!(decide(Some(&held_by("")), "a", short), Step::Replace);
-        assert_eq!(decide(Some(&held_by("b")), "a", short), Step::Wait);
-        assert_eq!(decide(Some(&held_by("b")), "a", Duration::from_secs(15)), Step::Replace);
+        let decide = |lease: Option<&Lease>, unchanged| decide(lease, "a", unchanged, false);
+        assert_eq!(decide(None, short), Step::Create);
+        assert_eq!(decide(Some(&held_by("a")), short), Step::Replace);
+        assert_eq!(decide(Some(&held_by("")), short), Step::Replace);
+        assert_eq!(decide(Some(&held_by("b")), short), Step::Wait);
+        assert_eq!(decide(Some(&held_by("b")), Duration::from_secs(15)), Step::Replace);
+        let mut brief = held_by("b");
+        brief.spec.as_mut().unwrap().lease_duration_seconds = Some(1);
+        assert_eq!(decide(Some(&brief), short), Step::Wait, "its holder acts until the renew deadline all the same");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_deleted_under_its_holder_is_waited_for_as_one_that_is_held() {
+        let mut sight = Sight::default();
+        assert_eq!(sight.decide(Some(&held_by("b")), "a"), Step::Wait);
+        assert_eq!(sight.decide(None, "a"), Step::Wait);
+        tokio::time::advance(LEASE_DURATION).await;
+        assert_eq!(sight.decide(None, "a"), Step::Create);
+        let mut own = Sight::default();
+        own.decide(Some(&held_by("a")), "a");
+        assert_eq!(own.decide(None, "a"), Step::Create, "the holder makes it again at once");
     }
 
     #[test]

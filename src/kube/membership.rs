@@ -5,13 +5,14 @@
 //! its own entry is young, so when the Lease is free nobody of the old division acts any more.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
+use tokio::time::Instant;
 
-use super::lease::{Fence, LEASE, RENEW_DEADLINE, RETRY_PERIOD, Sight, Step, claimed, released};
+use super::lease::{Fence, LEASE, RENEW_DEADLINE, RETRY_PERIOD, Sight, Step, claimed, released, timely};
 
 /// The replicas of the division, each with a number that it counts up.
 const REPLICAS: &str = "stepbound.dev/replicas";
@@ -99,7 +100,7 @@ impl Membership {
     }
 
     async fn try_leave(&mut self) -> Result<(), kube::Error> {
-        let mut lease = self.api.get(LEASE).await?;
+        let mut lease = timely(self.api.get(LEASE)).await?;
         if holder(&lease) != Some(self.division.as_str()) {
             return Ok(());
         }
@@ -110,7 +111,7 @@ impl Membership {
         if beats.is_empty() {
             lease = released(lease);
         }
-        self.api.replace(LEASE, &PostParams::default(), &lease).await.map(drop)
+        timely(self.api.replace(LEASE, &PostParams::default(), &lease)).await.map(drop)
     }
 
     /// One look and one write; the number of replicas where this one is in, `None` where another division is at work.
@@ -126,8 +127,8 @@ impl Membership {
 
     async fn try_step(&mut self) -> Result<Option<usize>, kube::Error> {
         let started = Instant::now();
-        let current = self.api.get_opt(LEASE).await?;
-        let step = self.sight.decide(current.as_ref(), &self.division, started);
+        let current = timely(self.api.get_opt(LEASE)).await?;
+        let step = self.sight.decide(current.as_ref(), &self.division);
         if step == Step::Wait {
             return Ok(None);
         }
@@ -139,8 +140,8 @@ impl Membership {
         let mut lease = claimed(current, LEASE, &self.division);
         write(&mut lease, &beats);
         match step {
-            Step::Create => self.api.create(&PostParams::default(), &lease).await?,
-            Step::Replace | Step::Wait => self.api.replace(LEASE, &PostParams::default(), &lease).await?,
+            Step::Create => timely(self.api.create(&PostParams::default(), &lease)).await?,
+            Step::Replace | Step::Wait => timely(self.api.replace(LEASE, &PostParams::default(), &lease)).await?,
         };
         self.fence.renew(started);
         Ok(Some(beats.len()))

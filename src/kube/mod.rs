@@ -4,6 +4,8 @@ pub mod events;
 pub mod lease;
 pub mod membership;
 pub mod shard;
+#[cfg(test)]
+mod slow_server;
 
 pub use events::Events;
 pub use lease::Fence;

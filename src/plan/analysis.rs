@@ -35,6 +35,30 @@ impl Tally {
     }
 }
 
+/// How many executions of the two versions of a rollout ended by themselves, and how many of them badly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Failed, and ended in all, of the old version.
+    pub old: (u32, u32),
+    /// The same of the new one.
+    pub new: (u32, u32),
+}
+
+impl Counts {
+    /// Of the tallies of both.
+    pub fn of(old: &Tally, new: &Tally) -> Self {
+        Self { old: (old.failed, old.ended()), new: (new.failed, new.ended()) }
+    }
+
+    /// For people: `1 of 4 ended executions of version 5 failed, of version 4 2 of 90`.
+    pub fn told(&self, old: i64, new: i64) -> String {
+        let ((old_failed, old_ended), (new_failed, new_ended)) = (self.old, self.new);
+        format!(
+            "{new_failed} of {new_ended} ended executions of version {new} failed, of version {old} {old_failed} of {old_ended}"
+        )
+    }
+}
+
 /// What the comparison says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

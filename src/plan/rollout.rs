@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::analysis::Verdict;
+use super::analysis::{Counts, Verdict};
 use crate::api::v1alpha1::{Alias, AliasStatus, DurationString, Rollout, RolloutPhase, RolloutStrategy, Route};
 
 /// What a decision starts from.
@@ -26,6 +26,8 @@ pub struct Situation<'a> {
     pub paused: bool,
     /// What the comparison of the two versions says, where it was made.
     pub verdict: Option<Verdict>,
+    /// What it was made from.
+    pub counts: Counts,
     /// What the rollout's alarms say.
     pub alarms: Alarms,
     /// The present time.
@@ -103,13 +105,15 @@ impl Situation<'_> {
             |time: &Option<Time>| time.as_ref().map_or(SignedDuration::ZERO, |time| self.now.duration_since(time.0));
         let verdict = self.verdict.unwrap_or(Verdict::TooFew);
         if verdict == Verdict::Bad {
-            let message = format!("Version {goal} fails more often than it may; version {current} serves all again.");
+            let told = self.counts.told(current, goal);
+            let message =
+                format!("Version {goal} fails more often than it may: {told}. Version {current} serves all again.");
             return self.roll_back(current, goal, message);
         }
         if verdict != Verdict::Good && since(&status.began_at) > span(&rollout.analysis_timeout) {
-            let message = format!(
-                "Version {goal} has not proven itself in time ({verdict:?}); version {current} serves all again."
-            );
+            let found = self.told(verdict, rollout, current, goal);
+            let message =
+                format!("Version {goal} has not proven itself in time: {found}. Version {current} serves all again.");
             return self.roll_back(current, goal, message);
         }
         match &self.alarms {
@@ -130,7 +134,8 @@ impl Situation<'_> {
         let left = interval - since(&status.shifted_at);
         let share = weight_of(status, goal);
         if verdict != Verdict::Good || left > SignedDuration::ZERO {
-            let message = format!("Version {goal} gets {share} % of new executions ({verdict:?}).");
+            let found = self.told(verdict, rollout, current, goal);
+            let message = format!("Version {goal} gets {share} % of new executions: {found}.");
             return self.held(status, RolloutPhase::RollingOut, message);
         }
         let step = rollout.percent.unwrap_or(100);
@@ -140,6 +145,18 @@ impl Situation<'_> {
         }
         let began = status.began_at.as_ref().map_or(self.now, |time| time.0);
         self.shift(current, goal, next, began)
+    }
+
+    /// What was counted and what it says, for people.
+    fn told(&self, verdict: Verdict, rollout: &Rollout, old: i64, new: i64) -> String {
+        let counted = self.counts.told(old, new);
+        match verdict {
+            Verdict::Good => format!("{counted}, which is well"),
+            Verdict::Bad => format!("{counted}, which is more than may fail"),
+            Verdict::TooFew => format!("{counted}; {} have to end before it goes on", rollout.min_executions),
+            Verdict::Doubtful => format!("{counted}, which is more than may fail but may be chance"),
+            Verdict::Slow => format!("{counted}, and some of version {new} are open for far longer than those took"),
+        }
     }
 
     fn stable(&self, version: i64, message: &str) -> Decision {
@@ -276,6 +293,7 @@ mod tests {
                 promote,
                 paused,
                 verdict,
+                counts: Counts { old: (2, 90), new: (1, 4) },
                 alarms: Alarms::Quiet,
                 now: self.now,
             };
@@ -298,6 +316,44 @@ mod tests {
         assert_eq!(life.step(2, Some(Verdict::Good), 30), "RollingOut 1:90 2:10");
         assert_eq!(life.step(2, Some(Verdict::TooFew), 60), "RollingOut 1:90 2:10");
         assert_eq!(life.step(2, Some(Verdict::Good), 1), "Stable 2:100");
+    }
+
+    #[test]
+    fn the_message_of_an_alias_has_the_tally_in_words() {
+        let counted = "1 of 4 ended executions of version 2 failed, of version 1 2 of 90";
+        for (verdict, seconds, said) in [
+            (
+                Verdict::TooFew,
+                1,
+                format!("Version 2 gets 10 % of new executions: {counted}; 10 have to end before it goes on."),
+            ),
+            (
+                Verdict::Slow,
+                1,
+                format!(
+                    "Version 2 gets 10 % of new executions: {counted}, and some of version 2 are open for far longer than those took."
+                ),
+            ),
+            (
+                Verdict::Bad,
+                1,
+                format!("Version 2 fails more often than it may: {counted}. Version 1 serves all again."),
+            ),
+            (
+                Verdict::Doubtful,
+                9999,
+                format!(
+                    "Version 2 has not proven itself in time: {counted}, which is more than may fail but may be chance. Version 1 serves all again."
+                ),
+            ),
+        ] {
+            let rollout = json!({"strategy": "Canary", "percent": 10, "interval": "60s", "minExecutions": 10, "analysisTimeout": "1h"});
+            let mut life = Life::new(rollout);
+            life.step(1, None, 0);
+            life.step(2, None, 10);
+            life.step(2, Some(verdict), seconds);
+            assert_eq!(life.status.unwrap().message, said);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Counters, gauges and histograms of the operator, in the text format of `OpenMetrics`. docs/metrics.md lists them.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -105,8 +105,6 @@ pub struct Metrics {
     leading: Gauge,
     open_executions: Family<PlaceLabels, Gauge>,
     shards: Gauge,
-    queued: Mutex<HashSet<String>>,
-    stalled: Mutex<HashMap<String, StalledLabels>>,
 }
 
 impl Default for Metrics {
@@ -130,8 +128,6 @@ impl Default for Metrics {
             leading: Gauge::default(),
             open_executions: Family::default(),
             shards: Gauge::default(),
-            queued: Mutex::default(),
-            stalled: Mutex::default(),
         };
         metrics.register();
         metrics
@@ -176,43 +172,19 @@ impl Metrics {
         to.register("leading", "1 where this process leads", self.leading.clone());
     }
 
-    /// A change of the object was seen; its reconcile will follow.
-    pub fn queued(&self, kind: &'static str, uid: &str) {
-        if self.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned()) {
-            self.queued_objects.get_or_create(&KindLabels { kind }).inc();
-        }
-    }
-
-    /// A reconcile of the object begins; the guard says when it ends.
-    pub fn reconciling(&self, kind: &'static str, uid: &str) -> impl Drop + use<> {
-        if self.queued.lock().unwrap_or_else(PoisonError::into_inner).remove(uid) {
-            self.queued_objects.get_or_create(&KindLabels { kind }).dec();
-        }
-        Running::new(self.reconciles_running.get_or_create_owned(&KindLabels { kind }))
-    }
-
     /// One reconcile: `class` is `success` or the label of the failure's class.
     pub fn reconcile(&self, kind: &'static str, class: &'static str, duration: Duration) {
         let labels = ReconcileLabels { kind, class };
         self.reconciles.get_or_create(&labels).observe(duration.as_secs_f64(), exemplar(), None);
     }
 
-    /// Whether the object is stalled, and why.
-    pub fn stalled(&self, kind: &'static str, uid: &str, reason: Option<&str>) {
-        let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = reason.map(|reason| StalledLabels { kind, reason: reason.to_owned() });
-        let before = match &now {
-            Some(labels) => stalled.insert(uid.to_owned(), labels.clone()),
-            None => stalled.remove(uid),
-        };
-        if before == now {
-            return;
-        }
-        if let Some(labels) = before {
-            self.stalled_objects.get_or_create(&labels).dec();
-        }
-        if let Some(labels) = now {
-            self.stalled_objects.get_or_create(&labels).inc();
+    /// What is counted of the objects that one set of controllers works on, for as long as it does.
+    pub fn objects(&self) -> Objects {
+        Objects {
+            running: self.reconciles_running.clone(),
+            queued: self.queued_objects.clone(),
+            stalled: self.stalled_objects.clone(),
+            known: Mutex::default(),
         }
     }
 
@@ -265,10 +237,11 @@ impl Metrics {
         self.orphaned.get_or_create(&KindLabels { kind }).inc();
     }
 
-    /// So many executions of an account and region are followed.
-    pub fn open_executions(&self, account: &str, region: &str, number: usize) {
+    /// Executions that one tracker follows in an account and region. Those of several trackers add up, and each takes its
+    /// own out when it ends.
+    pub fn open_executions(&self, account: &str, region: &str) -> OpenExecutions {
         let place = PlaceLabels { account: account.to_owned(), region: region.to_owned() };
-        self.open_executions.get_or_create(&place).set(i64::try_from(number).unwrap_or(i64::MAX));
+        OpenExecutions { gauge: self.open_executions.get_or_create_owned(&place), number: 0 }
     }
 
     /// Whether this process leads.
@@ -289,6 +262,106 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+/// Gauges over objects. An object counts from what was seen of it until [`Objects::forget`], and all of them until this is
+/// dropped: another process or another part of this one counts them then.
+pub struct Objects {
+    running: Family<KindLabels, Gauge>,
+    queued: Family<KindLabels, Gauge>,
+    stalled: Family<StalledLabels, Gauge>,
+    known: Mutex<KnownObjects>,
+}
+
+#[derive(Default)]
+struct KnownObjects {
+    queued: HashMap<String, KindLabels>,
+    stalled: HashMap<String, StalledLabels>,
+}
+
+impl Objects {
+    fn known(&self) -> MutexGuard<'_, KnownObjects> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change of the object was seen; its reconcile will follow.
+    pub fn queued(&self, kind: &'static str, uid: &str) {
+        if self.known().queued.insert(uid.to_owned(), KindLabels { kind }).is_none() {
+            self.queued.get_or_create(&KindLabels { kind }).inc();
+        }
+    }
+
+    /// A reconcile of the object begins; the guard says when it ends.
+    pub fn reconciling(&self, kind: &'static str, uid: &str) -> impl Drop + use<> {
+        self.begun(uid);
+        Running::new(self.running.get_or_create_owned(&KindLabels { kind }))
+    }
+
+    fn begun(&self, uid: &str) {
+        if let Some(labels) = self.known().queued.remove(uid) {
+            self.queued.get_or_create(&labels).dec();
+        }
+    }
+
+    /// Whether the object is stalled, and why.
+    pub fn stalled(&self, kind: &'static str, uid: &str, reason: Option<&str>) {
+        let mut known = self.known();
+        let now = reason.map(|reason| StalledLabels { kind, reason: reason.to_owned() });
+        let before = match &now {
+            Some(labels) => known.stalled.insert(uid.to_owned(), labels.clone()),
+            None => known.stalled.remove(uid),
+        };
+        if before == now {
+            return;
+        }
+        if let Some(labels) = before {
+            self.stalled.get_or_create(&labels).dec();
+        }
+        if let Some(labels) = now {
+            self.stalled.get_or_create(&labels).inc();
+        }
+    }
+
+    /// The object is gone, or nobody here works on it any more.
+    pub fn forget(&self, kind: &'static str, uid: &str) {
+        self.begun(uid);
+        self.stalled(kind, uid, None);
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        let known = std::mem::take(&mut *self.known());
+        for labels in known.queued.values() {
+            self.queued.get_or_create(labels).dec();
+        }
+        for labels in known.stalled.values() {
+            self.stalled.get_or_create(labels).dec();
+        }
+    }
+}
+
+/// One tracker's part of the gauge of an account and region.
+pub struct OpenExecutions {
+    gauge: Gauge,
+    number: i64,
+}
+
+impl OpenExecutions {
+    /// So many are followed now.
+    pub fn set(&mut self, number: usize) {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        if number != self.number {
+            self.gauge.inc_by(number - self.number);
+            self.number = number;
+        }
+    }
+}
+
+impl Drop for OpenExecutions {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.number);
     }
 }
 
@@ -329,22 +402,56 @@ mod tests {
     #[test]
     fn an_object_is_queued_once_and_stalled_for_one_reason_at_a_time() {
         let metrics = Metrics::default();
+        let objects = metrics.objects();
         let shows = |line: &str| metrics.render().unwrap().contains(line);
-        metrics.queued("Workflow", "a");
-        metrics.queued("Workflow", "a");
+        objects.queued("Workflow", "a");
+        objects.queued("Workflow", "a");
         assert!(shows(r#"stepbound_queued_objects{kind="Workflow"} 1"#));
-        let running = metrics.reconciling("Workflow", "a");
+        let running = objects.reconciling("Workflow", "a");
         assert!(shows(r#"stepbound_queued_objects{kind="Workflow"} 0"#));
         assert!(shows(r#"stepbound_reconciles_running{kind="Workflow"} 1"#));
         drop(running);
         assert!(shows(r#"stepbound_reconciles_running{kind="Workflow"} 0"#));
 
-        metrics.stalled("Workflow", "a", Some("First"));
-        metrics.stalled("Workflow", "a", Some("Second"));
-        metrics.stalled("Workflow", "a", Some("Second"));
+        objects.stalled("Workflow", "a", Some("First"));
+        objects.stalled("Workflow", "a", Some("Second"));
+        objects.stalled("Workflow", "a", Some("Second"));
         assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="First"} 0"#));
         assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="Second"} 1"#));
-        metrics.stalled("Workflow", "a", None);
+        objects.stalled("Workflow", "a", None);
         assert!(shows(r#"stepbound_stalled_objects{kind="Workflow",reason="Second"} 0"#));
+    }
+
+    #[test]
+    fn an_object_that_is_gone_or_worked_on_elsewhere_is_in_no_gauge() {
+        let metrics = Metrics::default();
+        let shows = |line: &str| metrics.render().unwrap().contains(line);
+        let (one, two) = (metrics.objects(), metrics.objects());
+        for (objects, uid) in [(&one, "a"), (&one, "b"), (&two, "c")] {
+            objects.queued("WorkflowRun", uid);
+            objects.stalled("WorkflowRun", uid, Some("AccessDenied"));
+        }
+        assert!(shows(r#"stepbound_stalled_objects{kind="WorkflowRun",reason="AccessDenied"} 3"#));
+        one.forget("WorkflowRun", "a");
+        one.forget("WorkflowRun", "a");
+        assert!(shows(r#"stepbound_stalled_objects{kind="WorkflowRun",reason="AccessDenied"} 2"#));
+        assert!(shows(r#"stepbound_queued_objects{kind="WorkflowRun"} 2"#));
+        drop(one);
+        assert!(shows(r#"stepbound_stalled_objects{kind="WorkflowRun",reason="AccessDenied"} 1"#));
+        assert!(shows(r#"stepbound_queued_objects{kind="WorkflowRun"} 1"#));
+    }
+
+    #[test]
+    fn the_executions_that_several_trackers_follow_add_up() {
+        let metrics = Metrics::default();
+        let shows = |line: &str| metrics.render().unwrap().contains(line);
+        let (mut one, mut two) = (metrics.open_executions("1", "eu-west-1"), metrics.open_executions("1", "eu-west-1"));
+        one.set(5);
+        two.set(2);
+        assert!(shows(r#"stepbound_open_executions{account="1",region="eu-west-1"} 7"#));
+        one.set(4);
+        assert!(shows(r#"stepbound_open_executions{account="1",region="eu-west-1"} 6"#));
+        drop(one);
+        assert!(shows(r#"stepbound_open_executions{account="1",region="eu-west-1"} 2"#));
     }
 }

@@ -15,6 +15,9 @@ pub const RECONCILING: &str = "Reconciling";
 /// Present and true when only a person can help.
 pub const STALLED: &str = "Stalled";
 
+/// Present and true of a run that has ended badly.
+pub const FAILED: &str = "Failed";
+
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
@@ -131,6 +134,14 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     find(conditions, kind).is_some_and(|condition| condition.status == "True")
 }
 
+/// Why an object waits for a person, if it does. A run that ended badly is called stalled as well, for tools that know no other
+/// word for failure; but it has ended, and waits for nobody.
+pub fn waits_for_person(conditions: &[Condition]) -> Option<&str> {
+    let stalled = find(conditions, STALLED)?;
+    let ended = find(conditions, FAILED).is_some_and(|failed| failed.reason == stalled.reason);
+    (!ended).then_some(stalled.reason.as_str())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -174,5 +185,16 @@ mod tests {
         let mut conditions = Conditions::new(&[], Some(1), at(0));
         conditions.failed(&Failure::new(Class::Terminal, "DefinitionInvalid", "no"));
         assert!(is_true(&conditions.finish(), STALLED));
+    }
+
+    #[test]
+    fn a_run_that_ended_badly_waits_for_nobody_until_something_else_fails() {
+        let mut conditions = Conditions::new(&[], Some(1), at(0));
+        conditions.set(FAILED, Truth::True, "AnyReason", "").set(STALLED, Truth::True, "AnyReason", "");
+        assert_eq!(waits_for_person(&conditions.clone().finish()), None);
+        conditions.failed(&Failure::new(Class::Terminal, "OutputForbidden", "no"));
+        assert_eq!(waits_for_person(&conditions.clone().finish()), Some("OutputForbidden"));
+        conditions.ready("Succeeded", "");
+        assert_eq!(waits_for_person(&conditions.finish()), None);
     }
 }

@@ -17,10 +17,11 @@ fn read(path: &str) -> String {
 /// Names and types of everything that the operator registers.
 fn registered() -> BTreeSet<(String, String)> {
     let metrics = Metrics::default();
-    metrics.queued("Workflow", "a");
-    drop(metrics.reconciling("Workflow", "a"));
+    let objects = metrics.objects();
+    objects.queued("Workflow", "a");
+    drop(objects.reconciling("Workflow", "a"));
     metrics.reconcile("Workflow", "success", Duration::ZERO);
-    metrics.stalled("Workflow", "a", Some("Reason"));
+    objects.stalled("Workflow", "a", Some("Reason"));
     metrics.aws_call("states:StartExecution", "success", Duration::ZERO);
     metrics.quota_wait("states:StartExecution", Duration::ZERO);
     metrics.token_mint("success");
@@ -31,7 +32,7 @@ fn registered() -> BTreeSet<(String, String)> {
     metrics.drift("corrected");
     metrics.orphaned("Workflow");
     metrics.leading(true);
-    metrics.open_executions("111122223333", "eu-west-1", 1);
+    metrics.open_executions("111122223333", "eu-west-1").set(1);
     metrics.shards_held(1);
     let text = metrics.render().unwrap();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE stepbound_"));

@@ -112,7 +112,7 @@ async fn lead(
     let leases = Api::<Lease>::namespaced(client.clone(), &namespace);
     let identity = identity();
     if config.shards > 1 {
-        return share(config, client, metrics, leases, identity, signals).await;
+        return Box::pin(share(config, client, metrics, leases, identity, signals)).await;
     }
     let fence = Fence::closed();
     let mut elector = Elector::new(leases, LEASE, &identity, fence.clone());
@@ -121,7 +121,7 @@ async fn lead(
         () = elector.acquire() => tracing::info!(identity, "leads"),
         () = signals.wait() => return Ok(()),
     }
-    let result = work(config, client, metrics, fence, elector.keep(), signals).await;
+    let result = Box::pin(work(config, client, metrics, fence, elector.keep(), signals)).await;
     elector.release().await;
     result
 }
@@ -214,6 +214,7 @@ impl Parts {
             messages,
             iam: aws.clone(),
             issuers,
+            relay: Arc::default(),
         };
         let own_name = controllers::own_name(&client).await?;
         let attribution = Arc::new(Attribution::new(config.admission_policy_prefix.clone(), own_name));

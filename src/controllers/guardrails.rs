@@ -95,7 +95,11 @@ impl Guardrails {
     pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
         let (namespace, uid, _) = place_of(run);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get_mut(&namespace)?.end(&uid, Timestamp::now())
+        let now = Timestamp::now();
+        let next = places.get_mut(&namespace)?.end(&uid, now);
+        // Namespaces go, and Guardrails that counted in them.
+        places.retain(|_, places| !places.is_forgotten(now));
+        next
     }
 
     fn seen(&self, namespace: &str) -> Seen {

@@ -28,7 +28,7 @@ pub(super) fn run(
     if phase.is_finished() && !was_over {
         // Only an execution has an end of its own; a run that never started ends when its status says so.
         let ended = after.finished_at.as_ref().filter(|_| after.execution_arn.is_some() && phase != Phase::Dispatched);
-        metrics.run_finished(label(phase), ended.map(|ended| between(ended.0, Timestamp::now())));
+        metrics.run_finished(phase.as_str(), ended.map(|ended| between(ended.0, Timestamp::now())));
     }
 }
 
@@ -58,19 +58,6 @@ pub(super) fn workflow(before: Option<&WorkflowStatus>, after: &WorkflowStatus, 
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-fn label(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Pending => "Pending",
-        Phase::Starting => "Starting",
-        Phase::Running => "Running",
-        Phase::Succeeded => "Succeeded",
-        Phase::Failed => "Failed",
-        Phase::TimedOut => "TimedOut",
-        Phase::Aborted => "Aborted",
-        Phase::Dispatched => "Dispatched",
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod activity;
 mod attribution;
 mod dereference;
+mod gone;
 mod guardrails;
 mod identity_provider;
 mod measure;
@@ -37,11 +38,11 @@ use crate::api::v1alpha1::{
 use crate::aws::{Alarms, Iam, MessageQueues, Session, StepFunctions};
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Objects};
 use crate::outcome::{Backoff, Class, Failure};
 use crate::plan::needs::Needing;
 use crate::plan::workflow::Owner;
-use crate::runs::{SessionSource, Tracker, forget_finished, is_settled};
+use crate::runs::{Past, Relay, SessionSource, Tracker, forget_finished, without_settled};
 pub use attribution::{Attribution, own_name};
 use run_queue::{RunQueue, RunQueues};
 use runner::Managed;
@@ -91,6 +92,8 @@ pub struct Ports {
     pub iam: Arc<dyn Iam>,
     /// Issuers of tokens.
     pub issuers: Arc<Issuers>,
+    /// Hints from the queues, for every shard of this process.
+    pub relay: Arc<Relay>,
 }
 
 /// Everything that a reconcile works with.
@@ -120,6 +123,8 @@ pub struct Context {
     /// Whose word it is who asked for what.
     attribution: Arc<Attribution>,
     guardrails: guardrails::Guardrails,
+    /// Gauges over the objects that are worked on.
+    objects: Arc<Objects>,
     started: Instant,
     failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
@@ -143,11 +148,11 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let Ports { sessions, step_functions, alarms, messages, iam, issuers } = ports;
+        let Ports { sessions, step_functions, alarms, messages, iam, issuers, relay } = ports;
         let guardrails = guardrails::Guardrails::new();
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
-        let tracker = Tracker::new(metrics.clone());
+        let (tracker, objects) = (Tracker::new(relay, metrics.clone()), Arc::new(metrics.objects()));
         Self {
             client,
             sessions,
@@ -162,6 +167,7 @@ impl Context {
             settings,
             attribution,
             guardrails,
+            objects,
             started,
             failures,
             in_flight,
@@ -368,7 +374,7 @@ fn ended_runs(
 }
 
 /// A controller woken by what a user changes, not by our own writes of status.
-fn controller<K: Managed>(context: &Context, scope: Option<&str>) -> (Controller<K>, Store<K>) {
+fn controller<K: Managed>(context: &Arc<Context>, scope: Option<&str>) -> (Controller<K>, Store<K>) {
     let events =
         own_events(context, scope, watcher::Config::default()).modify(|object: &mut K| forget_bulk(object.meta_mut()));
     controller_of(context, events)
@@ -394,12 +400,16 @@ fn needing_controller<K: Managed + Needing>(context: &Arc<Context>, scope: Optio
 /// The same for runs, which the queue sees first. One that has ended and needs nothing more is not held in memory: there may
 /// be a hundred thousand.
 fn run_controller(
-    context: &Context,
+    context: &Arc<Context>,
     scope: Option<&str>,
     queue: Arc<RunQueue>,
 ) -> (Controller<WorkflowRun>, Store<WorkflowRun>) {
+    let (mut past, teller) = (Some(Past::default()), context.clone());
     let events = own_events(context, scope, watcher::Config::default())
-        .inspect_ok(move |event| queue.note(event))
+        .inspect_ok(move |event| {
+            queue.note(event);
+            gone::learn(&mut past, event, &teller);
+        })
         .modify(|run: &mut WorkflowRun| {
             forget_bulk(&mut run.metadata);
             forget_finished(run);
@@ -408,25 +418,18 @@ fn run_controller(
     controller_of(context, events)
 }
 
-fn without_settled(event: watcher::Event<WorkflowRun>) -> Option<watcher::Event<WorkflowRun>> {
-    match event {
-        watcher::Event::Apply(run) if is_settled(&run) => Some(watcher::Event::Delete(run)),
-        watcher::Event::InitApply(run) if is_settled(&run) => None,
-        other => Some(other),
-    }
-}
-
 fn controller_of<K: Managed>(
-    context: &Context,
+    context: &Arc<Context>,
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
 ) -> (Controller<K>, Store<K>) {
-    let metrics = context.metrics.clone();
+    let objects = context.objects.clone();
     let (reader, writer) = reflector::store();
     let stream = events
         .reflect(writer)
+        .inspect_ok(gone::noted(context, reader.clone()))
         .applied_objects()
         .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default())
-        .inspect_ok(move |object| metrics.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default()));
+        .inspect_ok(move |object| objects.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default()));
     let controller = Controller::for_stream(stream, reader.clone());
     (controller.with_config(ControllerConfig::default().concurrency(CONCURRENCY)), reader)
 }
@@ -481,9 +484,11 @@ fn drive<K: Managed>(
         // An error means that the sender is gone, which is a stop too.
         let _ = stop.wait_for(|stopped| *stopped).await;
     };
+    let store = controller.store();
+    let reconcile = move |object, context| runner::reconcile::<K>(object, context, store.clone());
     controller
         .graceful_shutdown_on(stopped)
-        .run(runner::reconcile::<K>, runner::never_fails, context)
+        .run(reconcile, runner::never_fails, context)
         .for_each(|result| async move {
             if let Err(error) = result {
                 tracing::debug!(%error, kind = K::KIND, "the controller skipped an object");

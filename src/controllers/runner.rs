@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +22,7 @@ use crate::audit;
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
-use crate::status::{Conditions, READY, STALLED, find};
+use crate::status::{Conditions, READY, STALLED, find, waits_for_person};
 
 /// Longest reconcile. Calls that take longer by nature run beside it.
 const TIMEOUT: Duration = Duration::from_secs(45);
@@ -86,19 +87,10 @@ pub(super) trait Managed:
     }
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
+    /// Lets go of what is kept elsewhere of an object that has gone, for whatever reason.
+    fn gone(_object: &Self, _ctx: &Context) {}
     /// Counts what a written change of the status means; called once for each change.
     fn measure(_object: &Self, _before: Option<&Self::Status>, _after: &Self::Status, _metrics: &Metrics) {}
-}
-
-/// What the API server takes of an object whose status is written. It would only read a spec, an input of 256 KiB say, and drop
-/// it. Metadata it drops too, but Kubernetes 1.34 takes what is left out there from whoever had applied it (1.37 does not).
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StatusWrite<'a, S> {
-    api_version: &'a str,
-    kind: &'a str,
-    metadata: ObjectMeta,
-    status: &'a Option<S>,
 }
 
 /// An object under work and the status that the API server has of it.
@@ -146,14 +138,10 @@ impl<K: Managed> Work<K> {
         fenced(ctx)?;
         let api = self.api(ctx);
         let name = self.object.name_any();
-        let body = StatusWrite {
-            api_version: &K::api_version(&()),
-            kind: &K::kind(&()),
-            metadata: ObjectMeta { managed_fields: None, ..self.object.meta().clone() },
-            status: self.object.status_field(),
-        };
-        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-        let written = api.replace_subresource("status", &name, &parameters, &body).await;
+        let version = self.object.resource_version();
+        let patch = status_patch(version.as_deref(), self.object.status_field().as_ref())?;
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let written = api.patch_status(&name, &parameters, &patch).await;
         let mut written: K = written.map_err(|error| api_failure(&error))?;
         self.object.meta_mut().resource_version.clone_from(&written.meta().resource_version);
         if let Some(after) = written.status_field() {
@@ -198,6 +186,18 @@ impl<K: Managed> Work<K> {
     }
 }
 
+/// Puts a status in the place of the one that is there, on condition of the version. Nothing else of the object is sent: neither
+/// a spec, which may hold an input of 256 KiB and is not written, nor metadata. Kubernetes 1.34 takes labels and annotations that
+/// the whole object lacks, as it is kept in memory, from whoever had applied them.
+fn status_patch<S: Serialize>(version: Option<&str>, status: Option<&S>) -> Result<Patch<()>, Failure> {
+    let unwritable = |error| api_failure(&kube::Error::SerdeError(error));
+    let operations = serde_json::json!([
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+        {"op": "add", "path": "/status", "value": serde_json::to_value(status).map_err(unwritable)?},
+    ]);
+    serde_json::from_value(operations).map(Patch::Json).map_err(unwritable)
+}
+
 /// Refuses to act when the lease is not held, or its last renewal is too old to be sure.
 pub(super) fn fenced(ctx: &Context) -> Result<(), Failure> {
     if ctx.fence.holds() {
@@ -224,15 +224,19 @@ pub(super) fn api_failure(error: &kube::Error) -> Failure {
     }
 }
 
-/// One reconcile of one object.
-pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+/// One reconcile of one object of a store.
+pub(super) async fn reconcile<K: Managed>(
+    object: Arc<K>,
+    ctx: Arc<Context>,
+    store: Store<K>,
+) -> Result<Action, Infallible> {
     if !ctx.fence.holds() {
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
     let uid = object.uid().unwrap_or_default();
     let span =
         tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());
-    let _running = ctx.metrics.reconciling(K::KIND, &uid);
+    let _running = ctx.objects.reconciling(K::KIND, &uid);
     let result = audit::caused_by(cause(&*object), measured(Work::new((*object).clone()), &ctx));
     let result = result.instrument(span).await;
     let requeue = match result {
@@ -243,10 +247,19 @@ pub(super) async fn reconcile<K: Managed>(object: Arc<K>, ctx: Arc<Context>) -> 
         // What caused a lasting failure is watched; the slow look is for what no watch shows.
         Err(failure) => Requeue::After(ctx.back_off(&uid, failure.class).unwrap_or(ctx.settings.resync_interval)),
     };
+    // It may have gone meanwhile, and what was told of its end did not know what is remembered since.
+    if !is_in(&store, &object) {
+        ctx.forget::<K>(&uid);
+    }
     Ok(match requeue {
         Requeue::OnChange => Action::await_change(),
         Requeue::After(delay) => Action::requeue(delay),
     })
+}
+
+/// Whether a store has this very object, and not another of its name.
+pub(super) fn is_in<K: Managed>(store: &Store<K>, object: &K) -> bool {
+    store.get(&ObjectRef::from_obj(object)).is_some_and(|found| found.meta().uid == object.meta().uid)
 }
 
 /// Within the span of the reconcile, so that its measurement can point to the trace.
@@ -292,9 +305,8 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
         let failed = news || find(K::common(work.status()).0, STALLED).is_some();
         announce(&mut work, before, failed, ctx).await;
     }
-    let stalled = find(K::common(work.status()).0, STALLED).map(|condition| condition.reason.clone());
     let uid = work.object.uid().unwrap_or_default();
-    ctx.metrics.stalled(K::KIND, &uid, stalled.as_deref().filter(|_| !deleted));
+    ctx.objects.stalled(K::KIND, &uid, waits_for_person(K::common(work.status()).0).filter(|_| !(release && deleted)));
     if release {
         work.let_go(ctx).await?;
     }

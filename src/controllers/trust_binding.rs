@@ -98,6 +98,13 @@ impl Managed for TrustBinding {
         &mut self.status
     }
 
+    fn gone(object: &Self, ctx: &Context) {
+        let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
+        ctx.tracker.listen(&namespace, &object.name_any(), None);
+        let sessions = ctx.sessions.clone();
+        tokio::spawn(async move { sessions.forget(&uid).await });
+    }
+
     fn common(status: &mut TrustBindingStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
         (&mut status.conditions, &mut status.observed_generation)
     }
@@ -414,7 +421,7 @@ async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, 
     let runs = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &namespace);
     // One that waits for its next attempt is pending too.
     for phase in [Phase::Pending, Phase::Starting, Phase::Running] {
-        let selector = ListParams::default().fields(&format!("status.phase={phase:?}"));
+        let selector = ListParams::default().fields(&format!("status.phase={}", phase.as_str()));
         let listed = runs.list(&selector).await.map_err(|error| api_failure(&error))?;
         let own = listed.iter().filter(|run| {
             let attempts = run.status.iter().flat_map(|status| &status.attempts);

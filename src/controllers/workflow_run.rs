@@ -33,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
 use crate::plan::run_result;
-use crate::runs::{awaits_right, owes_output};
+use crate::runs::{awaits_right, is_settled, owes_output};
 
 #[async_trait::async_trait]
 impl Managed for WorkflowRun {
@@ -60,6 +60,14 @@ impl Managed for WorkflowRun {
 
     fn requester(&self) -> Option<&str> {
         self.status.as_ref()?.requested_by.as_deref()
+    }
+
+    fn gone(object: &Self, ctx: &Context) {
+        let arn = object.status.as_ref().and_then(|status| status.execution_arn.as_ref());
+        // Of a run that is settled nothing is followed any more.
+        if let Some(arn) = arn.filter(|_| !is_settled(object)) {
+            ctx.tracker.forget(arn);
+        }
     }
 
     fn common(status: &mut WorkflowRunStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {

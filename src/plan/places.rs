@@ -62,6 +62,8 @@ impl Places {
     /// A run is over or gone. Gives the name of the run that may be helped by it.
     pub fn end(&mut self, uid: &str, now: Timestamp) -> Option<String> {
         self.given.remove(uid);
+        // Nobody may ask for a place any more. One that the watch still shows as running counts as that then, which is safe.
+        self.ended.retain(|_, at| is_fresh(*at, now));
         self.ended.insert(uid.to_owned(), now);
         self.waiting.keys().next().map(|(_, name)| name.clone())
     }
@@ -71,12 +73,22 @@ impl Places {
         self.given.remove(uid);
     }
 
+    /// True when nothing that is remembered counts any more.
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        let waiting = self.waiting.values().map(|(_, at)| at);
+        !self.given.values().chain(self.ended.values()).chain(waiting).any(|at| is_fresh(*at, now))
+    }
+
     fn forget_old(&mut self, seen: &Seen, now: Timestamp) {
-        let fresh = |at: &Timestamp| now.duration_since(*at) < REMEMBERED;
+        let fresh = |at: &Timestamp| is_fresh(*at, now);
         self.given.retain(|uid, at| fresh(at) && !seen.active.contains(uid));
         self.ended.retain(|uid, at| fresh(at) || seen.active.contains(uid));
         self.waiting.retain(|_, (uid, at)| fresh(at) && seen.unstarted.contains(uid));
     }
+}
+
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < REMEMBERED
 }
 
 #[cfg(test)]
@@ -120,6 +132,16 @@ mod tests {
         assert_eq!(places.take(asks("b", 2), 1, &all, at(10)), Err(1));
         places.give_back("a");
         assert_eq!(places.take(asks("c", 3), 1, &seen(&[], &["a", "c"]), at(11)), Ok(()), "b was deleted");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_runs_that_ended_long_ago_though_nobody_asks_for_a_place() {
+        let mut places = Places::default();
+        for second in 0..1000 {
+            places.end(&format!("r{second}"), at(second));
+        }
+        assert_eq!(places.ended.len(), 60);
+        assert!(!places.is_forgotten(at(1000)) && places.is_forgotten(at(1060)));
     }
 
     proptest! {

@@ -148,6 +148,10 @@ impl Queues {
     /// A run cannot start for a reason of its own: it gives its place back and lets others pass until it asks again. True
     /// where that may help one of them.
     pub fn step_aside(&mut self, key: &Key, uid: &str) -> bool {
+        // It may have gone meanwhile.
+        if !self.known.contains_key(uid) {
+            return false;
+        }
         let Some(runs) = self.workflows.get_mut(key) else { return false };
         let had_place = runs.admitted.remove(uid);
         runs.aside.insert(uid.to_owned()) || had_place

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::v1alpha1::{OutputStore, Phase, RedriveStatus, StopIntent, WorkflowRunStatus};
 use crate::aws::{Execution, ExecutionStatus};
 use crate::digest::sha256_hex;
-use crate::status::{Conditions, RECONCILING, STALLED, Truth};
+use crate::status::{Conditions, FAILED, RECONCILING, STALLED, Truth};
 
 /// Largest output that a status holds, in bytes.
 pub const MAX_STATUS_OUTPUT: usize = 16 * 1024;
@@ -74,7 +74,7 @@ pub fn ended(conditions: &mut Conditions, phase: Phase, reason: &str, message: &
     if complete {
         conditions.set("Complete", Truth::True, reason, message).ready(reason, message);
     } else {
-        conditions.set("Failed", Truth::True, reason, message);
+        conditions.set(FAILED, Truth::True, reason, message);
         conditions.set("Ready", Truth::False, reason, message);
         conditions.set(STALLED, Truth::True, reason, message).remove(RECONCILING);
     }

@@ -1,7 +1,7 @@
 //! How long executions of a machine take, from those that have ended.
 
 /// How many of the latest durations are remembered.
-const REMEMBERED: usize = 64;
+pub(super) const REMEMBERED: usize = 64;
 /// So many samples weigh as much as knowing nothing does.
 const DOUBT: f64 = 4.0;
 /// Seconds after a start within which an end is as likely as any: below it a tenth of the age is no interval.

@@ -1,12 +1,14 @@
 //! What is known of one machine's executions, and which list tells most of them.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::durations::Durations;
 use super::{Followed, later, seconds};
 use crate::aws::{ExecutionPage, ExecutionStatus, ListedExecution};
+use crate::outcome::Class;
 
 /// Seconds of the past that are listed again each time, because AWS may show an end late.
 pub(super) const OVERLAP: f64 = 120.0;
@@ -33,6 +35,11 @@ const SHOWN_AFTER: f64 = 10.0;
 /// After so many lists by status the cheaper list of everything is tried again.
 const RETRY_NEWEST: u32 = 64;
 
+/// For so long a machine is not listed after a refusal that nothing but a change can mend: a role may have been changed.
+const UNLISTED: Duration = Duration::from_secs(600);
+/// Seconds after which a duration tells little of today.
+pub(super) const FAR_PAST: f64 = 86_400.0;
+
 /// What the next list by status asks for: ends are listed by their own status, most ends being good, and the running ones
 /// show by absence what was missed.
 const TURNS: [ExecutionStatus; 8] = [
@@ -54,8 +61,8 @@ pub(super) struct Open {
     pub(super) ran_at: Timestamp,
     /// When it was last described.
     described_at: Option<Timestamp>,
-    /// A description is under way.
-    pub(super) busy: bool,
+    /// A description was asked for then and is under way.
+    pub(super) asked_at: Option<Timestamp>,
     hint: Option<Hinted>,
     distrusted_until: Option<Timestamp>,
     /// A complete list did not show it.
@@ -78,7 +85,7 @@ impl Open {
             run,
             ran_at,
             described_at: None,
-            busy: false,
+            asked_at: None,
             hint: None,
             distrusted_until: None,
             absent: false,
@@ -107,9 +114,9 @@ impl Open {
         self.hint.filter(|hint| hint.not_before <= now).map_or(0.0, |hint| seconds(hint.at, now))
     }
 
-    /// AWS has shown it running at this time.
-    fn seen_running(&mut self, now: Timestamp, blur: f64) {
-        self.ran_at = self.ran_at.max(now);
+    /// AWS was asked at `asked` and has shown it running. It may have ended while the answer was under way.
+    fn seen_running(&mut self, asked: Timestamp, now: Timestamp, blur: f64) {
+        self.ran_at = self.ran_at.max(asked);
         self.absent = false;
         self.seen = self.seen.saturating_add(1);
         let Some(hint) = &mut self.hint else { return };
@@ -164,6 +171,10 @@ pub(super) struct Machine {
     pub(super) refused: bool,
     /// Until then executions are described, because they may not be listed.
     pub(super) unlisted_until: Option<Timestamp>,
+    /// How often in a row a list was refused.
+    list_refusals: u32,
+    /// Since when nothing of it is open.
+    idle_since: Option<Timestamp>,
 }
 
 impl Machine {
@@ -205,7 +216,7 @@ impl Machine {
             return None;
         }
         let since = self.listed_at.map_or(f64::INFINITY, |at| seconds(at, now));
-        let idle = self.open.values().filter(|open| !open.busy);
+        let idle = self.open.values().filter(|open| open.asked_at.is_none());
         let (mut expected, mut hinted, mut oldest) = (0.0, 0.0, now);
         for open in idle {
             expected += open.chance(&self.durations, blur, now);
@@ -236,7 +247,7 @@ impl Machine {
             } else {
                 SHORTEST_DESCRIBE
             };
-            if open.busy || since < shortest {
+            if open.asked_at.is_some() || since < shortest {
                 return None;
             }
             let chance = open.chance(&self.durations, blur, now);
@@ -270,6 +281,14 @@ impl Machine {
         self.sweep = None;
     }
 
+    /// It may not be listed, and is tried again as the refusal's class says. Describing may be allowed all the same.
+    pub(super) fn page_refused(&mut self, class: Class, now: Timestamp) {
+        self.page_failed();
+        self.list_refusals = self.list_refusals.saturating_add(1);
+        let rest = class.delay(self.list_refusals, 1.0).unwrap_or(UNLISTED);
+        self.unlisted_until = Some(later(now, rest.as_secs_f64()));
+    }
+
     /// Only wait for a token: the list goes on where it was.
     pub(super) fn page_deferred(&mut self) {
         self.listing = false;
@@ -283,6 +302,7 @@ impl Machine {
     pub(super) fn page(&mut self, page: &ExecutionPage, blur: f64, now: Timestamp) -> Vec<ListedExecution> {
         self.listing = false;
         self.failures = 0;
+        self.list_refusals = 0;
         let Some(mut sweep) = self.sweep.take() else { return Vec::new() };
         let mut ended = Vec::new();
         for item in &page.executions {
@@ -293,8 +313,7 @@ impl Machine {
             if proves_end(open, item) {
                 ended.push(item.clone());
             } else if item.status == ExecutionStatus::Running && item.redrive_count >= open.run.redrive_count {
-                // As of the asking: it may have ended while the answer was under way.
-                open.seen_running(sweep.began, blur);
+                open.seen_running(sweep.began, now, blur);
             }
         }
         self.listed_at = Some(now);
@@ -316,7 +335,7 @@ impl Machine {
             None => self.listed_at.is_some_and(|at| seconds(end, at) > 0.0),
         };
         // A redriven one spent time at rest, and one of the far past tells little of today.
-        if !known && item.redrive_count == 0 && seconds(end, began) < 86_400.0 {
+        if !known && item.redrive_count == 0 && seconds(end, began) < FAR_PAST {
             self.durations.learn(seconds(item.started_at, end));
         }
     }
@@ -355,17 +374,34 @@ impl Machine {
     /// It was described as running, or was not shown.
     pub(super) fn described_running(&mut self, execution_arn: &str, blur: f64, now: Timestamp) {
         if let Some(open) = self.open.get_mut(execution_arn) {
-            open.busy = false;
+            let asked = open.asked_at.take().unwrap_or(now);
             open.described_at = Some(now);
-            open.seen_running(now, blur);
+            open.seen_running(asked, now, blur);
         }
     }
 
     /// It could not be described.
     pub(super) fn describe_failed(&mut self, execution_arn: &str) {
         if let Some(open) = self.open.get_mut(execution_arn) {
-            open.busy = false;
+            open.asked_at = None;
         }
+    }
+
+    /// How long executions took that ended before this process began, the oldest first.
+    pub(super) fn remember(&mut self, seconds: &[f64]) {
+        for one in seconds {
+            self.durations.learn(*one);
+        }
+    }
+
+    /// True when nothing of it was open for so long that what was learned tells little.
+    pub(super) fn is_forgotten(&mut self, now: Timestamp) -> bool {
+        if !self.open.is_empty() || self.listing {
+            self.idle_since = None;
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        seconds(since, now) >= FAR_PAST
     }
 
     /// An end was described.

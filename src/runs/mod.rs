@@ -9,15 +9,21 @@ mod durations;
 mod fairness;
 mod hints;
 mod machine;
+mod past;
 mod projection;
 mod queue;
+mod relay;
 mod schedule;
 #[cfg(test)]
 mod simulation;
 mod tracker;
 
 pub use hints::{Hint, hint_of};
-pub use projection::{FORBIDDEN, OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output};
+pub use past::Past;
+pub use projection::{
+    FORBIDDEN, OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output, without_settled,
+};
+pub use relay::Relay;
 pub use schedule::{Describe, Found, Look, Outcome, Schedule};
 pub use tracker::{SessionSource, Tracker};
 

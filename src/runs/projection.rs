@@ -1,6 +1,7 @@
 //! What is kept in memory of runs that have ended: nothing, or as little as their deletion needs.
 
 use kube::ResourceExt;
+use kube::runtime::watcher::Event;
 
 use crate::api::v1alpha1::{FINALIZER, WorkflowRun};
 
@@ -21,6 +22,15 @@ pub fn is_settled(run: &WorkflowRun) -> bool {
     let asked = token.is_some() && token != status.last_handled.redrive.as_ref();
     let owes = owes_output(run) || awaits_right(run);
     finished && !held && current && !asked && !owes && run.spec.ttl_after_finished.is_none()
+}
+
+/// What the watch shows, with a run that is settled as one that is gone.
+pub fn without_settled(event: Event<WorkflowRun>) -> Option<Event<WorkflowRun>> {
+    match event {
+        Event::Apply(run) if is_settled(&run) => Some(Event::Delete(run)),
+        Event::InitApply(run) if is_settled(&run) => None,
+        other => Some(other),
+    }
 }
 
 /// True when a run has ended and its output, or its error, has still to be read.

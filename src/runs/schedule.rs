@@ -27,8 +27,6 @@ const BLUR: (f64, f64) = (1.0, 15.0);
 const BLUR_FORGOTTEN: f64 = 0.98;
 /// Hints at executions that are not followed yet are kept so long, in seconds, and so many of them.
 const EARLY_HINTS: (f64, usize) = (30.0, 10_000);
-/// For so long a machine is not listed after it was refused, in seconds: descriptions may be allowed.
-const UNLISTED: f64 = 600.0;
 /// The first and the longest rest after a failed call, in seconds.
 const REST: (f64, f64) = (1.0, 60.0);
 
@@ -187,6 +185,24 @@ impl Schedule {
         }
     }
 
+    /// How long executions of a machine took before this process began, the oldest first.
+    pub fn remember(&mut self, machine: MachineKey, seconds: &[f64]) {
+        self.machines.entry(Arc::new(machine)).or_default().remember(seconds);
+    }
+
+    /// Drops what nothing will ask for any more. Gives the machines of which nothing is known from now on.
+    pub fn tidy(&mut self, now: Timestamp) -> Vec<Arc<MachineKey>> {
+        self.outputs.retain(|_, wanted| !wanted.is_empty());
+        self.early_hints.retain(|_, at| seconds(*at, now) < EARLY_HINTS.0);
+        let forgotten =
+            |(key, machine): (&Arc<MachineKey>, &mut Machine)| machine.is_forgotten(now).then(|| key.clone());
+        let forgotten: Vec<Arc<MachineKey>> = self.machines.iter_mut().filter_map(forgotten).collect();
+        for key in &forgotten {
+            self.machines.remove(key);
+        }
+        forgotten
+    }
+
     /// How many executions are followed.
     pub fn open(&self) -> usize {
         self.by_execution.len()
@@ -236,9 +252,10 @@ impl Schedule {
             let Some(open) = machine.and_then(|machine| machine.open.get_mut(&candidate.execution_arn)) else {
                 continue;
             };
-            if std::mem::replace(&mut open.busy, true) {
+            if open.asked_at.is_some() {
                 continue;
             }
+            open.asked_at = Some(now);
             self.describe_turns.took(&tenant);
             self.guessed |= !hinted;
             let (machine, execution_arn) = (candidate.machine, candidate.execution_arn);
@@ -275,10 +292,8 @@ impl Schedule {
                 machine.page_deferred();
                 return Vec::new();
             }
-            Outcome::Denied(_) => {
-                // Describing may be allowed all the same.
-                machine.page_failed();
-                machine.unlisted_until = Some(later(now, UNLISTED));
+            Outcome::Denied(failure) => {
+                machine.page_refused(failure.class, now);
                 return Vec::new();
             }
             Outcome::Failed => {
@@ -457,3 +472,6 @@ fn next_of(ranking: &Ranking, turns: &Turns) -> Option<(String, String)> {
     let wanting = ranking.iter().filter(|(_, candidates)| !candidates.is_empty()).map(|(tenant, _)| tenant);
     turns.next(wanting).cloned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::queue::Queues;
+use super::relay::Relay;
 use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::aws::{AwsError, AwsErrorKind, Execution, ExecutionPage, MessageQueues, Priority, Session, StepFunctions};
@@ -29,6 +30,8 @@ const DESCRIPTIONS: usize = 8;
 /// How often the schedule is asked while something is followed, and while an end may come any moment.
 const TICK: Duration = Duration::from_millis(200);
 const LIVELY_TICK: Duration = Duration::from_millis(50);
+/// How often memory is tidied while nothing is followed.
+const IDLE_TICK: Duration = Duration::from_secs(60);
 
 /// Where sessions of bindings come from. Consent is looked at on every use.
 #[async_trait]
@@ -38,7 +41,8 @@ pub trait SessionSource: Send + Sync {
 }
 
 /// What a task is told.
-enum Command {
+pub(super) enum Command {
+    Remember(MachineKey, Vec<f64>),
     Follow(Followed),
     WantOutput(Followed),
     Forget(String),
@@ -51,13 +55,14 @@ pub struct Tracker {
     received: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Domain, Command)>>,
     board: Arc<Board>,
     queues: Queues,
+    relay: Arc<Relay>,
     metrics: Arc<Metrics>,
 }
 
 type Waker = wake_channel::UnboundedSender<ObjectRef<WorkflowRun>>;
 
 /// Account and region, which share quotas.
-type Domain = (String, String);
+pub(super) type Domain = (String, String);
 
 /// What was found and whom to wake.
 #[derive(Default)]
@@ -98,19 +103,26 @@ impl Board {
         }
     }
 
-    /// Drops what nobody came for: its run was deleted, or is followed and found again.
-    fn tidy(&self) {
+    /// Drops what nobody came for: its run was deleted, or is followed and found again. And what is known of machines that
+    /// the schedule has forgotten.
+    fn tidy(&self, forgotten: &[Arc<MachineKey>]) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        for machine in forgotten {
+            refusals.remove(machine);
+        }
+        drop(refusals);
         let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         evidence.retain(|_, (at, _)| at.elapsed() < EVIDENCE_LASTS);
     }
 }
 
 impl Tracker {
-    /// A tracker that begins its work with [`Tracker::run`].
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    /// A tracker that begins its work with [`Tracker::run`]. `relay` is that of all trackers of the process.
+    pub fn new(relay: Arc<Relay>, metrics: Arc<Metrics>) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
+        relay.join(commands.downgrade());
         let (board, queues) = (Arc::default(), Queues::default());
-        Self { commands, received: tokio::sync::Mutex::new(received), board, queues, metrics }
+        Self { commands, received: tokio::sync::Mutex::new(received), board, queues, relay, metrics }
     }
 
     /// The runs to reconcile because something was found, of a namespace or of all.
@@ -153,6 +165,11 @@ impl Tracker {
         self.send(domain_of(&followed.machine.arn), Command::WantOutput(followed));
     }
 
+    /// How long executions of a machine took before this process began, in seconds, the oldest first.
+    pub fn remember(&self, machine: MachineKey, seconds: Vec<f64>) {
+        self.send(domain_of(&machine.arn), Command::Remember(machine, seconds));
+    }
+
     /// Follows it no longer.
     pub fn forget(&self, execution_arn: &str) {
         self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(execution_arn);
@@ -177,13 +194,13 @@ impl Tracker {
         sessions: Arc<dyn SessionSource>,
     ) {
         let mut received = self.received.lock().await;
-        let hint = |hint: Hint| self.send(hint.domain, Command::Hint(hint.execution_arn));
+        let hint = |hint: Hint| self.relay.pass(&hint);
         tokio::join!(self.queues.run(messages, sessions.clone(), hint), async {
             let mut tasks = JoinSet::new();
             let mut domains: HashMap<Domain, mpsc::UnboundedSender<Command>> = HashMap::new();
             while let Some((domain, command)) = received.recv().await {
-                // A hint about an account that nobody here uses.
-                if matches!(command, Command::Hint(_)) && !domains.contains_key(&domain) {
+                // About an account that nobody here uses.
+                if matches!(command, Command::Hint(_) | Command::Forget(_)) && !domains.contains_key(&domain) {
                     continue;
                 }
                 let place = domain.clone();
@@ -245,8 +262,9 @@ async fn track(
     let mut schedule = Schedule::default();
     let (mut lists, mut descriptions, mut outputs) = (Lane::default(), Lane::default(), Lane::default());
     let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
-    let mut tidied = Instant::now();
+    let (mut tidied, mut open) = (Instant::now(), metrics.open_executions(&account, &region));
     loop {
+        open.set(schedule.open());
         while descriptions.is_open(DESCRIPTIONS)
             && let Some(describe) = schedule.next_describe(Timestamp::now())
         {
@@ -267,11 +285,13 @@ async fn track(
         }
         if tidied.elapsed() > Duration::from_secs(5) {
             tidied = Instant::now();
-            board.tidy();
-            metrics.open_executions(&account, &region, schedule.open());
+            board.tidy(&schedule.tidy(Timestamp::now()));
         }
-        let idle = schedule.is_idle();
-        let pause = if schedule.is_lively(Timestamp::now()) { LIVELY_TICK } else { TICK };
+        let pause = match (schedule.is_idle(), schedule.is_lively(Timestamp::now())) {
+            (true, _) => IDLE_TICK,
+            (false, true) => LIVELY_TICK,
+            (false, false) => TICK,
+        };
         let found = tokio::select! {
             command = told.recv() => {
                 let Some(command) = command else { return };
@@ -293,7 +313,7 @@ async fn track(
                     schedule.described(&describe, outcome, |started| !may_be_invisible(started, now), now)
                 }
             },
-            () = tokio::time::sleep(pause), if !idle => Vec::new(),
+            () = tokio::time::sleep(pause) => Vec::new(),
         };
         for one in found {
             board.post(one);
@@ -304,6 +324,7 @@ async fn track(
 fn obey(schedule: &mut Schedule, command: Command) {
     let now = Timestamp::now();
     match command {
+        Command::Remember(machine, seconds) => schedule.remember(machine, &seconds),
         Command::Follow(followed) => schedule.follow(followed, now),
         Command::WantOutput(followed) => schedule.want_output(followed, now),
         Command::Forget(execution_arn) => schedule.forget(&execution_arn),

@@ -237,3 +237,21 @@ fn what_stepbound_writes_takes_no_field_from_whoever_applied_the_object() {
     assert!(after["metadata"]["labels"]["team"].is_null(), "{after}");
     assert_eq!(after["metadata"]["generation"], object["metadata"]["generation"]);
 }
+
+#[test]
+fn what_was_applied_from_the_client_stays_its_managers_own() {
+    let (tenant, operator) = with_workflow("owned-annotation", 0);
+    let mut run = workflow_run("order", "fulfil", &json!({"input": {"orderId": 7}}));
+    run["metadata"]["namespace"] = json!(tenant.name);
+    let apply =
+        |run: &Value| tenant.bed.control_plane.try_kubectl(&["apply", "-f", "-"], Some(&run.to_string())).unwrap();
+    apply(&run);
+    tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
+    let text = tenant.kubectl(&["get", "sfnrun/order", "--show-managed-fields", "-o", "json"]);
+    let object: Value = serde_json::from_str(&text).unwrap();
+    let mut entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+    let applied = entries.find(|entry| entry["manager"] == "kubectl-client-side-apply").unwrap();
+    let annotations = &applied["fieldsV1"]["f:metadata"]["f:annotations"];
+    assert!(annotations["f:kubectl.kubernetes.io/last-applied-configuration"].is_object(), "{text}");
+    assert!(apply(&run).contains("unchanged"));
+}

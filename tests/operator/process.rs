@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::processes::free_port;
 use crate::*;
 
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(format!("http://127.0.0.1:{port}{path}")).send().ok()?;
     Some((answer.status().as_u16(), answer.text().unwrap()))

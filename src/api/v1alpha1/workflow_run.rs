@@ -185,6 +185,20 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Pending => "Pending",
+            Phase::Starting => "Starting",
+            Phase::Running => "Running",
+            Phase::Succeeded => "Succeeded",
+            Phase::Failed => "Failed",
+            Phase::TimedOut => "TimedOut",
+            Phase::Aborted => "Aborted",
+            Phase::Dispatched => "Dispatched",
+        }
+    }
+
     /// True when nothing more will happen to the execution as far as Stepbound can know.
     pub fn is_finished(self) -> bool {
         !matches!(self, Phase::Pending | Phase::Starting | Phase::Running)

@@ -86,7 +86,8 @@ async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Opti
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
     let mut names = Vec::new();
     for phase in [Phase::Starting, Phase::Running] {
-        let selector = format!("spec.workflowRef.name={},status.phase={phase:?}", work.object.name_any());
+        let (name, phase) = (work.object.name_any(), phase.as_str());
+        let selector = format!("spec.workflowRef.name={name},status.phase={phase}");
         let listed = api.list_metadata(&ListParams::default().fields(&selector).limit(5)).await;
         names.extend(listed.map_err(|error| api_failure(&error))?.iter().map(ResourceExt::name_any));
     }

@@ -52,7 +52,7 @@ impl Memory {
     }
 
     /// Forgets an object that has gone.
-    pub(super) fn forget(&self, uid: &str) {
+    pub(in crate::controllers) fn forget(&self, uid: &str) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 

@@ -162,3 +162,13 @@ proptest! {
         prop_assert!(queues.known.is_empty() && queues.workflows.is_empty());
     }
 }
+
+#[test]
+fn a_run_that_has_gone_is_not_remembered_as_one_that_stepped_aside() {
+    let mut queues = Queues::default();
+    queues.see(&with_phase("busy", 1, "Running"));
+    queues.see(&waiting("a", 2));
+    queues.forget("uid-a");
+    assert!(!queues.step_aside(&key(), "uid-a"));
+    assert!(queues.workflows[&key()].aside.is_empty());
+}

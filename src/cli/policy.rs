@@ -15,6 +15,7 @@ use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
 use crate::iam::document::{Document, DocumentError};
 use crate::iam::execution_role::{Derived, Surroundings, derive};
+use crate::iam::partition;
 use crate::plan::workflow::default_name;
 
 /// Flags of `stepbound policy`.
@@ -222,7 +223,9 @@ fn surroundings(one: &Loaded, flags: &ExecutionRoleFlags) -> Result<Surroundings
     for (state, arn) in &flags.resources {
         resources.entry(state.clone()).or_default().push(arn.clone());
     }
-    let partition = flags.partition.clone().or_else(|| of_role.map(|arn| arn.partition.to_owned()));
+    let of_region = || partition::of_region(region.as_deref()?).map(|partition| partition.id.to_owned());
+    let of_role = || of_role.map(|arn| arn.partition.to_owned());
+    let partition = flags.partition.clone().or_else(of_role).or_else(of_region);
     Ok(Surroundings {
         partition: partition.unwrap_or_else(|| "aws".into()),
         region: region.ok_or_else(|| missing("region", ", or give the file of its TrustBinding too"))?,

@@ -10,8 +10,8 @@ use kube::{Resource, ResourceExt};
 
 use super::Context;
 use super::runner::{Done, EventWhenReady, Managed, Work};
-use crate::api::v1alpha1::{ClientAuthenticationType, IdentityProvider, IdentityProviderStatus};
-use crate::iam::trust::COGNITO_ISSUER;
+use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType, IdentityProvider, IdentityProviderStatus};
+use crate::iam::partition::cognito_issuer;
 use crate::identity::{IdentityError, WebError};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::findings::{long_lived_secret, untied_secret};
@@ -31,7 +31,7 @@ impl Managed for IdentityProvider {
         let (name, spec) = (work.object.name_any(), work.object.spec.clone());
         let is_secret = spec.client_authentication.method == ClientAuthenticationType::ClientSecret;
         work.status().findings = is_secret.then(|| long_lived_secret(&name)).into_iter().collect();
-        let reachable = match reach(ctx, &spec.issuer, spec.client_authentication.method).await {
+        let reachable = match reach(ctx, &spec.issuer, &spec.client_authentication).await {
             Ok(token_url) => secret_is_granted(work, ctx).await.map(|()| token_url),
             Err(failure) => Err(failure),
         };
@@ -101,17 +101,22 @@ async fn secret_is_granted(work: &mut Work<IdentityProvider>, ctx: &Context) -> 
 }
 
 /// Where the issuer gives tokens. Cognito identity pools have no such place: their service is part of AWS.
-async fn reach(ctx: &Context, issuer: &str, method: ClientAuthenticationType) -> Result<Option<String>, Failure> {
+async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Result<Option<String>, Failure> {
     if let Err(problem) = ctx.settings.issuer_rules.check(issuer) {
         return Err(Failure::new(Class::Terminal, "IssuerNotAllowed", format!("{problem}.")));
     }
-    if method == ClientAuthenticationType::CognitoIdentityPool {
-        if issuer == COGNITO_ISSUER {
-            return Ok(None);
-        }
-        let message = format!(
-            "A Cognito identity pool has the issuer {COGNITO_ISSUER}; spec.issuer is {issuer}. Create another IdentityProvider with it."
-        );
+    if client.method == ClientAuthenticationType::CognitoIdentityPool {
+        let pool = client.identity_pool.as_ref().map(|pool| pool.id.as_str()).unwrap_or_default();
+        let region = pool.split(':').next().unwrap_or_default();
+        let message = match cognito_issuer(region) {
+            Some(known) if known == issuer => return Ok(None),
+            Some(known) => format!(
+                "A Cognito identity pool of region {region} has the issuer {known}; spec.issuer is {issuer}. Create another IdentityProvider with it."
+            ),
+            None => format!(
+                "Region {region} is of a partition without Cognito identity pools. Use another provider, or the cluster's own tokens."
+            ),
+        };
         return Err(Failure::new(Class::Terminal, "IssuerNotCognito", message));
     }
     let found = ctx.issuers.discover(issuer).await.map_err(|error| {

@@ -6,5 +6,6 @@ pub mod binding_role;
 pub mod compare;
 pub mod document;
 pub mod execution_role;
+pub mod partition;
 pub mod pattern;
 pub mod trust;

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::v1alpha1::{OutputStore, Phase, RedriveStatus, StopIntent, WorkflowRunStatus};
 use crate::aws::{Execution, ExecutionStatus};
 use crate::digest::sha256_hex;
+use crate::iam::arn::Arn;
+use crate::iam::partition;
 use crate::status::{Conditions, FAILED, RECONCILING, STALLED, Truth};
 
 /// Largest output that a status holds, in bytes.
@@ -92,18 +94,10 @@ fn for_people(start: Timestamp, end: Timestamp) -> String {
     }
 }
 
-/// The execution in the AWS console of its partition.
-pub fn console_url(execution_arn: &str) -> String {
-    let mut fields = execution_arn.split(':');
-    let partition = fields.nth(1).unwrap_or_default();
-    let region = fields.nth(1).unwrap_or_default();
-    let host = match partition {
-        "aws-cn" => "console.amazonaws.cn",
-        "aws-us-gov" => "console.amazonaws-us-gov.com",
-        _ => "console.aws.amazon.com",
-    };
-    let kind = if execution_arn.contains(":execution:") { "executions/details" } else { "statemachines/view" };
-    format!("https://{region}.{host}/states/home?region={region}#/v2/{kind}/{execution_arn}")
+/// The execution, or the state machine, in the AWS console of its partition.
+pub fn console_url(arn: &str) -> String {
+    let kind = if arn.contains(":execution:") { "executions/details" } else { "statemachines/view" };
+    Arn::parse(arn).map(|parts| partition::console(&parts, &format!("{kind}/{arn}"))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ fn accounts_schema(_: &mut SchemaGenerator) -> Schema {
 fn regions_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
-        "items": {"type": "string", "maxLength": 32, "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]+$"},
+        "items": {"type": "string", "maxLength": 32, "pattern": "^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$"},
     })
 }
 

@@ -109,7 +109,7 @@ pub struct SecretKeyRef {
 pub struct IdentityPool {
     /// Id of the pool, `<region>:<uuid>`.
     #[serde(rename = "ID")]
-    #[schemars(length(max = 55), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9a-f-]{36}$"))]
+    #[schemars(length(max = 69), regex(pattern = r"^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+:[0-9a-f-]{36}$"))]
     pub id: String,
 }
 

@@ -44,8 +44,8 @@ pub struct TrustBindingSpec {
         regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
     )]
     pub role_arn: String,
-    /// AWS region of the STS endpoint and of every state machine of this binding. Immutable.
-    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"))]
+    /// AWS region of the STS endpoint and of every state machine of this binding, of the same partition as `roleARN`. Immutable.
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$"))]
     pub region: String,
     /// Audience of the minted token: what the IAM identity provider lists as client id. Others than the default only where the operator allows them.
     #[serde(default = "default_audience")]

@@ -1,6 +1,7 @@
 //! Topics, queues and event buses.
 
 use super::task::Task;
+use crate::iam::partition;
 
 pub(super) fn sns(task: &mut Task<'_>, action: &str) -> bool {
     if action != "publish" {
@@ -33,16 +34,16 @@ pub(super) fn sqs(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
-/// `https://sqs.<region>.amazonaws.com/<account>/<name>`, which other endpoints end in too.
+/// `https://sqs.<region>.<partition's suffix>/<account>/<name>`, which other endpoints end in too.
 pub(super) fn queue_arn(task: &Task<'_>, url: &str) -> Option<String> {
     let (host, path) = url.split_once("://")?.1.split_once('/')?;
     let (account, name) = path.trim_end_matches('/').rsplit_once('/')?;
     let account = account.rsplit('/').next()?;
     let mut there = task.here.clone();
     account.clone_into(&mut there.account);
-    let labels: Vec<&str> = host.split('.').collect();
-    if let [.., "sqs", region, "amazonaws", "com"] | [.., "sqs", region, "amazonaws", "com", "cn"] = labels.as_slice() {
-        (*region).clone_into(&mut there.region);
+    let mut labels = partition::endpoint_labels(host).unwrap_or_default().rsplit('.');
+    if let (Some(region), Some("sqs")) = (labels.next(), labels.next()) {
+        region.clone_into(&mut there.region);
     }
     Some(there.arn("sqs", name))
 }

@@ -13,7 +13,5 @@ pub use explain::{Check, Explanation, Outcome, Subject, Verdict, explain};
 pub use hint::denial_hint;
 pub use lint::{Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
 pub use operator::{Operator, holds};
-pub use render::{
-    COGNITO_ISSUER, RenderError, Rendered, TrustedToken, cloud_formation, provider_arn, render, terraform,
-};
+pub use render::{RenderError, Rendered, TrustedToken, cloud_formation, provider_arn, render, terraform};
 pub use request::{Known, Request};

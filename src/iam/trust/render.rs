@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use super::claims::provider_of;
 use super::request::ASSUME;
 use crate::iam::document::{Conditions, Document, Effect, Matcher, Principals, Statement};
+use crate::iam::partition::is_cognito;
 
-/// Issuer of tokens of Cognito identity pools, which IAM knows without a provider of the account's own.
-pub const COGNITO_ISSUER: &str = "https://cognito-identity.amazonaws.com";
 /// Characters of a trust policy that an account may have without asking (IAM user guide, "IAM and STS quotas").
 pub const TRUST_POLICY_SIZE: usize = 2048;
 /// Characters that it may have at most, when AWS has raised the quota.
@@ -85,7 +84,7 @@ fn statement(partition: &str, account: &str, token: &TrustedToken) -> Statement 
         &format!("{provider}:aud"),
         token.audiences(),
     );
-    if token.issuer == COGNITO_ISSUER {
+    if is_cognito(&token.issuer) {
         // Identities that nobody logged in for have `unauthenticated`.
         let key = format!("{provider}:amr");
         statement = statement.when("ForAnyValue:StringEquals", &key, ["authenticated"]);
@@ -93,9 +92,10 @@ fn statement(partition: &str, account: &str, token: &TrustedToken) -> Statement 
     statement
 }
 
-/// The federated principal of an issuer: its OIDC provider in the account, or the service itself for Cognito identity pools.
+/// The federated principal of an issuer: its OIDC provider in the account, or the service itself for Cognito identity pools, which
+/// IAM knows without a provider of the account's own.
 pub fn provider_arn(partition: &str, account: &str, issuer: &str) -> String {
-    if issuer == COGNITO_ISSUER {
+    if is_cognito(issuer) {
         return provider_of(issuer).to_owned();
     }
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", provider_of(issuer))
@@ -110,7 +110,7 @@ fn location(role_arn: &str) -> (&str, &str) {
 /// Issuers that need an OIDC provider, with the client ids to list there.
 fn providers(tokens: &[TrustedToken]) -> Vec<(String, Vec<String>)> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for token in tokens.iter().filter(|token| token.issuer != COGNITO_ISSUER) {
+    for token in tokens.iter().filter(|token| !is_cognito(&token.issuer)) {
         let place = found.iter().position(|(issuer, _)| *issuer == token.issuer).unwrap_or_else(|| {
             found.push((token.issuer.clone(), Vec::new()));
             found.len() - 1
@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::iam::trust::{Claims, Verdict, explain, lint_trust};
 
+    const COGNITO: &str = "https://cognito-identity.amazonaws.com";
     const ROLE: &str = "arn:aws:iam::111122223333:role/team/shop-orders";
 
     fn token(issuer: &str, party: Option<&str>) -> TrustedToken {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     fn claims(token: &TrustedToken) -> Claims {
-        let amr = (token.issuer == COGNITO_ISSUER).then_some(["authenticated", "issuer.example"]);
+        let amr = is_cognito(&token.issuer).then_some(["authenticated", "issuer.example"]);
         serde_json::from_value(json!({"iss": token.issuer, "sub": token.subject, "aud": token.audience,
             "azp": token.authorized_party, "amr": amr.unwrap_or_default()}))
         .unwrap()
@@ -208,7 +209,8 @@ mod tests {
         let tokens = [
             token("https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", None),
             token("https://tenant.eu.auth0.com/", Some("client")),
-            token(COGNITO_ISSUER, None),
+            token(COGNITO, None),
+            token("https://cognito-identity.amazonaws.com.cn", None),
         ];
         let rendered = render(ROLE, &tokens);
         assert_eq!(rendered.too_large, None);
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn provider_and_role_are_written_for_terraform_and_cloud_formation() {
         let tokens =
-            [token("https://a.example", Some("client")), token("https://a.example", None), token(COGNITO_ISSUER, None)];
+            [token("https://a.example", Some("client")), token("https://a.example", None), token(COGNITO, None)];
         let text = terraform(ROLE, &tokens);
         assert_eq!(text.matches("aws_iam_openid_connect_provider").count(), 1, "{text}");
         assert!(

@@ -17,6 +17,11 @@ pub struct AwsError {
     pub message: String,
 }
 
+/// Code where no answer came in time.
+pub(super) const TIMEOUT: &str = "Timeout";
+/// Code where there was no connection.
+pub(super) const UNCONNECTED: &str = "ConnectionFailed";
+
 /// The kinds of failure that lead to different actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AwsErrorKind {
@@ -76,6 +81,11 @@ impl AwsErrorKind {
 }
 
 impl AwsError {
+    /// True where no answer came: no connection, or none in time.
+    pub fn is_silence(&self) -> bool {
+        matches!(self.code.as_str(), TIMEOUT | UNCONNECTED)
+    }
+
     /// What the reader is to do about it.
     fn next_step(&self) -> &'static str {
         match self.kind {

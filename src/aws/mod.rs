@@ -1,6 +1,9 @@
 //! AWS as the rest of the program sees it: ports with types of our own. The SDK stays inside the adapters.
 
 mod error;
+mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod quota;
 mod sanitise;
 mod sdk;
@@ -18,6 +21,8 @@ mod types;
 mod wire_tests;
 
 pub use error::{AwsError, AwsErrorKind};
+pub(crate) use gate::Clients;
+pub use gate::{Epoch, Gate};
 pub use quota::Priority;
 pub(crate) use sanitise::sanitised;
 pub(crate) use sdk::refused_request_id;

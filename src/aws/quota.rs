@@ -16,6 +16,8 @@ const NEWCOMER_AFTER: Duration = Duration::from_secs(10);
 const SLOWEST: f64 = 0.1;
 /// How much of the pace comes back in a second.
 const RECOVERY: f64 = 0.05;
+/// After so long without a call a bucket is as if it were new, and is forgotten where there are this many.
+const FORGET: (Duration, usize) = (Duration::from_secs(3600), 256);
 /// The pace is halved at most so often: calls that were under way together are refused together.
 const SLOW_ONCE: Duration = Duration::from_secs(5);
 
@@ -188,6 +190,10 @@ impl Quotas {
         let key = (call.account.to_owned(), call.region.to_owned(), operation.to_owned());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let share = state.share;
+        if state.buckets.len() >= FORGET.1 && !state.buckets.contains_key(&key) {
+            // Accounts and regions come from the specs of tenants.
+            state.buckets.retain(|_, bucket| now.saturating_duration_since(bucket.filled_at) < FORGET.0);
+        }
         let bucket =
             state.buckets.entry(key).or_insert_with(|| Bucket::new(quota_of(operation, call.region), share, now));
         act(bucket, share)
@@ -226,6 +232,18 @@ mod tests {
         assert_eq!(quotas.take(create("b"), start), Ok(()));
         assert!(quotas.take(create("b"), start).is_err(), "its second waits as ours do");
         assert!(quotas.wait(create("c"), start).is_zero());
+    }
+
+    #[test]
+    fn buckets_of_accounts_that_are_not_called_any_more_are_forgotten() {
+        let (quotas, start) = (Quotas::new(1.0), Instant::now());
+        let accounts: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        for account in &accounts {
+            assert_eq!(quotas.take(Call { account, ..create("a") }, start), Ok(()));
+        }
+        let later = start + FORGET.0;
+        assert_eq!(quotas.take(Call { account: "another", ..create("a") }, later), Ok(()));
+        assert_eq!(quotas.state.lock().unwrap().buckets.len(), 1);
     }
 
     #[test]

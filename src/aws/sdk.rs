@@ -2,29 +2,23 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use aws_credential_types::Credentials as SdkCredentials;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::interceptors::BeforeTransmitInterceptorContextMut;
-use aws_sdk_sfn::config::retry::RetryConfig;
-use aws_sdk_sfn::config::timeout::TimeoutConfig;
-use aws_sdk_sfn::config::{BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, SharedHttpClient};
+use aws_sdk_sfn::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
 use aws_sdk_sfn::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::RequestId;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use moka::future::Cache;
-use secrecy::ExposeSecret;
-use tracing::Instrument;
 use url::Url;
 
+use super::error::{TIMEOUT, UNCONNECTED};
+use super::gate::{self, config};
 use super::quota::{self, Quotas};
 use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Priority, Session};
-use crate::audit;
 use crate::config::Endpoints;
 use crate::metrics::Metrics;
 use crate::outcome::{WAITING_FOR_QUOTA, bounded};
@@ -47,37 +41,25 @@ pub struct SdkStepFunctions {
     pub(super) iam_endpoint: Option<Url>,
     metrics: Arc<Metrics>,
     quotas: Quotas,
-    clients: Cache<String, Client>,
 }
 
 impl SdkStepFunctions {
     /// `endpoints` replace AWS's regional ones; `quota_share` is the part of AWS's quotas that may be used.
     pub fn new(http: SharedHttpClient, endpoints: &Endpoints, metrics: Arc<Metrics>, quota_share: f64) -> Self {
-        let clients = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(3600)).build();
         let (endpoint, cloudwatch_endpoint) = (endpoints.step_functions.clone(), endpoints.cloudwatch.clone());
         let iam_endpoint = endpoints.iam.clone();
-        Self { http, endpoint, cloudwatch_endpoint, iam_endpoint, metrics, quotas: Quotas::new(quota_share), clients }
+        Self { http, endpoint, cloudwatch_endpoint, iam_endpoint, metrics, quotas: Quotas::new(quota_share) }
     }
 
-    /// The client of a session; an access key id belongs to exactly one.
-    pub(super) async fn client(&self, session: &Session) -> Client {
-        self.clients.get_with_by_ref(&session.credentials.access_key_id, async { self.build(session) }).await
-    }
-
-    fn build(&self, session: &Session) -> Client {
-        let mut config = aws_sdk_sfn::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(session.region.clone()))
-            .http_client(self.http.clone())
-            .credentials_provider(sdk_credentials(session))
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
-        if let Some(endpoint) = &self.endpoint {
-            config = config
-                .endpoint_url(endpoint.as_str().trim_end_matches('/'))
-                .interceptor(PlainHost { authority: endpoint.authority().to_owned() });
-        }
-        Client::from_conf(config.build())
+    /// The client of a session.
+    pub(super) fn client<'a>(&self, session: &'a Session) -> &'a Client {
+        session.clients.step_functions.get_or_init(|| {
+            let mut config = config!(aws_sdk_sfn, self.http, session, &self.endpoint, CALL_TIMEOUT);
+            if let Some(endpoint) = &self.endpoint {
+                config = config.interceptor(PlainHost { authority: endpoint.authority().to_owned() });
+            }
+            Client::from_conf(config.build())
+        })
     }
 
     pub(super) fn peek_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
@@ -96,7 +78,7 @@ impl SdkStepFunctions {
         self.quotas.set_share(share);
     }
 
-    /// Makes one call: keeps within the quota, measures it, writes the audit line and turns the error into ours.
+    /// Makes one call through the session's gate, within the quota.
     pub(super) async fn call<T, E>(
         &self,
         session: &Session,
@@ -108,49 +90,19 @@ impl SdkStepFunctions {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        if session.ended.load(Ordering::Relaxed) {
-            return Err(given_up(operation));
-        }
-        let started = Instant::now();
+        session.gate.check(operation)?;
         let tenant = tenant_of(session);
-        if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), started) {
+        if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), Instant::now()) {
             self.metrics.quota_wait(operation, wait);
             return Err(queued(operation, wait));
         }
-        let record = audit::Record::begin(|cause, request_id, outcome| {
-            audit::call(cause, session, operation, target_arn, request_id, outcome);
-        });
-        let span = tracing::info_span!("aws_call", otel.name = operation, otel.kind = "client", target_arn);
-        match call.instrument(span).await {
-            Ok(answer) => {
-                record.end(answer.request_id().unwrap_or_default(), "Success");
-                self.metrics.aws_call(operation, "success", started.elapsed());
-                Ok(answer)
-            }
-            Err(error) => {
-                let refusal = sdk_error(operation, &error);
-                record.end(refused_request_id(&error), &refusal.code);
-                self.metrics.aws_call(operation, refusal.kind.label(), started.elapsed());
-                if refusal.kind == AwsErrorKind::Throttled {
-                    self.quotas.throttled(quota_call(session, operation, &tenant), Instant::now());
-                }
-                if refusal.kind == AwsErrorKind::SessionExpired {
-                    session.ended.store(true, Ordering::Relaxed);
-                }
-                Err(refusal)
-            }
+        // On the heap: the futures of the SDK are large, and those around them would hold them several times.
+        let answer = gate::call(session, &self.metrics, operation, target_arn, Box::pin(call)).await;
+        if answer.as_ref().is_err_and(|refusal| refusal.kind == AwsErrorKind::Throttled) {
+            self.quotas.throttled(quota_call(session, operation, &tenant), Instant::now());
         }
+        answer
     }
-}
-
-pub(super) fn sdk_credentials(session: &Session) -> SdkCredentials {
-    SdkCredentials::new(
-        session.credentials.access_key_id.clone(),
-        session.credentials.secret_access_key.expose_secret(),
-        Some(session.credentials.session_token.expose_secret().to_owned()),
-        None,
-        "stepbound",
-    )
 }
 
 /// Those that share a quota fairly: the bindings.
@@ -160,16 +112,6 @@ fn tenant_of(session: &Session) -> String {
 
 fn quota_call<'a>(session: &'a Session, operation: &'a str, tenant: &'a str) -> quota::Call<'a> {
     quota::Call { account: &session.account_id, region: &session.region, operation, tenant, priority: Priority::Change }
-}
-
-/// The binding was suspended, its consent withdrawn, or AWS called the session expired, after somebody took it in hand.
-fn given_up(operation: &'static str) -> AwsError {
-    AwsError {
-        kind: AwsErrorKind::SessionExpired,
-        operation,
-        code: "SessionGivenUp".into(),
-        message: "the session was given up before the call, which was not made".into(),
-    }
 }
 
 fn queued(operation: &'static str, wait: Duration) -> AwsError {
@@ -225,8 +167,8 @@ where
             let message = bounded(&sanitised(service.err().message().unwrap_or("AWS gave no message")));
             AwsError { kind: kind_of(&code, &message, status), operation, code, message }
         }
-        SdkError::TimeoutError(_) => lost(operation, "Timeout", "no answer in time"),
-        SdkError::DispatchFailure(_) => lost(operation, "ConnectionFailed", "the endpoint could not be reached"),
+        SdkError::TimeoutError(_) => lost(operation, TIMEOUT, "no answer in time"),
+        SdkError::DispatchFailure(_) => lost(operation, UNCONNECTED, "the endpoint could not be reached"),
         SdkError::ResponseError(_) => lost(operation, "ResponseInvalid", "the answer could not be read"),
         _ => AwsError {
             kind: AwsErrorKind::Rejected,

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::retry::RetryConfig;
-use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
-use aws_sdk_cloudwatch::config::{BehaviorVersion, Region};
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 
-use super::sdk::{CALL_TIMEOUT, SdkStepFunctions, sdk_credentials};
+use super::gate::config;
+use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
 use super::{AlarmState, Alarms, AwsError, Session};
 
 #[async_trait]
@@ -35,16 +33,7 @@ impl Alarms for SdkStepFunctions {
 impl SdkStepFunctions {
     /// Alarms are read only while a rollout is under way, so a client is built for each look.
     fn cloudwatch(&self, session: &Session) -> Client {
-        let mut config = aws_sdk_cloudwatch::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(session.region.clone()))
-            .http_client(self.http.clone())
-            .credentials_provider(sdk_credentials(session))
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
-        if let Some(endpoint) = &self.cloudwatch_endpoint {
-            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
-        }
+        let config = config!(aws_sdk_cloudwatch, self.http, session, &self.cloudwatch_endpoint, CALL_TIMEOUT);
         Client::from_conf(config.build())
     }
 }

@@ -36,7 +36,7 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn describe_state_machine(&self, session: &Session, arn: &str) -> Result<Option<StateMachine>, AwsError> {
-        let call = self.client(session).await.describe_state_machine().state_machine_arn(arn).send();
+        let call = self.client(session).describe_state_machine().state_machine_arn(arn).send();
         let found = match self.call(session, "states:DescribeStateMachine", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -66,7 +66,6 @@ impl StepFunctions for SdkStepFunctions {
     ) -> Result<CreatedStateMachine, AwsError> {
         let call = self
             .client(session)
-            .await
             .create_state_machine()
             .name(&request.name)
             .definition(&request.definition)
@@ -90,7 +89,6 @@ impl StepFunctions for SdkStepFunctions {
     ) -> Result<UpdatedStateMachine, AwsError> {
         let call = self
             .client(session)
-            .await
             .update_state_machine()
             .state_machine_arn(&request.arn)
             .definition(&request.definition)
@@ -112,14 +110,14 @@ impl StepFunctions for SdkStepFunctions {
         revision_id: Option<&str>,
         description: &str,
     ) -> Result<String, AwsError> {
-        let request = self.client(session).await.publish_state_machine_version().state_machine_arn(arn);
+        let request = self.client(session).publish_state_machine_version().state_machine_arn(arn);
         let call = request.set_revision_id(revision_id.map(str::to_owned)).description(description).send();
         let published = self.call(session, "states:PublishStateMachineVersion", arn, call).await?;
         Ok(published.state_machine_version_arn)
     }
 
     async fn delete_version(&self, session: &Session, version_arn: &str) -> Result<(), AwsError> {
-        let request = self.client(session).await.delete_state_machine_version();
+        let request = self.client(session).delete_state_machine_version();
         let call = request.state_machine_version_arn(version_arn).send();
         self.call(session, "states:DeleteStateMachineVersion", version_arn, call).await.map(drop)
     }
@@ -177,7 +175,7 @@ impl StepFunctions for SdkStepFunctions {
         definition: &str,
         machine_type: StateMachineType,
     ) -> Result<Vec<DefinitionDiagnostic>, AwsError> {
-        let request = self.client(session).await.validate_state_machine_definition().definition(definition);
+        let request = self.client(session).validate_state_machine_definition().definition(definition);
         let call = request.r#type(sdk_type(machine_type)).send();
         let validated = self.call(session, "states:ValidateStateMachineDefinition", "*", call).await?;
         let diagnostic = |found: ValidateStateMachineDefinitionDiagnostic| DefinitionDiagnostic {
@@ -190,7 +188,7 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
-        let call = self.client(session).await.delete_state_machine().state_machine_arn(arn).send();
+        let call = self.client(session).delete_state_machine().state_machine_arn(arn).send();
         match self.call(session, "states:DeleteStateMachine", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
             other => other.map(drop),
@@ -198,24 +196,24 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn list_tags(&self, session: &Session, arn: &str) -> Result<Tags, AwsError> {
-        let call = self.client(session).await.list_tags_for_resource().resource_arn(arn).send();
+        let call = self.client(session).list_tags_for_resource().resource_arn(arn).send();
         let listed = self.call(session, "states:ListTagsForResource", arn, call).await?;
         Ok(listed.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
     }
 
     async fn tag(&self, session: &Session, arn: &str, tags: &Tags) -> Result<(), AwsError> {
-        let call = self.client(session).await.tag_resource().resource_arn(arn).set_tags(Some(sdk_tags(tags))).send();
+        let call = self.client(session).tag_resource().resource_arn(arn).set_tags(Some(sdk_tags(tags))).send();
         self.call(session, "states:TagResource", arn, call).await.map(drop)
     }
 
     async fn untag(&self, session: &Session, arn: &str, keys: &[String]) -> Result<(), AwsError> {
-        let request = self.client(session).await.untag_resource().resource_arn(arn);
+        let request = self.client(session).untag_resource().resource_arn(arn);
         let call = request.set_tag_keys(Some(keys.to_vec())).send();
         self.call(session, "states:UntagResource", arn, call).await.map(drop)
     }
 
     async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError> {
-        let request = self.client(session).await.list_executions().state_machine_arn(state_machine_arn);
+        let request = self.client(session).list_executions().state_machine_arn(state_machine_arn);
         let call = request.status_filter(SdkExecutionStatus::Running).max_results(1).send();
         match self.call(session, "states:ListExecutions", state_machine_arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(false),
@@ -226,7 +224,7 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError> {
-        let start = self.client(session).await.start_execution().state_machine_arn(&request.target_arn);
+        let start = self.client(session).start_execution().state_machine_arn(&request.target_arn);
         let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
         // The caller decides whether a repeat is safe: it is not for Express.
         let call = start
@@ -238,7 +236,7 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError> {
-        let start = self.client(session).await.start_sync_execution().state_machine_arn(&request.target_arn);
+        let start = self.client(session).start_sync_execution().state_machine_arn(&request.target_arn);
         let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
         let once = aws_sdk_sfn::config::Builder::new()
             .retry_config(RetryConfig::disabled())
@@ -268,7 +266,7 @@ impl StepFunctions for SdkStepFunctions {
     }
 
     async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError> {
-        let call = self.client(session).await.describe_execution().execution_arn(arn).send();
+        let call = self.client(session).describe_execution().execution_arn(arn).send();
         let found = match self.call(session, "states:DescribeExecution", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,

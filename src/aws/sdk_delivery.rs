@@ -11,13 +11,13 @@ use super::{
 
 impl SdkStepFunctions {
     pub(super) async fn make_alias(&self, session: &Session, name: &str, routes: &Routes) -> Result<(), AwsError> {
-        let request = self.client(session).await.create_state_machine_alias().name(name);
+        let request = self.client(session).create_state_machine_alias().name(name);
         let call = request.set_routing_configuration(Some(sdk_routes(routes))).send();
         self.call(session, "states:CreateStateMachineAlias", name, call).await.map(drop)
     }
 
     pub(super) async fn described_routes(&self, session: &Session, arn: &str) -> Result<Option<Routes>, AwsError> {
-        let call = self.client(session).await.describe_state_machine_alias().state_machine_alias_arn(arn).send();
+        let call = self.client(session).describe_state_machine_alias().state_machine_alias_arn(arn).send();
         let found = match self.call(session, "states:DescribeStateMachineAlias", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -27,18 +27,18 @@ impl SdkStepFunctions {
     }
 
     pub(super) async fn move_alias(&self, session: &Session, arn: &str, routes: &Routes) -> Result<(), AwsError> {
-        let request = self.client(session).await.update_state_machine_alias().state_machine_alias_arn(arn);
+        let request = self.client(session).update_state_machine_alias().state_machine_alias_arn(arn);
         let call = request.set_routing_configuration(Some(sdk_routes(routes))).send();
         self.call(session, "states:UpdateStateMachineAlias", arn, call).await.map(drop)
     }
 
     pub(super) async fn remove_alias(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
-        let call = self.client(session).await.delete_state_machine_alias().state_machine_alias_arn(arn).send();
+        let call = self.client(session).delete_state_machine_alias().state_machine_alias_arn(arn).send();
         self.call(session, "states:DeleteStateMachineAlias", arn, call).await.map(drop)
     }
 
     pub(super) async fn finds_activity(&self, session: &Session, arn: &str) -> Result<bool, AwsError> {
-        let call = self.client(session).await.describe_activity().activity_arn(arn).send();
+        let call = self.client(session).describe_activity().activity_arn(arn).send();
         match self.call(session, "states:DescribeActivity", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(false),
             other => other.map(|_| true),
@@ -52,13 +52,13 @@ impl SdkStepFunctions {
         settings: &MachineSettings,
         tags: &Tags,
     ) -> Result<(), AwsError> {
-        let request = self.client(session).await.create_activity().name(name).set_tags(Some(sdk_tags(tags)));
+        let request = self.client(session).create_activity().name(name).set_tags(Some(sdk_tags(tags)));
         let call = request.set_encryption_configuration(encryption_of(settings, false)).send();
         self.call(session, "states:CreateActivity", name, call).await.map(drop)
     }
 
     pub(super) async fn remove_activity(&self, session: &Session, arn: &str) -> Result<(), AwsError> {
-        let call = self.client(session).await.delete_activity().activity_arn(arn).send();
+        let call = self.client(session).delete_activity().activity_arn(arn).send();
         match self.call(session, "states:DeleteActivity", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
             other => other.map(drop),
@@ -71,7 +71,7 @@ impl SdkStepFunctions {
         arn: &str,
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError> {
-        let request = self.client(session).await.list_executions().state_machine_arn(arn).max_results(1000);
+        let request = self.client(session).list_executions().state_machine_arn(arn).max_results(1000);
         let call = request.set_status_filter(running.then_some(SdkExecutionStatus::Running)).send();
         let listed = self.call(session, "states:ListExecutions", arn, call).await?;
         Ok(listed.executions.into_iter().map(listed_execution).collect())
@@ -82,7 +82,7 @@ impl SdkStepFunctions {
         session: &Session,
         page: &ListPage,
     ) -> Result<ExecutionPage, AwsError> {
-        let request = self.client(session).await.list_executions().state_machine_arn(&page.arn).max_results(1000);
+        let request = self.client(session).list_executions().state_machine_arn(&page.arn).max_results(1000);
         let request = request.set_status_filter(page.status.map(sdk_status)).set_next_token(page.next_token.clone());
         let listed = self.call(session, "states:ListExecutions", &page.arn, request.send()).await?;
         let executions = listed.executions.into_iter().map(listed_execution).collect();

@@ -2,11 +2,9 @@
 
 use async_trait::async_trait;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::config::timeout::TimeoutConfig;
-use aws_sdk_iam::config::{BehaviorVersion, Region};
 
-use super::sdk::{CALL_TIMEOUT, SdkStepFunctions, sdk_credentials};
+use super::gate::config;
+use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
 use super::{AwsError, AwsErrorKind, Iam, Session};
 
 #[async_trait]
@@ -26,17 +24,7 @@ impl Iam for SdkStepFunctions {
 impl SdkStepFunctions {
     /// Roles are read once for each change of a binding, so a client is built for each look.
     fn iam(&self, session: &Session) -> Client {
-        let mut config = aws_sdk_iam::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(session.region.clone()))
-            .http_client(self.http.clone())
-            .credentials_provider(sdk_credentials(session))
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
-        if let Some(endpoint) = &self.iam_endpoint {
-            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
-        }
-        Client::from_conf(config.build())
+        Client::from_conf(config!(aws_sdk_iam, self.http, session, &self.iam_endpoint, CALL_TIMEOUT).build())
     }
 }
 

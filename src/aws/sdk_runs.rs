@@ -11,14 +11,14 @@ const PAGE: i32 = 200;
 impl SdkStepFunctions {
     /// Idempotent for the same token, which AWS remembers for 15 minutes.
     pub(super) async fn redrive(&self, session: &Session, arn: &str, token: &str) -> Result<(), AwsError> {
-        let call = self.client(session).await.redrive_execution().execution_arn(arn).client_token(token).send();
+        let call = self.client(session).redrive_execution().execution_arn(arn).client_token(token).send();
         self.call(session, "states:RedriveExecution", arn, call).await.map(drop)
     }
 
     /// Error and cause are encrypted with the machine's key; without them a stop needs no right to it.
     pub(super) async fn stop(&self, session: &Session, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError> {
         let (error, cause) = why.map_or((None, None), |(error, cause)| (Some(error.into()), Some(cause.into())));
-        let request = self.client(session).await.stop_execution().execution_arn(arn);
+        let request = self.client(session).stop_execution().execution_arn(arn);
         let call = request.set_error(error).set_cause(cause).send();
         self.call(session, "states:StopExecution", arn, call).await.map(drop)
     }
@@ -29,7 +29,7 @@ impl SdkStepFunctions {
         arn: &str,
         older: Option<&str>,
     ) -> Result<HistoryPage, AwsError> {
-        let request = self.client(session).await.get_execution_history().execution_arn(arn);
+        let request = self.client(session).get_execution_history().execution_arn(arn);
         let request = request.reverse_order(true).max_results(PAGE).include_execution_data(false);
         let call = request.set_next_token(older.map(str::to_owned)).send();
         let page = self.call(session, "states:GetExecutionHistory", arn, call).await?;
@@ -41,7 +41,7 @@ impl SdkStepFunctions {
         session: &Session,
         arn: &str,
     ) -> Result<Option<MapRunCounts>, AwsError> {
-        let call = self.client(session).await.describe_map_run().map_run_arn(arn).send();
+        let call = self.client(session).describe_map_run().map_run_arn(arn).send();
         let found = match self.call(session, "states:DescribeMapRun", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,

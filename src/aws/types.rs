@@ -1,17 +1,18 @@
 //! The types of the ports.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::gate::{Clients, Gate};
 use crate::api::v1alpha1::{LogLevel, StateMachineType};
 
 /// Tags of an AWS resource.
 pub type Tags = BTreeMap<String, String>;
 
-/// Credentials of an assumed role. Kept in memory only; neither printable nor serialisable.
+/// Credentials of an assumed role, on their way behind a [`Gate`]. Kept in memory only; neither printable nor serialisable.
 pub struct Credentials {
     /// Not a secret by itself: CloudTrail shows it.
     pub access_key_id: String,
@@ -23,14 +24,13 @@ pub struct Credentials {
 
 /// An STS session: what a call to AWS is made with.
 pub struct Session {
-    /// The credentials.
-    pub credentials: Credentials,
+    /// What every call passes, with the credentials behind it.
+    pub gate: Arc<Gate>,
+    pub(crate) clients: Clients,
     /// When they end.
     pub expires_at: Timestamp,
     /// From when on a use takes a fresh session instead: 80 % of the life.
     pub refresh_at: Timestamp,
-    /// Set when AWS says that the session is no longer good; it is not given out again then.
-    pub ended: AtomicBool,
     /// Region of every call.
     pub region: String,
     /// Account that STS answered for.
@@ -44,9 +44,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// True while AWS takes it, as far as is known.
+    /// True while it may be used and AWS takes it, as far as is known.
     pub fn is_good_at(&self, time: Timestamp) -> bool {
-        time < self.expires_at && !self.ended.load(Ordering::Relaxed)
+        time < self.expires_at && self.gate.is_open()
     }
 }
 

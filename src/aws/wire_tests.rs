@@ -2,7 +2,6 @@
 
 #![allow(missing_docs)]
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
@@ -20,15 +19,20 @@ const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-o
 const EXECUTION: &str = "arn:aws:states:eu-west-1:111122223333:execution:shop-orders:run-1";
 
 fn session() -> Session {
+    session_in(Epoch::default())
+}
+
+pub(super) fn session_in(epoch: Epoch) -> Session {
+    let credentials = Credentials {
+        access_key_id: "ASIASESSION".into(),
+        secret_access_key: SecretString::from("canarysecret"),
+        session_token: SecretString::from("canarysession"),
+    };
     Session {
-        credentials: Credentials {
-            access_key_id: "ASIASESSION".into(),
-            secret_access_key: SecretString::from("canarysecret"),
-            session_token: SecretString::from("canarysession"),
-        },
+        gate: Gate::new(credentials, epoch),
+        clients: Clients::default(),
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
-        ended: AtomicBool::new(false),
         region: "eu-west-1".into(),
         account_id: "111122223333".into(),
         assumed_role_arn: "arn:aws:iam::111122223333:role/shop-orders".into(),
@@ -47,7 +51,7 @@ fn session() -> Session {
     }
 }
 
-fn start() -> StartExecution {
+pub(super) fn start() -> StartExecution {
     StartExecution { target_arn: MACHINE.into(), name: "run-1".into(), input: "{}".into() }
 }
 

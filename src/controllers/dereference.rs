@@ -13,16 +13,17 @@ use moka::future::Cache;
 use super::Context;
 use super::runner::api_failure;
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, SessionPolicyChoice, TrustBinding};
-use crate::aws::Session;
+use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::{BindingScope, MAX_SESSION_POLICY};
 use crate::iam::document::Document;
+use crate::iam::partition;
 use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
 use crate::plan::workflow::name_pattern;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
-/// withdrawal or suspension holds everything within it.
+/// withdrawal or suspension that a watch tells of ends it at once.
 const CONSENT_LASTS: Duration = Duration::from_millis(500);
 
 /// How long a session is used for cleaning up after its account, right or namespace has gone.
@@ -66,9 +67,7 @@ pub(super) async fn session_for(
     namespace: &str,
     binding: &str,
 ) -> Result<(Arc<TrustBinding>, Arc<Session>), NoSession> {
-    let place = (namespace.to_owned(), binding.to_owned());
-    let look = look_up(ctx, namespace, binding);
-    let (found, key) = ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())?;
+    let (found, key) = authorized_binding(ctx, namespace, binding).await?;
     let session = session_with(ctx, &key).await?;
     Ok((found, session))
 }
@@ -80,16 +79,31 @@ pub(super) async fn session_as(
     binding: &str,
     requester: Option<String>,
 ) -> Result<Arc<Session>, NoSession> {
-    let place = (namespace.to_owned(), binding.to_owned());
-    let look = look_up(ctx, namespace, binding);
-    let (found, mut key) = ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())?;
+    let (found, mut key) = authorized_binding(ctx, namespace, binding).await?;
     if found.spec.attribution == Attribution::Requester {
         key.requester = requester;
     }
     session_with(ctx, &key).await
 }
 
+/// The binding and its key, from a moment ago where its epoch has not ended since.
+async fn authorized_binding(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
+    let place = (namespace.to_owned(), binding.to_owned());
+    if ctx.authorized.get(&place).await.is_some_and(|(_, key)| key.epoch.is_over()) {
+        ctx.authorized.invalidate(&place).await;
+    }
+    // On the heap: few uses look, and all would make room for it.
+    let look = Box::pin(look_up(ctx, namespace, binding));
+    ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())
+}
+
 async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
+    // Taken first: what ends it from here on is not in what is read.
+    let epoch = ctx.sessions.epoch(namespace, binding);
     let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
     let Some(found) = api.get_opt(binding).await.map_err(|error| api_failure(&error))? else {
         let message = format!(
@@ -98,7 +112,7 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<T
         let failure = Failure::new(Class::Waiting, "BindingNotFound", message);
         return Err(NoSession { failure, error: None, gone: true });
     };
-    let key = authorized_key(ctx, &found).await?;
+    let key = authorized_key(ctx, &found, &epoch).await?;
     Ok((Arc::new(found), key))
 }
 
@@ -152,13 +166,19 @@ pub(super) async fn last_session_for(
 
 /// The key of a binding that is in use, whose audience is allowed and whose account exists and consents; otherwise its
 /// sessions are dropped. While its provider is changed, that of the provider in use.
-pub(super) async fn authorized_key(ctx: &Context, binding: &TrustBinding) -> Result<SessionKey, NoSession> {
+pub(super) async fn authorized_key(
+    ctx: &Context,
+    binding: &TrustBinding,
+    epoch: &Epoch,
+) -> Result<SessionKey, NoSession> {
     let identities = binding.status.as_ref().map(|status| status.identities.as_slice()).unwrap_or_default();
     let named = named_provider(binding);
     let in_use = rotation::provider_in_use(identities, named);
-    match key_with(ctx, binding, in_use).await {
+    match key_with(ctx, binding, in_use, epoch).await {
         // The old provider was deleted before the new one was proven: there is only the new one left.
-        Err(none) if none.failure.reason == PROVIDER_MISSING && in_use != named => key_with(ctx, binding, named).await,
+        Err(none) if none.failure.reason == PROVIDER_MISSING && in_use != named => {
+            key_with(ctx, binding, named, epoch).await
+        }
         other => other,
     }
 }
@@ -176,12 +196,13 @@ pub(super) async fn key_with(
     ctx: &Context,
     binding: &TrustBinding,
     provider: Option<&str>,
+    epoch: &Epoch,
 ) -> Result<SessionKey, NoSession> {
     let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
     let uid = binding.uid().unwrap_or_default();
     let spec = &binding.spec;
     if spec.suspend {
-        ctx.sessions.forget(&uid).await;
+        ctx.sessions.forget(&namespace, &name).await;
         let message = format!("TrustBinding \"{name}\" is suspended. Set spec.suspend to false to go on.");
         return Err(Failure::new(Class::Waiting, "Suspended", message).into());
     }
@@ -196,9 +217,15 @@ pub(super) async fn key_with(
     if ctx.settings.lockdown
         && let Err(failure) = lockdown::check_binding(spec)
     {
-        ctx.sessions.forget(&uid).await;
+        ctx.sessions.forget(&namespace, &name).await;
         return Err(failure.into());
     }
+    partition::agree(&spec.role_arn, &spec.region).map_err(|problem| {
+        let message = format!(
+            "{problem}. Credentials of one partition are good for nothing in another, and both fields are immutable: create another TrustBinding whose role and region are of one partition."
+        );
+        Failure::new(Class::Terminal, "RegionOfAnotherPartition", message)
+    })?;
     let account_uid = consenting_account(ctx, binding, &namespace).await?;
     let provider = match provider {
         Some(provider) => Some(Arc::new(external_provider(ctx, &namespace, provider).await?)),
@@ -207,7 +234,7 @@ pub(super) async fn key_with(
     let issuer =
         provider.as_ref().map(|provider| provider.issuer.clone()).or_else(|| ctx.settings.cluster_issuer.clone());
     let duration = spec.session_duration.to_std().map_or(3600, |duration| duration.as_secs());
-    Ok(SessionKey {
+    let mut key = SessionKey {
         session_name: session_name(&namespace, &name),
         policy: session_policy(ctx, binding).await?.map(Arc::from),
         namespace,
@@ -223,7 +250,10 @@ pub(super) async fn key_with(
         region: spec.region.clone(),
         duration_seconds: u32::try_from(duration).unwrap_or(u32::MAX),
         requester: None,
-    })
+        epoch: epoch.clone(),
+    };
+    ctx.sessions.confirm(&mut key);
+    Ok(key)
 }
 
 /// UID of the binding's service account, which exists and consents.
@@ -247,7 +277,7 @@ async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &s
     if let Err(failure) =
         consent::check(annotations, namespace, &spec.service_account_name, &spec.role_arn, ctx.settings.lockdown)
     {
-        ctx.sessions.forget(&binding.uid().unwrap_or_default()).await;
+        ctx.sessions.forget(namespace, &binding.name_any()).await;
         return Err(failure.into());
     }
     Ok(account.uid().unwrap_or_default())

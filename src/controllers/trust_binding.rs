@@ -19,7 +19,7 @@ use super::{Context, guardrails};
 use crate::api::v1alpha1::{
     Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
 };
-use crate::aws::Session;
+use crate::aws::{Epoch, Session};
 use crate::iam::trust::{Claims, TrustedToken, render};
 use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Failure, Requeue, WAITING_FOR_QUOTA};
@@ -65,13 +65,14 @@ impl Managed for TrustBinding {
             return Ok(Done::again(Requeue::OnChange));
         }
         let known_account = work.status().service_account_uid.clone();
-        let mut key = authorize(work, ctx).await?;
+        let epoch = ctx.sessions.epoch(&work.namespace(), &work.object.name_any());
+        let mut key = authorize(work, ctx, &epoch).await.inspect_err(|_| listen(work, ctx, false))?;
         expect_own_token(work, &key);
-        if is_settled(work, ctx, &key, known_account.as_deref()).await {
+        if is_settled(work, ctx, &key, known_account.as_deref()) {
             listen(work, ctx, true);
             return Ok(Done::again(Requeue::After(until_next_look(work, ctx))));
         }
-        let untaken = match probe(work, ctx).await {
+        let untaken = match probe(work, ctx, &epoch).await {
             Probe::Taken(new) => {
                 key = *new;
                 None
@@ -99,10 +100,10 @@ impl Managed for TrustBinding {
     }
 
     fn gone(object: &Self, ctx: &Context) {
-        let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
-        ctx.tracker.listen(&namespace, &object.name_any(), None);
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        ctx.tracker.listen(&namespace, &name, None);
         let sessions = ctx.sessions.clone();
-        tokio::spawn(async move { sessions.forget(&uid).await });
+        tokio::spawn(async move { sessions.forget(&namespace, &name).await });
     }
 
     fn common(status: &mut TrustBindingStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
@@ -141,7 +142,7 @@ pub(super) fn session_changes(
 
 /// Stops everything that is done with the binding: sessions are given up, so that calls under way are the last ones.
 async fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
-    ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+    ctx.sessions.forget(&work.namespace(), &work.object.name_any()).await;
     // The time of the first look, so that the policy does not change with every look.
     let known = work.object.status.as_ref().and_then(|status| find(&status.conditions, "Ready"));
     let since = known.filter(|ready| ready.reason == "Suspended").map(|ready| ready.message.clone());
@@ -164,12 +165,12 @@ fn revocation(before: Timestamp) -> String {
     .to_string()
 }
 
-async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<SessionKey, Failure> {
+async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) -> Result<SessionKey, Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
     let allowed = guardrail::check_binding(&rules, &namespace, &work.object.spec);
     let key = match allowed {
-        Ok(()) => authorized_key(ctx, &work.object).await,
+        Ok(()) => authorized_key(ctx, &work.object, epoch).await,
         Err(failure) => Err(failure.into()),
     };
     match key {
@@ -214,11 +215,11 @@ fn expect_own_token(work: &mut Work<TrustBinding>, key: &SessionKey) {
 }
 
 /// Nothing has changed since the role was last assumed, and nothing fails: an idle binding costs no call of STS.
-async fn is_settled(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, account: Option<&str>) -> bool {
+fn is_settled(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, account: Option<&str>) -> bool {
     let (asked, generation) = (asked_now(work), work.object.meta().generation);
     let named = named_provider(&work.object).map(str::to_owned);
     let rotating = rotation::is_rotating(&work.status().identities, named.as_deref());
-    let failing = ctx.sessions.is_failing(&work.object.uid().unwrap_or_default()).await;
+    let failing = ctx.sessions.is_failing(&work.namespace(), &work.object.name_any());
     let status = work.status();
     let holds = |kind: &str| {
         find(&status.conditions, kind).is_some_and(|one| one.status == "True" && one.observed_generation == generation)
@@ -262,14 +263,14 @@ enum Probe {
     Refused(Failure),
 }
 
-async fn probe(work: &mut Work<TrustBinding>, ctx: &Context) -> Probe {
+async fn probe(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) -> Probe {
     let named = named_provider(&work.object).map(str::to_owned);
     if !rotation::is_rotating(&work.status().identities, named.as_deref()) {
         work.status().identities = rotation::settle(&work.status().identities);
         return Probe::NotNeeded;
     }
     let held = ctx.sessions.held(&work.object.uid().unwrap_or_default()).await.map(|session| session.expires_at);
-    let key = match key_with(ctx, &work.object, named.as_deref()).await {
+    let key = match key_with(ctx, &work.object, named.as_deref(), epoch).await {
         Ok(key) => key,
         Err(none) => return Probe::Refused(none.failure),
     };
@@ -398,7 +399,7 @@ fn proven(work: &mut Work<TrustBinding>, key: &SessionKey, session: &Session) {
 async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Failure> {
     let users = users(work, ctx).await?;
     if users.is_empty() {
-        ctx.sessions.forget(&work.object.uid().unwrap_or_default()).await;
+        ctx.sessions.forget(&work.namespace(), &work.object.name_any()).await;
         listen(work, ctx, false);
         return Ok(Done::released());
     }

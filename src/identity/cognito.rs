@@ -16,6 +16,8 @@ use crate::aws::{AwsError, AwsErrorKind, sdk_error};
 
 /// Longest wait for one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Cognito identity pools.
 pub struct Cognito {
@@ -33,10 +35,11 @@ impl Cognito {
     pub(super) async fn token(
         &self,
         issuer: &str,
+        region: &str,
         pool: &str,
         login: &WebIdentityToken,
     ) -> Result<SecretString, IdentityError> {
-        let client = self.client(pool.split(':').next().unwrap_or_default());
+        let client = self.client(region);
         let provider = login.claims.provider().to_owned();
         let refused = |error: AwsError| refused(issuer, &error);
         let identity = client.get_id().identity_pool_id(pool).logins(&provider, login.expose()).send().await;
@@ -55,7 +58,9 @@ impl Cognito {
             .http_client(self.http.clone())
             .allow_no_auth()
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(TIMEOUT).build(),
+            );
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
@@ -67,7 +72,8 @@ fn refused(issuer: &str, error: &AwsError) -> IdentityError {
     let issuer = issuer.to_owned();
     match error.kind {
         AwsErrorKind::Unavailable | AwsErrorKind::Throttled => {
-            IdentityError::ProviderUnavailable { issuer, message: error.to_string() }
+            let answered = !error.is_silence();
+            IdentityError::ProviderUnavailable { issuer, message: error.to_string(), answered }
         }
         _ => IdentityError::ProviderRefused {
             issuer,

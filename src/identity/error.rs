@@ -83,6 +83,8 @@ pub enum IdentityError {
         issuer: String,
         /// What happened.
         message: String,
+        /// False where no answer came at all.
+        answered: bool,
     },
     /// An external provider answers with what cannot be used.
     #[error("{issuer} cannot be used: {message}")]
@@ -112,9 +114,21 @@ pub enum IdentityError {
         /// Which Secret, for whom it is, and how that is changed.
         message: String,
     },
+    /// STS of a region did not answer lately; it was not asked.
+    #[error("STS of region {region} did not answer and is left alone for a while")]
+    RegionUnreachable {
+        /// The region.
+        region: String,
+    },
     /// Too many mints or exchanges at once; the call was not made.
     #[error("too many token exchanges at once")]
     RateLimited,
+    /// The binding has failed as its spec was before, and its pause has not passed.
+    #[error("sessions of this TrustBinding failed a moment ago, before its spec was changed")]
+    Pausing,
+    /// The binding was suspended, deleted or given another role or account, or its consent withdrawn, since it was looked at.
+    #[error("the TrustBinding was suspended or deleted, or its consent changed, in the meantime")]
+    GivenUp,
 }
 
 /// A refusal of STS together with what our own token said, for an explanation.
@@ -138,7 +152,10 @@ impl Classify for IdentityError {
             Self::MintFailed { transient: true, .. }
             | Self::SecretUnreadable { transient: true, .. }
             | Self::ProviderUnavailable { .. }
-            | Self::RateLimited => Class::Transient,
+            | Self::RegionUnreachable { .. }
+            | Self::RateLimited
+            | Self::Pausing
+            | Self::GivenUp => Class::Transient,
             Self::MintForbidden { .. }
             | Self::MintFailed { transient: false, .. }
             | Self::ProviderRefused { .. }
@@ -166,7 +183,10 @@ impl Classify for IdentityError {
             Self::ProviderUnusable { .. } => "ProviderUnusable",
             Self::SecretUnreadable { .. } => "SecretUnreadable",
             Self::SecretNotForIssuer { .. } => "SecretNotForIssuer",
+            Self::RegionUnreachable { .. } => "AWSUnavailable",
             Self::RateLimited => "RateLimited",
+            Self::Pausing => "PausingAfterFailure",
+            Self::GivenUp => "SessionGivenUp",
             Self::Exchange(error) => match error.cause.code.as_str() {
                 "InvalidIdentityToken" => "InvalidIdentityToken",
                 "ExpiredTokenException" => "ExpiredToken",
@@ -207,9 +227,12 @@ impl Classify for IdentityError {
                 "{self}. If the operator is to read it: kubectl create role stepbound-secret-{name} -n {namespace} --verb=get --resource=secrets --resource-name={name}, and a rolebinding of it to the operator's account."
             ),
             Self::SecretNotForIssuer { message } => format!("{message}. It is tried again by itself."),
-            Self::ProviderUnavailable { .. } | Self::MintFailed { .. } | Self::RateLimited => {
-                format!("{self}. It is tried again by itself.")
-            }
+            Self::Pausing => format!("{self}. It is tried again by itself within half a minute."),
+            Self::ProviderUnavailable { .. }
+            | Self::MintFailed { .. }
+            | Self::RegionUnreachable { .. }
+            | Self::RateLimited
+            | Self::GivenUp => format!("{self}. It is tried again by itself."),
         })
     }
 }

@@ -8,16 +8,17 @@ use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use url::Url;
 
 use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
 use crate::audit;
-use crate::aws::{Credentials, Session, SessionOrigin, refused_request_id, sdk_error};
+use crate::aws::{Clients, Credentials, Gate, Session, SessionOrigin, refused_request_id, sdk_error};
 use crate::outcome::Classify;
 use crate::plan::attribution;
 
+/// Longest wait for a connection to STS: a region that cannot be reached is known soon.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for STS.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -95,7 +96,9 @@ impl Exchanger {
             .http_client(self.http.clone())
             .allow_no_auth()
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(EXCHANGE_TIMEOUT).build());
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(EXCHANGE_TIMEOUT).build(),
+            );
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
@@ -131,15 +134,16 @@ fn session_of(
         return Err(unexpected("Credentials", "credentials", "none"));
     };
     let expires_at = Timestamp::from_second(credentials.expiration.secs()).unwrap_or(now);
+    let credentials = Credentials {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: SecretString::from(credentials.secret_access_key),
+        session_token: SecretString::from(credentials.session_token),
+    };
     Ok(Session {
-        credentials: Credentials {
-            access_key_id: credentials.access_key_id,
-            secret_access_key: SecretString::from(credentials.secret_access_key),
-            session_token: SecretString::from(credentials.session_token),
-        },
+        gate: Gate::new(credentials, key.epoch.clone()),
+        clients: Clients::default(),
         expires_at,
         refresh_at: refresh_at(now, expires_at),
-        ended: AtomicBool::new(false),
         region: key.region.clone(),
         account_id: field(&key.role_arn, 4).to_owned(),
         assumed_role_arn: key.role_arn.clone(),

@@ -47,6 +47,13 @@ pub struct ExternalProvider {
 }
 
 impl ExternalProvider {
+    /// Who is asked for its tokens, for what may be shared with others that ask there: the issuer, and in which region where
+    /// it is Cognito, which has one name for all.
+    pub(super) fn asked_at(&self) -> String {
+        let pool = self.authentication.identity_pool.as_ref();
+        pool.map_or_else(|| self.issuer.clone(), |pool| format!("{} in {}", self.issuer, pool_region(&pool.id)))
+    }
+
     /// The audience that its token must have to be traded: what the binding asks for, or the id of a Cognito pool.
     pub fn token_audience<'a>(&'a self, asked: &'a str) -> &'a str {
         self.authentication.identity_pool.as_ref().map_or(asked, |pool| &pool.id)
@@ -125,7 +132,8 @@ impl Providers {
             return Err(IdentityError::ProviderNotAllowed { problem: "it names no identity pool".into() });
         };
         let login = self.minter.mint(key, &provider.issuer).await?;
-        WebIdentityToken::read(self.cognito.token(&provider.issuer, &pool.id, &login).await?)
+        let region = pool_region(&pool.id);
+        WebIdentityToken::read(self.cognito.token(&provider.issuer, region, &pool.id, &login).await?)
     }
 
     async fn endpoint_token(
@@ -221,7 +229,7 @@ impl Providers {
         let told: OAuthError = answer.json().unwrap_or_default();
         if answer.status >= 500 || answer.status == 429 {
             let message = format!("its token endpoint answers with status {}", answer.status);
-            return Err(IdentityError::ProviderUnavailable { issuer: issuer.to_owned(), message });
+            return Err(IdentityError::ProviderUnavailable { issuer: issuer.to_owned(), message, answered: true });
         }
         let said = |text: Option<String>, otherwise: String| text.map_or(otherwise, |text| bounded(&sanitised(&text)));
         Err(IdentityError::ProviderRefused {
@@ -230,6 +238,11 @@ impl Providers {
             message: said(told.error_description, "it gives no reason".into()),
         })
     }
+}
+
+/// Region of an identity pool, which stands before its id.
+fn pool_region(pool: &str) -> &str {
+    pool.split(':').next().unwrap_or_default()
 }
 
 /// Client and scopes, where they are named.
@@ -241,7 +254,7 @@ fn common<'a>(provider: &'a ExternalProvider, scope: &'a str) -> impl Iterator<I
 fn web(issuer: &str, error: &WebError) -> IdentityError {
     let (issuer, message) = (issuer.to_owned(), error.to_string());
     match error {
-        WebError::Unreachable(_) => IdentityError::ProviderUnavailable { issuer, message },
+        WebError::Unreachable(_) => IdentityError::ProviderUnavailable { issuer, message, answered: false },
         WebError::NotAllowed(_) => IdentityError::ProviderNotAllowed { problem: message },
         WebError::Unusable(_) => IdentityError::ProviderUnusable { issuer, message },
     }

@@ -2,12 +2,15 @@
 
 mod cache;
 mod cognito;
+mod doors;
+mod epochs;
 mod error;
 mod exchange;
 mod external;
-mod gate;
 mod issuer;
 mod pace;
+mod pauses;
+mod places;
 mod secret;
 mod token;
 mod web;
@@ -28,9 +31,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use crate::aws::Session;
+use crate::aws::{Epoch, Session};
 
-/// Everything that makes a session what it is. Change any of it and it is another session.
+/// Everything that makes a session what it is. Change any of it, but the epoch, and it is another session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     /// Namespace of binding and service account.
@@ -63,6 +66,8 @@ pub struct SessionKey {
     pub requester: Option<String>,
     /// The session policy, as JSON: what the session may do at most.
     pub policy: Option<Arc<str>>,
+    /// Epoch of the binding in which its consent was looked at.
+    pub epoch: Epoch,
 }
 
 impl SessionKey {
@@ -76,15 +81,20 @@ impl SessionKey {
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// A session that is good for at least another fifth of its life, or a fresh one. Where a fresh one cannot be had for
-    /// a passing reason, the one at hand for as long as it is still good.
+    /// a passing reason, the one at hand for as long as it is still good. None for a key whose epoch is over.
     async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError>;
     /// A session already held for this binding (by UID) and not expired, for the clean-up of what is being deleted
     /// after its service account has gone.
     async fn held(&self, binding_uid: &str) -> Option<Arc<Session>>;
-    /// Forgets every session of a binding: consent withdrawn, or suspended. Calls that still hold one are not made.
-    async fn forget(&self, binding_uid: &str);
-    /// True when the last attempt to get a session of the binding failed and its pause has not passed.
-    async fn is_failing(&self, binding_uid: &str) -> bool;
+    /// The current epoch of a binding. To be taken before its consent is looked at.
+    fn epoch(&self, namespace: &str, binding: &str) -> Epoch;
+    /// Begins another epoch where role or account of the key are others than before.
+    fn confirm(&self, key: &mut SessionKey);
+    /// Ends the epoch of a binding that is suspended or deleted, or whose consent was withdrawn: its sessions are forgotten, what
+    /// exchanges under way bring is dropped, and no call is made any more with a session of before.
+    async fn forget(&self, namespace: &str, binding: &str);
+    /// True when the last attempt to get a session of the binding failed.
+    fn is_failing(&self, namespace: &str, binding: &str) -> bool;
     /// Bindings, by namespace and name, whose sessions begin to fail or to work again.
     fn changes(&self) -> broadcast::Receiver<(String, String)>;
 }

@@ -189,6 +189,7 @@ pub(super) mod tests {
             duration_seconds: 3600,
             requester: None,
             policy: None,
+            epoch: crate::aws::Epoch::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::*;
 
 /// A tenant whose binding reads a queue that its executions' changes are sent to.
-fn with_events(name: &str, seconds: u32) -> (Tenant, Process, String) {
+pub(crate) fn with_events(name: &str, seconds: u32) -> (Tenant, Process, String) {
     let tenant = test_bed().tenant(name);
     let queue = tenant.bed.aws.queue(&format!("{name}-events"));
     tenant.bed.aws.send_changes_to(name, &format!("{name}-events"));

@@ -108,6 +108,8 @@ impl Marks {
             duration_seconds: 900,
             requester: None,
             policy: Some(TAGS_ALONE.into()),
+            // One call of a tool that holds nothing.
+            epoch: crate::aws::Epoch::default(),
         };
         self.sessions.session(&key).await.map_err(|error| error.to_string())
     }

@@ -4,6 +4,7 @@
 mod admission;
 mod agreement;
 mod guardrails;
+mod identity;
 mod metrics;
 
 use crate::admission::{may_edit, minting, using};
@@ -51,6 +52,7 @@ fn a_hostile_tenant_gets_nowhere() {
     guardrails::attempts(&mut suite);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
+    identity::attempts(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 50);
 

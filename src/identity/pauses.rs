@@ -1,0 +1,197 @@
+//! Pauses after failures. They follow the binding, not the session's key: a spec that is changed in a loop gets no turn more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{IdentityError, SessionKey};
+
+/// Pause after a first failure; it doubles to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause: a mended policy is noticed within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long failures are counted on after a pause has passed, and from how many bindings on that is looked at.
+const MEMORY: (Duration, usize) = (Duration::from_secs(600), 256);
+/// Failures that are remembered of one binding at most.
+const MOST: usize = 64;
+/// Codes of STS that speak of the session policy: a binding has several, and one that is wrong holds up no other.
+const POLICY_CODES: [&str; 2] = ["PackedPolicyTooLarge", "MalformedPolicyDocument"];
+
+/// The pauses of all bindings, by UID.
+#[derive(Default)]
+pub(super) struct Pauses {
+    of: Mutex<HashMap<String, Vec<Pause>>>,
+}
+
+struct Pause {
+    subject: Subject,
+    /// Of the binding when it failed.
+    generation: i64,
+    error: IdentityError,
+    until: Instant,
+    in_a_row: u32,
+}
+
+/// What has failed: sessions for one user, of one provider, perhaps with one policy alone.
+#[derive(Clone, PartialEq, Eq)]
+struct Subject {
+    requester: Option<String>,
+    provider: Option<String>,
+    policies: Policies,
+}
+
+/// With which session policies.
+#[derive(Clone, PartialEq, Eq)]
+enum Policies {
+    /// Whatever it is.
+    Any,
+    /// With this one.
+    This(Option<Arc<str>>),
+}
+
+impl Subject {
+    fn of(key: &SessionKey, policies: Policies) -> Self {
+        let provider = key.provider.as_ref().map(|provider| provider.name.clone());
+        Self { requester: key.requester.clone(), provider, policies }
+    }
+
+    /// True where a failure of this says something of the key.
+    fn covers(&self, key: &SessionKey, same_spec: bool) -> bool {
+        let Self { requester, provider, policies } = self;
+        let same_policy = match policies {
+            Policies::Any => true,
+            Policies::This(policy) => *policy == key.policy,
+        };
+        *requester == key.requester
+            && provider.as_deref() == key.provider.as_ref().map(|provider| provider.name.as_str())
+            && (same_policy || !same_spec)
+    }
+}
+
+impl Pauses {
+    /// Why the key has to wait, if it has to.
+    pub(super) fn check(&self, key: &SessionKey) -> Option<IdentityError> {
+        let pauses = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let same_spec = |pause: &Pause| pause.generation == key.binding_generation;
+        let pause = pauses
+            .get(&key.binding_uid)?
+            .iter()
+            .find(|pause| now < pause.until && pause.subject.covers(key, same_spec(pause)))?;
+        // What the spec said before may not be true of what it says now.
+        Some(if same_spec(pause) { pause.error.clone() } else { IdentityError::Pausing })
+    }
+
+    /// Remembers a failure. Being turned away, or given up, is no failure of the binding's own and costs it no pause.
+    pub(super) fn failed(&self, key: &SessionKey, error: &IdentityError) {
+        if matches!(error, IdentityError::RateLimited | IdentityError::Pausing | IdentityError::GivenUp) {
+            return;
+        }
+        let of_policy =
+            matches!(error, IdentityError::Exchange(error) if POLICY_CODES.contains(&error.cause.code.as_str()));
+        let policies = if of_policy { Policies::This(key.policy.clone()) } else { Policies::Any };
+        let subject = Subject::of(key, policies);
+        let now = Instant::now();
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MEMORY.1 {
+            all.retain(|_, pauses| pauses.iter().any(|pause| now < pause.until + MEMORY.0));
+        }
+        let pauses = all.entry(key.binding_uid.clone()).or_default();
+        let before = pauses.iter().position(|pause| pause.subject == subject).map(|at| pauses.remove(at));
+        let earlier = before.filter(|pause| now < pause.until + MEMORY.0).map_or(0, |pause| pause.in_a_row);
+        if pauses.len() >= MOST {
+            pauses.remove(0);
+        }
+        let length = FIRST_PAUSE.saturating_mul(1 << earlier.min(5)).min(LONGEST_PAUSE);
+        pauses.push(Pause {
+            subject,
+            generation: key.binding_generation,
+            error: error.clone(),
+            until: now + length,
+            in_a_row: earlier.saturating_add(1),
+        });
+    }
+
+    /// What worked need not wait any more.
+    pub(super) fn worked(&self, key: &SessionKey) {
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pauses) = all.get_mut(&key.binding_uid) {
+            pauses.retain(|pause| !pause.subject.covers(key, true));
+            if pauses.is_empty() {
+                all.remove(&key.binding_uid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::tests::key;
+    use super::*;
+
+    fn denied(code: &str) -> IdentityError {
+        let cause = crate::aws::AwsError {
+            kind: crate::aws::AwsErrorKind::AccessDenied,
+            operation: "sts:AssumeRoleWithWebIdentity",
+            code: code.into(),
+            message: "no".into(),
+        };
+        let (role_arn, claims) = (key().role_arn, serde_json::from_str("{\"iss\": \"i\", \"sub\": \"s\"}").unwrap());
+        IdentityError::Exchange(Box::new(super::super::ExchangeError { cause, role_arn, claims, issuer_problem: None }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requirement_29_a_changed_spec_does_not_skip_the_pause() {
+        let pauses = Pauses::default();
+        let mut tries = 0;
+        let mut changed = key();
+        for _ in 0..600 {
+            changed.binding_generation += 1;
+            changed.audience.push('x');
+            if pauses.check(&changed).is_none() {
+                tries += 1;
+                pauses.failed(&changed, &denied("AccessDenied"));
+                assert_eq!(pauses.check(&changed), Some(denied("AccessDenied")), "its own error");
+            }
+            let next = SessionKey { binding_generation: changed.binding_generation + 1, ..key() };
+            assert_eq!(pauses.check(&next), Some(IdentityError::Pausing), "not the error of an older spec");
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert_eq!(tries, 6, "in a minute: after 0, 1, 3, 7, 15 and 31 seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_holds_up_what_it_speaks_of_and_nothing_else() {
+        let pauses = Pauses::default();
+        let large = SessionKey { policy: Some("large".into()), ..key() };
+        pauses.failed(&large, &denied("PackedPolicyTooLarge"));
+        assert!(pauses.check(&large).is_some());
+        assert!(pauses.check(&key()).is_none(), "one Workflow's policy");
+        let named = SessionKey { requester: Some("mallory".into()), ..key() };
+        pauses.failed(&named, &denied("AccessDenied"));
+        assert!(pauses.check(&key()).is_none(), "one user's session");
+        pauses.failed(&key(), &denied("AccessDenied"));
+        assert!(pauses.check(&SessionKey { policy: Some("other".into()), ..key() }).is_some(), "the role refuses");
+        assert!(pauses.check(&SessionKey { binding_uid: "another".into(), ..key() }).is_none());
+        pauses.worked(&key());
+        assert!(pauses.check(&key()).is_none());
+        assert!(pauses.check(&named).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn being_turned_away_costs_no_pause_and_old_failures_are_forgotten() {
+        let pauses = Pauses::default();
+        for error in [IdentityError::RateLimited, IdentityError::GivenUp, IdentityError::Pausing] {
+            pauses.failed(&key(), &error);
+            assert!(pauses.check(&key()).is_none());
+        }
+        for number in 0..1000 {
+            pauses.failed(&SessionKey { binding_uid: number.to_string(), ..key() }, &denied("AccessDenied"));
+        }
+        tokio::time::advance(MEMORY.0 + LONGEST_PAUSE).await;
+        pauses.failed(&key(), &denied("AccessDenied"));
+        assert_eq!(pauses.of.lock().unwrap().len(), 1);
+    }
+}

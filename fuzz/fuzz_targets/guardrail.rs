@@ -20,11 +20,15 @@ fuzz_target!(|data: &[u8]| {
 fn attempt(bytes: &mut Unstructured<'_>) -> Result<()> {
     let guardrail = guardrail(bytes)?;
     let labels = labels(bytes)?;
-    let rule = Rule { name: "g".into(), spec: serde_json::from_value::<GuardrailSpec>(guardrail.clone()).expect("a spec") };
+    let rule =
+        Rule { name: "g".into(), spec: serde_json::from_value::<GuardrailSpec>(guardrail.clone()).expect("a spec") };
     let selected = selects(&rule.spec.namespace_selector, &labels);
     let rules = if selected { vec![rule] } else { Vec::new() };
 
-    let binding = json!({"serviceAccountName": "orders", "roleARN": role(bytes)?, "region": region(bytes)?});
+    let mut binding = json!({"serviceAccountName": "orders", "roleARN": role(bytes)?, "region": region(bytes)?});
+    if bytes.arbitrary()? {
+        binding["sessionPolicy"] = bytes.choose(&[json!("Derived"), json!("None"), json!({"inline": "{}"})])?.clone();
+    }
     let spec: TrustBindingSpec = serde_json::from_value(binding.clone()).expect("a spec");
     let ours = check_binding(&rules, "shop", &spec).err();
     let theirs = BINDINGS.refusal(&guardrail, &labels, &binding);
@@ -32,12 +36,20 @@ fn attempt(bytes: &mut Unstructured<'_>) -> Result<()> {
 
     let workflow = workflow(bytes)?;
     let spec: WorkflowSpec = serde_json::from_value(workflow.clone()).expect("a spec");
-    let ours = check_workflow(&rules, "shop", &spec, &workflow["definition"]).err();
     let theirs = WORKFLOWS.refusal(&guardrail, &labels, &workflow);
-    // Admission does not look into definitions.
-    let looks_deeper = guardrail.get("forbiddenIntegrations").is_some();
-    let agree = ours.is_some() == theirs.is_some() || (looks_deeper && ours.is_some());
-    assert!(agree, "{guardrail} {labels:?} {workflow}\n{ours:?}\n{theirs:?}");
+    // Admission looks neither into definitions nor at the name that is given by default.
+    let name = |named: &str| spec.state_machine_name.clone().unwrap_or_else(|| named.to_owned());
+    let check = |named: &str, definition| check_workflow(&rules, "shop", &spec, &name(named), definition).err();
+    if spec.state_machine_name.is_some() || !guardrail["allowedStateMachineNames"].is_array() {
+        let ours = check("shop_w", None);
+        assert_eq!(ours.is_some(), theirs.is_some(), "{guardrail} {labels:?} {workflow}\n{ours:?}\n{theirs:?}");
+    }
+    if theirs.is_some() {
+        assert!(
+            check("shop_w", Some(&workflow["definition"])).is_some(),
+            "{guardrail} {labels:?} {workflow}\n{theirs:?}"
+        );
+    }
     Ok(())
 }
 
@@ -147,7 +159,10 @@ fn guardrail(bytes: &mut Unstructured<'_>) -> Result<Value> {
     }
     // The API server fills in what has a default.
     let mut spec = json!({"namespaceSelector": selector, "requireAlias": bytes.arbitrary::<bool>()?,
-        "forbidDefinitionFrom": bytes.arbitrary::<bool>()?});
+        "forbidDefinitionFrom": bytes.arbitrary::<bool>()?, "requireDerivedSessionPolicy": bytes.arbitrary::<bool>()?});
+    if bytes.arbitrary()? {
+        spec["allowedStateMachineNames"] = some(bytes, 0, |bytes| characters(bytes, b"aA0_-*", 1))?;
+    }
     if bytes.arbitrary()? {
         spec["allowedAccountIDs"] = some(bytes, 0, |bytes| bytes.choose(&ACCOUNTS).copied())?;
     }
@@ -160,9 +175,8 @@ fn guardrail(bytes: &mut Unstructured<'_>) -> Result<Value> {
         }
     }
     if bytes.arbitrary()? {
-        spec["forbiddenIntegrations"] = some(bytes, 1, |bytes| {
-            bytes.choose(&["*", "lambda:*", "aws-sdk:*", "states:*", "http:invoke"]).copied()
-        })?;
+        spec["forbiddenIntegrations"] =
+            some(bytes, 1, |bytes| bytes.choose(&["*", "lambda:*", "aws-sdk:*", "states:*", "http:invoke"]).copied())?;
     }
     Ok(spec)
 }
@@ -203,6 +217,9 @@ fn workflow(bytes: &mut Unstructured<'_>) -> Result<Value> {
     let state = json!({"Type": "Task", "Resource": resource, "End": true});
     let mut spec = json!({"trustBindingRef": {"name": "orders"}, "executionRoleARN": role(bytes)?,
         "definition": {"StartAt": "A", "States": {"A": state}}});
+    if bytes.arbitrary()? {
+        spec["stateMachineName"] = json!(characters(bytes, b"aA0_-", 1)?);
+    }
     if bytes.arbitrary()? {
         spec["aliases"] = some(bytes, 0, |_| Ok(json!({"name": "live"})))?;
     }

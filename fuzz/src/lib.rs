@@ -1,8 +1,8 @@
 //! The modules of the package that read what others wrote, and what they need. Without the AWS SDK, which takes minutes to
 //! build and reads nothing of this.
-#![allow(dead_code, reason = "not all of a module is fuzzed")]
+#![allow(dead_code, unused_imports, reason = "not all of a module is fuzzed")]
 
-pub use source::{api, asl, digest, graph, iam, outcome, plan, similar};
+pub use source::{api, asl, aws, digest, graph, iam, outcome, plan, similar};
 
 #[path = "../../src"]
 mod source {
@@ -14,7 +14,17 @@ mod source {
     pub mod outcome;
     pub mod similar;
 
+    pub mod aws {
+        mod types;
+        pub use types::*;
+    }
+
     pub mod plan {
         pub mod guardrail;
+
+        pub mod workflow {
+            mod owner;
+            pub use owner::check_execution_role;
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::digest::short_hex;
 
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
-pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all};
+pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all, to_yaml};
 pub use substitute::{substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).

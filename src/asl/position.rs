@@ -200,9 +200,16 @@ impl<'a> Node<'a> {
             Value::Array(_) | Value::Object(_) if self.place().is_some_and(|place| place.key.end > 0) => {
                 self.key_span()
             }
+            // A mapping of YAML without braces begins with its first key, whose first character may have several bytes.
+            Value::Object(_) if self.first_key().start == span.start && self.first_key().end > 0 => self.first_key(),
             Value::Array(_) | Value::Object(_) => Span::new(span.start, span.end.min(span.start + 1)),
             _ => span,
         }
+    }
+
+    /// Where the first key of an object stands; nowhere where it has none.
+    fn first_key(self) -> Span {
+        self.fields().next().and_then(|(_, first)| first.place()).map(|place| place.key).unwrap_or_default()
     }
 
     fn place(self) -> Option<&'a Place> {
@@ -264,6 +271,19 @@ mod tests {
             assert_eq!(&text[last.span().start..last.span().end], "2");
             assert_eq!(text[last.key_span().start..last.key_span().end].trim_matches('"'), "c");
         }
+    }
+
+    #[test]
+    fn a_mark_ends_where_a_character_ends() {
+        for (text, marked) in [("τὸ ὄν: 1\n", "τὸ ὄν"), ("{\"τ\": 1}", "{"), ("- τ: 1\n", "-"), ("{}", "{")]
+        {
+            let span = parse(text).unwrap().root().mark();
+            assert_eq!(text.get(span.start..span.end), Some(marked), "{text}");
+        }
+        let text = "- τ: 1\n";
+        let parsed = parse(text).unwrap();
+        let span = parsed.root().pointer("/0").unwrap().mark();
+        assert_eq!(text.get(span.start..span.end), Some("τ"));
     }
 
     #[test]

@@ -66,6 +66,17 @@ pub fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
     json::parse(text).map(|parsed| vec![parsed]).or_else(|error| otherwise(text, &error, yaml::parse_all))
 }
 
+/// YAML that every reader takes for this value. The writer follows version 1.2, in which `n` is a text and in version 1.1 a
+/// boolean: where the versions differ it is written as JSON, which is YAML too.
+///
+/// # Errors
+/// When the value cannot be written.
+pub fn to_yaml(value: &Value) -> Result<String, serde_yaml::Error> {
+    let text = serde_yaml::to_string(value)?;
+    let is_clear = parse(&text).is_ok_and(|read| read.value == *value && read.ambiguous.is_empty());
+    Ok(if is_clear { text } else { format!("{value:#}\n") })
+}
+
 /// What is no JSON may be YAML.
 fn otherwise<T>(
     text: &str,
@@ -123,6 +134,19 @@ mod tests {
         let places: Vec<_> = parsed.ambiguous.iter().map(|one| (one.line, one.column, one.text.as_str())).collect();
         assert_eq!(places, [(1, 1, "on"), (2, 5, "012")]);
         assert_eq!(parsed.value, serde_json::json!({"true": 1, "b": [10, "yes", 12]}));
+    }
+
+    #[test]
+    fn what_is_written_as_yaml_is_the_same_in_every_version() {
+        assert_eq!(to_yaml(&serde_json::json!({"a": ["text", 1]})).unwrap(), "a:\n- text\n- 1\n");
+        for text in
+            ["n", "y", "on", "12:30", "012", "0o7", "1_0", "~", "", "2001-01-01", "=", "<<", "\u{85}", "\u{2028}"]
+        {
+            for value in [serde_json::json!(text), serde_json::json!({text: [text]})] {
+                let read = parse(&to_yaml(&value).unwrap()).unwrap();
+                assert_eq!((read.value, read.ambiguous), (value, Vec::new()), "{text:?}");
+            }
+        }
     }
 
     proptest! {

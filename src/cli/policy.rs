@@ -13,6 +13,7 @@ use kube::ResourceExt;
 use super::input::{InputError, Loaded, load};
 use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
+use crate::asl::to_yaml;
 use crate::iam::document::{Document, DocumentError};
 use crate::iam::execution_role::{Derived, Surroundings, derive};
 use crate::iam::partition;
@@ -169,7 +170,7 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
         }
         Output::Yaml => {
             findings_to_stderr(&all);
-            write(&serde_yaml::to_string(&all.document().to_value())?)?;
+            write(&to_yaml(&all.document().to_value())?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

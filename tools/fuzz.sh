@@ -4,7 +4,8 @@
 #
 # New inputs go to WORK/<target> (default: fuzz/work), beside those that are kept in fuzz/corpus/<target>. One that breaks a
 # target goes to fuzz/artifacts/<target>, and the exit code is 1: put it into fuzz/corpus/<target> with the fix, and the
-# tests run it from then on. `tools/fuzz.sh minimise` puts what adds coverage into fuzz/corpus and takes out what adds none.
+# tests run it from then on. `tools/fuzz.sh minimise` leaves in fuzz/corpus the few inputs that cover all that was covered; it
+# knows nothing of an input that once broke a target, so put those back.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -28,7 +29,7 @@ for target in "${targets[@]}"; do
 	mkdir -p "$kept" "$found" "fuzz/artifacts/$target"
 	if [ "$seconds" = minimise ]; then
 		merged=$(mktemp -d)
-		"$programs/$target" -merge=1 -max_len=4096 "$merged" "$kept" "$found" 2>&1 | tail -1
+		"$programs/$target" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$merged" "$kept" "$found" 2>&1 | tail -1
 		rm -rf "$kept" && mv "$merged" "$kept" && chmod 755 "$kept"
 		continue
 	fi

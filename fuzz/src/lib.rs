@@ -14,9 +14,10 @@ mod source {
     pub mod outcome;
     pub mod similar;
 
+    /// What a module names of the AWS side.
     pub mod aws {
-        mod types;
-        pub use types::*;
+        /// Tags by key.
+        pub type Tags = std::collections::BTreeMap<String, String>;
     }
 
     pub mod plan {

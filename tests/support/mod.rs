@@ -54,6 +54,8 @@ impl TestBed {
 
     fn start_in(folder: PathBuf) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
+        // Clients of reqwest are built without a provider of their own. Another test bed of this process may have set it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let binaries = binaries();
         let python = ministack::python(&binaries);
         let aws = Ministack::start(&folder, &python);

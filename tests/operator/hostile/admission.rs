@@ -42,7 +42,7 @@ fn bindings(suite: &mut Suite<'_>) {
     activity = through_payments(activity);
     suite.object("an Activity through a binding of others", &activity, Admission, WORDS);
     let patch = |patch: &'static str| ["-n", "hostile", "patch", "sfn/paid", "--type=merge", "-p", patch];
-    let role = r#"{"spec": {"executionRoleARN": "arn:aws:iam::000000000000:role/hostile-exec"}}"#;
+    let role = r#"{"spec": {"executionRoleARN": "arn:aws:iam::000000000000:role/another"}}"#;
     suite.command("another execution role for their Workflow", &patch(role), None, Admission, WORDS);
     let promote = ["-n", "hostile", "annotate", "sfn/paid", "stepbound.dev/promote=live"];
     suite.command("a command for their Workflow by an annotation", &promote, None, Admission, WORDS);

@@ -236,7 +236,8 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= byte).max(1);
         let start = self.starts[line - 1];
         let before = self.text.get(start..byte.min(self.text.len())).unwrap_or_default();
-        (line, before.chars().count() + 1)
+        // The end of a line is no column of its own.
+        (line, (before.chars().count() + 1).min(self.line(line).chars().count() + 1))
     }
 
     /// The text from a line and column on, each counted from 1.
@@ -293,5 +294,6 @@ mod tests {
         assert_eq!(lines.position(5), (2, 2));
         assert_eq!(lines.line(2), "üx");
         assert_eq!(lines.line(9), "");
+        assert_eq!(Lines::of("---\r").position(4), (1, 4), "a place behind the end is at the end");
     }
 }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, linear_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::telemetry;
@@ -85,6 +85,11 @@ fn long() -> Histogram {
     Histogram::new(exponential_buckets(0.05, 2.0, 16))
 }
 
+/// Percent, in tenths.
+fn percent() -> Histogram {
+    Histogram::new(linear_buckets(10.0, 10.0, 10))
+}
+
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
@@ -96,6 +101,7 @@ pub struct Metrics {
     quota_wait: Family<ApiLabels, Histogram, fn() -> Histogram>,
     token_mints: Family<OutcomeLabels, Counter>,
     session_cache: Family<OutcomeLabels, Counter>,
+    packed_policy: Histogram,
     runs_finished: Family<PhaseLabels, Counter>,
     run_start: Histogram,
     run_detection: Histogram,
@@ -119,6 +125,7 @@ impl Default for Metrics {
             quota_wait: Family::new_with_constructor(long as fn() -> Histogram),
             token_mints: Family::default(),
             session_cache: Family::default(),
+            packed_policy: percent(),
             runs_finished: Family::default(),
             run_start: long(),
             run_detection: long(),
@@ -158,6 +165,8 @@ impl Metrics {
         to.register_with_unit("quota_wait", help, seconds(), self.quota_wait.clone());
         to.register("token_mints", "Service account tokens asked for, by outcome", self.token_mints.clone());
         to.register("session_cache", "Look-ups of the session cache, by outcome", self.session_cache.clone());
+        let help = "How much of AWS's room for session policy and session tags a new session takes, in percent";
+        to.register("session_policy_packed_percent", help, self.packed_policy.clone());
         to.register("runs_finished", "Runs that ended, by phase", self.runs_finished.clone());
         let help = "From the creation of a run to the start of its execution";
         to.register_with_unit("run_start", help, seconds(), self.run_start.clone());
@@ -170,6 +179,11 @@ impl Metrics {
         to.register("open_executions", "Executions that are followed", self.open_executions.clone());
         to.register("shards_held", "Shards that this replica works on", self.shards.clone());
         to.register("leading", "1 where this process leads", self.leading.clone());
+    }
+
+    /// A session was made whose policy and tags take so much of what AWS allows, in percent.
+    pub fn packed_policy(&self, percent: i32) {
+        self.packed_policy.observe(f64::from(percent));
     }
 
     /// One reconcile: `class` is `success` or the label of the failure's class.

@@ -157,6 +157,14 @@ fn what_a_binding_role_needs_is_printed_with_reasons_and_as_policies() {
     let policy = folder.good(&["policy", "binding-role", "binding.yaml", "-o", "json"]);
     folder.write("role-policy.json", &policy);
     assert_eq!(folder.good(&["trust", "lint", "role-policy.json"]), "nothing found\n");
+    assert!(policy.contains("\"aws:ResourceTag/stepbound.dev/namespace\": \"shop\"") && !policy.contains("/cluster"));
+    let of_cluster = ["policy", "binding-role", "binding.yaml", "-o", "json", "--cluster-id", "c1"];
+    assert!(folder.good(&of_cluster).contains("\"aws:ResourceTag/stepbound.dev/cluster\": \"c1\""));
     let session = folder.good(&["policy", "binding-role", "binding.yaml", "-o", "session"]);
-    assert!(session.trim().chars().count() <= 2048 && serde_json::from_str::<Value>(&session).is_ok());
+    let session: Value = serde_json::from_str(&session).unwrap();
+    assert!(session["observe"].to_string().len() <= 1024, "{session:#}");
+    assert!(session["run"]["fulfil"].to_string().contains("stateMachine:legacy-fulfil"), "{session:#}");
+    assert!(session["write"]["fulfil"].to_string().contains("role/shop-exec"), "{session:#}");
+    folder.write("odd.yaml", &MANIFEST.replace("stateMachineName: legacy-fulfil", "stateMachineName: 'a:*'"));
+    assert!(folder.run(&["policy", "binding-role", "odd.yaml"]).2.contains("is no name of a state machine"));
 }

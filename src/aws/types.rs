@@ -39,6 +39,9 @@ pub struct Session {
     pub assumed_role_arn: String,
     /// Name of the session in CloudTrail.
     pub session_name: String,
+    /// How much of the room that a session's token has for policy and session tags is used, in percent
+    /// (`AssumeRoleWithWebIdentity`, `SessionTokenUtilization`, before that `PackedPolicySize`).
+    pub packed_policy_percent: Option<i32>,
     /// What audit records say of it.
     pub origin: SessionOrigin,
 }

@@ -37,6 +37,7 @@ pub(super) fn session_in(epoch: Epoch) -> Session {
         account_id: "111122223333".into(),
         assumed_role_arn: "arn:aws:iam::111122223333:role/shop-orders".into(),
         session_name: "shop.orders-hash".into(),
+        packed_policy_percent: None,
         origin: SessionOrigin {
             namespace: "shop".into(),
             binding: "orders".into(),

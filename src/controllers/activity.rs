@@ -5,15 +5,15 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
-use super::dereference::{LastSession, last_session_for, session_for};
+use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
 use super::{Context, guardrails, owner};
-use crate::api::v1alpha1::{Activity, ActivityStatus};
+use crate::api::v1alpha1::{Activity, ActivityStatus, TrustBinding};
 use crate::aws::{MachineSettings, Session, Tags};
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
-use crate::plan::guardrail;
-use crate::plan::tags;
-use crate::plan::workflow::{activity_arn, default_name};
+use crate::plan::workflow::{activity_arn, check_key, check_name, default_name, names_of};
+use crate::plan::{guardrail, needs, tags};
 use crate::status::Truth;
 
 #[async_trait::async_trait]
@@ -27,16 +27,21 @@ impl Managed for Activity {
             return delete(work, ctx).await;
         }
         let namespace = work.namespace();
-        let (binding, session) = session_for(ctx, &namespace, &work.object.spec.trust_binding_ref.name).await?;
+        let found = authorized_binding(ctx, &namespace, &work.object.spec.trust_binding_ref.name).await?;
+        let binding = &found.binding;
         let rules = guardrails::rules(ctx, &namespace).await?;
         guardrail::check_binding(&rules, &namespace, &binding.spec)?;
+        check(work, ctx, binding)?;
+        let name = name(work, ctx);
+        let session = found.session(ctx, &Purpose::Observe(Some(&name))).await?;
+        let writing = needs::activity(&work.object.spec, name.clone());
         let arn = arn(work, ctx, &session);
         let wanted = wanted_tags(work, ctx);
         if !ctx.step_functions.has_activity(&session, &arn).await? {
             work.hold(ctx).await?;
             record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
-            let name = name(work, ctx);
+            let session = found.session(ctx, &Purpose::Write(&writing)).await?;
             ctx.step_functions.create_activity(&session, &name, &settings(work), &wanted).await?;
         }
         // A creation of a name that exists is answered as if it were ours, so the tags alone tell whose it is.
@@ -48,7 +53,7 @@ impl Managed for Activity {
             return Err(Failure::new(Class::Terminal, "ActivityNameTaken", message));
         }
         work.hold(ctx).await?;
-        apply_tags(work, ctx, &session, &arn, wanted, &present).await?;
+        apply_tags(work, ctx, &found, &arn, wanted, &present).await?;
         let status = work.status();
         status.activity_arn = Some(arn);
         work.conditions(|conditions| {
@@ -65,6 +70,16 @@ impl Managed for Activity {
     fn common(status: &mut ActivityStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
         (&mut status.conditions, &mut status.observed_generation)
     }
+}
+
+/// Refuses what no policy may name before anything is asked of AWS.
+fn check(work: &Work<Activity>, ctx: &Context, binding: &TrustBinding) -> Result<(), Failure> {
+    let spec = &work.object.spec;
+    let names = names_of(&ctx.settings.name_prefix, &work.namespace(), &binding.spec);
+    let recorded = work.object.status.as_ref().is_some_and(|status| status.activity_arn.is_some());
+    let goes_on = recorded && !ctx.settings.lockdown;
+    check_name(spec.name.as_deref(), "spec.name", &binding.name_any(), &names, goes_on)?;
+    check_key(&binding.spec, spec.encryption.as_ref())
 }
 
 fn name(work: &Work<Activity>, ctx: &Context) -> String {
@@ -101,19 +116,25 @@ async fn record_tag_keys(work: &mut Work<Activity>, ctx: &Context) -> Result<(),
 async fn apply_tags(
     work: &mut Work<Activity>,
     ctx: &Context,
-    session: &Session,
+    binding: &Authorization,
     arn: &str,
     wanted: Tags,
     present: &Tags,
 ) -> Result<(), Failure> {
     record_tag_keys(work, ctx).await?;
-    let (missing, gone) = tags::changes(wanted, &work.status().tag_keys, present);
+    let (mut missing, gone) = tags::changes(wanted, &work.status().tag_keys, present);
     fenced(ctx)?;
-    if !missing.is_empty() {
-        ctx.step_functions.tag(session, arn, &missing).await?;
-    }
-    if !gone.is_empty() {
-        ctx.step_functions.untag(session, arn, &gone).await?;
+    if !(missing.is_empty() && gone.is_empty()) {
+        let writing = needs::activity(&work.object.spec, name(work, ctx));
+        let session = binding.session(ctx, &Purpose::Write(&writing)).await?;
+        if !missing.is_empty() {
+            // The owner's mark goes along with every tag, so that IAM can ask for it.
+            missing.extend(owner(work, ctx).tags());
+            ctx.step_functions.tag(&session, arn, &missing).await?;
+        }
+        if !gone.is_empty() {
+            ctx.step_functions.untag(&session, arn, &gone).await?;
+        }
     }
     work.status().tag_keys = work.object.spec.tags.keys().cloned().collect();
     Ok(())
@@ -121,7 +142,9 @@ async fn apply_tags(
 
 async fn delete(work: &mut Work<Activity>, ctx: &Context) -> Result<Done, Failure> {
     let binding = work.object.spec.trust_binding_ref.name.clone();
-    let session = match last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await? {
+    let name = name(work, ctx);
+    let (namespace, clean) = (work.namespace(), Purpose::Clean(&name));
+    let session = match last_session_for(ctx, &namespace, &binding, &clean, deleted_at(&work.object)).await? {
         LastSession::Usual(session) | LastSession::Held(session) => session,
         LastSession::Gone(why) => {
             if let Some(arn) = work.object.status.as_ref().and_then(|status| status.activity_arn.as_ref()) {

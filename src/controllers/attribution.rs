@@ -36,6 +36,11 @@ impl Attribution {
         Self { prefix, operator, looks, told: Mutex::default() }
     }
 
+    /// Whether the chart has installed its admission policies: they ask for the verb `take-over`.
+    pub(super) fn admission_is_installed(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
     /// Says once in the log whether stamps are believed, and again when that changes.
     fn tell(&self, look: &Result<Timestamp, String>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

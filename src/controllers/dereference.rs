@@ -14,12 +14,14 @@ use super::Context;
 use super::runner::api_failure;
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, SessionPolicyChoice, TrustBinding};
 use crate::aws::{Epoch, Session};
-use crate::iam::binding_role::{BindingScope, MAX_SESSION_POLICY};
+use crate::iam::binding_role::BindingScope;
+use crate::iam::binding_role::session::{MAX_SESSION_POLICY, PolicyError, Purpose};
+use crate::iam::binding_role::values::NotAllowed;
 use crate::iam::document::Document;
 use crate::iam::partition;
 use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
-use crate::plan::workflow::name_pattern;
+use crate::plan::workflow::names_of;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
@@ -29,8 +31,20 @@ const CONSENT_LASTS: Duration = Duration::from_millis(500);
 /// How long a session is used for cleaning up after its account, right or namespace has gone.
 const CLEAN_UP_LASTS: SignedDuration = SignedDuration::from_mins(15);
 
+/// A binding that may be used, and what its sessions are made from.
+pub(super) struct Authorization {
+    /// The binding.
+    pub(super) binding: TrustBinding,
+    /// Key of its sessions, without a policy.
+    key: SessionKey,
+    /// What its sessions are for.
+    scope: BindingScope,
+    /// The policy of the session that sees any object, which is asked for most.
+    shared: Option<Arc<str>>,
+}
+
 /// Bindings that were authorized a moment ago, by namespace and name.
-pub(super) type Authorized = Cache<(String, String), (Arc<TrustBinding>, SessionKey)>;
+pub(super) type Authorized = Cache<(String, String), Arc<Authorization>>;
 
 /// An empty memory of authorized bindings.
 pub(super) fn authorized() -> Authorized {
@@ -61,39 +75,14 @@ impl From<NoSession> for Failure {
     }
 }
 
-/// The binding of a Workflow and a session of it. Consent is looked at every time, or was a moment ago.
-pub(super) async fn session_for(
+/// The binding, once it may be used. Consent is looked at every time, or was a moment ago and its epoch has not ended since.
+pub(super) async fn authorized_binding(
     ctx: &Context,
     namespace: &str,
     binding: &str,
-) -> Result<(Arc<TrustBinding>, Arc<Session>), NoSession> {
-    let (found, key) = authorized_binding(ctx, namespace, binding).await?;
-    let session = session_with(ctx, &key).await?;
-    Ok((found, session))
-}
-
-/// A session of the binding that carries the name of whoever asked, where that is known and the binding wants it.
-pub(super) async fn session_as(
-    ctx: &Context,
-    namespace: &str,
-    binding: &str,
-    requester: Option<String>,
-) -> Result<Arc<Session>, NoSession> {
-    let (found, mut key) = authorized_binding(ctx, namespace, binding).await?;
-    if found.spec.attribution == Attribution::Requester {
-        key.requester = requester;
-    }
-    session_with(ctx, &key).await
-}
-
-/// The binding and its key, from a moment ago where its epoch has not ended since.
-async fn authorized_binding(
-    ctx: &Context,
-    namespace: &str,
-    binding: &str,
-) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
+) -> Result<Arc<Authorization>, NoSession> {
     let place = (namespace.to_owned(), binding.to_owned());
-    if ctx.authorized.get(&place).await.is_some_and(|(_, key)| key.epoch.is_over()) {
+    if ctx.authorized.get(&place).await.is_some_and(|found| found.key.epoch.is_over()) {
         ctx.authorized.invalidate(&place).await;
     }
     // On the heap: few uses look, and all would make room for it.
@@ -101,7 +90,56 @@ async fn authorized_binding(
     ctx.authorized.try_get_with(place, look).await.map_err(|none| (*none).clone())
 }
 
-async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<TrustBinding>, SessionKey), NoSession> {
+/// A session of the binding for the purpose, and the binding. It can do what the purpose says and nothing else.
+pub(super) async fn session_for(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+    purpose: &Purpose<'_>,
+) -> Result<(Arc<Authorization>, Arc<Session>), NoSession> {
+    let found = authorized_binding(ctx, namespace, binding).await?;
+    let session = found.session(ctx, purpose).await?;
+    Ok((found, session))
+}
+
+/// The same with the name of whoever asked, where that is known and the binding wants it.
+pub(super) async fn session_as(
+    ctx: &Context,
+    namespace: &str,
+    binding: &str,
+    purpose: &Purpose<'_>,
+    requester: Option<String>,
+) -> Result<Arc<Session>, NoSession> {
+    let found = authorized_binding(ctx, namespace, binding).await?;
+    let mut key = found.key_for(purpose)?;
+    if found.binding.spec.attribution == Attribution::Requester {
+        key.requester = requester;
+    }
+    session_with(ctx, &key).await
+}
+
+impl Authorization {
+    fn new(ctx: &Context, binding: TrustBinding, key: SessionKey) -> Result<Self, Failure> {
+        let scope = binding_scope(ctx, &binding);
+        let shared = session_policy(&binding, &scope, &Purpose::Observe(None))?.map(Arc::from);
+        Ok(Self { binding, key, scope, shared })
+    }
+
+    /// A session of the binding for the purpose.
+    pub(super) async fn session(&self, ctx: &Context, purpose: &Purpose<'_>) -> Result<Arc<Session>, NoSession> {
+        session_with(ctx, &self.key_for(purpose)?).await
+    }
+
+    fn key_for(&self, purpose: &Purpose<'_>) -> Result<SessionKey, Failure> {
+        let policy = match purpose {
+            Purpose::Observe(None) => self.shared.clone(),
+            _ => session_policy(&self.binding, &self.scope, purpose)?.map(Arc::from),
+        };
+        Ok(SessionKey { policy, ..self.key.clone() })
+    }
+}
+
+async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Authorization>, NoSession> {
     // Taken first: what ends it from here on is not in what is read.
     let epoch = ctx.sessions.epoch(namespace, binding);
     let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
@@ -113,10 +151,10 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<(Arc<T
         return Err(NoSession { failure, error: None, gone: true });
     };
     let key = authorized_key(ctx, &found, &epoch).await?;
-    Ok((Arc::new(found), key))
+    Ok(Arc::new(Authorization::new(ctx, found, key)?))
 }
 
-/// The session of an authorized binding.
+/// The session of a key.
 pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<Session>, NoSession> {
     ctx.sessions.session(key).await.map_err(|error| {
         let gone = matches!(
@@ -127,6 +165,17 @@ pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<
         );
         NoSession { failure: error.clone().into(), error: Some(error), gone }
     })
+}
+
+/// The key of an authorized binding for the purpose.
+pub(super) fn purposeful(
+    ctx: &Context,
+    binding: &TrustBinding,
+    key: &SessionKey,
+    purpose: &Purpose<'_>,
+) -> Result<SessionKey, Failure> {
+    let policy = session_policy(binding, &binding_scope(ctx, binding), purpose)?.map(Arc::from);
+    Ok(SessionKey { policy, ..key.clone() })
 }
 
 /// A session for cleaning up after what is being deleted.
@@ -145,9 +194,10 @@ pub(super) async fn last_session_for(
     ctx: &Context,
     namespace: &str,
     binding: &str,
+    purpose: &Purpose<'_>,
     deleted: Timestamp,
 ) -> Result<LastSession, Failure> {
-    let none = match session_for(ctx, namespace, binding).await {
+    let none = match session_for(ctx, namespace, binding, purpose).await {
         Ok((_, session)) => return Ok(LastSession::Usual(session)),
         Err(none) if none.gone => none,
         Err(none) => return Err(none.failure),
@@ -157,11 +207,17 @@ pub(super) async fn last_session_for(
     }
     let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
     let found = api.get_opt(binding).await.map_err(|error| api_failure(&error))?;
-    let held = match found.and_then(|binding| binding.uid()) {
-        Some(uid) => ctx.sessions.held(&uid).await,
+    let held = match found {
+        Some(binding) => held(ctx, &binding, purpose).await,
         None => None,
     };
     Ok(held.map_or(LastSession::Gone(none.failure), LastSession::Held))
+}
+
+/// A session of the binding for the purpose that is still held, whatever has become of its account.
+pub(super) async fn held(ctx: &Context, binding: &TrustBinding, purpose: &Purpose<'_>) -> Option<Arc<Session>> {
+    let policy = session_policy(binding, &binding_scope(ctx, binding), purpose).ok()?;
+    ctx.sessions.held(&binding.uid()?, policy.as_deref()).await
 }
 
 /// The key of a binding that is in use, whose audience is allowed and whose account exists and consents; otherwise its
@@ -191,7 +247,8 @@ pub(super) fn named_provider(binding: &TrustBinding) -> Option<&str> {
     binding.spec.identity_provider_ref.as_ref().map(|reference| reference.name.as_str())
 }
 
-/// The same key with tokens of a certain provider, or of the cluster.
+/// The same key with tokens of a certain provider, or of the cluster. It has no policy yet: that follows from what a session
+/// is for.
 pub(super) async fn key_with(
     ctx: &Context,
     binding: &TrustBinding,
@@ -236,7 +293,7 @@ pub(super) async fn key_with(
     let duration = spec.session_duration.to_std().map_or(3600, |duration| duration.as_secs());
     let mut key = SessionKey {
         session_name: session_name(&namespace, &name),
-        policy: session_policy(ctx, binding).await?.map(Arc::from),
+        policy: None,
         namespace,
         binding: name,
         binding_uid: uid,
@@ -303,8 +360,12 @@ async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result
     })
 }
 
-/// The policy that limits the binding's sessions.
-async fn session_policy(ctx: &Context, binding: &TrustBinding) -> Result<Option<String>, Failure> {
+/// The policy that limits a session of the binding for the purpose.
+fn session_policy(
+    binding: &TrustBinding,
+    scope: &BindingScope,
+    purpose: &Purpose<'_>,
+) -> Result<Option<String>, Failure> {
     let invalid = |problem: String| {
         let message = format!("spec.sessionPolicy {problem}. Write Derived, None, or a policy document.");
         Failure::new(Class::Terminal, "SessionPolicyInvalid", message)
@@ -319,28 +380,39 @@ async fn session_policy(ctx: &Context, binding: &TrustBinding) -> Result<Option<
                 size => Err(invalid(format!("has {size} characters, and STS takes at most {MAX_SESSION_POLICY}"))),
             }
         }
-        SessionPolicyChoice::Derived => binding_scope(ctx, binding).await.session_policy().map(Some).map_err(|error| {
-            let message = format!(
-                "{error}. List fewer roles in spec.allowedExecutionRoleARNs, split the binding, or set spec.sessionPolicy."
-            );
-            Failure::new(Class::Terminal, "SessionPolicyTooLarge", message)
+        SessionPolicyChoice::Derived => scope.session_policy(purpose).map(Some).map_err(|error| match error {
+            PolicyError::TooLarge(_) => {
+                let message = format!(
+                    "{error}. Give the state machine, its execution role or its key's alias a shorter name, or set spec.sessionPolicy of the TrustBinding."
+                );
+                Failure::new(Class::Terminal, "SessionPolicyTooLarge", message)
+            }
+            PolicyError::Value(value) => value_not_allowed(&value),
         }),
     }
 }
 
+/// A value that may not stand in a policy. It can only come from an object that is older than the schema's pattern.
+pub(super) fn value_not_allowed(value: &NotAllowed) -> Failure {
+    let message = format!(
+        "{value}, so nothing was asked of AWS for this object. Correct it, in a new object where it cannot be changed."
+    );
+    Failure::new(Class::Terminal, "ValueNotAllowed", message)
+}
+
 /// What the binding's sessions are for.
-pub(super) async fn binding_scope(ctx: &Context, binding: &TrustBinding) -> BindingScope {
-    let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
-    let needed = ctx.needs.of(&namespace, &name).await;
-    let pattern = name_pattern(&ctx.settings.name_prefix, &namespace);
+pub(super) fn binding_scope(ctx: &Context, binding: &TrustBinding) -> BindingScope {
+    let namespace = binding.namespace().unwrap_or_default();
     BindingScope {
         role_arn: binding.spec.role_arn.clone(),
         region: binding.spec.region.clone(),
-        names: [pattern].into_iter().chain(needed.names).collect(),
+        names: names_of(&ctx.settings.name_prefix, &namespace, &binding.spec),
+        namespace,
+        cluster: Some(ctx.settings.cluster_id.clone()),
         execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
         queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
-        alarms: needed.alarms,
-        keys: needed.keys.into_iter().collect(),
+        alarms: false,
+        keys: Vec::new(),
     }
 }
 

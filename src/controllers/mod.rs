@@ -7,7 +7,6 @@ mod gone;
 mod guardrails;
 mod identity_provider;
 mod measure;
-mod needs;
 mod run_queue;
 mod runner;
 pub mod sharing;
@@ -36,11 +35,11 @@ use crate::api::v1alpha1::{
     Activity, IdentityProvider, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule,
 };
 use crate::aws::{Alarms, Iam, MessageQueues, Session, StepFunctions};
+use crate::iam::binding_role::session::Purpose;
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::{Metrics, Objects};
 use crate::outcome::{Backoff, Class, Failure};
-use crate::plan::needs::Needing;
 use crate::plan::workflow::Owner;
 use crate::runs::{Past, Relay, SessionSource, Tracker, forget_finished, without_settled};
 pub use attribution::{Attribution, own_name};
@@ -129,7 +128,6 @@ pub struct Context {
     failures: Mutex<HashMap<String, Backoff>>,
     in_flight: Mutex<HashSet<String>>,
     authorized: dereference::Authorized,
-    needs: needs::Needs,
     workflows: workflow::Memory,
     tracker: Tracker,
     run_queues: RunQueues,
@@ -172,7 +170,6 @@ impl Context {
             failures,
             in_flight,
             authorized,
-            needs: needs::Needs::default(),
             workflows,
             tracker,
             run_queues: RunQueues::default(),
@@ -215,9 +212,9 @@ struct BindingSessions(Arc<Context>);
 
 #[async_trait::async_trait]
 impl SessionSource for BindingSessions {
-    async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, Failure> {
+    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Arc<Session>, Failure> {
         runner::fenced(&self.0)?;
-        let (_, session) = dereference::session_for(&self.0, namespace, binding).await?;
+        let (_, session) = dereference::session_for(&self.0, namespace, binding, purpose).await?;
         Ok(session)
     }
 }
@@ -254,7 +251,7 @@ fn controllers_of(
 ) -> Vec<BoxFuture<'static, ()>> {
     let client = &context.client;
     let (bindings, binding_store) = controller::<TrustBinding>(context, scope);
-    let (workflows, workflow_store) = needing_controller::<Workflow>(context, scope);
+    let (workflows, workflow_store) = controller::<Workflow>(context, scope);
     let (queue, woken) = RunQueue::new();
     context.run_queues.add(scope, queue.clone());
     let (runs, run_store) = run_controller(context, scope, queue.clone());
@@ -263,7 +260,7 @@ fn controllers_of(
     let bindings = bindings.reconcile_all_on(context.guardrails.changes());
     let workflows = workflows.reconcile_all_on(context.guardrails.changes());
     let runs = runs.reconcile_all_on(context.guardrails.changes());
-    let (activities, activity_store) = needing_controller::<Activity>(context, scope);
+    let (activities, activity_store) = controller::<Activity>(context, scope);
     let (providers, _) = controller::<IdentityProvider>(context, scope);
     let counts = run_queue::keep_counts(context.clone(), workflow_store.clone(), stop.clone()).boxed();
 
@@ -377,23 +374,6 @@ fn ended_runs(
 fn controller<K: Managed>(context: &Arc<Context>, scope: Option<&str>) -> (Controller<K>, Store<K>) {
     let events =
         own_events(context, scope, watcher::Config::default()).modify(|object: &mut K| forget_bulk(object.meta_mut()));
-    controller_of(context, events)
-}
-
-/// The same, keeping what each object asks of its binding.
-fn needing_controller<K: Managed + Needing>(context: &Arc<Context>, scope: Option<&str>) -> (Controller<K>, Store<K>) {
-    let (see, seen_by, mut first) = (needs::see_need(context), context.clone(), true);
-    context.needs.begin();
-    let events = own_events::<K>(context, scope, watcher::Config::default())
-        .modify(move |object: &mut K| {
-            forget_bulk(object.meta_mut());
-            see(object);
-        })
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) && std::mem::take(&mut first) {
-                seen_by.needs.filled();
-            }
-        });
     controller_of(context, events)
 }
 

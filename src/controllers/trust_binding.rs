@@ -13,13 +13,14 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 
-use super::dereference::{NoSession, authorized_key, key_with, named_provider, session_with};
+use super::dereference::{NoSession, authorized_key, held, key_with, named_provider, purposeful, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
 use super::{Context, guardrails};
 use crate::api::v1alpha1::{
     Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
 };
 use crate::aws::{Epoch, Session};
+use crate::iam::binding_role::session::Purpose;
 use crate::iam::trust::{Claims, TrustedToken, render};
 use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Failure, Requeue, WAITING_FOR_QUOTA};
@@ -80,13 +81,15 @@ impl Managed for TrustBinding {
             Probe::Refused(why) => Some(why),
             Probe::NotNeeded => None,
         };
-        let session = match session_with(ctx, &key).await {
+        // The session that every object of the binding uses, so that what is proven is what will be used.
+        let proof = purposeful(ctx, &work.object, &key, &Purpose::Observe(None))?;
+        let session = match session_with(ctx, &proof).await {
             Ok(session) => session,
-            Err(none) => return Err(refused(work, ctx, &key, none).await),
+            Err(none) => return Err(refused(work, ctx, &proof, none).await),
         };
         proven(work, &key, &session);
         listen(work, ctx, true);
-        let looked = look::evaluate(work, ctx, &key, &session).await;
+        let looked = look::evaluate(work, ctx, &key).await;
         let mut again = until_next_look(work, ctx).min(looked.look_again);
         if let Some(why) = untaken {
             still_rotating(work, &why);
@@ -172,6 +175,14 @@ async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) 
     let key = match allowed {
         Ok(()) => authorized_key(ctx, &work.object, epoch).await,
         Err(failure) => Err(failure.into()),
+    };
+    // What its sessions may do must be plain before one is asked for.
+    let key = match key {
+        Ok(key) => match purposeful(ctx, &work.object, &key, &Purpose::Observe(None)) {
+            Ok(_) => Ok(key),
+            Err(failure) => Err(failure.into()),
+        },
+        none => none,
     };
     match key {
         Ok(key) => {
@@ -269,12 +280,16 @@ async fn probe(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) -> P
         work.status().identities = rotation::settle(&work.status().identities);
         return Probe::NotNeeded;
     }
-    let held = ctx.sessions.held(&work.object.uid().unwrap_or_default()).await.map(|session| session.expires_at);
+    let held = held(ctx, &work.object, &Purpose::Observe(None)).await.map(|session| session.expires_at);
     let key = match key_with(ctx, &work.object, named.as_deref(), epoch).await {
         Ok(key) => key,
         Err(none) => return Probe::Refused(none.failure),
     };
-    match session_with(ctx, &key).await {
+    let proof = match purposeful(ctx, &work.object, &key, &Purpose::Observe(None)) {
+        Ok(proof) => proof,
+        Err(failure) => return Probe::Refused(failure),
+    };
+    match session_with(ctx, &proof).await {
         Ok(session) => {
             let whole = Timestamp::now() + SignedDuration::from_secs(i64::from(key.duration_seconds));
             let identities = &work.status().identities;
@@ -357,7 +372,7 @@ async fn refused(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey,
     remember_tried(work, key, none.error.as_ref());
     let mut failure = none.failure;
     if let Some(IdentityError::Exchange(error)) = &none.error
-        && let Some(message) = look::explained(ctx, key, error).await
+        && let Some(message) = look::explained(ctx, &work.object, key, error).await
     {
         failure = Failure::new(failure.class, failure.reason, message);
     }

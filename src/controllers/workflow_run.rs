@@ -20,15 +20,16 @@ use kube::{Resource, ResourceExt};
 use observe::observe;
 
 use super::attribution::stamped;
-use super::dereference::{LastSession, last_session_for, session_as, session_for};
+use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for, session_as, session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use super::{Context, measure};
 use crate::api::v1alpha1::{
-    CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest, TrustBinding, Workflow,
-    WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest, Workflow, WorkflowRun,
+    WorkflowRunSpec, WorkflowRunStatus,
 };
 use crate::audit;
 use crate::aws::{AwsErrorKind, Session};
+use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
@@ -121,11 +122,11 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
     }
 }
 
-/// The Workflow that the run names, its binding and a session of it.
-async fn workflow_and_session(
+/// The Workflow that the run names, and its binding.
+async fn workflow_and_binding(
     work: &Work<WorkflowRun>,
     ctx: &Context,
-) -> Result<(Workflow, Arc<TrustBinding>, Arc<Session>), Failure> {
+) -> Result<(Workflow, Arc<Authorization>), Failure> {
     let (namespace, name) = (work.namespace(), &work.object.spec.workflow_ref.name);
     let api = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace);
     let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
@@ -133,15 +134,21 @@ async fn workflow_and_session(
         let message = format!("Workflow \"{name}\" does not exist in namespace \"{namespace}\". Create it; the run goes on by itself then.");
         Failure::new(Class::Waiting, "WorkflowNotFound", message)
     })?;
-    let (binding, session) = session_for(ctx, &namespace, &workflow.spec.trust_binding_ref.name).await?;
-    Ok((workflow, binding, session))
+    let binding = authorized_binding(ctx, &namespace, &workflow.spec.trust_binding_ref.name).await?;
+    Ok((workflow, binding))
 }
 
-/// A session of the binding as which the run was started, whatever has become of its Workflow.
+/// A session to see the execution, of the binding as which the run was started, whatever has become of its Workflow.
 async fn session(work: &Work<WorkflowRun>, ctx: &Context) -> Result<Arc<Session>, Failure> {
-    let binding = work.object.status.as_ref().map(binding_name).unwrap_or_default();
-    let (_, session) = session_for(ctx, &work.namespace(), &binding).await?;
+    let status = work.object.status.clone().unwrap_or_default();
+    let purpose = Purpose::Observe(machine(&status));
+    let (_, session) = session_for(ctx, &work.namespace(), &binding_name(&status), &purpose).await?;
     Ok(session)
+}
+
+/// Name of the state machine that the run's last attempt starts.
+fn machine(status: &WorkflowRunStatus) -> Option<&str> {
+    run::machine_name(&status.attempts.last()?.target_arn)
 }
 
 fn binding_name(status: &WorkflowRunStatus) -> String {
@@ -174,8 +181,9 @@ async fn stop(
         StopIntent::Cancel => stamped(ctx, &work.object, CANCEL_REQUESTED_BY).await?,
         StopIntent::Timeout => None,
     };
-    let binding = work.object.status.as_ref().map(binding_name).unwrap_or_default();
-    let session = session_as(ctx, &work.namespace(), &binding, canceller.clone()).await?;
+    let status = work.object.status.clone().unwrap_or_default();
+    let purpose = Purpose::Observe(machine(&status));
+    let session = session_as(ctx, &work.namespace(), &binding_name(&status), &purpose, canceller.clone()).await?;
     let reason = work.object.spec.cancel.as_ref().map_or("", |cancel| cancel.reason.as_str());
     let (error, cause) = match intent {
         StopIntent::Cancel => ("Stepbound.Cancelled", format!("Cancelled by spec.cancel. {reason}")),
@@ -274,7 +282,8 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
         return Ok(Done::released());
     };
     let binding = binding_name(&status);
-    let last = last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await?;
+    let purpose = Purpose::Observe(machine(&status));
+    let last = last_session_for(ctx, &work.namespace(), &binding, &purpose, deleted_at(&work.object)).await?;
     let session = match last {
         LastSession::Usual(session) | LastSession::Held(session) => session,
         LastSession::Gone(why) => {

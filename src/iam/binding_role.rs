@@ -1,14 +1,32 @@
-//! What Stepbound itself calls as a binding's role: one table from operation to resource, and from it the session policy
-//! that limits every session, and the policy that the role needs.
+//! What Stepbound itself calls as a binding's role: one table from operation to resource and to the sessions that may call
+//! it. From it come the policy that the role needs, here, and the policies that limit sessions, in [`session`].
 //!
 //! Resources are those of the service authorization reference of Step Functions, IAM, SQS, CloudWatch and KMS.
 
+pub mod session;
+pub mod values;
+
 use super::arn::Arn;
 use super::document::{Document, Statement};
+use crate::plan::workflow::{CLUSTER_TAG, NAMESPACE_TAG};
+use values::Key;
 
-/// Longest session policy that STS takes, in characters (`AssumeRoleWithWebIdentity`, parameter `Policy`). AWS packs it
-/// together with session tags and may find it too large all the same.
-pub const MAX_SESSION_POLICY: usize = 2048;
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Seeing what there is, and stopping it.
+    Observe,
+    /// Deleting or letting go of what carries our mark.
+    Clean,
+    /// Reading the queue of execution events.
+    Listen,
+    /// Reading trust policies.
+    Inspect,
+    /// Starting executions of one state machine.
+    Run,
+    /// Bringing one state machine or activity to its spec.
+    Write,
+}
 
 /// What an operation is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,53 +60,66 @@ pub struct Operation {
     pub action: &'static str,
     /// What it is on.
     pub on: On,
+    /// Which sessions may call it.
+    pub uses: &'static [Use],
     /// What it is for.
     pub why: &'static str,
 }
 
-const fn operation(action: &'static str, on: On, why: &'static str) -> Operation {
-    Operation { action, on, why }
+const fn operation(action: &'static str, on: On, uses: &'static [Use], why: &'static str) -> Operation {
+    Operation { action, on, uses, why }
 }
+
+const OBSERVE: &[Use] = &[Use::Observe];
+const CLEAN: &[Use] = &[Use::Clean];
+const CLEAN_AND_WRITE: &[Use] = &[Use::Clean, Use::Write];
+const LISTEN: &[Use] = &[Use::Listen];
+const INSPECT: &[Use] = &[Use::Inspect];
+const RUN: &[Use] = &[Use::Run];
+const OBSERVE_AND_RUN: &[Use] = &[Use::Observe, Use::Run];
+const WRITE: &[Use] = &[Use::Write];
+const RUN_AND_WRITE: &[Use] = &[Use::Run, Use::Write];
+const ALL_OF_KEYS: &[Use] = &[Use::Observe, Use::Run, Use::Write];
 
 /// Every operation, by what it is for. A test holds that each call of the adapters is here.
 pub const OPERATIONS: &[Operation] = &[
-    operation("states:CreateStateMachine", On::Machine, "create state machines"),
-    operation("states:DescribeStateMachine", On::Machine, "see how state machines are"),
-    operation("states:UpdateStateMachine", On::Machine, "bring state machines to their spec"),
-    operation("states:DeleteStateMachine", On::Machine, "delete state machines"),
-    operation("states:PublishStateMachineVersion", On::Machine, "publish versions"),
-    operation("states:DeleteStateMachineVersion", On::Machine, "prune versions"),
-    operation("states:CreateStateMachineAlias", On::Machine, "create aliases"),
-    operation("states:DescribeStateMachineAlias", On::Machine, "see where aliases route"),
-    operation("states:UpdateStateMachineAlias", On::Machine, "roll versions out"),
-    operation("states:DeleteStateMachineAlias", On::Machine, "delete aliases"),
-    operation("states:ListTagsForResource", On::Machine, "see whose a state machine is"),
-    operation("states:TagResource", On::Machine, "mark state machines as owned"),
-    operation("states:UntagResource", On::Machine, "take tags away again"),
-    operation("states:StartExecution", On::Machine, "start runs"),
-    operation("states:StartSyncExecution", On::Machine, "start synchronous runs"),
-    operation("states:ListExecutions", On::Machine, "follow runs in batches"),
-    operation("states:DescribeExecution", On::Execution, "follow runs"),
-    operation("states:GetExecutionHistory", On::Execution, "name the state that failed"),
-    operation("states:StopExecution", On::Execution, "cancel runs"),
-    operation("states:RedriveExecution", On::Execution, "redrive runs"),
-    operation("states:ListMapRuns", On::Execution, "find map runs"),
-    operation("states:DescribeMapRun", On::MapRun, "follow distributed maps"),
-    operation("states:CreateActivity", On::Activity, "create activities"),
-    operation("states:DescribeActivity", On::Activity, "see whether an activity exists"),
-    operation("states:DeleteActivity", On::Activity, "delete activities"),
-    operation("states:ListTagsForResource", On::Activity, "see whose an activity is"),
-    operation("states:TagResource", On::Activity, "mark activities as owned"),
-    operation("states:UntagResource", On::Activity, "take tags away again"),
-    operation("states:ValidateStateMachineDefinition", On::Anything, "ask AWS what is wrong with a definition"),
-    operation("iam:PassRole", On::ExecutionRole, "give state machines their execution role"),
-    operation("iam:GetRole", On::Role, "explain trust policies and report weak ones"),
-    operation("sqs:ReceiveMessage", On::Queue, "hear of ended executions"),
-    operation("sqs:DeleteMessage", On::Queue, "take what was heard off the queue"),
-    operation("cloudwatch:DescribeAlarms", On::Alarm, "roll back when an alarm goes off"),
-    operation("kms:DescribeKey", On::Key, "encrypt state machines with a key of the account's"),
-    operation("kms:GenerateDataKey", On::Key, "encrypt state machines with a key of the account's"),
-    operation("kms:Decrypt", On::Key, "read encrypted definitions and executions"),
+    operation("states:CreateStateMachine", On::Machine, WRITE, "create state machines"),
+    operation("states:DescribeStateMachine", On::Machine, OBSERVE, "see how state machines are"),
+    operation("states:UpdateStateMachine", On::Machine, WRITE, "bring state machines to their spec"),
+    operation("states:DeleteStateMachine", On::Machine, CLEAN, "delete state machines"),
+    operation("states:PublishStateMachineVersion", On::Machine, WRITE, "publish versions"),
+    operation("states:DeleteStateMachineVersion", On::Machine, WRITE, "prune versions"),
+    operation("states:CreateStateMachineAlias", On::Machine, WRITE, "create aliases"),
+    operation("states:DescribeStateMachineAlias", On::Machine, OBSERVE, "see where aliases route"),
+    operation("states:UpdateStateMachineAlias", On::Machine, WRITE, "roll versions out"),
+    operation("states:DeleteStateMachineAlias", On::Machine, WRITE, "delete aliases"),
+    operation("states:ListTagsForResource", On::Machine, OBSERVE, "see whose a state machine is"),
+    operation("states:TagResource", On::Machine, WRITE, "mark state machines as owned"),
+    operation("states:UntagResource", On::Machine, CLEAN_AND_WRITE, "take tags away again"),
+    operation("states:StartExecution", On::Machine, RUN, "start runs"),
+    operation("states:StartSyncExecution", On::Machine, RUN, "start synchronous runs"),
+    operation("states:ListExecutions", On::Machine, OBSERVE, "follow runs in batches"),
+    operation("states:DescribeExecution", On::Execution, OBSERVE_AND_RUN, "follow runs"),
+    operation("states:GetExecutionHistory", On::Execution, OBSERVE, "name the state that failed"),
+    operation("states:StopExecution", On::Execution, OBSERVE, "cancel runs"),
+    operation("states:RedriveExecution", On::Execution, RUN, "redrive runs"),
+    operation("states:ListMapRuns", On::Execution, OBSERVE, "find map runs"),
+    operation("states:DescribeMapRun", On::MapRun, OBSERVE, "follow distributed maps"),
+    operation("states:CreateActivity", On::Activity, WRITE, "create activities"),
+    operation("states:DescribeActivity", On::Activity, OBSERVE, "see whether an activity exists"),
+    operation("states:DeleteActivity", On::Activity, CLEAN, "delete activities"),
+    operation("states:ListTagsForResource", On::Activity, OBSERVE, "see whose an activity is"),
+    operation("states:TagResource", On::Activity, WRITE, "mark activities as owned"),
+    operation("states:UntagResource", On::Activity, CLEAN_AND_WRITE, "take tags away again"),
+    operation("states:ValidateStateMachineDefinition", On::Anything, WRITE, "ask AWS what is wrong with a definition"),
+    operation("iam:PassRole", On::ExecutionRole, WRITE, "give state machines their execution role"),
+    operation("iam:GetRole", On::Role, INSPECT, "explain trust policies and report weak ones"),
+    operation("sqs:ReceiveMessage", On::Queue, LISTEN, "hear of ended executions"),
+    operation("sqs:DeleteMessage", On::Queue, LISTEN, "take what was heard off the queue"),
+    operation("cloudwatch:DescribeAlarms", On::Alarm, WRITE, "roll back when an alarm goes off"),
+    operation("kms:DescribeKey", On::Key, WRITE, "encrypt state machines with a key of the account's"),
+    operation("kms:GenerateDataKey", On::Key, RUN_AND_WRITE, "encrypt state machines with a key of the account's"),
+    operation("kms:Decrypt", On::Key, ALL_OF_KEYS, "read encrypted definitions and executions"),
 ];
 
 /// What a binding is for.
@@ -98,7 +129,11 @@ pub struct BindingScope {
     pub role_arn: String,
     /// Its region.
     pub region: String,
-    /// Names, or patterns of names, of its state machines and activities.
+    /// Its namespace, as owner tags name it.
+    pub namespace: String,
+    /// Id of the cluster, as owner tags name it; `None` where nobody knows it.
+    pub cluster: Option<String>,
+    /// Patterns of names of its state machines and activities, the default names first.
     pub names: Vec<String>,
     /// Execution roles that may be passed; empty means any of the account.
     pub execution_roles: Vec<String>,
@@ -106,52 +141,75 @@ pub struct BindingScope {
     pub queue_url: Option<String>,
     /// Whether rollouts look at alarms.
     pub alarms: bool,
-    /// ARNs, ids or aliases of keys that encrypt state machines.
-    pub keys: Vec<String>,
+    /// Keys that encrypt state machines.
+    pub keys: Vec<Key>,
 }
 
-/// A session policy that STS does not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session policy derived for this binding has {0} characters, and STS takes at most 2048")]
-pub struct TooLarge(pub usize);
-
 impl BindingScope {
-    fn location(&self) -> (&str, &str) {
+    /// Partition and account of the role.
+    pub fn location(&self) -> (&str, &str) {
         Arn::parse(&self.role_arn).map_or(("aws", ""), |arn| (arn.partition, arn.account))
     }
 
-    /// ARNs that an operation is on; empty where the binding needs none of them.
+    fn states_arn(&self, kind: &str, rest: &str) -> String {
+        let (partition, account) = self.location();
+        format!("arn:{partition}:states:{}:{account}:{kind}:{rest}", self.region)
+    }
+
+    /// ARNs that an operation is on; empty where the binding needs none of them. A name that is none asks for nothing.
     fn resources(&self, on: On) -> Vec<String> {
         let (partition, account) = self.location();
-        let states = |kind: &str, rest: &str| -> Vec<String> {
-            let arn = |name: &String| format!("arn:{partition}:states:{}:{account}:{kind}:{name}{rest}", self.region);
-            self.names.iter().map(arn).collect()
-        };
-        // A pattern that ends in a star takes in versions and aliases already.
-        let machines = |kind: &str| -> Vec<String> {
-            let exact = self.names.iter().filter(|name| !name.ends_with('*'));
-            let below = exact.map(|name| format!("arn:{partition}:states:{}:{account}:{kind}:{name}:*", self.region));
-            states(kind, "").into_iter().chain(below).collect()
-        };
+        let names = || self.names.iter().filter_map(|name| values::names(name).ok());
         match on {
-            On::Machine => machines("stateMachine"),
-            On::Execution => states("execution", ":*"),
-            On::MapRun => states("mapRun", "/*:*"),
-            On::Activity => states("activity", ""),
+            On::Machine => names().flat_map(|name| self.machines(name)).collect(),
+            On::Execution => names().map(|name| self.executions(name)).collect(),
+            On::MapRun => names().map(|name| self.map_runs(name)).collect(),
+            On::Activity => names().map(|name| self.states_arn("activity", name)).collect(),
             On::Anything => vec!["*".into()],
             On::ExecutionRole if self.execution_roles.is_empty() => {
                 vec![format!("arn:{partition}:iam::{account}:role/*")]
             }
-            On::ExecutionRole => self.execution_roles.clone(),
-            On::Role => [self.role_arn.clone()].into_iter().chain(self.execution_roles.iter().cloned()).collect(),
-            On::Queue => self.queue_url.iter().filter_map(|url| queue_arn(partition, &self.region, url)).collect(),
-            On::Alarm if self.alarms => vec![format!("arn:{partition}:cloudwatch:{}:{account}:alarm:*", self.region)],
+            On::ExecutionRole => self.exact_roles().collect(),
+            On::Role => [self.role_arn.clone()].into_iter().chain(self.exact_roles()).collect(),
+            On::Queue => self.queue_arn().into_iter().collect(),
+            On::Alarm if self.alarms => vec![self.alarm_arn()],
             On::Alarm => Vec::new(),
-            On::Key => self.keys.iter().map(|key| key_arn(partition, &self.region, account, key)).collect(),
+            // By alias each key has a condition of its own, see `key_statements`.
+            On::Key => self.keys.iter().filter(|key| key.alias.is_none()).map(|key| key.resource.clone()).collect(),
         }
     }
 
-    /// What the binding's role needs, one statement for each kind of resource.
+    /// A machine with its versions and aliases. A pattern that ends in a star takes those in already.
+    fn machines(&self, name: &str) -> Vec<String> {
+        let below = (!name.ends_with('*')).then(|| self.states_arn("stateMachine", &format!("{name}:*")));
+        [self.states_arn("stateMachine", name)].into_iter().chain(below).collect()
+    }
+
+    fn executions(&self, name: &str) -> String {
+        let rest = if name.ends_with('*') { name.to_owned() } else { format!("{name}:*") };
+        self.states_arn("execution", &rest)
+    }
+
+    fn map_runs(&self, name: &str) -> String {
+        let rest = if name.ends_with('*') { name.to_owned() } else { format!("{name}/*") };
+        self.states_arn("mapRun", &rest)
+    }
+
+    fn exact_roles(&self) -> impl Iterator<Item = String> {
+        self.execution_roles.iter().filter_map(|arn| values::role(arn).ok().map(str::to_owned))
+    }
+
+    fn queue_arn(&self) -> Option<String> {
+        values::queue(self.location().0, &self.region, self.queue_url.as_deref()?).ok()
+    }
+
+    fn alarm_arn(&self) -> String {
+        let (partition, account) = self.location();
+        format!("arn:{partition}:cloudwatch:{}:{account}:alarm:*", self.region)
+    }
+
+    /// What the binding's role needs, one statement for each kind of resource, and what it must not do to the machines of
+    /// others.
     pub fn policy(&self) -> Document {
         let mut statements: Vec<Statement> = Vec::new();
         for operation in OPERATIONS {
@@ -160,6 +218,11 @@ impl BindingScope {
                 statements.push(limited(operation, Statement::allow([operation.action], resources)));
             }
         }
+        statements.extend(self.keys.iter().filter_map(|key| key_by_alias(key, KEY_ACTIONS)));
+        let (machines, activities) = (self.states_arn("stateMachine", "*"), self.states_arn("activity", "*"));
+        let everything = [machines.as_str(), activities.as_str()];
+        statements.extend(self.denials("aws:ResourceTag", CHANGES, &everything));
+        statements.extend(self.denials("aws:RequestTag", TAGGING, &everything));
         Document::new(statements).minimised()
     }
 
@@ -169,40 +232,43 @@ impl BindingScope {
         OPERATIONS.iter().map(with).filter(|(_, resources)| !resources.is_empty()).collect()
     }
 
-    /// The session policy: the same again, in as few characters as it takes. Where naming each action takes too many,
-    /// every action of Step Functions on this binding's own resources is allowed instead.
-    ///
-    /// # Errors
-    /// When it is too large even so, which is where very many execution roles or names are listed.
-    pub fn session_policy(&self) -> Result<String, TooLarge> {
-        let exact = self.policy().compact();
-        if exact.chars().count() <= MAX_SESSION_POLICY {
-            return Ok(exact);
-        }
-        let short = self.short_policy().compact();
-        match short.chars().count() {
-            fits if fits <= MAX_SESSION_POLICY => Ok(short),
-            size => Err(TooLarge(size)),
-        }
-    }
-
-    fn short_policy(&self) -> Document {
-        let own: Vec<String> = [On::Machine, On::Execution, On::MapRun, On::Activity]
-            .into_iter()
-            .flat_map(|on| self.resources(on))
-            .collect();
-        let mut statements = vec![Statement::allow(["states:*"], own)];
-        let others =
-            OPERATIONS.iter().filter(|one| !matches!(one.on, On::Machine | On::Execution | On::MapRun | On::Activity));
-        for operation in others {
-            let resources = self.resources(operation.on);
-            if !resources.is_empty() {
-                statements.push(limited(operation, Statement::allow([operation.action], resources)));
-            }
-        }
-        Document::new(statements).minimised()
+    /// Denies the actions where an owner tag is there and is another's: one statement for the namespace and one for the
+    /// cluster. Where a tag is absent nothing is denied, and nothing either where AWS does not tell the machine's tags, as
+    /// with versions and aliases.
+    fn denials(&self, key: &str, actions: &[&str], resources: &[&str]) -> Vec<Statement> {
+        let ours = [(NAMESPACE_TAG, Some(&self.namespace)), (CLUSTER_TAG, self.cluster.as_ref())];
+        let denial = |(tag, value): (&str, Option<&String>)| {
+            let key = format!("{key}/{tag}");
+            let statement = Statement::deny(actions.iter().copied(), resources.iter().copied());
+            Some(statement.when("Null", &key, ["false"]).when("StringNotEquals", &key, [value?.as_str()]))
+        };
+        ours.into_iter().filter_map(denial).collect()
     }
 }
+
+/// What changes or starts a state machine or an activity.
+const CHANGES: &[&str] = &[
+    "states:CreateActivity",
+    "states:CreateStateMachine",
+    "states:CreateStateMachineAlias",
+    "states:DeleteActivity",
+    "states:DeleteStateMachine",
+    "states:DeleteStateMachineAlias",
+    "states:DeleteStateMachineVersion",
+    "states:PublishStateMachineVersion",
+    "states:StartExecution",
+    "states:StartSyncExecution",
+    "states:TagResource",
+    "states:UntagResource",
+    "states:UpdateStateMachine",
+    "states:UpdateStateMachineAlias",
+];
+
+/// The calls that carry tags: IAM knows `aws:RequestTag` for these alone.
+const TAGGING: &[&str] = &["states:CreateActivity", "states:CreateStateMachine", "states:TagResource"];
+
+/// What is done with keys.
+const KEY_ACTIONS: &[&str] = &["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"];
 
 /// A role is passed to Step Functions alone.
 fn limited(operation: &Operation, statement: Statement) -> Statement {
@@ -212,20 +278,11 @@ fn limited(operation: &Operation, statement: Statement) -> Statement {
     }
 }
 
-/// `https://sqs.<region>.amazonaws.com/<account>/<name>`.
-fn queue_arn(partition: &str, region: &str, url: &str) -> Option<String> {
-    let mut parts = url.rsplit('/');
-    let (name, account) = (parts.next()?, parts.next()?);
-    Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
-}
-
-/// Keys are named by ARN, id or alias. IAM takes no alias as a resource, so any key of the account stands for one.
-fn key_arn(partition: &str, region: &str, account: &str, key: &str) -> String {
-    match key {
-        arn if arn.contains(":key/") => arn.to_owned(),
-        alias if alias.contains("alias/") => format!("arn:{partition}:kms:{region}:{account}:key/*"),
-        id => format!("arn:{partition}:kms:{region}:{account}:key/{id}"),
-    }
+/// The keys of this alias, where a key is known by one.
+fn key_by_alias(key: &Key, actions: &[&str]) -> Option<Statement> {
+    let alias = key.alias.as_deref()?;
+    let statement = Statement::allow(actions.iter().copied(), [key.resource.as_str()]);
+    Some(statement.when("ForAnyValue:StringEquals", "kms:ResourceAliases", [alias]))
 }
 
 #[cfg(test)]

@@ -124,6 +124,14 @@ impl Statement {
         }
     }
 
+    /// Denies the actions on the resources, whatever else allows them.
+    pub fn deny<A: Into<String>, R: Into<String>>(
+        actions: impl IntoIterator<Item = A>,
+        resources: impl IntoIterator<Item = R>,
+    ) -> Self {
+        Self { effect: Effect::Deny, ..Self::allow(actions, resources) }
+    }
+
     /// The same under one more condition.
     #[must_use]
     pub fn when<V: Into<String>>(mut self, operator: &str, key: &str, values: impl IntoIterator<Item = V>) -> Self {

@@ -138,6 +138,9 @@ impl SessionCache {
             Err(_) => "unexpected_answer",
         };
         self.metrics.aws_call("sts:AssumeRoleWithWebIdentity", outcome, started.elapsed());
+        if let Some(percent) = session.as_ref().ok().and_then(|session| session.packed_policy_percent) {
+            self.metrics.packed_policy(percent);
+        }
         if let Err(IdentityError::Exchange(error)) = &mut session
             && ISSUER_CODES.contains(&error.cause.code.as_str())
         {
@@ -254,7 +257,7 @@ impl Sessions for SessionCache {
             }
             Err(error) => {
                 self.pauses.failed(key, &error);
-                if error != IdentityError::RateLimited {
+                if error != IdentityError::RateLimited && !error.is_of_the_policy() {
                     self.note(key, true);
                 }
                 self.bridged(key, &slot, error).await
@@ -262,9 +265,9 @@ impl Sessions for SessionCache {
         }
     }
 
-    async fn held(&self, binding_uid: &str) -> Option<Arc<Session>> {
+    async fn held(&self, binding_uid: &str, policy: Option<&str>) -> Option<Arc<Session>> {
         let mut held: Option<Arc<Session>> = None;
-        for key in self.keys(|key| key.binding_uid == binding_uid) {
+        for key in self.keys(|key| key.binding_uid == binding_uid && key.policy.as_deref() == policy) {
             let Some(slot) = self.slots.get(&*key).await else { continue };
             let session = slot.lock().await.0.clone();
             let valid = session.filter(|session| session.is_good_at((self.clock)()));

@@ -131,6 +131,14 @@ pub enum IdentityError {
     GivenUp,
 }
 
+impl IdentityError {
+    /// True where STS refused the session policy. That may be one object's alone and says nothing of the binding.
+    pub(super) fn is_of_the_policy(&self) -> bool {
+        const CODES: [&str; 2] = ["PackedPolicyTooLarge", "MalformedPolicyDocument"];
+        matches!(self, Self::Exchange(error) if CODES.contains(&error.cause.code.as_str()))
+    }
+}
+
 /// A refusal of STS together with what our own token said, for an explanation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("STS refused role {role_arn}: {cause}")]
@@ -193,7 +201,7 @@ impl Classify for IdentityError {
                 "IDPCommunicationError" => "IssuerUnreachable",
                 "IDPRejectedClaim" => "ClaimRejected",
                 "RegionDisabledException" => "RegionDisabled",
-                "PackedPolicyTooLarge" => "SessionPolicyTooLarge",
+                "PackedPolicyTooLarge" => "PackedPolicyTooLarge",
                 "MalformedPolicyDocument" => "SessionPolicyInvalid",
                 "ValidationError" => "RequestInvalid",
                 _ => error.cause.reason(),
@@ -251,7 +259,7 @@ impl ExchangeError {
         let said =
             format!("STS refused sts:AssumeRoleWithWebIdentity for role {role_arn}: {}: {}", cause.code, cause.message);
         let next = match cause.code.as_str() {
-            "PackedPolicyTooLarge" => "The session policy is too large for AWS once packed: shorten spec.sessionPolicy or spec.allowedExecutionRoleARNs.".to_owned(),
+            "PackedPolicyTooLarge" => "AWS packs the session policy together with the session tags of the token, and both are too large together. Give the state machine, its execution role or its key's alias a shorter name, have the identity provider send fewer tags, or set a shorter spec.sessionPolicy on the TrustBinding.".to_owned(),
             "MalformedPolicyDocument" => "Correct spec.sessionPolicy.".to_owned(),
             "AccessDenied" => inferred(claims),
             _ => format!(

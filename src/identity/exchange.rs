@@ -114,6 +114,9 @@ fn session_of(
     answer: AssumeRoleWithWebIdentityOutput,
     now: Timestamp,
 ) -> Result<Session, IdentityError> {
+    // Endpoints that do not know the newer value yet tell the older one alone.
+    #[allow(deprecated)]
+    let packed = answer.session_token_utilization.or(answer.packed_policy_size);
     let user = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
     let provider = answer.provider.unwrap_or_default();
     expect("AssumedRoleUser", &assumed_role_user(&key.role_arn, &name), &user)?;
@@ -148,6 +151,7 @@ fn session_of(
         account_id: field(&key.role_arn, 4).to_owned(),
         assumed_role_arn: key.role_arn.clone(),
         session_name: name,
+        packed_policy_percent: packed,
         origin,
     })
 }

@@ -83,9 +83,9 @@ pub trait Sessions: Send + Sync {
     /// A session that is good for at least another fifth of its life, or a fresh one. Where a fresh one cannot be had for
     /// a passing reason, the one at hand for as long as it is still good. None for a key whose epoch is over.
     async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError>;
-    /// A session already held for this binding (by UID) and not expired, for the clean-up of what is being deleted
-    /// after its service account has gone.
-    async fn held(&self, binding_uid: &str) -> Option<Arc<Session>>;
+    /// A session already held for this binding (by UID) with this policy and not expired, for the clean-up of what is
+    /// being deleted after its service account has gone.
+    async fn held(&self, binding_uid: &str, policy: Option<&str>) -> Option<Arc<Session>>;
     /// The current epoch of a binding. To be taken before its consent is looked at.
     fn epoch(&self, namespace: &str, binding: &str) -> Epoch;
     /// Begins another epoch where role or account of the key are others than before.

@@ -181,6 +181,11 @@ pub fn machine_arn(target_arn: &str) -> String {
     target_arn.split(':').take(7).collect::<Vec<_>>().join(":")
 }
 
+/// The name in an ARN of a machine, a version, an alias or an execution of it.
+pub fn machine_name(arn: &str) -> Option<&str> {
+    arn.split(':').nth(6)
+}
+
 /// The machine of an execution, without a version.
 pub fn machine_of_execution(execution_arn: &str) -> String {
     machine_arn(execution_arn).replacen(":execution:", ":stateMachine:", 1)

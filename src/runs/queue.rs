@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::tracker::SessionSource;
 use super::{Hint, hint_of};
 use crate::aws::MessageQueues;
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::Failure;
 
 /// How long a queue is left alone after it could not be read, at first and at most.
@@ -123,7 +124,7 @@ async fn receive(
     sessions: &Arc<dyn SessionSource>,
     hint: impl Fn(Hint),
 ) -> Result<(), Failure> {
-    let session = sessions.session(namespace, binding).await?;
+    let session = sessions.session(namespace, binding, &Purpose::Listen).await?;
     let received = messages.receive(&session, url).await?;
     received.iter().filter_map(|message| hint_of(&message.body)).for_each(hint);
     let receipts: Vec<String> = received.into_iter().map(|message| message.receipt).collect();

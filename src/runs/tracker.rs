@@ -18,9 +18,10 @@ use super::relay::Relay;
 use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::aws::{AwsError, AwsErrorKind, Execution, ExecutionPage, MessageQueues, Priority, Session, StepFunctions};
+use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure};
-use crate::plan::run::may_be_invisible;
+use crate::plan::run::{machine_name, may_be_invisible};
 
 /// How long what was found waits for its run's reconcile.
 const EVIDENCE_LASTS: Duration = Duration::from_secs(30);
@@ -36,8 +37,8 @@ const IDLE_TICK: Duration = Duration::from_secs(60);
 /// Where sessions of bindings come from. Consent is looked at on every use.
 #[async_trait]
 pub trait SessionSource: Send + Sync {
-    /// A session of the binding.
-    async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, Failure>;
+    /// A session of the binding for the purpose.
+    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Arc<Session>, Failure>;
 }
 
 /// What a task is told.
@@ -374,7 +375,8 @@ impl Caller {
     }
 
     async fn session(&self, machine: &MachineKey) -> Result<Arc<Session>, Failure> {
-        self.sessions.session(&machine.namespace, &machine.binding).await
+        let purpose = Purpose::Observe(machine_name(&machine.arn));
+        self.sessions.session(&machine.namespace, &machine.binding, &purpose).await
     }
 }
 

@@ -122,7 +122,9 @@ fn weak_places_of_a_binding_and_its_roles_are_findings() {
 fn a_session_may_do_what_stepbound_needs_or_what_its_own_policy_says_and_no_more() {
     let tenant = test_bed().tenant("sessions");
     let operator = start(&tenant);
-    tenant.apply(&tight(&tenant));
+    let mut named_too = tight(&tenant);
+    named_too["spec"]["allowedStateMachineNames"] = json!(["sessions-by-*"]);
+    tenant.apply(&named_too);
     tenant.apply(&tenant.workflow("fulfil", &waiting(0)));
     let mut named = tenant.workflow("named", &waiting(0));
     named["spec"]["stateMachineName"] = json!("sessions-by-another-name");
@@ -132,11 +134,13 @@ fn a_session_may_do_what_stepbound_needs_or_what_its_own_policy_says_and_no_more
     let policies = tenant.bed.front.session_policies(&tenant.role_arn());
     assert!(policies.iter().all(Option::is_some), "every session carries a policy");
     let texts: Vec<String> = policies.iter().flatten().map(ToString::to_string).collect();
-    let both = |text: &&String| {
-        text.contains("stateMachine:sessions_*") && text.contains("stateMachine:sessions-by-another-name")
-    };
-    let policy = texts.iter().find(both).expect("one knows both machines");
-    assert!(!policy.contains("states:SendTask") && !policy.contains("states:*"), "{policy}");
+    let shared = texts.iter().find(|text| text.contains("states:StopExecution")).expect("one sees all");
+    assert!(shared.contains("stateMachine:sessions_*") && shared.contains("stateMachine:sessions-by-*"), "{shared}");
+    assert!(!shared.contains("iam:PassRole") && !shared.contains("states:StartExecution"), "{shared}");
+    let writing: Vec<&String> = texts.iter().filter(|text| text.contains("iam:PassRole")).collect();
+    assert_eq!(writing.len(), 2, "one for each that was created: {texts:#?}");
+    assert!(writing.iter().all(|text| text.contains("_fulfil") != text.contains("by-another-name")), "{writing:#?}");
+    assert!(!texts.iter().any(|text| text.contains("states:SendTask")), "{texts:#?}");
 
     // The role may start executions; a session of this policy may not.
     let arn = format!("arn:aws:states:{}:{ACCOUNT}", crate::support::REGION);

@@ -321,10 +321,16 @@ fn a_machine_of_the_ack_controller_moves_here_when_its_namespace_is_named() {
     ours["spec"]["tracing"] = spec["tracingConfiguration"].clone();
     ours["spec"]["tags"] = json!({"team": "orders"});
     ours["metadata"]["annotations"] = json!({"stepbound.dev/git-revision": "0123abc"});
-    tenant.apply(&tenant.binding("orders"));
+    let mut binding = tenant.binding("orders");
+    binding["spec"]["allowedStateMachineNames"] = json!(["from-ack-*"]);
+    tenant.apply(&binding);
     tenant.apply(&ours);
     let refused = tenant.wait_for(&operator, "sfn/fulfil", "Stalled", "True", "StateMachineNameTaken");
     assert!(refused.to_string().contains("stepbound.dev/take-over-from=ack/from-ack"), "{refused}");
+    // The controller's user lets it go, in spec.tags of their object.
+    let arn = "arn:aws:states:eu-west-1:000000000000:stateMachine:from-ack-fulfil";
+    let release = json!([{"key": "stepbound.dev/release-to", "value": "test/from-ack/fulfil"}]);
+    tenant.bed.aws.states("TagResource", &json!({"resourceArn": arn, "tags": release})).unwrap();
     tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/take-over-from=ack/from-ack"]);
     let ready = tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
     let version = json!({"stateMachineArn": ready["status"]["latestVersion"]["ARN"]});

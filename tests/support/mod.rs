@@ -188,6 +188,8 @@ impl TestBed {
             {"Effect": "Allow", "Action": "states:ValidateStateMachineDefinition", "Resource": "*"},
             {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
                 "Resource": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-events")},
+            {"Effect": "Allow", "Action": ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/*")},
             {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}*")},
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
         ]});

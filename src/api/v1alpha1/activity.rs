@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{LocalRef, conditions_schema};
 use super::workflow::TagValue;
 use super::workflow_settings::Encryption;
+use crate::iam::binding_role::values;
 
 /// An Activity is an AWS Step Functions activity.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub struct ActivitySpec {
     pub trust_binding_ref: LocalRef,
     /// Name in AWS; by default `<namespace>_<name>` after the operator's prefix, cut to 80 characters with a hash. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(length(min = 1, max = 80), regex(pattern = values::NAME_PATTERN))]
     pub name: Option<String>,
     /// Tags of the activity beside the owner's; tags that somebody else set stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::common::{CompactJson, Timestamped};
+use crate::iam::binding_role::values;
 
 /// Limits of a session. Kept as it was written, so that a value nobody knows can be reported instead of breaking the watch
 /// of all bindings.
@@ -68,6 +69,12 @@ pub struct ExecutionRoleArn(
     )]
     pub String,
 );
+
+/// Names of state machines and activities: `*` stands for any characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct StateMachineNames(#[schemars(length(max = 80), regex(pattern = values::NAMES_PATTERN))] pub String);
 
 /// Where changes of executions arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -17,7 +17,8 @@ mod workflow_settings;
 pub use activity::{Activity, ActivitySpec, ActivityStatus};
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
 pub use binding_settings::{
-    BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, TrustedIdentity,
+    BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, StateMachineNames,
+    TrustedIdentity,
 };
 pub use common::{
     CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::binding_settings::{BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, TrustedIdentity};
+use super::binding_settings::{
+    BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, TrustedIdentity,
+};
 use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schema};
 
 /// A TrustBinding says which service account of this namespace acts as which IAM role.
@@ -61,6 +63,10 @@ pub struct TrustBindingSpec {
     #[serde(rename = "allowedExecutionRoleARNs", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_execution_role_arns: Vec<ExecutionRoleArn>,
+    /// Names, beside the default ones, that Workflows and Activities of this binding may give their state machines and activities; `*` stands for any characters. Empty: names that begin as the default ones do, `<namespace>_` after the operator's prefix. What was made under another name before an operator that asks for this goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_state_machine_names: Vec<StateMachineNames>,
     /// An IdentityProvider of this namespace whose token is shown to STS instead of the cluster's own. It may be changed: the new one is tried before the old one is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider_ref: Option<LocalRef>,

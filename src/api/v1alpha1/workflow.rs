@@ -11,6 +11,7 @@ use super::alias::{Alias, AliasStatus};
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::runs_as::RunsAs;
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
+use crate::iam::binding_role::values;
 
 /// A Workflow is an AWS Step Functions state machine.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ pub struct WorkflowSpec {
     pub trust_binding_ref: LocalRef,
     /// Name in AWS; by default `<namespace>_<name>` after the operator's prefix, cut to 80 characters with a hash. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(length(min = 1, max = 80), regex(pattern = values::NAME_PATTERN))]
     pub state_machine_name: Option<String>,
     /// Standard (a year long, exactly once) or Express (five minutes, at least once). Immutable.
     #[serde(rename = "type", default)]

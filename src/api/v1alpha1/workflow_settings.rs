@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::iam::binding_role::values;
+
 /// Which events of an execution go to CloudWatch Logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LogLevel {
@@ -44,9 +46,9 @@ pub struct Tracing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Encryption {
-    /// Id, ARN or alias of the KMS key.
+    /// Id, ARN, alias or ARN of an alias of the KMS key.
     #[serde(rename = "kmsKeyID")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 320), regex(pattern = values::KEY_PATTERN))]
     pub kms_key_id: String,
     /// How long a data key is used, 60 to 900 seconds.
     #[serde(default = "default_reuse_period")]

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
 
 use crate::cli::trust::TrustError;
-use crate::cli::trust::manifest::{Manifest, namespace};
+use crate::cli::trust::manifest::{Manifest, Place, namespace};
 use crate::iam::binding_role::BindingScope;
+use crate::iam::binding_role::session::{Kind, Purpose, Writing};
 
 /// Flags of `stepbound policy binding-role`.
 #[derive(Debug, Args)]
@@ -25,6 +27,9 @@ pub struct BindingRoleFlags {
     /// What the operator puts before default names (its --name-prefix)
     #[arg(long, value_name = "TEXT", default_value = "")]
     name_prefix: String,
+    /// Id of the cluster in owner tags (the operator's --cluster-id); without it nothing is said of other clusters' machines
+    #[arg(long, value_name = "ID")]
+    cluster_id: Option<String>,
     /// What to print
     #[arg(long, short, value_enum, default_value = "text")]
     output: Output,
@@ -36,7 +41,7 @@ enum Output {
     Text,
     /// The policy that the role needs
     Json,
-    /// The session policy that the operator derives
+    /// The session policies that the operator derives: one to see, and to start and write one for each object
     Session,
 }
 
@@ -45,14 +50,31 @@ pub(in crate::cli) fn run(flags: &BindingRoleFlags) -> Result<(), TrustError> {
     let manifest = Manifest::read(&flags.file)?;
     let binding = manifest.binding(&flags.file, flags.binding.as_deref())?;
     let namespace = namespace(binding, flags.namespace.as_deref())?;
-    let scope = manifest.scope(binding, namespace, &flags.name_prefix);
+    let place = Place { namespace, name_prefix: &flags.name_prefix, cluster: flags.cluster_id.as_deref() };
     let text = match flags.output {
-        Output::Text => table(&scope),
-        Output::Json => scope.policy().pretty(),
-        Output::Session => scope.session_policy().map_err(|error| TrustError::Verdict(error.to_string()))?,
+        Output::Text => table(&manifest.scope(&flags.file, binding, &place)?),
+        Output::Json => manifest.scope(&flags.file, binding, &place)?.policy().pretty(),
+        Output::Session => sessions(&Manifest::session_scope(binding, &place), &manifest.written(binding, &place))?,
     };
     writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'))?;
     Ok(())
+}
+
+/// The policies of all sessions, by what they are for and for which object.
+fn sessions(scope: &BindingScope, written: &[(String, Writing)]) -> Result<String, TrustError> {
+    let policy = |whose: &str, purpose: &Purpose<'_>| -> Result<Value, TrustError> {
+        let text = scope.session_policy(purpose).map_err(|error| TrustError::Verdict(format!("{whose}: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| TrustError::Verdict(format!("{whose}: {error}")))
+    };
+    let (mut run, mut write) = (Map::new(), Map::new());
+    for (object, writing) in written {
+        if matches!(writing.kind, Kind::Machine { .. }) {
+            run.insert(object.clone(), policy(object, &Purpose::Run(&writing.name))?);
+        }
+        write.insert(object.clone(), policy(object, &Purpose::Write(writing))?);
+    }
+    let observe = policy("observe", &Purpose::Observe(None))?;
+    Ok(format!("{:#}", json!({"observe": observe, "run": run, "write": write})))
 }
 
 /// One line an action and resource, under what it is for.

@@ -8,9 +8,11 @@ use serde_json::Value;
 use super::{TrustError, content, read};
 use crate::api::v1alpha1::{Activity, TrustBinding, TrustedIdentity, Workflow};
 use crate::iam::binding_role::BindingScope;
+use crate::iam::binding_role::session::Writing;
+use crate::iam::binding_role::values::{self, Key};
 use crate::iam::trust::TrustedToken;
 use crate::plan::needs::{Needed, Needing};
-use crate::plan::workflow::name_pattern;
+use crate::plan::workflow::names_of;
 
 /// What a manifest says of identity.
 pub(in crate::cli) struct Manifest {
@@ -65,22 +67,62 @@ impl Manifest {
     }
 
     /// What the binding's role is for, as far as the manifest tells.
-    pub(in crate::cli) fn scope(&self, binding: &TrustBinding, namespace: &str, name_prefix: &str) -> BindingScope {
-        let name = binding.metadata.name.as_deref().unwrap_or_default();
-        let needs =
-            self.workflows.iter().filter_map(Needing::need).chain(self.activities.iter().filter_map(Needing::need));
+    pub(in crate::cli) fn scope(
+        &self,
+        path: &Path,
+        binding: &TrustBinding,
+        place: &Place<'_>,
+    ) -> Result<BindingScope, TrustError> {
+        let needs = self.of_binding(binding).filter_map(|object| object.need());
         let mut needed = Needed::default();
-        needs.filter(|(of, _)| *of == name).for_each(|(_, need)| needed.add(&need));
+        needs.for_each(|(_, need)| needed.add(&need));
+        let mut scope = Self::session_scope(binding, place);
+        let (partition, account) = scope.location();
+        let keys = needed.keys.iter().map(|key| Key::read(key, partition, &scope.region, account));
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|error| content(path, &error))?;
+        let names = needed.names.iter().map(|name| values::name(name).map(str::to_owned));
+        let names = names.collect::<Result<Vec<_>, _>>().map_err(|error| content(path, &error))?;
+        scope.names.extend(names);
+        Ok(BindingScope { keys, alarms: needed.alarms, ..scope })
+    }
+
+    /// What the binding's sessions are made from.
+    pub(in crate::cli) fn session_scope(binding: &TrustBinding, place: &Place<'_>) -> BindingScope {
         BindingScope {
             role_arn: binding.spec.role_arn.clone(),
             region: binding.spec.region.clone(),
-            names: [name_pattern(name_prefix, namespace)].into_iter().chain(needed.names).collect(),
+            namespace: place.namespace.to_owned(),
+            cluster: place.cluster.map(str::to_owned),
+            names: names_of(place.name_prefix, place.namespace, &binding.spec),
             execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
             queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
-            alarms: needed.alarms,
-            keys: needed.keys.into_iter().collect(),
+            alarms: false,
+            keys: Vec::new(),
         }
     }
+
+    /// What the objects of the binding are written with, by kind and name.
+    pub(in crate::cli) fn written(&self, binding: &TrustBinding, place: &Place<'_>) -> Vec<(String, Writing)> {
+        let objects = self.of_binding(binding);
+        objects.filter_map(|object| object.writing(place.name_prefix, place.namespace)).collect()
+    }
+
+    fn of_binding<'a>(&'a self, binding: &'a TrustBinding) -> impl Iterator<Item = &'a dyn Needing> {
+        let name = binding.metadata.name.as_deref().unwrap_or_default();
+        let workflows = self.workflows.iter().map(|one| one as &dyn Needing);
+        let all = workflows.chain(self.activities.iter().map(|one| one as &dyn Needing));
+        all.filter(move |object| object.need().is_some_and(|(of, _)| of == name))
+    }
+}
+
+/// Whose a manifest is.
+pub(in crate::cli) struct Place<'a> {
+    /// The namespace.
+    pub(in crate::cli) namespace: &'a str,
+    /// What the operator puts before default names.
+    pub(in crate::cli) name_prefix: &'a str,
+    /// Id of the cluster, where it is known.
+    pub(in crate::cli) cluster: Option<&'a str>,
 }
 
 /// The file itself, or the manifests in a folder, by name.

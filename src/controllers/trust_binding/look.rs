@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::super::Context;
-use super::super::dereference::binding_scope;
+use super::super::dereference::{binding_scope, held, purposeful, session_with};
 use super::super::runner::Work;
 use super::tokens;
 use crate::api::v1alpha1::TrustBinding;
 use crate::aws::{AwsErrorKind, Session};
+use crate::iam::binding_role::session::Purpose;
 use crate::iam::document::Document;
 use crate::iam::trust::{explain, render};
 use crate::identity::{ExchangeError, SessionKey};
-use crate::outcome::{Classify, WAITING_FOR_QUOTA};
+use crate::outcome::{Classify, Failure, WAITING_FOR_QUOTA};
 use crate::plan::findings::{Facts, findings};
 use crate::status::Truth;
 
@@ -37,7 +38,15 @@ enum Unread {
     Failed(String),
 }
 
-async fn read(ctx: &Context, session: &Session, role_arn: &str) -> Result<Document, Unread> {
+/// A role's trust policy, read with a session that may read this role.
+async fn read(ctx: &Context, binding: &TrustBinding, key: &SessionKey, role_arn: &str) -> Result<Document, Unread> {
+    let failed = |failure: Failure| Unread::Failed(failure.message);
+    let key = purposeful(ctx, binding, key, &Purpose::Inspect(role_arn)).map_err(failed)?;
+    let session = session_with(ctx, &key).await.map_err(|none| failed(none.failure))?;
+    read_with(ctx, &session, role_arn).await
+}
+
+async fn read_with(ctx: &Context, session: &Session, role_arn: &str) -> Result<Document, Unread> {
     match ctx.iam.trust_policy(session, role_arn).await {
         Ok(Some(text)) => Document::parse(&text).map_err(|error| Unread::Failed(error.to_string())),
         Ok(None) => Err(Unread::Failed("IAM knows no such role".into())),
@@ -48,19 +57,14 @@ async fn read(ctx: &Context, session: &Session, role_arn: &str) -> Result<Docume
 }
 
 /// Evaluates the binding and says what is weak. The roles' own policies are part of it as far as they can be read.
-pub(super) async fn evaluate(
-    work: &mut Work<TrustBinding>,
-    ctx: &Context,
-    key: &SessionKey,
-    session: &Session,
-) -> Looked {
-    let scope = binding_scope(ctx, &work.object).await;
-    let trust = read(ctx, session, &key.role_arn).await;
+pub(super) async fn evaluate(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey) -> Looked {
+    let scope = binding_scope(ctx, &work.object);
+    let trust = read(ctx, &work.object, key, &key.role_arn).await;
     let mut execution = Vec::new();
     if trust.is_ok() {
         for arn in &scope.execution_roles {
             // Those that cannot be read are another team's; what is known of the rest still counts.
-            if let Ok(document) = read(ctx, session, arn).await {
+            if let Ok(document) = read(ctx, &work.object, key, arn).await {
                 execution.push((arn.clone(), document));
             }
         }
@@ -105,12 +109,17 @@ pub(super) async fn evaluate(
 
 /// The refusal read against the role's own trust policy. There is no session of a role that refuses, so this needs one that
 /// is still held from before; without it the refusal says what must hold and that it was not checked.
-pub(super) async fn explained(ctx: &Context, key: &SessionKey, error: &ExchangeError) -> Option<String> {
+pub(super) async fn explained(
+    ctx: &Context,
+    binding: &TrustBinding,
+    key: &SessionKey,
+    error: &ExchangeError,
+) -> Option<String> {
     if error.cause.kind != AwsErrorKind::AccessDenied {
         return None;
     }
-    let session = ctx.sessions.held(&key.binding_uid).await?;
-    let policy = read(ctx, &session, &key.role_arn).await.ok()?;
+    let session = held(ctx, binding, &Purpose::Inspect(&key.role_arn)).await?;
+    let policy = read_with(ctx, &session, &key.role_arn).await.ok()?;
     let explanation = explain(&policy, &error.claims, &key.role_arn, Some(&key.session_name));
     Some(error.explained(&explanation))
 }

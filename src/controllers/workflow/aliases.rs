@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::Hands;
 use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
 use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
 use crate::controllers::Context;
@@ -34,15 +35,16 @@ pub(super) struct Converged {
 pub(super) async fn converge(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    hands: &Hands<'_>,
     machine_arn: &str,
     closely: bool,
 ) -> Result<Converged, Failure> {
-    remove_dropped(work, ctx, session).await?;
+    let session = hands.seeing;
+    remove_dropped(work, ctx, hands).await?;
     let mut converged = Converged::default();
     for alias in work.object.spec.aliases.clone() {
         let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else { break };
-        let decision = decision(work, ctx, session, machine_arn, &alias, latest).await?;
+        let decision = decision(work, ctx, hands, machine_arn, &alias, latest).await?;
         let mut known = known(work, &alias.name);
         if let Some(recorded) = known.clone().filter(|_| closely) {
             let routes = arns(machine_arn, &recorded);
@@ -54,7 +56,7 @@ pub(super) async fn converge(
                 known = known.filter(|_| work.object.spec.drift == DriftPolicy::Report);
             }
         }
-        route(ctx, session, machine_arn, known.as_ref(), &decision.status).await?;
+        route(ctx, hands, machine_arn, known.as_ref(), &decision.status).await?;
         if let Some(bad) = decision.quarantine {
             stop_running(ctx, session, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
         }
@@ -84,14 +86,14 @@ fn same_routes(a: &Routes, b: &Routes) -> bool {
 async fn decision(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    hands: &Hands<'_>,
     machine_arn: &str,
     alias: &Alias,
     latest: i64,
 ) -> Result<Decision, Failure> {
     let status = known(work, &alias.name);
     let compared = match status.as_ref().filter(|status| is_under_way(Some(status))) {
-        Some(status) => Some(compare(ctx, session, machine_arn, alias, status).await?),
+        Some(status) => Some(compare(ctx, hands.seeing, machine_arn, alias, status).await?),
         None => None,
     };
     let quarantined = work.status().quarantined.clone();
@@ -109,7 +111,8 @@ async fn decision(
         now: Timestamp::now(),
     };
     if let Some(rollout) = alias.rollout.as_ref().filter(|_| asks_alarms(&situation)) {
-        let found = ctx.alarms.alarm_states(session, &rollout.alarms).await;
+        let session = hands.writer(ctx).await?;
+        let found = ctx.alarms.alarm_states(&session, &rollout.alarms).await;
         situation.alarms = alarms::say(&rollout.alarms, &found);
     }
     Ok(decide(&situation))
@@ -177,7 +180,7 @@ fn tally<'a>(executions: impl Iterator<Item = &'a ListedExecution>) -> HashMap<S
 /// Creates or moves the alias where its routes are not yet as decided.
 async fn route(
     ctx: &Context,
-    session: &Session,
+    hands: &Hands<'_>,
     machine_arn: &str,
     known: Option<&AliasStatus>,
     decided: &AliasStatus,
@@ -186,15 +189,15 @@ async fn route(
         return Ok(());
     }
     fenced(ctx)?;
-    let routes = arns(machine_arn, decided);
+    let (routes, session) = (arns(machine_arn, decided), hands.writer(ctx).await?);
     if known.is_none() {
-        match ctx.step_functions.create_alias(session, &decided.name, &routes).await {
+        match ctx.step_functions.create_alias(&session, &decided.name, &routes).await {
             // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.
             Err(error) if error.code == "ConflictException" => {}
             other => return other.map_err(Into::into),
         }
     }
-    ctx.step_functions.update_alias(session, &decided.arn, &routes).await.map_err(Into::into)
+    ctx.step_functions.update_alias(&session, &decided.arn, &routes).await.map_err(Into::into)
 }
 
 async fn stop_running(
@@ -232,13 +235,14 @@ fn remember(work: &mut Work<Workflow>, decision: Decision) {
 }
 
 /// An alias that the spec no longer has is removed, where this object had made it.
-async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, session: &Session) -> Result<(), Failure> {
+async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, hands: &Hands<'_>) -> Result<(), Failure> {
     let wanted: Vec<String> = work.object.spec.aliases.iter().map(|alias| alias.name.clone()).collect();
     let dropped: Vec<AliasStatus> =
         work.status().aliases.iter().filter(|alias| !wanted.contains(&alias.name)).cloned().collect();
     for alias in dropped {
         fenced(ctx)?;
-        ctx.step_functions.delete_alias(session, &alias.arn).await?;
+        let session = hands.writer(ctx).await?;
+        ctx.step_functions.delete_alias(&session, &alias.arn).await?;
         work.status().aliases.retain(|known| known.name != alias.name);
     }
     Ok(())

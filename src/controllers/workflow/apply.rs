@@ -5,8 +5,9 @@ use kube::api::{Api, ListParams};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Hands;
 use crate::api::v1alpha1::{Diagnostic, DriftPolicy, PublishedVersion, RunsAs, Workflow, WorkflowRun};
-use crate::aws::{AwsError, AwsErrorKind, CreateStateMachine, DefinitionDiagnostic, Session, UpdateStateMachine};
+use crate::aws::{AwsError, AwsErrorKind, CreateStateMachine, DefinitionDiagnostic, Session, Tags, UpdateStateMachine};
 use crate::controllers::Context;
 use crate::controllers::runner::{Work, api_failure, fenced};
 use crate::outcome::{Classify, Failure};
@@ -21,7 +22,7 @@ const REDRIVABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 pub(super) async fn apply(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    hands: &Hands<'_>,
     desired: &Desired,
     observed: &Observed,
     plan: &Plan,
@@ -29,7 +30,7 @@ pub(super) async fn apply(
     work.status().revision_id = observed.machine.as_ref().and_then(|machine| machine.revision_id.clone());
     let runs_as = runs_as_after(work, desired, observed, plan);
     if !plan.actions.is_empty() {
-        act(work, ctx, session, desired, plan, runs_as.as_ref()).await?;
+        act(work, ctx, hands, desired, plan, runs_as.as_ref()).await?;
     }
     let records = &mut work.status().runs_as;
     match runs_as {
@@ -54,7 +55,7 @@ fn runs_as_after(work: &Work<Workflow>, desired: &Desired, observed: &Observed, 
 async fn act(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    hands: &Hands<'_>,
     desired: &Desired,
     plan: &Plan,
     runs_as: Option<&RunsAs>,
@@ -64,10 +65,12 @@ async fn act(
         work.status().tag_keys.clone_from(keys);
         work.write(ctx).await?;
     }
+    let writer = hands.writer(ctx).await?;
+    let session = &*writer;
     for action in &plan.actions {
         fenced(ctx)?;
         let published = match action {
-            Action::Create(request) => create(work, ctx, session, desired, request).await?,
+            Action::Create(request) => create(work, ctx, session, hands.seeing, desired, request).await?,
             Action::Update(request) => update(work, ctx, session, desired, request).await?,
             Action::Publish(description) => {
                 let revision = work.status().revision_id.clone();
@@ -93,22 +96,27 @@ async fn create(
     work: &mut Work<Workflow>,
     ctx: &Context,
     session: &Session,
+    seeing: &Session,
     desired: &Desired,
     request: &CreateStateMachine,
 ) -> Result<Option<String>, Failure> {
+    let taken = |tags: &Tags| {
+        let asked = desired.take_over_from.as_deref();
+        foreign(&desired.arn, tags, &desired.foreign_marks, &desired.owner, asked)
+    };
     let created = match ctx.step_functions.create_state_machine(session, request).await {
         Err(error) if error.kind == AwsErrorKind::NameTaken => {
-            let tags = ctx.step_functions.list_tags(session, &desired.arn).await.unwrap_or_default();
-            return Err(foreign(&desired.arn, &tags, &desired.foreign_marks));
+            let tags = ctx.step_functions.list_tags(seeing, &desired.arn).await.unwrap_or_default();
+            return Err(taken(&tags));
         }
         Err(error) => return Err(refused(work, ctx, session, desired, &error).await),
         Ok(created) => created,
     };
     if request.version_description.is_none() {
         // Without a version's description another owner's identical creation is answered as if it were ours.
-        let tags = ctx.step_functions.list_tags(session, &desired.arn).await?;
+        let tags = ctx.step_functions.list_tags(seeing, &desired.arn).await?;
         if !desired.owner.owns(&tags) {
-            return Err(foreign(&desired.arn, &tags, &desired.foreign_marks));
+            return Err(taken(&tags));
         }
     }
     ctx.workflows.wrote(&desired.owner.uid);
@@ -195,7 +203,7 @@ fn not_synced(work: &mut Work<Workflow>, error: &AwsError) -> Failure {
 
 /// Removes versions beyond those to keep. One that an open or redrivable run uses stays, as does one that AWS says an alias
 /// routes to.
-pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, session: &Session) -> Result<(), Failure> {
+pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hands<'_>) -> Result<(), Failure> {
     let retain = work.object.spec.versions.retain;
     let (versions, Some(latest)) = (work.status().versions.clone(), work.status().latest_version.clone()) else {
         return Ok(());
@@ -209,7 +217,8 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, session: &Se
     used.extend(routed.map(|version| format!("{machine}{version}")));
     for number in prunable(&versions, retain, |number| used.contains(&format!("{machine}{number}"))) {
         fenced(ctx)?;
-        match ctx.step_functions.delete_version(session, &format!("{machine}{number}")).await {
+        let session = hands.writer(ctx).await?;
+        match ctx.step_functions.delete_version(&session, &format!("{machine}{number}")).await {
             Err(error) if error.code == "ConflictException" => {}
             other => {
                 other?;

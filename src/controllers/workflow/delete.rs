@@ -11,15 +11,18 @@ use crate::api::v1alpha1::{Phase, Workflow, WorkflowDeletionPolicy, WorkflowRun}
 use crate::controllers::Context;
 use crate::controllers::dereference::{LastSession, last_session_for};
 use crate::controllers::runner::{Done, Work, api_failure, deleted_at, fenced, report_orphan};
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
-use crate::plan::workflow::state_machine_arn;
+use crate::plan::workflow::{RELEASE_TAG, state_machine_arn};
 
 /// Deletes or retains, and lets go once nothing of ours is left in AWS.
 pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<Done, Failure> {
     ctx.workflows.forget(&work.object.uid().unwrap_or_default());
     let retained = is_retained(work);
     let binding = work.object.spec.trust_binding_ref.name.clone();
-    let last = last_session_for(ctx, &work.namespace(), &binding, deleted_at(&work.object)).await;
+    let name = machine_name(work, ctx);
+    let clean = Purpose::Clean(&name);
+    let last = last_session_for(ctx, &work.namespace(), &binding, &clean, deleted_at(&work.object)).await;
     let (session, drain) = match last {
         Ok(LastSession::Usual(session)) => (session, !retained),
         Ok(LastSession::Held(session)) => (session, false),
@@ -33,7 +36,7 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     if drain && let Some(waits) = waits_for_runs(work, ctx).await? {
         return Ok(waits);
     }
-    let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &machine_name(work, ctx));
+    let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &name);
     let Some(machine) = ctx.step_functions.describe_state_machine(&session, &arn).await? else {
         return Ok(Done::released());
     };
@@ -46,7 +49,7 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     }
     fenced(ctx)?;
     if retained {
-        let keys: Vec<String> = owner(work, ctx).tags().into_keys().collect();
+        let keys: Vec<String> = owner(work, ctx).tags().into_keys().chain([RELEASE_TAG.to_owned()]).collect();
         ctx.step_functions.untag(&session, &arn, &keys).await?;
         return Ok(Done::released());
     }

@@ -15,7 +15,7 @@ use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
-use super::dereference::{config_map, config_map_value, session_for};
+use super::dereference::{Authorization, authorized_binding, config_map, config_map_value};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, publish};
 use super::{Context, guardrails, measure, owner};
 use crate::api::v1alpha1::{
@@ -23,15 +23,16 @@ use crate::api::v1alpha1::{
 };
 use crate::asl::{self, Circumstances, Finding, Ignore};
 use crate::aws::{MachineSettings, Priority, Session};
+use crate::iam::binding_role::session::{Purpose, Writing};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
-use crate::plan::guardrail;
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
-    Desired, Observed, Plan, check_execution_role, default_name, log_group_warning, needs_tags, plan,
-    required_permissions, state_machine_arn, summary,
+    Desired, Observed, Plan, RELEASE_TAG, check_execution_role, check_key, check_name, default_name, log_group_warning,
+    names_of, needs_tags, plan, required_permissions, state_machine_arn, summary,
 };
+use crate::plan::{guardrail, needs};
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
 /// Asks for a look at AWS at once, tags included; any new value asks again.
@@ -58,8 +59,9 @@ impl Managed for Workflow {
             return Ok(Done::again(Requeue::OnChange));
         }
         let definition = definition?;
-        let (binding, session) = session_for(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
-        let desired = desired(work, ctx, &binding, definition)?;
+        let found = authorized_binding(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
+        let desired = desired(work, ctx, &found.binding, definition)?;
+        let session = found.session(ctx, &Purpose::Observe(Some(&desired.name))).await?;
         let wait = ctx.step_functions.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
         if !wait.is_zero() && rests(work) {
             // Whether somebody else has changed it can wait until those have called whose users wait for them.
@@ -71,9 +73,12 @@ impl Managed for Workflow {
             // What AWS shows may be older than our own last write.
             return Ok(Done::again(Requeue::After(Duration::from_secs(10))));
         }
-        apply::apply(work, ctx, &session, &desired, &observed, &plan).await?;
-        apply::prune(work, ctx, &session).await?;
-        let aliases = aliases::converge(work, ctx, &session, &desired.arn, observed.tags.is_some()).await?;
+        let writing = needs::machine(&work.object.spec, desired.name.clone());
+        let taking = Writing { from_another_owner: plan.from_another_owner, ..writing.clone() };
+        apply::apply(work, ctx, &Hands::new(&found, &session, &taking), &desired, &observed, &plan).await?;
+        let hands = Hands::new(&found, &session, &writing);
+        apply::prune(work, ctx, &hands).await?;
+        let aliases = aliases::converge(work, ctx, &hands, &desired.arn, observed.tags.is_some()).await?;
         plan.drift.extend(aliases.drift);
         synced(work, &desired, &plan, ctx).await;
         let resync = ctx.workflows.resync_after(&desired.owner.uid, ctx.settings.resync_interval);
@@ -90,6 +95,25 @@ impl Managed for Workflow {
 
     fn measure(_: &Self, before: Option<&WorkflowStatus>, after: &WorkflowStatus, metrics: &Metrics) {
         measure::workflow(before, after, metrics);
+    }
+}
+
+/// What a reconcile works with in AWS: a session to see, which all objects of the binding share, and one to write this machine
+/// alone, which is made when it is used.
+struct Hands<'a> {
+    binding: &'a Authorization,
+    seeing: &'a Session,
+    writing: &'a Writing,
+}
+
+impl<'a> Hands<'a> {
+    fn new(binding: &'a Authorization, seeing: &'a Session, writing: &'a Writing) -> Self {
+        Self { binding, seeing, writing }
+    }
+
+    /// The session to write.
+    async fn writer(&self, ctx: &Context) -> Result<Arc<Session>, Failure> {
+        Ok(self.binding.session(ctx, &Purpose::Write(self.writing)).await?)
     }
 }
 
@@ -212,9 +236,19 @@ fn desired(
     let spec = &work.object.spec;
     let allowed = &binding.spec.allowed_execution_role_arns;
     check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn)?;
+    check_key(&binding.spec, spec.encryption.as_ref())?;
     let name = machine_name(work, ctx);
     let arn = state_machine_arn(&binding.spec.role_arn, &binding.spec.region, &name);
     let recorded = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref());
+    let names = names_of(&ctx.settings.name_prefix, &work.namespace(), &binding.spec);
+    let given = spec.state_machine_name.as_deref();
+    check_name(
+        given,
+        "spec.stateMachineName",
+        &binding.name_any(),
+        &names,
+        recorded == Some(&arn) && !ctx.settings.lockdown,
+    )?;
     if let Some(recorded) = recorded.filter(|recorded| **recorded != arn) {
         let message = format!(
             "This Workflow's state machine is {recorded}, but its binding and name now lead to {arn}; nothing was called. Restore them, or create another Workflow."
@@ -235,6 +269,8 @@ fn desired(
         adoption: spec.adoption,
         git_revision: work.object.annotations().get(GIT_REVISION).cloned(),
         take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
+        take_over_is_checked: ctx.attribution.admission_is_installed(),
+        release_to: work.object.annotations().get(RELEASE_TAG).cloned(),
         foreign_marks: ctx.settings.foreign_owner_tags.clone(),
         lockdown: ctx.settings.lockdown,
     })
@@ -272,7 +308,8 @@ async fn observe(
     let synced = status::find(&status.conditions, "Synced");
     let changed = synced.and_then(|synced| synced.observed_generation) != work.object.meta().generation;
     let asked = asked_now(work) != status.last_handled.reconcile_now;
-    let due = ctx.workflows.tags_are_due(&desired.owner.uid) || asked;
+    let released = status.tag_keys.iter().any(|key| key == RELEASE_TAG) != desired.release_to.is_some();
+    let due = ctx.workflows.tags_are_due(&desired.owner.uid) || asked || released;
     let tags = if needs_tags(machine.as_ref(), status.state_machine_arn.is_some(), changed, due) {
         Some(ctx.step_functions.list_tags(session, &desired.arn).await?)
     } else {
@@ -300,7 +337,7 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
     status.console_url = Some(console_url(&desired.arn));
     status.required_permissions = Some(required_permissions(desired));
     status.applied_hash = Some(hash);
-    status.tag_keys = desired.tags.keys().cloned().collect();
+    status.tag_keys = desired.tag_keys().collect();
     status.last_handled.reconcile_now = asked;
     if plan.adopts {
         status.adopted_with = Some(policy);

@@ -9,33 +9,35 @@ use kube::api::Api;
 use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow, WorkflowRun};
 use crate::aws::{Execution, Session};
 use crate::controllers::attribution::stamped;
-use crate::controllers::dereference::{session_as, session_for};
+use crate::controllers::dereference::{Authorization, session_as, session_for};
 use crate::controllers::runner::{Done, Work, api_failure};
 use crate::controllers::{Context, guardrails};
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Failure, Requeue};
 use crate::plan::guardrail::{self, Limits, Rule, Runs, Start};
-use crate::plan::run::execution_arn;
+use crate::plan::run::{execution_arn, machine_name};
 
 /// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run.
 pub(super) async fn allowed(
     work: &Work<WorkflowRun>,
     ctx: &Context,
     workflow: &Workflow,
-    (binding, session): (&TrustBinding, &Session),
+    found: &Authorization,
     target_arn: &str,
 ) -> Result<Vec<Rule>, Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
     let mut runs = Vec::new();
-    if guardrail::needs_runs_as(&rules, &binding.spec) {
+    let binding = &found.binding.spec;
+    if guardrail::needs_runs_as(&rules, binding) {
+        let session = found.session(ctx, &Purpose::Observe(machine_name(target_arn))).await?;
         let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
         for one in guardrail::what_runs(target_arn, aliases)? {
-            let runs_as = guardrails::runs_as(ctx, session, Some(workflow), &one).await?;
+            let runs_as = guardrails::runs_as(ctx, &session, Some(workflow), &one).await?;
             runs.push((one.arn, runs_as));
         }
     }
-    let (rules_now, binding) = (&rules, &binding.spec);
-    guardrail::may_start(&Start { namespace: &namespace, rules: rules_now, binding, target_arn, runs: &runs })?;
+    guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
     Ok(rules)
 }
 
@@ -49,9 +51,11 @@ pub(super) async fn may_redrive(
 ) -> Result<(), Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
-    let (binding, session) = session_for(ctx, &namespace, &attempt.trust_binding_name).await?;
+    let purpose = Purpose::Observe(machine_name(&attempt.target_arn));
+    let (found_binding, session) = session_for(ctx, &namespace, &attempt.trust_binding_name, &purpose).await?;
+    let binding = &found_binding.binding.spec;
     let mut runs = Vec::new();
-    if guardrail::needs_runs_as(&rules, &binding.spec) {
+    if guardrail::needs_runs_as(&rules, binding) {
         let status = work.object.status.as_ref();
         let arn = status.and_then(|status| status.execution_arn.clone()).unwrap_or_else(|| execution_arn(attempt));
         let execution = match found {
@@ -64,7 +68,7 @@ pub(super) async fn may_redrive(
         };
         runs.push(execution_runs_as(work, ctx, &session, &execution).await?);
     }
-    let (target_arn, binding) = (attempt.target_arn.as_str(), &binding.spec);
+    let target_arn = attempt.target_arn.as_str();
     guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })
 }
 
@@ -128,9 +132,11 @@ pub(super) async fn session_of_requester(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
     binding: &TrustBinding,
+    target_arn: &str,
 ) -> Result<Arc<Session>, Failure> {
     let requester = stamped(ctx, &work.object, REQUESTED_BY).await?;
-    let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester.clone()).await?;
+    let purpose = Purpose::Run(machine_name(target_arn).unwrap_or_default());
+    let session = session_as(ctx, &work.namespace(), &binding.name_any(), &purpose, requester.clone()).await?;
     let status = work.status();
     status.requested_by = requester;
     status.session_name = Some(session.session_name.clone());

@@ -15,6 +15,7 @@ use crate::controllers::attribution::stamped;
 use crate::controllers::dereference::session_as;
 use crate::controllers::runner::{Done, Work, fenced, publish};
 use crate::digest::sha256_hex;
+use crate::iam::binding_role::session::Purpose;
 use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::retry::{self, RedriveStep};
@@ -49,10 +50,11 @@ pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> R
 
 /// Everything is resolved before the attempt is recorded, because an Express start that was recorded is never repeated.
 async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Attempt) -> Result<Done, Failure> {
-    let (workflow, binding, session) = super::workflow_and_session(work, ctx).await?;
-    admit::allowed(work, ctx, &workflow, (&binding, &session), &attempt.target_arn).await?;
+    let (workflow, found) = super::workflow_and_binding(work, ctx).await?;
+    admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await?;
     let requester = work.status().requested_by.clone();
-    let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
+    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
+    let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
     let input = start::input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) != attempt.input_digest {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
@@ -142,7 +144,8 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
         AttemptCause::Asked => stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?,
         AttemptCause::Run | AttemptCause::Retry => work.status().requested_by.clone(),
     };
-    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, requester.clone()).await?;
+    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
+    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_else(|| run::execution_arn(&attempt));
     let later = Done::again(Requeue::After(SHOWN_LATER));
     let Some(found) = ctx.step_functions.describe_execution(&session, &arn).await? else {

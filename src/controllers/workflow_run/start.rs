@@ -8,16 +8,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::{Context, admit, again, end, observe, workflow_and_session};
+use super::{Context, admit, again, end, observe, workflow_and_binding};
 use crate::api::v1alpha1::{
-    Attempt, AttemptCause, Phase, RunMode, StateMachineType, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
-    WorkflowRunStatus,
+    Attempt, AttemptCause, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind, Session, StartExecution};
-use crate::controllers::dereference::{config_map_value, session_as};
+use crate::controllers::dereference::{Authorization, config_map_value, session_as};
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
 use crate::digest::sha256_hex;
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::guardrail::Rule;
 use crate::plan::queue::Turn;
@@ -30,7 +30,7 @@ use crate::status::Truth;
 /// What a start needs.
 struct Resolved {
     workflow: Workflow,
-    binding: Arc<TrustBinding>,
+    binding: Arc<Authorization>,
     rules: Vec<Rule>,
     target_arn: String,
     input: String,
@@ -55,7 +55,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     if let Some(later) = admit::waits(work, ctx, &resolved.rules) {
         return Ok(later);
     }
-    let session = admit::session_of_requester(work, ctx, &resolved.binding).await?;
+    let session = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
     let uid = work.object.uid().unwrap_or_default();
     let attempt = Attempt {
         number: 1,
@@ -83,9 +83,9 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
 }
 
 async fn resolve(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Resolved, Failure> {
-    let (workflow, binding, session) = workflow_and_session(work, ctx).await?;
+    let (workflow, binding) = workflow_and_binding(work, ctx).await?;
     let target_arn = target(&workflow, &work.object.spec.workflow_ref)?;
-    let rules = admit::allowed(work, ctx, &workflow, (&binding, &session), &target_arn).await?;
+    let rules = admit::allowed(work, ctx, &workflow, &binding, &target_arn).await?;
     check_mode(&work.object.spec, workflow.spec.machine_type)?;
     let input = input(work, ctx).await?;
     Ok(Resolved { workflow, binding, rules, target_arn, input })
@@ -132,16 +132,17 @@ pub(super) async fn resume(
     attempt: Attempt,
 ) -> Result<Done, Failure> {
     still_as_seen(work, ctx).await?;
-    let (workflow, binding, _) = workflow_and_session(work, ctx).await?;
+    let (workflow, found) = workflow_and_binding(work, ctx).await?;
     if workflow.spec.machine_type == StateMachineType::Express {
         let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
         return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", message));
     }
     // As whom the start was recorded, so that its repeat is the same call.
     let requester = work.status().requested_by.clone();
-    let session = session_as(ctx, &work.namespace(), &binding.name_any(), requester).await?;
+    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
+    let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
     let input = input(work, ctx).await?;
-    let refused = match admit::allowed(work, ctx, &workflow, (&binding, &session), &attempt.target_arn).await {
+    let refused = match admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await {
         Ok(_) => None,
         Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
         Err(failure) => Some(failure),

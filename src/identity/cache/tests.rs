@@ -2,6 +2,7 @@
 
 mod assumptions;
 mod epochs;
+mod purposes;
 mod secrets;
 mod starvation;
 
@@ -159,6 +160,7 @@ fn old_session_in(epoch: Epoch, seconds: i64) -> Arc<Session> {
         account_id: "111122223333".into(),
         assumed_role_arn: key().role_arn,
         session_name: "name".into(),
+        packed_policy_percent: None,
         origin: SessionOrigin {
             namespace: "shop".into(),
             binding: "orders".into(),
@@ -338,7 +340,7 @@ async fn requirement_13_refusals_of_sts_repeat_neither_tokens_nor_request_ids() 
         ("AccessDenied", "AccessDenied"),
         ("InvalidIdentityToken", "InvalidIdentityToken"),
         ("IDPRejectedClaim", "ClaimRejected"),
-        ("PackedPolicyTooLarge", "SessionPolicyTooLarge"),
+        ("PackedPolicyTooLarge", "PackedPolicyTooLarge"),
         ("MalformedPolicyDocument", "SessionPolicyInvalid"),
         ("ValidationError", "RequestInvalid"),
     ] {
@@ -437,13 +439,13 @@ async fn a_held_session_outlives_its_account_until_it_expires_or_is_forgotten() 
     put(&cache, &now, old_session_in(now.epoch.clone(), 600)).await;
     world.mint_status.store(404, Ordering::SeqCst);
     assert_eq!(refusal(&cache, &key()).await.reason(), "ServiceAccountMissing");
-    let held = cache.held("uid").await.unwrap();
+    let held = cache.held("uid", None).await.unwrap();
     assert!(held.expires_at > Timestamp::now() + SignedDuration::from_secs(500), "the longest-lived one");
-    assert!(cache.held("another").await.is_none());
+    assert!(cache.held("another", None).await.is_none());
     cache.forget("shop", "orders").await;
-    assert!(cache.held("uid").await.is_none());
+    assert!(cache.held("uid", None).await.is_none());
     put(&cache, &key(), old_session(-1)).await;
-    assert!(cache.held("uid").await.is_none());
+    assert!(cache.held("uid", None).await.is_none());
 }
 
 #[tokio::test]
@@ -455,7 +457,7 @@ async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
     let first = cache.session(&key()).await.ok().unwrap();
     let error = crate::aws::StepFunctions::list_tags(&states, &first, "arn").await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
-    assert!(cache.held("uid").await.is_none());
+    assert!(cache.held("uid", None).await.is_none());
     let second = cache.session(&key()).await.ok().unwrap();
     assert!(!Arc::ptr_eq(&first, &second));
     assert_eq!(world.mints(), 2);

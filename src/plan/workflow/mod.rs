@@ -8,7 +8,8 @@ mod tests;
 
 pub use difference::summary;
 pub use owner::{
-    Owner, activity_arn, check_execution_role, default_name, foreign, name_pattern, owner_of, state_machine_arn,
+    CLUSTER_TAG, NAMESPACE_TAG, Owner, RELEASE_TAG, activity_arn, check_execution_role, check_key, check_name,
+    default_name, foreign, name_pattern, names_of, owner_of, state_machine_arn,
 };
 pub use permissions::required_permissions;
 
@@ -48,8 +49,14 @@ pub struct Desired {
     pub adoption: AdoptionPolicy,
     /// Revision in Git that the spec is of, where somebody says so.
     pub git_revision: Option<String>,
-    /// The exact owner, `<cluster>/<namespace>/<name>` or `ack/<namespace>`, from which the machine may be taken over.
+    /// The exact owner, `<cluster>/<namespace>/<name>` or `ack/<namespace>`, from which the machine may be taken over where
+    /// that owner agrees.
     pub take_over_from: Option<String>,
+    /// Whether the API server has asked whoever wrote that for the verb `take-over` in the owner's namespace, where that is in
+    /// this cluster.
+    pub take_over_is_checked: bool,
+    /// Who may take the machine over from this Workflow.
+    pub release_to: Option<String>,
     /// Keys of tags by which the users of other tools mark what is theirs.
     pub foreign_marks: Vec<String>,
     /// Whether nothing may be taken over or adopted.
@@ -77,7 +84,13 @@ impl Desired {
     }
 
     fn all_tags(&self) -> Tags {
-        self.tags.clone().into_iter().chain(self.owner.tags()).collect()
+        let release = self.release_to.clone().map(|whom| (RELEASE_TAG.to_owned(), whom));
+        self.tags.clone().into_iter().chain(self.owner.tags()).chain(release).collect()
+    }
+
+    /// Keys of the tags that this object sets, the owner's apart.
+    pub fn tag_keys(&self) -> impl Iterator<Item = String> + '_ {
+        self.tags.keys().cloned().chain(self.release_to.is_some().then(|| RELEASE_TAG.to_owned()))
     }
 }
 
@@ -120,6 +133,8 @@ pub struct Plan {
     pub drift: Vec<String>,
     /// True when a machine that exists is taken over.
     pub adopts: bool,
+    /// True when it carries the tags of another owner, who lets it go.
+    pub from_another_owner: bool,
     /// Keys of tags to be on record before the calls.
     pub record_tag_keys: Option<Vec<String>>,
 }
@@ -135,7 +150,8 @@ pub fn needs_tags(machine: Option<&StateMachine>, known_as_ours: bool, spec_chan
 /// # Errors
 /// When the machine must not be touched: it is somebody else's, of another type, or being deleted.
 pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
-    let record_tag_keys = tags::to_record(&observed.tag_keys, desired.tags.keys());
+    let keys: Vec<String> = desired.tag_keys().collect();
+    let record_tag_keys = tags::to_record(&observed.tag_keys, keys.iter());
     let Some(machine) = &observed.machine else {
         let actions = vec![Action::Create(creation(desired))];
         return Ok(Plan { actions, record_tag_keys, ..Plan::default() });
@@ -156,7 +172,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
     let differences = difference::differences(desired, machine);
     let drifted = !adopts && observed.applied_hash.as_deref() == Some(desired.hash().as_str());
     let record_tag_keys = record_tag_keys.filter(|_| observed.tags.is_some());
-    let mut plan = Plan { adopts, record_tag_keys, ..Plan::default() };
+    let from_another_owner = adopts && observed.tags.as_ref().is_some_and(owner::can_agree);
+    let mut plan = Plan { adopts, from_another_owner, record_tag_keys, ..Plan::default() };
     // The mark comes first: a machine that is being taken over is ours before it is changed.
     plan.actions.extend(observed.tags.as_ref().map(|tags| tag_actions(desired, observed, tags)).unwrap_or_default());
     if drifted && !differences.is_empty() {
@@ -192,18 +209,34 @@ fn creation(desired: &Desired) -> CreateStateMachine {
 /// Whether the machine is taken over; refuses one that is not ours and may not be.
 fn adopts(desired: &Desired, machine: &StateMachine, tags: Option<&Tags>) -> Result<bool, Failure> {
     let Some(tags) = tags.filter(|tags| !desired.owner.owns(tags)) else { return Ok(false) };
+    let asked = desired.take_over_from.as_deref();
     let allowed = match owner_of(tags, &desired.foreign_marks) {
-        Some(owner) => desired.take_over_from.as_ref() == Some(&owner),
+        Some(owner) => asked == Some(owner.as_str()) && owner_agrees(desired, tags),
         None => desired.adoption == AdoptionPolicy::IfUnowned,
     };
     if allowed && desired.lockdown {
         return Err(lockdown::take_over(&machine.arn));
     }
-    if allowed { Ok(true) } else { Err(foreign(&machine.arn, tags, &desired.foreign_marks)) }
+    if allowed { Ok(true) } else { Err(foreign(&machine.arn, tags, &desired.foreign_marks, &desired.owner, asked)) }
 }
 
+/// Asking for a machine is not enough: its owner has let it go to this Workflow by a tag, or whoever asks has a right where the
+/// owner is. That right only the API server of the owner's own cluster can look up.
+fn owner_agrees(desired: &Desired, tags: &Tags) -> bool {
+    let has_right = desired.take_over_is_checked && owner::is_in_cluster(tags, &desired.owner.cluster);
+    owner::can_agree(tags) && (desired.owner.is_let_have(tags) || has_right)
+}
+
+/// The owner's mark goes along with every tag that is set, so that IAM can ask for it, and the consent of an earlier owner goes
+/// once it was used.
 fn tag_actions(desired: &Desired, observed: &Observed, present: &Tags) -> Vec<Action> {
-    let (missing, gone) = tags::changes(desired.all_tags(), &observed.tag_keys, present);
+    let (mut missing, mut gone) = tags::changes(desired.all_tags(), &observed.tag_keys, present);
+    if !missing.is_empty() {
+        missing.extend(desired.owner.tags());
+    }
+    if desired.owner.is_let_have(present) {
+        gone.push(RELEASE_TAG.to_owned());
+    }
     let tag = (!missing.is_empty()).then_some(Action::Tag(missing));
     let untag = (!gone.is_empty()).then_some(Action::Untag(gone));
     tag.into_iter().chain(untag).collect()

@@ -1,8 +1,10 @@
 //! Whose a state machine is, and where it is.
 
-use crate::api::v1alpha1::ExecutionRoleArn;
+use crate::api::v1alpha1::{Encryption, ExecutionRoleArn, TrustBindingSpec};
 use crate::aws::Tags;
 use crate::digest::short_hex;
+use crate::iam::binding_role::values::{self, Key};
+use crate::iam::pattern;
 use crate::outcome::{Class, Failure};
 
 /// Tags that say whose a state machine is. The first three are the owner mark; the UID is for people.
@@ -13,6 +15,10 @@ pub const NAMESPACE_TAG: &str = "stepbound.dev/namespace";
 pub const NAME_TAG: &str = "stepbound.dev/name";
 /// UID of the Workflow, informational: a restored object has another.
 pub const UID_TAG: &str = "stepbound.dev/uid";
+
+/// Tag by which the owner of a machine lets somebody else have it: `<cluster>/<namespace>/<name>` of who may take it over. It is
+/// set in AWS, or by the annotation of the same name on the owner's Workflow.
+pub const RELEASE_TAG: &str = "stepbound.dev/release-to";
 
 /// Tags by which other tools mark what is theirs: CloudFormation, the ACK controllers, Crossplane. Terraform has none of
 /// its own; its users' keys are an operator flag.
@@ -47,6 +53,16 @@ impl Owner {
             (NAME_TAG.into(), self.name.clone()),
             (UID_TAG.into(), self.uid.clone()),
         ])
+    }
+
+    /// As others name it: `<cluster>/<namespace>/<name>`.
+    pub fn text(&self) -> String {
+        format!("{}/{}/{}", self.cluster, self.namespace, self.name)
+    }
+
+    /// True when the tags say that their owner lets this one have the machine.
+    pub fn is_let_have(&self, tags: &Tags) -> bool {
+        tags.get(RELEASE_TAG).is_some_and(|whom| *whom == self.text())
     }
 
     /// True when the tags carry this owner's mark.
@@ -147,13 +163,69 @@ fn listed(allowed: &[ExecutionRoleArn], execution_role: &str) -> Result<(), Fail
     Err(Failure::new(Class::Terminal, "ExecutionRoleNotAllowed", message))
 }
 
-/// The machine carries another owner's mark, or none.
-pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String]) -> Failure {
+/// Patterns of the names of a binding's state machines and activities: the default names of its namespace first.
+pub fn names_of(prefix: &str, namespace: &str, spec: &TrustBindingSpec) -> Vec<String> {
+    let more = spec.allowed_state_machine_names.iter().map(|pattern| pattern.0.clone());
+    [name_pattern(prefix, namespace)].into_iter().chain(more).collect()
+}
+
+/// Refuses a name of somebody else's machines. Default names are nobody else's. One that an object was given instead must be
+/// among those that its binding allows; where the binding says nothing, among the default names, and an object whose machine was
+/// made before that was asked for goes on.
+///
+/// # Errors
+/// `NameNotAllowed`, or `ValueNotAllowed` for what is no name.
+pub fn check_name(
+    given: Option<&str>,
+    field: &str,
+    binding: &str,
+    names: &[String],
+    is_recorded: bool,
+) -> Result<(), Failure> {
+    let Some(given) = given else { return Ok(()) };
+    if let Err(error) = values::name(given) {
+        let message = format!(
+            "{field}: {error}; nothing was asked of AWS. Create another object with a name of letters, digits, _ and -."
+        );
+        return Err(Failure::new(Class::Terminal, "ValueNotAllowed", message));
+    }
+    let (defaults, listed) = names.split_at(1.min(names.len()));
+    let bound = if listed.is_empty() { defaults } else { listed };
+    let goes_on = listed.is_empty() && is_recorded;
+    if goes_on || bound.iter().any(|pattern| pattern::matches(pattern, given)) {
+        return Ok(());
+    }
+    let message = format!(
+        "{field} \"{given}\" matches none of the names that TrustBinding \"{binding}\" allows ({}); nothing was asked of AWS. Create another object with a name that does, or let whoever keeps the TrustBinding add it to spec.allowedStateMachineNames.",
+        bound.join(", ")
+    );
+    Err(Failure::new(Class::Terminal, "NameNotAllowed", message))
+}
+
+/// Refuses what names no KMS key, before anything is asked of AWS.
+///
+/// # Errors
+/// `ValueNotAllowed`.
+pub fn check_key(binding: &TrustBindingSpec, encryption: Option<&Encryption>) -> Result<(), Failure> {
+    let Some(encryption) = encryption else { return Ok(()) };
+    let (partition, account) = location(&binding.role_arn);
+    match Key::read(&encryption.kms_key_id, partition, &binding.region, account) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!(
+                "spec.encryption.kmsKeyID: {error}; nothing was asked of AWS. Name a key by its id, its ARN, an alias (alias/…) or the ARN of an alias."
+            );
+            Err(Failure::new(Class::Terminal, "ValueNotAllowed", message))
+        }
+    }
+}
+
+/// Whose the machine is that `taker` may not have, and what can be done.
+///
+/// `asked` is the owner from whom it was asked to be taken over.
+pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String], taker: &Owner, asked: Option<&str>) -> Failure {
     let (owner, remedy) = match owner_of(tags, more_marks) {
-        Some(owner) if mark(tags).is_some() || tags.contains_key(ACK_NAMESPACE_TAG) => (
-            owner.clone(),
-            format!("To move it here, annotate this Workflow with stepbound.dev/take-over-from={owner}."),
-        ),
+        Some(owner) if can_agree(tags) => (owner.clone(), consent_needed(arn, &owner, taker, asked)),
         Some(owner) => (owner, "Remove it there first.".to_owned()),
         None => ("nobody that is known".to_owned(), "To take it over, set spec.adoption to IfUnowned.".to_owned()),
     };
@@ -163,6 +235,44 @@ pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String]) -> Failure {
         format!(
             "State machine {arn} exists and belongs to {owner}; it was not touched. {remedy} Otherwise choose another spec.stateMachineName in a new Workflow."
         ),
+    )
+}
+
+/// True of owners who can let somebody else have their machine: those that are named by their tags.
+pub(super) fn can_agree(tags: &Tags) -> bool {
+    mark(tags).is_some() || tags.contains_key(ACK_NAMESPACE_TAG)
+}
+
+/// True of owners whose namespace is in this cluster, as far as tags tell: there a right can be asked for.
+pub(super) fn is_in_cluster(tags: &Tags, cluster: &str) -> bool {
+    mark(tags).map_or_else(|| tags.contains_key(ACK_NAMESPACE_TAG), |(theirs, ..)| theirs == cluster)
+}
+
+/// What the owner has to do, and what then is left to do here. The annotation alone takes nothing over.
+fn consent_needed(arn: &str, owner: &str, taker: &Owner, asked: Option<&str>) -> String {
+    let taker_text = taker.text();
+    let mut parts = owner.split('/');
+    let (cluster, namespace) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let by_annotation = match parts.next() {
+        Some(name) => {
+            format!("kubectl annotate sfn {name} -n {namespace} {RELEASE_TAG}={taker_text} in their cluster, or ")
+        }
+        None => String::new(),
+    };
+    let here = cluster == taker.cluster || cluster == "ack";
+    let by_right = if here {
+        format!(
+            " Whoever has the verb take-over on workflows in namespace {namespace} may do without (kubectl create role take-over -n {namespace} --verb=take-over --resource=workflows.stepbound.dev, and a rolebinding)."
+        )
+    } else {
+        String::new()
+    };
+    let then =
+        if asked == Some(owner) { "This Workflow asks for it already." } else { "Then annotate this Workflow with" };
+    let annotation =
+        if asked == Some(owner) { String::new() } else { format!(" stepbound.dev/take-over-from={owner}.") };
+    format!(
+        "To move it here its owner has to agree: {by_annotation}aws stepfunctions tag-resource --resource-arn {arn} --tags key={RELEASE_TAG},value={taker_text}.{by_right} {then}{annotation}"
     )
 }
 
@@ -221,5 +331,56 @@ mod tests {
         assert!(owner_of(&tags("aws:cloudformation:stack-id"), &[]).is_some());
         assert!(owner_of(&tags("services.k8s.aws/namespace"), &[]).is_some());
         assert!(owner_of(&tags("ManagedBy"), &["ManagedBy".to_owned()]).is_some());
+    }
+
+    #[test]
+    fn names_are_bounded_by_the_binding_and_what_was_there_goes_on() {
+        let default = vec!["shop_*".to_owned()];
+        let listed = vec!["shop_*".to_owned(), "legacy-*".to_owned(), "old".to_owned()];
+        let check = |given: Option<&str>, names: &[String], recorded: bool| {
+            check_name(given, "spec.stateMachineName", "orders", names, recorded).map_err(|failure| failure.reason)
+        };
+        for (given, names, recorded, expected) in [
+            (None, &default, false, Ok(())),
+            (None, &listed, false, Ok(())),
+            (Some("shop_x"), &default, false, Ok(())),
+            (Some("victim_fulfil"), &default, false, Err("NameNotAllowed")),
+            (Some("victim_fulfil"), &default, true, Ok(())),
+            (Some("legacy-a"), &listed, false, Ok(())),
+            (Some("old"), &listed, false, Ok(())),
+            (Some("older"), &listed, false, Err("NameNotAllowed")),
+            (Some("older"), &listed, true, Err("NameNotAllowed")),
+            (Some("shop_x"), &listed, false, Err("NameNotAllowed")),
+            (Some("a*"), &default, true, Err("ValueNotAllowed")),
+            (Some("a:b"), &listed, true, Err("ValueNotAllowed")),
+        ] {
+            assert_eq!(check(given, names, recorded), expected, "{given:?} {names:?} {recorded}");
+        }
+        let refused = check_name(Some("x"), "spec.stateMachineName", "orders", &listed, false).unwrap_err().message;
+        assert!(refused.contains("legacy-*, old") && refused.contains("spec.allowedStateMachineNames"), "{refused}");
+    }
+
+    #[test]
+    fn requirement_24_a_refusal_says_what_the_owner_has_to_do() {
+        let taker = Owner { cluster: "here".into(), namespace: "mallory".into(), name: "m".into(), uid: "u".into() };
+        let tags = |cluster: &str| {
+            Owner { cluster: cluster.into(), namespace: "victim".into(), name: "fulfil".into(), uid: "v".into() }.tags()
+        };
+        let say = |tags: &Tags, asked: Option<&str>| foreign("ARN", tags, &[], &taker, asked).message;
+        let there = say(&tags("there"), None);
+        assert!(
+            there.contains("kubectl annotate sfn fulfil -n victim stepbound.dev/release-to=here/mallory/m"),
+            "{there}"
+        );
+        assert!(there.contains("--tags key=stepbound.dev/release-to,value=here/mallory/m"), "{there}");
+        assert!(there.contains("Then annotate this Workflow with stepbound.dev/take-over-from=there/victim/fulfil."));
+        assert!(!there.contains("verb take-over"), "that right is one of this cluster: {there}");
+        let here = say(&tags("here"), Some("here/victim/fulfil"));
+        assert!(
+            here.contains("--verb=take-over --resource=workflows.stepbound.dev")
+                && here.contains("asks for it already")
+        );
+        let ack = say(&Tags::from([("services.k8s.aws/namespace".to_owned(), "shop".to_owned())]), None);
+        assert!(!ack.contains("kubectl annotate sfn") && ack.contains("take-over-from=ack/shop"), "{ack}");
     }
 }

@@ -28,6 +28,8 @@ fn desired() -> Desired {
         drift: DriftPolicy::Correct,
         adoption: AdoptionPolicy::Never,
         take_over_from: None,
+        take_over_is_checked: false,
+        release_to: None,
         git_revision: None,
         foreign_marks: Vec::new(),
         lockdown: false,
@@ -93,7 +95,7 @@ impl World {
         }
         if dies_after >= plan.actions.len() {
             self.applied_hash = Some(desired.hash());
-            self.tag_keys = desired.tags.keys().cloned().collect();
+            self.tag_keys = desired.tag_keys().collect();
             self.has_version |= self.versions > 0;
         }
         Ok(plan)
@@ -222,6 +224,8 @@ fn a_machine_of_nobody_is_adopted_when_asked_and_marked_before_it_is_changed() {
     let refused = theirs.reconcile(&wanted, usize::MAX).unwrap_err();
     assert!(refused.message.contains("stepbound.dev/take-over-from=ack/shop"), "{}", refused.message);
     wanted.take_over_from = Some("ack/shop".into());
+    assert!(theirs.reconcile(&wanted, usize::MAX).is_err(), "asking is not enough");
+    theirs.tags.insert(RELEASE_TAG.into(), "c/shop/fulfil".into());
     assert!(theirs.reconcile(&wanted, usize::MAX).unwrap().adopts);
 }
 
@@ -237,8 +241,82 @@ fn a_machine_of_another_cluster_moves_only_from_the_exact_owner_that_is_named() 
     assert!(existing(&theirs).reconcile(&wanted, usize::MAX).is_err());
     wanted.take_over_from = Some("old/shop/fulfil".into());
     let mut world = existing(&theirs);
-    assert!(world.reconcile(&wanted, usize::MAX).unwrap().adopts);
+    assert!(world.reconcile(&wanted, usize::MAX).is_err(), "asking is not enough");
+    world.tags.insert(RELEASE_TAG.into(), "c/shop/fulfil".into());
+    let plan = world.reconcile(&wanted, usize::MAX).unwrap();
+    assert!(plan.adopts && plan.from_another_owner);
     assert!(wanted.owner.owns(&world.tags));
+    assert!(!world.tags.contains_key(RELEASE_TAG), "the consent was used: {:?}", world.tags);
+    assert!(!world.reconcile(&wanted, usize::MAX).unwrap().from_another_owner);
+}
+
+/// Requirement 24: the words on one's own object take nothing over. The owner's tag does, or a right that the API server of the
+/// owner's cluster has looked up.
+#[test]
+fn requirement_24_a_machine_is_taken_over_only_where_its_owner_agrees() {
+    let mark = |cluster: &str| -> Tags {
+        let tag = |key: &str, value: &str| (format!("stepbound.dev/{key}"), value.to_owned());
+        Tags::from([tag("cluster", cluster), tag("namespace", "victim"), tag("name", "fulfil")])
+    };
+    let ack = Tags::from([("services.k8s.aws/namespace".to_owned(), "victim".to_owned())]);
+    let stack = Tags::from([("aws:cloudformation:stack-id".to_owned(), "s".to_owned())]);
+    let with = |tags: &Tags, whom: &str| -> Tags {
+        tags.clone().into_iter().chain([(RELEASE_TAG.to_owned(), whom.to_owned())]).collect()
+    };
+    for (tags, from, checked, taken) in [
+        (mark("c"), "c/victim/fulfil", false, false),
+        (mark("c"), "c/victim/fulfil", true, true),
+        (mark("other"), "other/victim/fulfil", false, false),
+        (mark("other"), "other/victim/fulfil", true, false),
+        (with(&mark("other"), "c/shop/fulfil"), "other/victim/fulfil", false, true),
+        (with(&mark("other"), "c/shop/fulfi"), "other/victim/fulfil", false, false),
+        (with(&mark("other"), "c/mallory/fulfil"), "other/victim/fulfil", false, false),
+        (with(&mark("other"), "*"), "other/victim/fulfil", false, false),
+        (with(&mark("c"), "c/shop/fulfil"), "c/victim/fulfi", true, false),
+        (ack.clone(), "ack/victim", false, false),
+        (ack.clone(), "ack/victim", true, true),
+        (with(&ack, "c/shop/fulfil"), "ack/victim", false, true),
+        (stack.clone(), "whoever set the tag aws:cloudformation:stack-id", true, false),
+        (with(&stack, "c/shop/fulfil"), "whoever set the tag aws:cloudformation:stack-id", true, false),
+    ] {
+        let mut wanted = desired();
+        (wanted.take_over_from, wanted.take_over_is_checked) = (Some(from.into()), checked);
+        let mut world = existing(&[]);
+        world.tags.clone_from(&tags);
+        let took = world.reconcile(&wanted, usize::MAX).is_ok();
+        assert_eq!(took, taken, "{tags:?} {from} {checked}");
+        assert!(took || world.tags == tags, "what is refused changes nothing");
+    }
+}
+
+#[test]
+fn an_owner_lets_a_machine_go_by_a_tag_and_takes_that_back() {
+    let mut wanted = desired();
+    let mut world = World::default();
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    wanted.release_to = Some("c2/shop/fulfil".into());
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    assert_eq!(world.tags.get(RELEASE_TAG).map(String::as_str), Some("c2/shop/fulfil"));
+    wanted.release_to = None;
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    assert!(!world.tags.contains_key(RELEASE_TAG));
+    // One that the owner has set in AWS is theirs to take away.
+    world.tags.insert(RELEASE_TAG.into(), "c3/shop/fulfil".into());
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    assert!(world.tags.contains_key(RELEASE_TAG));
+}
+
+#[test]
+fn requirement_24_every_tag_that_is_set_goes_with_the_owners_mark() {
+    let mut wanted = desired();
+    let mut world = World::default();
+    world.reconcile(&wanted, usize::MAX).unwrap();
+    wanted.tags.insert("team".into(), "orders".into());
+    let plan = world.reconcile(&wanted, usize::MAX).unwrap();
+    let Some(Action::Tag(tags)) = plan.actions.iter().find(|action| matches!(action, Action::Tag(_))) else {
+        panic!("{plan:?}")
+    };
+    assert!(wanted.owner.owns(tags), "{tags:?}");
 }
 
 #[test]

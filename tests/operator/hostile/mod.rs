@@ -6,6 +6,7 @@ mod agreement;
 mod guardrails;
 mod identity;
 mod metrics;
+mod policies;
 
 use crate::admission::{may_edit, minting, using};
 use crate::attempts::{Layer, Suite};
@@ -46,13 +47,14 @@ fn a_hostile_tenant_gets_nowhere() {
     other_namespaces(&mut suite);
     schemas(&mut suite, &victim);
     rules(&mut suite);
-    policies(&mut suite);
+    admissions(&mut suite);
     admission::attempts(&mut suite);
     operators(&mut suite, &victim);
     guardrails::attempts(&mut suite);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
     identity::attempts(&mut suite);
+    policies::attempts(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 50);
 
@@ -240,7 +242,7 @@ fn rules(suite: &mut Suite<'_>) {
     suite.command("another Workflow for a run", &target, None, Cel, "workflowRef cannot be changed");
 }
 
-fn policies(suite: &mut Suite<'_>) {
+fn admissions(suite: &mut Suite<'_>) {
     use Layer::Admission;
     let stronger = with(suite.tenant.binding("evil"), "/spec/serviceAccountName", json!("admin"));
     suite.object(
@@ -427,5 +429,6 @@ fn aws(suite: &mut Suite<'_>, victim: &Tenant) {
         with(tenant.workflow("passed", &waiting(0)), "/spec/executionRoleARN", json!(victim.execution_role_arn()));
     suite.condition("the victim's execution role", &passed, (Aws, "Ready", "AccessDenied"), "");
     let taken = with(tenant.workflow("taken", &waiting(0)), "/spec/stateMachineName", json!("victim_fulfil"));
-    suite.condition("the victim's state machine, by its name", &taken, (Aws, "Ready", "AccessDenied"), "");
+    let refused = (Layer::Operator, "Stalled", "NameNotAllowed");
+    suite.condition("the victim's state machine, by its name", &taken, refused, "matches none of the names");
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod alarms;
+mod conditions;
 mod execution_role;
 mod faults;
 mod identity;
@@ -84,6 +85,9 @@ struct Shared {
     /// `TimeoutSeconds` of machines, by ARN.
     timeouts: Mutex<HashMap<String, Option<Duration>>>,
     timed_out: Mutex<HashSet<String>>,
+    /// Keys of KMS by alias, and those of machines by ARN.
+    aliases: Mutex<HashMap<String, String>>,
+    encrypted: Mutex<HashMap<String, String>>,
     /// Published versions as they were, by ARN.
     versions: Mutex<HashMap<String, Value>>,
     /// Executions started by version or alias, by the ARN that AWS would give them.
@@ -121,6 +125,8 @@ impl Front {
             remembered: Mutex::default(),
             timeouts: Mutex::default(),
             timed_out: Mutex::default(),
+            aliases: Mutex::default(),
+            encrypted: Mutex::default(),
             versions: Mutex::default(),
             origins: Mutex::default(),
             tracing: Mutex::default(),
@@ -347,9 +353,14 @@ impl Shared {
         calls.len() - 1
     }
 
-    /// Sends the request on as it was signed, host included.
+    /// Sends the request on as it was signed, host included. What is authorized here goes on as the account's root: the emulator
+    /// denies whatever has a condition on tags.
     async fn forward(&self, headers: &HeaderMap, body: String) -> (u16, String) {
         let mut headers = headers.clone();
+        if headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"AWSStepFunctions.")) {
+            headers.insert("authorization", root("states").parse().unwrap());
+            headers.remove("x-amz-security-token");
+        }
         headers.remove("content-length");
         headers.remove("transfer-encoding");
         let answer = self.http.post(&self.upstream).headers(headers).body(body).send().await.unwrap();

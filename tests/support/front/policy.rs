@@ -49,10 +49,15 @@ fn holds(operator: &str, expected: &[String], actual: Option<&Vec<String>>) -> b
     };
     let (every, operator) = match operator.strip_prefix("ForAllValues:") {
         Some(base) => (true, base),
-        None => (false, operator),
+        // Of several values any may match, as without it; a key that is absent never matches.
+        None => (false, operator.strip_prefix("ForAnyValue:").unwrap_or(operator)),
     };
     if operator == "Null" {
         return (actual.is_none()).to_string() == expected[0];
+    }
+    // A negated operator holds where the key is absent.
+    if operator == "StringNotEquals" {
+        return actual.is_none_or(|actual| !actual.iter().any(|value| expected.contains(value)));
     }
     let Some(actual) = actual else { return if_exists || every };
     let matches = |value: &String| match operator {

@@ -93,7 +93,11 @@ impl Shared {
         };
         let resource = resource_of(operation, request);
         let mut context = tag_context(request);
+        context.extend(self.resource_tags(operation, &resource).await);
         let mut needed = vec![(format!("states:{operation}"), resource.clone())];
+        for (action, key) in self.keys_needed(operation, request, &mut context) {
+            needed.push((action.to_owned(), key));
+        }
         if operation == "CreateStateMachine" && request["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
             needed.push(("states:TagResource".into(), resource.clone()));
         }
@@ -338,7 +342,7 @@ impl Shared {
 }
 
 /// The ARN that a call is authorized on.
-fn resource_of(operation: &str, request: &Value) -> String {
+pub(super) fn resource_of(operation: &str, request: &Value) -> String {
     let fields = [
         "stateMachineArn",
         "executionArn",

@@ -70,6 +70,9 @@ impl Shared {
         set_element(&mut text, "SubjectFromWebIdentityToken", claims["sub"].as_str().unwrap());
         set_element(&mut text, "Audience", &audience(&claims));
         set_element(&mut text, "Provider", claims["iss"].as_str().unwrap());
+        // How AWS packs is not told; as it has more room than the plain text, this errs towards more.
+        let packed = form.get("Policy").map_or(0, |policy| policy.len() * 100 / MAX_POLICY);
+        set_element(&mut text, "PackedPolicySize", &packed.to_string());
         if fault == Some(Fault::AnotherAccount) {
             text = text.replace("arn:aws:sts::000000000000:", "arn:aws:sts::999999999999:");
         }

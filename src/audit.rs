@@ -23,7 +23,8 @@ pub struct Cause {
     pub name: String,
     /// Its UID.
     pub uid: String,
-    /// Who asked for it, where the API server's word for it can be had.
+    /// Who asked for just this call, where the API server's word for it can be had. Whoever asked for the object did not ask for
+    /// all that is done for its sake: another may delete it.
     pub requester: Option<String>,
     /// Revision in Git that it is of, where its annotation says so.
     pub git_revision: Option<String>,
@@ -77,7 +78,7 @@ impl<W: Fn(&Cause, &str, &str)> Drop for Record<W> {
     }
 }
 
-/// A role was assumed, or refused.
+/// A role was assumed, or refused; for a session that is named after somebody, because that person asked for a call.
 pub fn assumption(
     cause: &Cause,
     origin: &SessionOrigin,
@@ -94,7 +95,7 @@ pub fn assumption(
         namespace = &*field(&origin.namespace, NAME),
         name = &*field(&cause.name, NAME),
         uid = &*field(&cause.uid, ID),
-        requester = &*field(requester(cause, origin), USER),
+        requester = &*field(origin.requester.as_deref().unwrap_or_default(), USER),
         git_revision = &*field(cause.git_revision.as_deref().unwrap_or_default(), REVISION),
         binding = &*field(&origin.binding, NAME),
         service_account_uid = &*field(&origin.service_account_uid, ID),
@@ -107,7 +108,7 @@ pub fn assumption(
     );
 }
 
-/// A call was made with a session.
+/// A call was made with a session. Its requester is whoever asked for this call, see [`on_behalf_of`].
 pub fn call(cause: &Cause, session: &Session, api: &str, target_arn: &str, request_id: &str, outcome: &str) {
     let origin = &session.origin;
     tracing::info!(
@@ -118,7 +119,7 @@ pub fn call(cause: &Cause, session: &Session, api: &str, target_arn: &str, reque
         namespace = &*field(&origin.namespace, NAME),
         name = &*field(&cause.name, NAME),
         uid = &*field(&cause.uid, ID),
-        requester = &*field(requester(cause, origin), USER),
+        requester = &*field(cause.requester.as_deref().unwrap_or_default(), USER),
         git_revision = &*field(cause.git_revision.as_deref().unwrap_or_default(), REVISION),
         binding = &*field(&origin.binding, NAME),
         service_account_uid = &*field(&origin.service_account_uid, ID),
@@ -144,11 +145,6 @@ pub fn orphaned(kind: &str, namespace: &str, name: &str, arn: &str, why: &str) {
         outcome = "Orphaned",
         "let go"
     );
-}
-
-/// Who asked: the user after whom the session is named, else whoever asked for the object.
-fn requester<'a>(cause: &'a Cause, origin: &'a SessionOrigin) -> &'a str {
-    origin.requester.as_deref().or(cause.requester.as_deref()).unwrap_or_default()
 }
 
 /// Longest fields in bytes: names of Kubernetes, ids and names of sessions, ARNs, users, revisions.

@@ -33,6 +33,8 @@ pub enum AwsErrorKind {
     Unavailable,
     /// IAM or STS says no.
     AccessDenied,
+    /// The machine's own key is disabled, or is to be deleted.
+    KeyUnusable,
     /// AWS cannot assume the execution role (yet), or may not be told to.
     RoleNotAssumable,
     /// The definition is refused.
@@ -65,6 +67,7 @@ impl AwsErrorKind {
             AwsErrorKind::Queued => "queued",
             AwsErrorKind::Unavailable => "unavailable",
             AwsErrorKind::AccessDenied => "access_denied",
+            AwsErrorKind::KeyUnusable => "key_unusable",
             AwsErrorKind::RoleNotAssumable => "role_not_assumable",
             AwsErrorKind::InvalidDefinition => "invalid_definition",
             AwsErrorKind::InvalidInput => "invalid_input",
@@ -97,6 +100,9 @@ impl AwsError {
             AwsErrorKind::AccessDenied => {
                 "Allow it in the policies of the binding's role; it is tried again by itself."
             }
+            AwsErrorKind::KeyUnusable => {
+                "Enable the state machine's key, or give the Workflow another; it is tried again by itself."
+            }
             AwsErrorKind::RoleNotAssumable => {
                 "The execution role has to trust states.amazonaws.com; AWS needs up to two minutes to know a new role, and it is tried again by itself."
             }
@@ -119,7 +125,10 @@ impl Classify for AwsError {
             | AwsErrorKind::Unavailable
             | AwsErrorKind::SessionExpired
             | AwsErrorKind::Deleting => Class::Transient,
-            AwsErrorKind::AccessDenied | AwsErrorKind::RoleNotAssumable | AwsErrorKind::LimitExceeded => Class::Denied,
+            AwsErrorKind::AccessDenied
+            | AwsErrorKind::KeyUnusable
+            | AwsErrorKind::RoleNotAssumable
+            | AwsErrorKind::LimitExceeded => Class::Denied,
             AwsErrorKind::NotFound => Class::Waiting,
             AwsErrorKind::InvalidDefinition
             | AwsErrorKind::InvalidInput
@@ -136,6 +145,7 @@ impl Classify for AwsError {
             AwsErrorKind::Queued => WAITING_FOR_QUOTA,
             AwsErrorKind::Unavailable => "AWSUnavailable",
             AwsErrorKind::AccessDenied => "AccessDenied",
+            AwsErrorKind::KeyUnusable => "KeyUnusable",
             AwsErrorKind::RoleNotAssumable => "WaitingForIAM",
             AwsErrorKind::InvalidDefinition => "DefinitionRejected",
             AwsErrorKind::InvalidInput => "InputRejected",

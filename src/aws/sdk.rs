@@ -207,6 +207,7 @@ fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
         | "InvalidIdentityToken"
         | "IDPRejectedClaim"
         | "RegionDisabledException" => AwsErrorKind::AccessDenied,
+        "KmsInvalidStateException" => AwsErrorKind::KeyUnusable,
         "ExpiredToken" | "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
             AwsErrorKind::SessionExpired
         }

@@ -10,6 +10,7 @@ use aws_sdk_sfn::types::{
     ExecutionStatus as SdkExecutionStatus, StateMachineStatus, StateMachineType as SdkType, SyncExecutionStatus,
     TracingConfiguration, ValidateStateMachineDefinitionDiagnostic, ValidateStateMachineDefinitionSeverity,
 };
+use tracing::Instrument;
 
 use super::sanitised;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
@@ -225,30 +226,36 @@ impl StepFunctions for SdkStepFunctions {
 
     async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError> {
         let start = self.client(session).start_execution().state_machine_arn(&request.target_arn);
-        let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
+        let start = start.name(&request.name).input(&request.input);
+        let start = start.trace_header(telemetry::xray_header(&request.trace_root));
         // The caller decides whether a repeat is safe: it is not for Express.
         let call = start
             .customize()
             .config_override(aws_sdk_sfn::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send();
-        let started = self.call(session, "states:StartExecution", &request.target_arn, call).await?;
+        let call = self.call(session, "states:StartExecution", &request.target_arn, call);
+        let started = call.instrument(traced_as(&request.trace_root)).await?;
         Ok(StartedExecution { arn: started.execution_arn, started_at: timestamp(started.start_date) })
     }
 
     async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError> {
         let start = self.client(session).start_sync_execution().state_machine_arn(&request.target_arn);
-        let start = start.name(&request.name).input(&request.input).set_trace_header(telemetry::xray_header());
+        let start = start.name(&request.name).input(&request.input);
+        let start = start.trace_header(telemetry::xray_header(&request.trace_root));
         let once = aws_sdk_sfn::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(SYNC_TIMEOUT).build())
             // Nothing is sent while AWS waits for the end, which is not a stalled connection.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let call = start.customize().config_override(once).send();
-        let ended = self.call(session, "states:StartSyncExecution", &request.target_arn, call).await?;
+        let call = self.call(session, "states:StartSyncExecution", &request.target_arn, call);
+        let ended = call.instrument(traced_as(&request.trace_root)).await?;
         Ok(Execution {
             arn: ended.execution_arn,
             state_machine_arn: ended.state_machine_arn.unwrap_or_default(),
             version_arn: None,
+            alias_arn: None,
+            trace_header: ended.trace_header,
             status: match ended.status {
                 SyncExecutionStatus::Succeeded => ExecutionStatus::Succeeded,
                 SyncExecutionStatus::TimedOut => ExecutionStatus::TimedOut,
@@ -275,6 +282,8 @@ impl StepFunctions for SdkStepFunctions {
             arn: found.execution_arn,
             state_machine_arn: found.state_machine_arn,
             version_arn: found.state_machine_version_arn,
+            alias_arn: found.state_machine_alias_arn,
+            trace_header: found.trace_header,
             status: execution_status(&found.status),
             started_at: timestamp(found.start_date),
             stopped_at: found.stop_date.map(timestamp),
@@ -307,4 +316,9 @@ impl StepFunctions for SdkStepFunctions {
     async fn map_run_counts(&self, session: &Session, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {
         self.counts_of_map_run(session, arn).await
     }
+}
+
+/// The span of a start, which names the trace of the execution in X-Ray.
+fn traced_as(trace_root: &str) -> tracing::Span {
+    tracing::info_span!("start", aws.xray_trace_id = trace_root)
 }

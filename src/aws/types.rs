@@ -195,6 +195,8 @@ pub struct StartExecution {
     pub name: String,
     /// Input, JSON text.
     pub input: String,
+    /// Root of the X-Ray trace that the execution is, by which its run knows it again.
+    pub trace_root: String,
 }
 
 /// What a start answers.
@@ -270,6 +272,10 @@ pub struct Execution {
     pub state_machine_arn: String,
     /// Version that it was started by, where it was.
     pub version_arn: Option<String>,
+    /// Alias that it was started by, where it was.
+    pub alias_arn: Option<String>,
+    /// X-Ray's header that it was started with.
+    pub trace_header: Option<String>,
     /// Where it stands.
     pub status: ExecutionStatus,
     /// When it started.

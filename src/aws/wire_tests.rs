@@ -53,7 +53,7 @@ pub(super) fn session_in(epoch: Epoch) -> Session {
 }
 
 pub(super) fn start() -> StartExecution {
-    StartExecution { target_arn: MACHINE.into(), name: "run-1".into(), input: "{}".into() }
+    StartExecution { target_arn: MACHINE.into(), name: "run-1".into(), input: "{}".into(), trace_root: "1-0-a".into() }
 }
 
 fn adapter(server: &StandIn) -> SdkStepFunctions {

@@ -110,7 +110,7 @@ impl Guardrails {
         for run in store.iter().flat_map(Store::state).filter(|run| run.namespace().as_deref() == Some(namespace)) {
             let status = run.status.as_ref();
             let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
-            let started = status.is_some_and(|status| !status.attempts.is_empty());
+            let started = status.is_some_and(|status| !status.awaits_start());
             let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
             if started && !over {
                 seen.active.insert(run.uid().unwrap_or_default());

@@ -10,6 +10,8 @@ mod measure;
 mod run_queue;
 mod runner;
 pub mod sharing;
+#[cfg(test)]
+mod stand_in;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -45,6 +47,7 @@ use crate::runs::{Past, Relay, SessionSource, Tracker, forget_finished, without_
 pub use attribution::{Attribution, own_name};
 use run_queue::{RunQueue, RunQueues};
 use runner::Managed;
+use workflow_run::{is_refused_as, waits_for_start};
 
 /// Reconciles under way at once, for each kind.
 const CONCURRENCY: u16 = 32;
@@ -295,7 +298,7 @@ fn controllers_of(
             same_namespace(&activity_store, &binding, |activity| activity.spec.trust_binding_ref.name == name)
         });
     context.guardrails.know_runs(scope, run_store.clone());
-    let (by_workflow, by_input) = (run_store.clone(), run_store);
+    let (by_workflow, by_refusing, by_input) = (run_store.clone(), run_store.clone(), run_store);
     let runs = runs
         .watches(api::<Workflow>(client, scope), watcher::Config::default(), move |workflow| {
             let name = workflow.name_any();
@@ -304,6 +307,10 @@ fn controllers_of(
                     waits_for_start(run) && run.spec.workflow_ref.name == name
                 })
             })
+        })
+        .watches(api::<TrustBinding>(client, scope), watcher::Config::default(), move |binding| {
+            let name = binding.name_any();
+            same_namespace(&by_refusing, &binding, |run| is_refused_as(run, &name))
         })
         .watches(config_maps, watcher::Config::default(), move |map| {
             let name = map.name_any();
@@ -333,11 +340,6 @@ fn owner<K: Managed>(work: &runner::Work<K>, ctx: &Context) -> Owner {
         name: work.object.name_any(),
         uid: work.object.uid().unwrap_or_default(),
     }
-}
-
-/// A run that has started is not helped by a change of its workflow or input.
-fn waits_for_start(run: &WorkflowRun) -> bool {
-    run.status.as_ref().is_none_or(|status| status.attempts.is_empty())
 }
 
 fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>

@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, watch};
 use super::Context;
 use super::runner::fenced;
 use crate::api::v1alpha1::{FIELD_MANAGER, Workflow, WorkflowRun};
+use crate::outcome::Failure;
+use crate::plan::ownership::Names;
 use crate::plan::queue::{Key, Queues, Turn};
 
 /// How many runs behind the next one are woken with it, so that those near the front know their position.
@@ -23,9 +25,10 @@ const COUNT_EVERY: Duration = Duration::from_secs(30);
 /// How often the counts are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(3);
 
-/// The queues of the runs of one watch.
+/// The queues of the runs of one watch, and the names that they gave to executions.
 pub(super) struct RunQueue {
     queues: Mutex<Queues>,
+    names: Mutex<Names>,
     wake: mpsc::UnboundedSender<ObjectRef<WorkflowRun>>,
 }
 
@@ -34,15 +37,30 @@ impl RunQueue {
     pub(super) fn new() -> (Arc<Self>, impl Stream<Item = ObjectRef<WorkflowRun>> + Send + 'static) {
         let (wake, mut woken) = mpsc::unbounded_channel();
         let stream = futures::stream::poll_fn(move |context| woken.poll_recv(context));
-        (Arc::new(Self { queues: Mutex::default(), wake }), stream)
+        (Arc::new(Self { queues: Mutex::default(), names: Mutex::default(), wake }), stream)
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_name(&self, event: &Event<WorkflowRun>) {
+        let mut names = self.names();
+        match event {
+            Event::Init => names.begin_listing(),
+            Event::InitDone => names.end_listing(),
+            Event::InitApply(run) | Event::Apply(run) => names.see(run),
+            Event::Delete(run) => names.forget(run.metadata.uid.as_deref().unwrap_or_default()),
+        }
+    }
+
     /// Takes in what the watch shows.
     pub(super) fn note(&self, event: &Event<WorkflowRun>) {
+        self.note_name(event);
         let mut queues = self.queues();
         let changed = match event {
             Event::Init => {
@@ -101,6 +119,13 @@ impl RunQueues {
         let key = (namespace.clone(), workflow.name_any());
         let Some(queue) = self.of(&namespace) else { return Turn::Now };
         queue.queues().turn(&key, &run.uid().unwrap_or_default(), max)
+    }
+
+    /// Gives the name of an execution to a run, unless another has it.
+    pub(super) fn claim(&self, run: &WorkflowRun, execution_arn: &str) -> Result<(), Failure> {
+        let namespace = run.namespace().unwrap_or_default();
+        let Some(queue) = self.of(&namespace) else { return Ok(()) };
+        queue.names().claim(&run.uid().unwrap_or_default(), (namespace, run.name_any()), execution_arn)
     }
 
     /// A run that cannot start lets others pass.

@@ -81,9 +81,9 @@ pub(super) trait Managed:
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure>;
     /// The status field.
     fn status_field(&mut self) -> &mut Option<Self::Status>;
-    /// Who asked for it, where that is known.
-    fn requester(&self) -> Option<&str> {
-        None
+    /// True where it is not ready because somebody wanted that.
+    fn ended_as_asked(&self) -> bool {
+        false
     }
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
@@ -279,7 +279,8 @@ fn cause<K: Managed>(object: &K) -> audit::Cause {
         kind: K::KIND,
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
-        requester: object.requester().map(str::to_owned),
+        // Most calls are nobody's request: see `audit::on_behalf_of`.
+        requester: None,
         git_revision: object.annotations().get(GIT_REVISION).cloned(),
     }
 }
@@ -291,19 +292,13 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
         if failure.class == Class::Conflict {
             return Err(failure.clone());
         }
-        log_failure(failure, before.as_ref());
-        work.conditions(|conditions| {
-            conditions.failed(failure);
-        });
+        add_failure(&mut work, before.as_ref(), failure);
     }
     let release = result.as_ref().is_ok_and(|done| done.release);
     let deleted = work.object.meta().deletion_timestamp.is_some();
     // An object that is about to go needs no last status.
     if !(release && deleted) {
-        work.write(ctx).await?;
-        let news = result.as_ref().is_err_and(Failure::is_news);
-        let failed = news || find(K::common(work.status()).0, STALLED).is_some();
-        announce(&mut work, before, failed, ctx).await;
+        write_and_announce(&mut work, before, result.as_ref().err(), ctx).await?;
     }
     let uid = work.object.uid().unwrap_or_default();
     ctx.objects.stalled(K::KIND, &uid, waits_for_person(K::common(work.status()).0).filter(|_| !(release && deleted)));
@@ -311,6 +306,38 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
         work.let_go(ctx).await?;
     }
     result.map(|done| done.requeue)
+}
+
+/// Tells what a call came to that outlived its reconcile, as the end of a reconcile does.
+pub(super) async fn tell<K: Managed>(
+    work: &mut Work<K>,
+    before: Option<(String, String)>,
+    failure: Option<&Failure>,
+    ctx: &Context,
+) -> Result<(), Failure> {
+    if let Some(failure) = failure {
+        add_failure(work, before.as_ref(), failure);
+    }
+    write_and_announce(work, before, failure, ctx).await
+}
+
+fn add_failure<K: Managed>(work: &mut Work<K>, before: Option<&(String, String)>, failure: &Failure) {
+    log_failure(failure, before);
+    work.conditions(|conditions| {
+        conditions.failed(failure);
+    });
+}
+
+async fn write_and_announce<K: Managed>(
+    work: &mut Work<K>,
+    before: Option<(String, String)>,
+    failure: Option<&Failure>,
+    ctx: &Context,
+) -> Result<(), Failure> {
+    work.write(ctx).await?;
+    let failed = failure.is_some_and(Failure::is_news) || find(K::common(work.status()).0, STALLED).is_some();
+    announce(work, before, failed, ctx).await;
+    Ok(())
 }
 
 /// A failure that begins or changes is worth a line; its repeats are for those who look closer.
@@ -324,7 +351,8 @@ fn log_failure(failure: &Failure, before: Option<&(String, String)>) {
     }
 }
 
-fn ready_of<K: Managed>(work: &mut Work<K>) -> Option<(String, String)> {
+/// Status and reason of `Ready`.
+pub(super) fn ready_of<K: Managed>(work: &mut Work<K>) -> Option<(String, String)> {
     let status = work.object.status_field().as_mut()?;
     let ready = find(K::common(status).0, READY)?;
     Some((ready.status.clone(), ready.reason.clone()))
@@ -342,6 +370,7 @@ async fn announce<K: Managed>(work: &mut Work<K>, before: Option<(String, String
         ("True", EventWhenReady::Always) => (EventType::Normal, true),
         ("True", EventWhenReady::Recovered) => (EventType::Normal, recovered),
         ("True", EventWhenReady::Never) => (EventType::Normal, false),
+        _ if work.object.ended_as_asked() => (EventType::Normal, failed),
         _ => (EventType::Warning, failed),
     };
     if worth_it {

@@ -4,7 +4,9 @@ mod admit;
 mod again;
 mod end;
 mod observe;
+mod own;
 mod progress;
+mod refusal;
 mod start;
 
 pub(super) use progress::LOOK_EVERY;
@@ -36,6 +38,17 @@ use crate::plan::run::{self, Step};
 use crate::plan::run_result;
 use crate::runs::{awaits_right, is_settled, owes_output};
 
+/// A run that has started is not helped by a change of its Workflow or input; one that AWS refuses may be.
+pub(super) fn waits_for_start(run: &WorkflowRun) -> bool {
+    run.status.as_ref().is_none_or(|status| status.awaits_start() || status.refusal.is_some())
+}
+
+/// True of a run whose start or redrive AWS refuses to the binding.
+pub(super) fn is_refused_as(run: &WorkflowRun, binding: &str) -> bool {
+    let refused = run.status.as_ref().filter(|status| status.refusal.is_some());
+    refused.and_then(|status| status.attempts.last()).is_some_and(|attempt| attempt.trust_binding_name == binding)
+}
+
 #[async_trait::async_trait]
 impl Managed for WorkflowRun {
     type Status = WorkflowRunStatus;
@@ -49,7 +62,7 @@ impl Managed for WorkflowRun {
         let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
         if over || gone {
             admit::free(work, ctx);
-        } else if done.is_err() && status.is_none_or(|status| status.attempts.is_empty()) {
+        } else if done.is_err() && status.is_none_or(WorkflowRunStatus::awaits_start) {
             ctx.guardrails.give_back(&work.object);
         }
         done
@@ -59,8 +72,8 @@ impl Managed for WorkflowRun {
         &mut self.status
     }
 
-    fn requester(&self) -> Option<&str> {
-        self.status.as_ref()?.requested_by.as_deref()
+    fn ended_as_asked(&self) -> bool {
+        self.spec.cancel.is_some() && self.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Aborted))
     }
 
     fn gone(object: &Self, ctx: &Context) {
@@ -91,7 +104,11 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
     let status = work.object.status.clone().unwrap_or_default();
     let asked = again::asked(&work.object);
     let now = Timestamp::now();
-    match run::next(&work.object.spec, &status, asked.as_deref(), now) {
+    let next = run::next(&work.object.spec, &status, asked.as_deref(), now);
+    if let Some(later) = refusal::holds(work, ctx, &next).await? {
+        return Ok(later);
+    }
+    match next {
         Step::Finished if owes_output(&work.object) => observe::read_output(work, ctx).await,
         Step::Finished => rest(work, ctx).await,
         Step::EndUnstarted(phase, reason, message) => Ok(end_unstarted(work, phase, reason, &message)),
@@ -159,13 +176,19 @@ fn end_unstarted(work: &mut Work<WorkflowRun>, phase: Phase, reason: &str, messa
     let status = work.status();
     status.phase = Some(phase);
     status.finished_at = Some(Time(Timestamp::now()));
+    status.refusal = None;
     work.conditions(|conditions| run_result::ended(conditions, phase, reason, message));
     Done::released()
 }
 
 /// The intent is in the status before AWS is asked, because it decides the phase at the end.
 async fn record_stop(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, intent: StopIntent) -> Result<Done, Failure> {
-    work.status().stop = Some(StopRequest { intent, recorded_at: Time(Timestamp::now()) });
+    let requested_by = match intent {
+        StopIntent::Cancel => stamped(ctx, &work.object, CANCEL_REQUESTED_BY).await?,
+        StopIntent::Timeout => None,
+    };
+    work.status().stop = Some(StopRequest { intent, recorded_at: Time(Timestamp::now()), requested_by });
+    observe::tell_stop(work);
     work.write(ctx).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_default();
     stop(work, ctx, &arn, intent).await
@@ -177,10 +200,7 @@ async fn stop(
     arn: &str,
     intent: StopIntent,
 ) -> Result<Done, Failure> {
-    let canceller = match intent {
-        StopIntent::Cancel => stamped(ctx, &work.object, CANCEL_REQUESTED_BY).await?,
-        StopIntent::Timeout => None,
-    };
+    let canceller = work.status().stop.as_ref().and_then(|stop| stop.requested_by.clone());
     let status = work.object.status.clone().unwrap_or_default();
     let purpose = Purpose::Observe(machine(&status));
     let session = session_as(ctx, &work.namespace(), &binding_name(&status), &purpose, canceller.clone()).await?;
@@ -274,7 +294,8 @@ async fn read_anew(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Fa
 async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
     let status = work.object.status.clone().unwrap_or_default();
     let arn = status.execution_arn.clone().or_else(|| status.attempts.last().map(run::execution_arn));
-    let over = status.phase.unwrap_or_default().is_finished() || status.adopted || status.retry_at.is_some();
+    let unstarted = status.retry_at.is_some() || status.is_refused();
+    let over = status.phase.unwrap_or_default().is_finished() || status.adopted || unstarted;
     if let Some(arn) = &arn {
         ctx.tracker.forget(arn);
     }
@@ -291,6 +312,14 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
             return Ok(Done::released());
         }
     };
+    let unproven = status.attempts.last().filter(|last| status.execution_arn.is_none() && !own::by_name(work, last));
+    if let Some(attempt) = unproven {
+        match own::to_stop(work, ctx, &session, attempt).await? {
+            own::ToStop::Yes => {}
+            own::ToStop::No => return Ok(Done::released()),
+            own::ToStop::NotKnownYet => return Ok(Done::again(Requeue::After(Duration::from_secs(1)))),
+        }
+    }
     let why = (!has_own_key(work, ctx).await?).then_some(("Stepbound.Deleted", "The WorkflowRun was deleted."));
     fenced(ctx)?;
     match ctx.step_functions.stop_execution(&session, &arn, why).await {
@@ -306,3 +335,6 @@ fn may_still_start(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> bool {
     let last = status.attempts.last().filter(|_| under_way);
     last.is_some_and(|attempt| run::may_still_land(attempt.recorded_at.0, Timestamp::now()))
 }
+
+#[cfg(test)]
+mod tests;

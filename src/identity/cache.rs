@@ -270,10 +270,10 @@ impl Sessions for SessionCache {
         for key in self.keys(|key| key.binding_uid == binding_uid && key.policy.as_deref() == policy) {
             let Some(slot) = self.slots.get(&*key).await else { continue };
             let session = slot.lock().await.0.clone();
-            let valid = session.filter(|session| session.is_good_at((self.clock)()));
-            // What is cleaned up is nobody's request, so a session that carries no requester's name comes first.
-            let rank = |session: &Arc<Session>| (session.origin.requester.is_none(), session.expires_at);
-            held = held.into_iter().chain(valid).max_by_key(rank);
+            // What is cleaned up is nobody's request, so it is not done in a session that carries somebody's name.
+            let of_nobody = session.filter(|session| session.origin.requester.is_none());
+            let valid = of_nobody.filter(|session| session.is_good_at((self.clock)()));
+            held = held.into_iter().chain(valid).max_by_key(|session| session.expires_at);
         }
         held
     }

@@ -93,6 +93,8 @@ struct Node {
     index: Option<i32>,
     container: Option<Container>,
     open: bool,
+    /// An event says that it was left, so a failure in it was caught.
+    left: bool,
 }
 
 impl Node {
@@ -133,6 +135,7 @@ impl<'a> History<'a> {
             Meaning::Exited => {
                 if let Some(left) = self.upwards(here, |node| node.is_state() && node.name == name) {
                     self.close(left, true);
+                    self.nodes[left].left = true;
                     return self.nodes[left].parent;
                 }
                 // It was entered before what was read, and all that stands here is inside it.
@@ -176,7 +179,7 @@ impl<'a> History<'a> {
     }
 
     fn enter(&mut self, parent: Option<usize>, name: &str, index: Option<i32>, container: Option<Container>) -> usize {
-        self.nodes.push(Node { parent, name: name.to_owned(), index, container, open: true });
+        self.nodes.push(Node { parent, name: name.to_owned(), index, container, open: true, left: false });
         self.nodes.len() - 1
     }
 
@@ -258,8 +261,8 @@ impl<'a> History<'a> {
                 return found.name.as_deref();
             }
             if !reports_for_inside(&found.event_type) {
-                if let Some(name) = self.state_of(self.places[&found.id]) {
-                    return Some(name);
+                if let Some(state) = self.upwards(self.places[&found.id], Node::is_state) {
+                    return Some(&self.nodes[self.failed_inside(state).unwrap_or(state)].name);
                 }
                 if meaning(&found.event_type) == Meaning::Exited {
                     return None;
@@ -271,17 +274,27 @@ impl<'a> History<'a> {
         self.deepest_failure()
     }
 
-    /// For an end that is linked to nothing that was read.
-    fn deepest_failure(&self) -> Option<&str> {
-        let redriven = self.events.values().filter(|event| event.event_type == "ExecutionRedriven");
-        let since = redriven.map(|event| event.id).max().unwrap_or(0);
-        let failures = self.events.values().filter(|event| event.id > since && is_failure(&event.event_type));
-        let deepest = failures.max_by_key(|event| (self.path(self.places[&event.id]).len(), event.id))?;
-        self.state_of(self.places[&deepest.id])
+    /// The innermost state inside another that failed and was not left. The end may be linked to a branch that ended well.
+    fn failed_inside(&self, container: usize) -> Option<usize> {
+        self.nodes[container].container?;
+        let deepest = self.failures().filter(|(_, state)| {
+            *state != container && !self.nodes[*state].left && self.path(Some(*state)).contains(&container)
+        });
+        let (_, state) = deepest.max_by_key(|(event, state)| (self.path(Some(*state)).len(), event.id))?;
+        Some(state)
     }
 
-    fn state_of(&self, place: Option<usize>) -> Option<&str> {
-        let state = self.upwards(place, Node::is_state)?;
+    /// Failures since the last redrive, each with the state that it is in.
+    fn failures(&self) -> impl Iterator<Item = (&HistoryEvent, usize)> {
+        let redriven = self.events.values().filter(|event| event.event_type == "ExecutionRedriven");
+        let since = redriven.map(|event| event.id).max().unwrap_or(0);
+        let failed = self.events.values().filter(move |event| event.id > since && is_failure(&event.event_type));
+        failed.filter_map(|event| Some((*event, self.upwards(self.places[&event.id], Node::is_state)?)))
+    }
+
+    /// For an end that is linked to nothing that was read.
+    fn deepest_failure(&self) -> Option<&str> {
+        let (_, state) = self.failures().max_by_key(|(event, state)| (self.path(Some(*state)).len(), event.id))?;
         Some(&self.nodes[state].name)
     }
 

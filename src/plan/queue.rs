@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::api::v1alpha1::WorkflowRun;
+use crate::api::v1alpha1::{WorkflowRun, WorkflowRunStatus};
 
 /// Namespace and name of a Workflow.
 pub type Key = (String, String);
@@ -96,7 +96,7 @@ impl Queues {
         }
         let status = run.status.as_ref();
         let finished = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
-        let started = status.is_some_and(|status| !status.attempts.is_empty());
+        let started = status.is_some_and(|status| !status.awaits_start());
         let leaves = run.metadata.deletion_timestamp.is_some() || run.spec.cancel.is_some();
         if finished || (leaves && !started) {
             return self.forget(&uid);
@@ -111,6 +111,10 @@ impl Queues {
             return None;
         }
         runs.waiting.insert(place, uid.clone());
+        if status.is_some_and(WorkflowRunStatus::is_refused) && !runs.admitted.contains(&uid) {
+            // AWS has refused it: it holds up nobody until it asks for its turn again.
+            runs.aside.insert(uid.clone());
+        }
         runs.active.remove(&uid).then_some(key)
     }
 

@@ -89,10 +89,15 @@ fn saturating_add(time: Timestamp, wait: Duration) -> Timestamp {
     time.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-/// The attempt after the last one, by `spec.retry`. A restart runs what the last attempt ran, under a name of its own.
+/// The attempt after the last one, by `spec.retry`. A restart runs what the last attempt ran, under a name of its own; one that
+/// AWS has refused is still the next.
 pub fn next_attempt(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, uid: &str, now: Timestamp) -> Option<Attempt> {
     let last = status.attempts.last()?;
-    match spec.retry.as_ref()?.strategy {
+    let strategy = spec.retry.as_ref()?.strategy;
+    if strategy == RetryStrategy::Restart && status.is_refused() && last.number > 1 {
+        return Some(last.clone());
+    }
+    match strategy {
         RetryStrategy::Redrive => redrive_attempt(status, AttemptCause::Retry, now),
         RetryStrategy::Restart => {
             let number = last.number + 1;
@@ -141,7 +146,7 @@ pub fn redrive_step(attempt: &Attempt, found: &Execution) -> RedriveStep {
 }
 
 fn following(last: &Attempt, cause: AttemptCause, now: Timestamp) -> Attempt {
-    Attempt { cause, recorded_at: Time(now), finished_at: None, error: None, ..last.clone() }
+    Attempt { cause, recorded_at: Time(now), requested_by: None, finished_at: None, error: None, ..last.clone() }
 }
 
 /// Records an attempt and takes back what the status says of an end.
@@ -150,6 +155,12 @@ pub fn begin(status: &mut WorkflowRunStatus, attempt: Attempt) {
         status.execution_arn = None;
         status.console_url = None;
         status.redrive = None;
+    }
+    if status.attempts.last().is_some_and(|last| last.number == attempt.number) {
+        // It was refused and is asked for again.
+        status.attempts.pop();
+    } else {
+        status.refusal = None;
     }
     status.attempts.push(attempt);
     let surplus = status.attempts.len().saturating_sub(KEPT_ATTEMPTS);
@@ -164,11 +175,36 @@ pub fn begin(status: &mut WorkflowRunStatus, attempt: Attempt) {
     }
 }
 
-/// Says of the last attempt how it ended.
+/// Says of the last attempt how it ended, and counts how long it ran. Told twice it counts once.
 pub fn close_attempt(status: &mut WorkflowRunStatus, execution: &Execution) {
+    let ran_before = ran(status);
+    let first_start = status.started_at.as_ref().map(|time| time.0);
     let Some(last) = status.attempts.last_mut() else { return };
-    last.finished_at = Some(Time(execution.stopped_at.unwrap_or(execution.started_at)));
+    let ended = execution.stopped_at.unwrap_or(execution.started_at);
+    if last.finished_at.is_none() {
+        let began = if last.redrive_count > 0 {
+            last.recorded_at.0
+        } else if last.number > 1 {
+            execution.started_at
+        } else {
+            first_start.unwrap_or(execution.started_at)
+        };
+        status.ran_milliseconds = Some(ran_before.saturating_add(milliseconds(began, ended)));
+    }
+    last.finished_at = Some(Time(ended));
     last.error = execution.error.as_ref().map(|error| error.chars().take(MAX_ATTEMPT_ERROR).collect());
+}
+
+/// How long the attempts that have ended ran. Where that was not counted, by a release before it was, the attempts tell it.
+fn ran(status: &WorkflowRunStatus) -> i64 {
+    status.ran_milliseconds.unwrap_or_else(|| {
+        let ended = status.attempts.iter().filter_map(|one| Some((one.recorded_at.0, one.finished_at.as_ref()?.0)));
+        ended.map(|(began, ended)| milliseconds(began, ended)).sum()
+    })
+}
+
+fn milliseconds(began: Timestamp, ended: Timestamp) -> i64 {
+    i64::try_from(ended.duration_since(began).as_millis()).unwrap_or(i64::MAX).max(0)
 }
 
 /// Whether the way in which a run is started and tried again exists for the type of its state machine.

@@ -4,15 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, RunMode, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
-use crate::aws::Execution;
 use crate::outcome::{Class, Failure};
 
 /// Longest input that AWS takes, in bytes (`StartExecution`, parameter `input`).
 pub const MAX_INPUT_BYTES: usize = 262_144;
 /// AWS's answers lag: an execution that is not shown so long after its start may still exist.
 const VISIBILITY: SignedDuration = SignedDuration::from_mins(5);
-/// Clocks differ: an execution that started so little before its attempt was recorded is still this run's own.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// How long after its end AWS redrives an execution (`RedriveExecution`, "redrivable period").
 const REDRIVABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Longest time that a call which was under way when its process died may still take to reach AWS.
@@ -47,6 +44,13 @@ pub enum Step {
     Observe(String),
 }
 
+impl Step {
+    /// True of what asks AWS to start or redrive.
+    pub fn starts(&self) -> bool {
+        matches!(self, Step::Prepare | Step::Resume(_) | Step::Redrive(_) | Step::Retry)
+    }
+}
+
 /// Decides from the records alone. `asked` is the value of the annotation that asks for a redrive.
 pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&str>, now: Timestamp) -> Step {
     let asked = asked.is_some() && asked != status.last_handled.redrive.as_deref();
@@ -57,7 +61,7 @@ pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&s
     if finished {
         return Step::Finished;
     }
-    let Some(attempt) = status.attempts.last() else {
+    let Some(attempt) = status.attempts.last().filter(|_| !status.awaits_start()) else {
         return before_start(spec, now);
     };
     if let Some(at) = &status.retry_at {
@@ -189,33 +193,6 @@ pub fn machine_name(arn: &str) -> Option<&str> {
 /// The machine of an execution, without a version.
 pub fn machine_of_execution(execution_arn: &str) -> String {
     machine_arn(execution_arn).replacen(":execution:", ":stateMachine:", 1)
-}
-
-/// How an execution that exists under the attempt's name relates to the run.
-///
-/// # Errors
-/// `ExecutionNameTaken` when input or target differ: it is somebody else's.
-pub fn adopt(spec: &WorkflowRunSpec, attempt: &Attempt, input: &str, found: &Execution) -> Result<bool, Failure> {
-    let same_input = found.input.as_deref().is_some_and(|other| same_json(input, other));
-    let same_machine = found.state_machine_arn == machine_arn(&attempt.target_arn);
-    if !(same_input && same_machine) {
-        let what = if same_machine { "another input" } else { "another target" };
-        return Err(Failure::new(
-            Class::Terminal,
-            "ExecutionNameTaken",
-            format!(
-                "Execution {} exists with {what}; it was not touched. Create a run with another spec.executionName.",
-                found.arn
-            ),
-        ));
-    }
-    let older = attempt.recorded_at.0.duration_since(found.started_at) > CLOCK_SKEW;
-    Ok(spec.execution_name.is_some() && older)
-}
-
-fn same_json(a: &str, b: &str) -> bool {
-    let read = |text| serde_json::from_str::<serde_json::Value>(text).ok();
-    a == b || (read(a).is_some() && read(a) == read(b))
 }
 
 /// Checks an input text.

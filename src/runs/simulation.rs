@@ -179,6 +179,8 @@ impl World {
             arn: listed.arn,
             state_machine_arn: one.machine.arn.clone(),
             version_arn: None,
+            alias_arn: None,
+            trace_header: None,
             status: listed.status,
             started_at: listed.started_at,
             stopped_at: listed.stopped_at,

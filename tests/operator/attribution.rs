@@ -18,7 +18,7 @@ pub(crate) fn create_as(tenant: &Tenant, user: &str, object: &Value) -> Result<S
 }
 
 /// Audit records of the operator.
-fn records(operator: &Process) -> Vec<Value> {
+pub(crate) fn records(operator: &Process) -> Vec<Value> {
     let log = operator.log_text();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["target"] == "audit").collect()
@@ -30,7 +30,7 @@ fn session_of(tenant: &Tenant, operation: &str, text: &str) -> Option<String> {
 }
 
 /// Until the policies of the tenant's release are older than what is created next by the minute that is asked for.
-fn until_stamps_are_believed(tenant: &Tenant) {
+pub(crate) fn until_stamps_are_believed(tenant: &Tenant) {
     let name = format!("{}-stepbound-attribution-guard", tenant.system);
     let times = "-o=jsonpath={.metadata.managedFields[*].time}";
     let read = tenant.bed.control_plane.kubectl(&["get", "validatingadmissionpolicy", &name, times]);
@@ -49,6 +49,32 @@ fn nothing_is_believed_without_a_stamp(tenant: &Tenant, run: &Value) {
     run["metadata"]["annotations"] = json!({"stepbound.dev/requested-by": "bob"});
     let refused = create_as(tenant, "alice", &run).unwrap_err();
     assert!(refused.contains("requested-by"), "{refused}");
+}
+
+/// Alice's run, deleted by mallory: neither asked for the stop as far as anybody can know, and alice least of all.
+fn deleted_by_another(tenant: &Tenant, operator: &Process) {
+    may_run(tenant, "mallory");
+    create_as(tenant, "alice", &workflow_run("deleted", "slow", &json!({}))).unwrap();
+    let run = tenant.wait_for(operator, "sfnrun/deleted", "Started", "True", "ExecutionStarted");
+    assert_eq!(run["status"]["requestedBy"], "alice");
+    let delete = ["-n", "joined", "delete", "sfnrun/deleted"];
+    tenant.bed.control_plane.kubectl_as("mallory", &delete, None).unwrap();
+    let ours = records(operator);
+    let stops: Vec<&Value> = ours
+        .iter()
+        .filter(|record| record["api"] == "states:StopExecution" && record["uid"] == run["metadata"]["uid"])
+        .collect();
+    assert!(!stops.is_empty(), "it was stopped");
+    for stop in stops {
+        assert_eq!(stop["requester"], "", "{stop}");
+        assert!(stop["session_name"].as_str().unwrap().starts_with("joined.orders-"), "{stop}");
+    }
+    let others =
+        ours.iter().filter(|record| record["requester"] != "" && record["api"] != "sts:AssumeRoleWithWebIdentity");
+    for record in others {
+        let asked = ["states:StartExecution", "states:StopExecution", "states:RedriveExecution"];
+        assert!(asked.iter().any(|api| record["api"] == *api), "nobody asks for {record}");
+    }
 }
 
 #[test]
@@ -148,5 +174,6 @@ fn one_run_is_joined_across_the_audit_logs_of_the_cluster_the_operator_and_aws()
     assert_eq!(stopped["metadata"]["annotations"]["stepbound.dev/cancel-requested-by"], "bob");
     let arn = stopped["status"]["executionARN"].as_str().unwrap();
     assert!(session_of(&tenant, "StopExecution", arn).unwrap().starts_with("bob-"));
+    deleted_by_another(&tenant, &operator);
     tenant.delete_all(&operator);
 }

@@ -82,5 +82,5 @@ fn traces_are_sent_to_the_collector_that_is_named_and_measurements_point_to_them
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     let calls = tenant.bed.front.calls_about(&tenant.machine_arn("fulfil"));
     let start = calls.iter().find(|call| call.operation == "StartExecution").unwrap();
-    assert!(start.body.contains(r#""traceHeader":"Root=1-"#), "the execution is part of the trace: {}", start.body);
+    assert!(start.body.contains(r#""traceHeader":"Root=1-"#), "the execution has a trace of its own: {}", start.body);
 }

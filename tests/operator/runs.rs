@@ -41,17 +41,29 @@ fn a_run_that_cannot_start_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn an_execution_name_is_adopted_with_the_same_input_and_refused_with_another() {
+fn an_execution_name_belongs_to_the_run_that_gave_it_first() {
     let (tenant, operator) = with_workflow("adoption", 120);
     let named =
         |input: u32| json!({"executionName": "once", "startDeadline": "2099-01-01T00:00:00Z", "input": {"a": input}});
     tenant.apply(&workflow_run("first", "fulfil", &named(1)));
     tenant.wait_for(&operator, "sfnrun/first", "Started", "True", "ExecutionStarted");
-    tenant.apply(&workflow_run("same", "fulfil", &named(1)));
-    tenant.wait_for(&operator, "sfnrun/same", "Started", "True", "ExecutionStarted");
-    tenant.apply(&workflow_run("other", "fulfil", &named(2)));
-    refused(&tenant, &operator, "sfnrun/other", "Stalled", "ExecutionNameTaken", "another spec.executionName");
+    let first = tenant.get("sfnrun/first").unwrap();
+    assert!(first["status"]["adopted"].is_null(), "it is known as its own: {first:#}");
+    for (name, input) in [("same", 1), ("other", 2)] {
+        tenant.apply(&workflow_run(name, "fulfil", &named(input)));
+        let run = format!("sfnrun/{name}");
+        refused(&tenant, &operator, &run, "Stalled", "ExecutionNameTaken", "WorkflowRun \"first\"'s");
+    }
     assert_eq!(executions(&tenant).len(), 1);
+    // What nobody here has named is followed where it does the same, and left alone.
+    let machine = format!("{}:1", tenant.machine_arn("fulfil"));
+    let by_hand = json!({"stateMachineArn": machine, "name": "by-hand", "input": "{\"a\":1}"});
+    tenant.bed.front.start_by_hand(&by_hand);
+    let mut spec = named(1);
+    (spec["executionName"], spec["timeout"]) = (json!("by-hand"), json!("1s"));
+    tenant.apply(&workflow_run("follows", "fulfil", &spec));
+    tenant.wait_for(&operator, "sfnrun/follows", "Started", "True", "ExecutionStarted");
+    assert_eq!(tenant.get("sfnrun/follows").unwrap()["status"]["adopted"], true);
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub use workflow::{
     SubstitutionSource, UnresolvedPermission, Workflow, WorkflowDeletionPolicy, WorkflowSpec, WorkflowStatus,
 };
 pub use workflow_run::{
-    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, RunDeletionPolicy, RunLastHandled, RunMode,
-    StopIntent, StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
+    Attempt, Cancel, InputSource, OutputPolicy, OutputStore, Phase, Refusal, RunDeletionPolicy, RunLastHandled,
+    RunMode, StopIntent, StopRequest, WorkflowRef, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 pub use workflow_schedule::{
     ActiveRun, AnnotationValue, ConcurrencyPolicy, LabelValue, RunTemplate, TemplateMetadata, WorkflowSchedule,

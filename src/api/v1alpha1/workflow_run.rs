@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schema, conditions_schema, some_value};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
 
+/// Executions of runs without a name are named after the run's UID, further attempts with `-` and their number. No other run
+/// may name such a one. Names of a schedule's runs end in eight digits.
+const NO_UID: &str = "!self.matches('^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(-[0-9]{1,7})?$')";
+const NO_UID_MESSAGE: &str =
+    "executionName must not look like a UID: executions are named so of runs that give no name. Choose another name";
+
 /// A WorkflowRun is one execution of a Workflow.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -54,6 +60,7 @@ pub struct WorkflowRunSpec {
     /// Name of the execution, to run this once by startDeadline; by default it is named after this object's UID. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(extend("x-kubernetes-validations" = [{"rule": NO_UID, "message": NO_UID_MESSAGE}]))]
     pub execution_name: Option<String>,
     /// After this time the run is not started any more. Goes with executionName. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +242,10 @@ pub struct Attempt {
     /// What it follows from.
     #[serde(default, skip_serializing_if = "AttemptCause::is_run")]
     pub cause: AttemptCause,
+    /// Who asked for just this attempt, as the API server knew them: for the run, or for a redrive. Absent for what `spec.retry`
+    /// begins, and where the API server's word cannot be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamped>,
@@ -265,6 +276,24 @@ pub struct StopRequest {
     pub intent: StopIntent,
     /// When it was recorded.
     pub recorded_at: Timestamped,
+    /// Who set `spec.cancel`, as the API server knew them; absent where its word for it cannot be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+/// A start or redrive that AWS has not taken yet, and when it is asked for again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// How often it was refused in a row.
+    pub times: i64,
+    /// It is not asked for again before this time, unless its Workflow or TrustBinding changes.
+    pub next_try_at: Timestamped,
+    /// Digest of Workflow and TrustBinding as they were at the refusal.
+    pub seen: String,
+    /// Since when the execution may have been started all the same, because AWS gave no clear answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered_at: Option<Timestamped>,
 }
 
 /// What is known of a run.
@@ -280,12 +309,16 @@ pub struct WorkflowRunStatus {
     /// ARN of the execution.
     #[serde(rename = "executionARN", default, skip_serializing_if = "Option::is_none")]
     pub execution_arn: Option<String>,
-    /// True when the execution existed before this run; such an execution is never stopped.
+    /// True when the execution is not known to be this run's own: it existed before, or carries another's mark. It is followed, and
+    /// never stopped, redriven or started again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
     /// Every start and redrive, oldest first; at most the last 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    /// What AWS refused last, until it takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
     /// When the next attempt begins, while the run waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamped>,
@@ -298,9 +331,12 @@ pub struct WorkflowRunStatus {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamped>,
-    /// From start to end, for people.
+    /// How long its executions ran, for people: the waits between attempts are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
+    /// The same in milliseconds, of the attempts that have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_milliseconds: Option<i64>,
     /// The output, up to 16 KiB, as the JSON value it is.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_value")]
     #[schemars(schema_with = "any_json_schema")]
@@ -348,6 +384,18 @@ pub struct WorkflowRunStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+impl WorkflowRunStatus {
+    /// True while nothing was started: no attempt is recorded, or AWS has refused the first and nothing of it can run.
+    pub fn awaits_start(&self) -> bool {
+        self.attempts.is_empty() || (self.attempts.len() == 1 && self.attempts[0].number == 1 && self.is_refused())
+    }
+
+    /// True while the last attempt is one that AWS has refused, so that nothing of it can run.
+    pub fn is_refused(&self) -> bool {
+        self.phase == Some(Phase::Pending) && self.refusal.is_some() && self.execution_arn.is_none()
+    }
 }
 
 /// Values of annotations that ask for something once. A value that stands here was acted on.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{admit, end, observe, session, start};
+use super::{admit, end, observe, refusal, session, start};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, WorkflowRun};
 use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind};
@@ -50,11 +50,11 @@ pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> R
 
 /// Everything is resolved before the attempt is recorded, because an Express start that was recorded is never repeated.
 async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Attempt) -> Result<Done, Failure> {
+    // spec.retry asks for it and no person does, so it is made as the binding.
     let (workflow, found) = super::workflow_and_binding(work, ctx).await?;
     admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await?;
-    let requester = work.status().requested_by.clone();
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-    let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
+    let session = found.session(ctx, &purpose).await?;
     let input = start::input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) != attempt.input_digest {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
@@ -98,9 +98,12 @@ async fn record(
     if asked.is_some() {
         status.last_handled.redrive = asked;
     }
+    let refused = status.refusal.is_some();
     work.conditions(|conditions| {
         not_ended(conditions);
-        conditions.progressing("Starting", &message);
+        if !refused {
+            conditions.progressing("Starting", &message);
+        }
     });
     work.write(ctx).await
 }
@@ -115,9 +118,10 @@ fn not_ended(conditions: &mut Conditions) {
 pub(super) async fn redrive_as_asked(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     let token = asked(&work.object);
     let next = retry::redrive_attempt(work.status(), AttemptCause::Asked, Timestamp::now());
-    let Some(attempt) = next else {
+    let Some(mut attempt) = next else {
         return refuse(work, ctx, "No execution of this run was started. Create another run.").await;
     };
+    attempt.requested_by = stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?;
     redrive(work, ctx, attempt, token).await
 }
 
@@ -140,15 +144,10 @@ pub(super) async fn resume(work: &mut Work<WorkflowRun>, ctx: &Context, attempt:
 
 /// Asks for the recorded redrive, where AWS shows that it was not made yet.
 async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) -> Result<Done, Failure> {
-    let requester = match attempt.cause {
-        AttemptCause::Asked => stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?,
-        AttemptCause::Run | AttemptCause::Retry => work.status().requested_by.clone(),
-    };
-    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;
+    let looks = session(work, ctx).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_else(|| run::execution_arn(&attempt));
     let later = Done::again(Requeue::After(SHOWN_LATER));
-    let Some(found) = ctx.step_functions.describe_execution(&session, &arn).await? else {
+    let Some(found) = ctx.step_functions.describe_execution(&looks, &arn).await? else {
         return Ok(later);
     };
     match retry::redrive_step(&attempt, &found) {
@@ -156,6 +155,9 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
         RedriveStep::NotShownYet => return Ok(later),
         RedriveStep::Ask => admit::may_redrive(work, ctx, &attempt, Some(&found)).await?,
     }
+    let requester = attempt.requested_by.clone();
+    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
+    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;
     fenced(ctx)?;
     let token = format!("{}-{}", work.object.uid().unwrap_or_default(), attempt.redrive_count);
     let redrive = ctx.step_functions.redrive_execution(&session, &arn, &token);
@@ -165,7 +167,7 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
         Err(error) if error.kind == AwsErrorKind::NotRedrivable => {
             end::not_redriven(work, ctx, &found, &error.message).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(refusal::record(work, ctx, error, None).await),
     }
 }
 
@@ -175,7 +177,8 @@ fn is_running(error: &AwsError) -> bool {
 }
 
 async fn under_way(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: &Attempt) -> Result<Done, Failure> {
-    work.status().phase = Some(Phase::Running);
+    let status = work.status();
+    (status.phase, status.refusal) = (Some(Phase::Running), None);
     let message = format!("The execution goes on from where it failed, by redrive {}.", attempt.redrive_count);
     work.conditions(|conditions| {
         conditions.progressing("Running", &message);

@@ -15,7 +15,7 @@ use super::start::{ended_reason, express_failed, final_phase, mark_started};
 use crate::api::v1alpha1::{FIELD_MANAGER, OutputStore, Phase, WorkflowRun};
 use crate::aws::{AwsError, Execution, Session};
 use crate::controllers::Context;
-use crate::controllers::runner::{Done, Work, api_failure, fenced};
+use crate::controllers::runner::{Done, Work, api_failure, fenced, ready_of, tell};
 use crate::outcome::{Failure, Requeue};
 use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
@@ -204,11 +204,12 @@ async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str)
     Ok(())
 }
 
-/// Writes the answer of a synchronous start. It exists nowhere else, so it is offered until it is taken.
-pub(super) async fn record_sync(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, answer: Result<Execution, AwsError>) {
-    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
+/// Writes the answer of a synchronous start. It exists nowhere else, so it is offered until it is taken. Each try begins with
+/// the run as the API server has it: what a try that failed had changed is dropped.
+pub(super) async fn record_sync(mut run: WorkflowRun, ctx: &Arc<Context>, answer: Result<Execution, AwsError>) {
+    let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &run.namespace().unwrap_or_default());
     for attempt in 1..=RECORD_TRIES {
-        let written = write_sync(work, ctx, answer.clone()).await;
+        let written = write_sync(Work::new(run.clone()), ctx, answer.clone()).await;
         let Err(failure) = written else { return };
         tracing::warn!(
             reason = failure.reason,
@@ -217,32 +218,33 @@ pub(super) async fn record_sync(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>
             "cannot record the result of a synchronous start yet"
         );
         tokio::time::sleep(Duration::from_millis(500)).await;
-        match api.get_opt(&work.object.name_any()).await {
-            Ok(Some(fresh)) if fresh.uid() == work.object.uid() => *work = Work::new(fresh),
+        match api.get_opt(&run.name_any()).await {
+            Ok(Some(fresh)) if fresh.uid() == run.uid() && is_starting(&fresh) => run = fresh,
+            // It is gone, or the write was taken and its answer lost.
             Ok(_) => return,
             Err(_) => {}
         }
     }
 }
 
+fn is_starting(run: &WorkflowRun) -> bool {
+    run.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Starting))
+}
+
 async fn write_sync(
-    work: &mut Work<WorkflowRun>,
+    mut work: Work<WorkflowRun>,
     ctx: &Context,
     answer: Result<Execution, AwsError>,
 ) -> Result<(), Failure> {
-    match answer {
+    let before = ready_of(&mut work);
+    let refused = match answer {
         Ok(execution) => {
             let phase = final_phase(execution.status);
-            mark_started(work, execution.arn.clone(), execution.started_at);
-            conclude(work, ctx, &execution, phase).await?;
+            mark_started(&mut work, execution.arn.clone(), execution.started_at);
+            conclude(&mut work, ctx, &execution, phase).await?;
+            None
         }
-        Err(error) => {
-            if let Err(failure) = express_failed(work, error) {
-                work.conditions(|conditions| {
-                    conditions.failed(&failure);
-                });
-            }
-        }
-    }
-    work.write(ctx).await
+        Err(error) => express_failed(&mut work, ctx, error).await.err(),
+    };
+    tell(&mut work, before, refused.as_ref(), ctx).await
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Context, binding_name, end, session, start};
-use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
+use crate::api::v1alpha1::{Phase, StopIntent, WorkflowRun, WorkflowRunStatus};
 use crate::aws::{Execution, ExecutionStatus, ListedExecution, Priority, Session};
 use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Failure, Requeue, WAITING_FOR_QUOTA};
@@ -61,8 +61,16 @@ pub(super) fn follow(work: &Work<WorkflowRun>, ctx: &Context) -> Done {
 
 fn runs_on(work: &mut Work<WorkflowRun>, status: &WorkflowRunStatus) -> Done {
     let changed = start::inline_input_changed(&work.object.spec, status);
+    tell_stop(work);
+    let running = if status.adopted && work.object.spec.cancel.is_some() {
+        "The execution runs. It is not of this run, so spec.cancel does not stop it; stop it in AWS."
+    } else {
+        "The execution runs."
+    };
     work.conditions(|conditions| {
-        conditions.progressing("Running", "The execution runs.");
+        if status.stop.is_none() {
+            conditions.progressing("Running", running);
+        }
         if changed {
             let message =
                 "spec.input was changed after the start; the execution runs with the input it was started with.";
@@ -70,6 +78,19 @@ fn runs_on(work: &mut Work<WorkflowRun>, status: &WorkflowRunStatus) -> Done {
         }
     });
     Done::again(requeue(work, status))
+}
+
+/// Says of a run that is to end why and for whom, until AWS shows its end.
+pub(super) fn tell_stop(work: &mut Work<WorkflowRun>) {
+    let Some(stop) = work.status().stop.clone() else { return };
+    let message = match (stop.intent, stop.requested_by) {
+        (StopIntent::Cancel, Some(user)) => format!("The execution is being stopped: {user} set spec.cancel."),
+        (StopIntent::Cancel, None) => "The execution is being stopped: spec.cancel was set.".to_owned(),
+        (StopIntent::Timeout, _) => "The execution is being stopped: spec.timeout has passed.".to_owned(),
+    };
+    work.conditions(|conditions| {
+        conditions.progressing("Stopping", &message);
+    });
 }
 
 /// At the run's own timeout, which nobody else tells.
@@ -127,6 +148,8 @@ async fn end_of_listed(
         arn: listed.arn,
         state_machine_arn: followed.machine.arn.clone(),
         version_arn: listed.version_arn,
+        alias_arn: None,
+        trace_header: None,
         status: listed.status,
         started_at: listed.started_at,
         stopped_at: listed.stopped_at,

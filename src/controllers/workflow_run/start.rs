@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::{Context, admit, again, end, observe, workflow_and_binding};
+use super::{Context, admit, again, end, observe, own, refusal, workflow_and_binding};
 use crate::api::v1alpha1::{
     Attempt, AttemptCause, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
@@ -20,6 +20,7 @@ use crate::digest::sha256_hex;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::guardrail::Rule;
+use crate::plan::ownership::mark;
 use crate::plan::queue::Turn;
 use crate::plan::retry::check_mode;
 use crate::plan::run;
@@ -39,7 +40,7 @@ struct Resolved {
 /// Resolves everything, waits for its turn, records the attempt and starts.
 pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     work.status().phase = Some(Phase::Pending);
-    let resolved = match resolve(work, ctx).await {
+    let resolved = match resolve(work, ctx).await.and_then(|resolved| with_its_name(work, ctx, resolved)) {
         Ok(resolved) => resolved,
         Err(failure) => {
             if failure.class != Class::Conflict {
@@ -56,30 +57,47 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         return Ok(later);
     }
     let session = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
-    let uid = work.object.uid().unwrap_or_default();
-    let attempt = Attempt {
-        number: 1,
-        execution_name: work.object.spec.execution_name.clone().unwrap_or(uid),
-        target_arn: resolved.target_arn,
-        trust_binding_name: resolved.workflow.spec.trust_binding_ref.name.clone(),
-        input_digest: sha256_hex(resolved.input.as_bytes()),
-        recorded_at: Time(Timestamp::now()),
-        redrive_count: 0,
-        cause: AttemptCause::Run,
-        finished_at: None,
-        error: None,
-    };
+    let attempt = first_attempt(work, &resolved);
     let copied_along = again::asked(&work.object);
     let status = work.status();
     status.phase = Some(Phase::Starting);
     status.attempts = vec![attempt.clone()];
     status.last_handled.redrive = copied_along;
-    work.conditions(|conditions| {
-        conditions.progressing("Starting", "The execution is being started.");
-    });
+    // What AWS refused last stays told until it takes the start.
+    if status.refusal.is_none() {
+        work.conditions(|conditions| {
+            conditions.progressing("Starting", "The execution is being started.");
+        });
+    }
     // Refused where the watch has shown an older run than the API server has, one that was started or cancelled meanwhile.
     work.write(ctx).await?;
     start(work, ctx, resolved.workflow.spec.machine_type, session, &attempt, &resolved.input).await
+}
+
+fn with_its_name(work: &Work<WorkflowRun>, ctx: &Context, resolved: Resolved) -> Result<Resolved, Failure> {
+    own::claim(work, ctx, resolved.workflow.spec.machine_type, &resolved.target_arn)?;
+    Ok(resolved)
+}
+
+/// The first attempt. One that AWS has refused keeps the time at which it was first recorded.
+fn first_attempt(work: &mut Work<WorkflowRun>, resolved: &Resolved) -> Attempt {
+    let uid = work.object.uid().unwrap_or_default();
+    let execution_name = work.object.spec.execution_name.clone().unwrap_or(uid);
+    let status = work.status();
+    let recorded_at = status.attempts.first().map(|refused| refused.recorded_at.clone());
+    Attempt {
+        number: 1,
+        execution_name,
+        target_arn: resolved.target_arn.clone(),
+        trust_binding_name: resolved.workflow.spec.trust_binding_ref.name.clone(),
+        input_digest: sha256_hex(resolved.input.as_bytes()),
+        recorded_at: recorded_at.unwrap_or_else(|| Time(Timestamp::now())),
+        redrive_count: 0,
+        cause: AttemptCause::Run,
+        requested_by: status.requested_by.clone(),
+        finished_at: None,
+        error: None,
+    }
 }
 
 async fn resolve(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Resolved, Failure> {
@@ -99,6 +117,9 @@ fn queued(work: &mut Work<WorkflowRun>, workflow: &Workflow, position: usize, wa
         "Position {position} of {waiting}: Workflow \"{}\" has {active} runs under way and allows {max} (spec.maxConcurrentRuns).",
         workflow.name_any()
     );
+    // It waits as if AWS had never refused it, so that its place in the line is kept.
+    let status = work.status();
+    (status.refusal, status.attempts) = (None, Vec::new());
     work.conditions(|conditions| {
         conditions.progressing("Queued", &message);
     });
@@ -114,15 +135,11 @@ pub(super) async fn start(
     attempt: &Attempt,
     input: &str,
 ) -> Result<Done, Failure> {
-    let requester = work.status().requested_by.clone();
-    let start = async {
-        match (machine_type, work.object.spec.mode) {
-            (StateMachineType::Standard, _) => start_standard(work, ctx, &session, attempt, input).await,
-            (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, attempt, input).await,
-            (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, attempt, input)),
-        }
-    };
-    audit::on_behalf_of(requester, start).await
+    match (machine_type, work.object.spec.mode) {
+        (StateMachineType::Standard, _) => start_standard(work, ctx, &session, attempt, input, None).await,
+        (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, attempt, input).await,
+        (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, attempt, input)),
+    }
 }
 
 /// An attempt was recorded, and the process that recorded it did not come to write what became of it.
@@ -137,10 +154,6 @@ pub(super) async fn resume(
         let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
         return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", message));
     }
-    // As whom the start was recorded, so that its repeat is the same call.
-    let requester = work.status().requested_by.clone();
-    let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-    let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
     let input = input(work, ctx).await?;
     let refused = match admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await {
         Ok(_) => None,
@@ -148,22 +161,25 @@ pub(super) async fn resume(
         Err(failure) => Some(failure),
     };
     if refused.is_none() && sha256_hex(input.as_bytes()) == attempt.input_digest {
-        return start_standard(work, ctx, &session, &attempt, &input).await;
+        // As whom the start was recorded, so that its repeat is the same call.
+        let requester = attempt.requested_by.clone();
+        let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
+        let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
+        let unanswered = Some(attempt.recorded_at.0);
+        return start_standard(work, ctx, &session, &attempt, &input, unanswered).await;
     }
     // Neither what is refused by now nor another input is started under the recorded attempt; what it had started may be there.
-    let arn = run::execution_arn(&attempt);
-    match ctx.step_functions.describe_execution(&session, &arn).await? {
-        Some(execution) => started(work, arn, execution.started_at, false),
-        None if run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => {}
-        None => {
-            if let Some(failure) = refused {
-                return Err(failure);
-            }
-            let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
-            return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+    let sees = super::session(work, ctx).await?;
+    if !run::may_be_invisible(attempt.recorded_at.0, Timestamp::now())
+        && ctx.step_functions.describe_execution(&sees, &run::execution_arn(&attempt)).await?.is_none()
+    {
+        if let Some(failure) = refused {
+            return Err(failure);
         }
+        let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
+        return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
     }
-    Ok(Done::again(Requeue::After(Duration::from_secs(1))))
+    Box::pin(own::take(work, ctx, &attempt, None)).await
 }
 
 pub(super) async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
@@ -198,46 +214,47 @@ pub(super) async fn still_as_seen(work: &Work<WorkflowRun>, ctx: &Context) -> Re
     Ok(())
 }
 
-fn request(attempt: &Attempt, input: &str) -> StartExecution {
+fn request(work: &Work<WorkflowRun>, attempt: &Attempt, input: &str) -> StartExecution {
     StartExecution {
         target_arn: attempt.target_arn.clone(),
         name: attempt.execution_name.clone(),
         input: input.to_owned(),
+        trace_root: mark(&work.object.uid().unwrap_or_default(), attempt),
     }
 }
 
 /// Safe to repeat: AWS answers a repeat of a running execution with the first answer, and refuses one that has closed.
+/// `unanswered` is since when an earlier call may have started it.
 async fn start_standard(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
     session: &Session,
     attempt: &Attempt,
     input: &str,
+    unanswered: Option<Timestamp>,
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
-    match ctx.step_functions.start_execution(session, &request(attempt, input)).await {
-        Ok(answer) => started(work, answer.arn, answer.started_at, false),
-        Err(error) if error.kind == AwsErrorKind::ExecutionExists => {
-            let arn = run::execution_arn(attempt);
-            let Some(found) = ctx.step_functions.describe_execution(session, &arn).await? else {
-                return Ok(Done::again(Requeue::After(Duration::from_secs(1))));
-            };
-            let adopted = run::adopt(&work.object.spec, attempt, input, &found)?;
-            started(work, arn, found.started_at, adopted);
+    let request = request(work, attempt, input);
+    let call = ctx.step_functions.start_execution(session, &request);
+    match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
+        Ok(answer) if own::by_name(work, attempt) => started(work, answer.arn, answer.started_at, false),
+        Err(error) if error.kind != AwsErrorKind::ExecutionExists => {
+            return Err(refusal::record(work, ctx, error, unanswered).await);
         }
-        Err(error) => return Err(error.into()),
+        Ok(_) | Err(_) => return Box::pin(own::take(work, ctx, attempt, Some(input))).await,
     }
     work.write(ctx).await?;
     Ok(observe::follow(work, ctx))
 }
 
-fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, adopted: bool) {
+pub(super) fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, adopted: bool) {
     let status = work.status();
     status.phase = Some(Phase::Running);
     status.console_url = Some(console_url(&arn));
     status.execution_arn = Some(arn);
     status.started_at.get_or_insert(Time(at));
     status.adopted = adopted;
+    status.refusal = None;
     work.conditions(|conditions| {
         conditions.set("Started", Truth::True, "ExecutionStarted", "AWS has started the execution.");
         conditions.progressing("Running", "The execution runs.");
@@ -253,19 +270,25 @@ async fn dispatch(
     input: &str,
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
-    match ctx.step_functions.start_execution(session, &request(attempt, input)).await {
+    let request = request(work, attempt, input);
+    let call = ctx.step_functions.start_execution(session, &request);
+    match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
         Ok(answer) => {
             started(work, answer.arn, answer.started_at, false);
             let message = "Handed to an Express state machine; AWS tells nothing of its end.";
             let done = super::end_unstarted(work, Phase::Dispatched, "Dispatched", message);
             Ok(done)
         }
-        Err(error) => express_failed(work, error),
+        Err(error) => express_failed(work, ctx, error).await,
     }
 }
 
-/// A refusal means that nothing ran, so the attempt is taken back; no answer means that nobody knows.
-pub(super) fn express_failed(work: &mut Work<WorkflowRun>, error: AwsError) -> Result<Done, Failure> {
+/// A refusal means that nothing ran, so it is asked for again; no answer means that nobody knows.
+pub(super) async fn express_failed(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    error: AwsError,
+) -> Result<Done, Failure> {
     if error.kind == AwsErrorKind::Unavailable {
         let message = format!(
             "AWS gave no answer to the start ({}). An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.",
@@ -273,12 +296,7 @@ pub(super) fn express_failed(work: &mut Work<WorkflowRun>, error: AwsError) -> R
         );
         return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", &message));
     }
-    let status = work.status();
-    let refused = status.attempts.pop();
-    status.phase = Some(Phase::Pending);
-    // A further attempt is due again; what had led to it stands in the attempt before.
-    status.retry_at = refused.filter(|_| !status.attempts.is_empty()).map(|attempt| attempt.recorded_at);
-    Err(error.into())
+    Err(refusal::record(work, ctx, error, None).await)
 }
 
 /// Takes up to five minutes, so it runs beside the reconcile. A process that finds the attempt recorded and has no such
@@ -290,19 +308,23 @@ fn start_sync(
     attempt: &Attempt,
     input: &str,
 ) -> Done {
+    const LOOKS_AGAIN: Duration = Duration::from_secs(60);
     let uid = work.object.uid().unwrap_or_default();
-    let again = Done::again(Requeue::After(Duration::from_secs(5)));
+    let again = Done::again(Requeue::After(LOOKS_AGAIN));
     if !ctx.begin_flight(&uid) {
         return again;
     }
-    let (ctx, mut work, request) = (ctx.clone(), Work::new(work.object.clone()), request(attempt, input));
-    let cause = audit::cause();
+    let (ctx, run, request) = (ctx.clone(), work.object.clone(), request(work, attempt, input));
+    let (cause, requester) = (audit::cause(), attempt.requested_by.clone());
     tokio::spawn(audit::caused_by(cause, async move {
+        let place = (run.namespace().unwrap_or_default(), run.name_any());
         if fenced(&ctx).is_ok() {
-            let answer = ctx.step_functions.start_sync_execution(&session, &request).await;
-            end::record_sync(&mut work, &ctx, answer).await;
+            let call = ctx.step_functions.start_sync_execution(&session, &request);
+            let answer = audit::on_behalf_of(requester, call).await;
+            end::record_sync(run, &ctx, answer).await;
         }
         ctx.end_flight(&uid);
+        ctx.tracker.wake(&place.0, &place.1);
     }));
     again
 }

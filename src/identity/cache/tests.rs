@@ -449,6 +449,21 @@ async fn a_held_session_outlives_its_account_until_it_expires_or_is_forgotten() 
 }
 
 #[tokio::test]
+async fn requirement_26_what_is_cleaned_up_is_never_done_in_a_session_named_after_somebody() {
+    let cache = world().await.cache();
+    let mut of_alice = key();
+    of_alice.requester = Some("alice".into());
+    let named = Arc::into_inner(old_session(3000)).map(|mut session| {
+        session.origin.requester = Some("alice".into());
+        Arc::new(session)
+    });
+    put(&cache, &of_alice, named.unwrap()).await;
+    assert!(cache.held("uid").await.is_none());
+    put(&cache, &key(), old_session(100)).await;
+    assert_eq!(cache.held("uid").await.unwrap().origin.requester, None);
+}
+
+#[tokio::test]
 async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
     let world = world().await;
     let cache = world.cache();

@@ -80,6 +80,23 @@ fn what_is_inside_a_container_that_failed_has_ended_with_it() {
 }
 
 #[test]
+fn the_innermost_state_is_named_also_where_the_end_is_linked_to_a_branch_that_ended_well() {
+    let mut events = parallel();
+    events.push(event(7, 6, "TaskFailed", ""));
+    events.push(event(8, 5, "WaitStateExited", "Right"));
+    events.push(event(9, 8, "ParallelStateFailed", ""));
+    events.push(event(10, 9, "ExecutionFailed", ""));
+    assert_eq!(History::read(&events).failed_state(), Some("Left"));
+    // What was caught inside is not what failed.
+    let mut caught = parallel();
+    caught.push(event(7, 6, "TaskFailed", ""));
+    caught.push(event(8, 7, "TaskStateExited", "Left"));
+    caught.push(event(9, 8, "ParallelStateFailed", ""));
+    caught.push(event(10, 9, "ExecutionFailed", ""));
+    assert_eq!(History::read(&caught).failed_state(), Some("Fork"));
+}
+
+#[test]
 fn a_container_that_is_tried_again_runs_inside_anew() {
     let mut events = parallel();
     events.push(event(7, 6, "TaskFailed", ""));

@@ -21,6 +21,7 @@ fn first() -> Attempt {
         recorded_at: Time(at(1000)),
         redrive_count: 0,
         cause: AttemptCause::Run,
+        requested_by: None,
         finished_at: None,
         error: None,
     }
@@ -41,6 +42,8 @@ fn failed(error: &str) -> Execution {
         arn: "arn:e".into(),
         state_machine_arn: "arn:m".into(),
         version_arn: None,
+        alias_arn: None,
+        trace_header: None,
         status: ExecutionStatus::Failed,
         started_at: at(1000),
         stopped_at: Some(at(1010)),
@@ -78,7 +81,7 @@ fn a_failure_is_tried_again_after_a_wait_that_grows_to_its_ceiling() {
 fn neither_cancel_nor_timeout_nor_a_stop_by_somebody_else_is_tried_again() {
     let spec = spec(&json!({"strategy": "Restart"}));
     for intent in [StopIntent::Cancel, StopIntent::Timeout] {
-        let stop = Some(StopRequest { intent, recorded_at: Time(at(1005)) });
+        let stop = Some(StopRequest { intent, recorded_at: Time(at(1005)), requested_by: None });
         let stopped = WorkflowRunStatus { stop, ..status() };
         assert!(refusal(&spec, &stopped, &failed("E")).contains("cancelled"), "{intent:?}");
     }

@@ -1,6 +1,5 @@
 use super::*;
 use crate::api::v1alpha1::{Cancel, DurationString, LocalRef, RedriveStatus, StopRequest};
-use crate::aws::ExecutionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 fn at(second: i64) -> Timestamp {
@@ -21,6 +20,7 @@ fn attempt() -> Attempt {
         recorded_at: Time(at(1000)),
         redrive_count: 0,
         cause: AttemptCause::Run,
+        requested_by: None,
         finished_at: None,
         error: None,
     }
@@ -53,7 +53,7 @@ fn an_intent_to_stop_is_recorded_before_the_stop() {
     let mut status = running();
     assert_eq!(next(&spec, &status, None, at(1059)), Step::Observe("arn:e".into()));
     assert_eq!(next(&spec, &status, None, at(1060)), Step::RecordStop(StopIntent::Timeout));
-    status.stop = Some(StopRequest { intent: StopIntent::Timeout, recorded_at: Time(at(1060)) });
+    status.stop = Some(StopRequest { intent: StopIntent::Timeout, recorded_at: Time(at(1060)), requested_by: None });
     spec.cancel = Some(Cancel::default());
     assert_eq!(next(&spec, &status, None, at(1061)), Step::Stop("arn:e".into(), StopIntent::Timeout));
 }
@@ -77,33 +77,6 @@ fn a_deadline_that_has_passed_ends_the_run_unstarted() {
         Step::EndUnstarted(Phase::Failed, "StartDeadlineExceeded", _)
     ));
     assert!(matches!(next(&spec, &running(), None, at(101)), Step::Observe(_)));
-}
-
-#[test]
-fn an_execution_is_adopted_only_with_the_same_input_and_target() {
-    let found = |input: &str, machine: &str, started: i64| Execution {
-        arn: "arn:e".into(),
-        state_machine_arn: machine.into(),
-        version_arn: None,
-        status: ExecutionStatus::Running,
-        started_at: at(started),
-        stopped_at: None,
-        input: Some(input.into()),
-        output: None,
-        error: None,
-        cause: None,
-        redrive_count: 0,
-        redrivable: None,
-    };
-    let machine = "arn:aws:states:r:1:stateMachine:m";
-    let mut named = spec();
-    named.execution_name = Some("name".into());
-    let judge = |spec: &WorkflowRunSpec, found: &Execution| adopt(spec, &attempt(), r#"{"a":1}"#, found);
-    assert_eq!(judge(&named, &found(r#"{ "a": 1 }"#, machine, 100)), Ok(true));
-    assert_eq!(judge(&named, &found(r#"{"a":1}"#, machine, 1001)), Ok(false));
-    assert_eq!(judge(&spec(), &found(r#"{"a":1}"#, machine, 100)), Ok(false));
-    assert!(judge(&named, &found(r#"{"a":2}"#, machine, 1001)).is_err());
-    assert!(judge(&named, &found(r#"{"a":1}"#, "arn:aws:states:r:1:stateMachine:n", 1001)).is_err());
 }
 
 #[test]

@@ -9,6 +9,9 @@ mod metrics;
 mod policies;
 
 use crate::admission::{may_edit, minting, using};
+mod executions;
+
+use crate::admission::{may_edit, minting};
 use crate::attempts::{Layer, Suite};
 use crate::attribution::create_as;
 use crate::guardrails::{guardrail, until_admission_says};
@@ -54,6 +57,7 @@ fn a_hostile_tenant_gets_nowhere() {
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
     identity::attempts(&mut suite);
+    executions::attempts(&mut suite);
     policies::attempts(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 50);

@@ -186,11 +186,25 @@ impl Shared {
                 }
             }
         }
+        if let Some(definition) = self.definition_of(arn).await {
+            name_what_failed_inside(&mut events, &definition);
+        }
         for (index, event) in events.iter_mut().enumerate() {
             event["id"] = json!(index + 1);
             event["previousEventId"] = json!(if index < 2 { 0 } else { index });
         }
         events
+    }
+
+    async fn definition_of(&self, arn: &str) -> Option<Value> {
+        let machine = match self.version_of(arn) {
+            Some(version) => version,
+            None => {
+                let machine = machine_of(arn).replace(":execution:", ":stateMachine:");
+                self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await.1
+            }
+        };
+        serde_json::from_str(machine["definition"].as_str()?).ok()
     }
 
     pub(super) async fn history(&self, request: &Value) -> Answer {
@@ -219,4 +233,30 @@ impl Shared {
         }
         (200, answer.to_string())
     }
+}
+
+/// AWS writes events of the states inside a Parallel and of its failure (`GetExecutionHistory`); the emulator writes those of
+/// their tasks alone. Of an execution that a Parallel has ended the state that failed inside is written down here.
+fn name_what_failed_inside(events: &mut Vec<Value>, definition: &Value) {
+    if events.last().is_none_or(|end| end["type"] != "ExecutionFailed") {
+        return;
+    }
+    let Some(at) = events.iter().rposition(|event| event["stateEnteredEventDetails"].is_object()) else { return };
+    if events[at]["type"] != "ParallelStateEntered" {
+        return;
+    }
+    let parallel = &definition["States"][events[at]["stateEnteredEventDetails"]["name"].as_str().unwrap_or_default()];
+    let error = events.last().unwrap()["executionFailedEventDetails"]["error"].clone();
+    let inside =
+        parallel["Branches"].as_array().into_iter().flatten().filter_map(|branch| branch["States"].as_object());
+    let mut states: Vec<(String, Value)> =
+        inside.flatten().map(|(name, state)| (name.clone(), state.clone())).collect();
+    // A Fail state is known by its error; else it was a task.
+    states.sort_by_key(|(_, state)| (state["Error"] != error, state["Type"] != "Task"));
+    let Some((name, state)) = states.into_iter().next() else { return };
+    let (kind, time) = (state["Type"].as_str().unwrap_or_default(), events[at]["timestamp"].clone());
+    let entered =
+        json!({"type": format!("{kind}StateEntered"), "timestamp": time, "stateEnteredEventDetails": {"name": name}});
+    events.insert(events.len() - 1, json!({"type": "ParallelStateFailed", "timestamp": time}));
+    events.splice(at + 1..at + 1, [json!({"type": "ParallelStateStarted", "timestamp": time}), entered]);
 }

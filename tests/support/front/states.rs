@@ -259,6 +259,7 @@ impl Shared {
             None => self.forward(headers, body).await,
         };
         if status == 200 {
+            self.remember_trace(request, &answer);
             self.end_in_time(request, &answer);
             return (status, answer);
         }
@@ -274,6 +275,21 @@ impl Shared {
             return (200, json!({"executionArn": arn, "startDate": found["startDate"]}).to_string());
         }
         (status, answer)
+    }
+
+    /// An execution is described with the trace header that it was started with (`DescribeExecution`, `traceHeader`); the emulator
+    /// forgets it. A start that is answered with an execution which exists changes nothing of it.
+    fn remember_trace(&self, request: &Value, answer: &str) {
+        let started: Value = serde_json::from_str(answer).unwrap();
+        if let (Some(arn), Some(header)) = (started["executionArn"].as_str(), request["traceHeader"].as_str()) {
+            self.trace_headers.lock().unwrap().insert(arn.to_owned(), header.to_owned());
+        }
+    }
+
+    fn with_trace(&self, arn: &str, execution: &mut Value) {
+        if let Some(header) = self.trace_headers.lock().unwrap().get(arn) {
+            execution["traceHeader"] = json!(header);
+        }
     }
 
     /// A machine's own `TimeoutSeconds` ends its executions as `TIMED_OUT` (Amazon States Language).
@@ -317,7 +333,10 @@ impl Shared {
         }
         if status == 400 && answer.contains("ExecutionDoesNotExist") {
             let remembered = self.remembered.lock().unwrap().get(arn).cloned();
-            return remembered.map_or((status, answer), |execution| (200, execution.to_string()));
+            return remembered.map_or((status, answer), |mut execution| {
+                self.with_trace(arn, &mut execution);
+                (200, execution.to_string())
+            });
         }
         (status, answer)
     }
@@ -328,6 +347,7 @@ impl Shared {
         execution["executionArn"] = json!(arn);
         execution["stateMachineArn"] = json!(machine_of(arn).replace(":execution:", ":stateMachine:"));
         self.with_origin(&mut execution);
+        self.with_trace(arn, &mut execution);
         self.with_redrives(&mut execution);
         execution.to_string()
     }

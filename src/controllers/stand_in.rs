@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use kube::Client;
+use kube::runtime::{reflector, watcher};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -21,7 +22,7 @@ use tokio::sync::{broadcast, watch};
 use super::{Attribution, Context, Ports, Settings, guardrails, runner};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::aws::stand_in::{Seen, StandIn};
-use crate::aws::{Credentials, SdkQueues, SdkStepFunctions, Session, SessionOrigin, http_client};
+use crate::aws::{Clients, Credentials, Epoch, Gate, SdkQueues, SdkStepFunctions, Session, SessionOrigin, http_client};
 use crate::identity::{IdentityError, IssuerRules, Issuers, Reach, SessionKey, Sessions, Web};
 use crate::kube::{Events, Fence, Shard};
 
@@ -111,8 +112,12 @@ impl Sessions for AnySession {
     async fn held(&self, _: &str) -> Option<Arc<Session>> {
         None
     }
-    async fn forget(&self, _: &str) {}
-    async fn is_failing(&self, _: &str) -> bool {
+    fn epoch(&self, _: &str, _: &str) -> Epoch {
+        Epoch::default()
+    }
+    fn confirm(&self, _: &mut SessionKey) {}
+    async fn forget(&self, _: &str, _: &str) {}
+    fn is_failing(&self, _: &str, _: &str) -> bool {
         false
     }
     fn changes(&self) -> broadcast::Receiver<(String, String)> {
@@ -121,15 +126,16 @@ impl Sessions for AnySession {
 }
 
 pub(super) fn session(requester: Option<String>) -> Session {
+    let credentials = Credentials {
+        access_key_id: "ASIASESSION".into(),
+        secret_access_key: SecretString::from("secret"),
+        session_token: SecretString::from("token"),
+    };
     Session {
-        credentials: Credentials {
-            access_key_id: "ASIASESSION".into(),
-            secret_access_key: SecretString::from("secret"),
-            session_token: SecretString::from("token"),
-        },
+        gate: Gate::new(credentials, Epoch::default()),
+        clients: Clients::default(),
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
-        ended: AtomicBool::new(false),
         region: "eu-west-1".into(),
         account_id: "111122223333".into(),
         assumed_role_arn: ROLE.into(),
@@ -226,7 +232,10 @@ impl World {
 
     /// Wakes a run and waits for all that follows from it.
     pub(super) async fn wake(&self, name: &str) {
-        Box::pin(runner::reconcile(Arc::new(self.run(name)), self.ctx.clone())).await.unwrap();
+        let run = self.run(name);
+        let (store, mut writer) = reflector::store();
+        writer.apply_watcher_event(&watcher::Event::Apply(run.clone()));
+        Box::pin(runner::reconcile(Arc::new(run), self.ctx.clone(), store)).await.unwrap();
         while self.ctx.has_flights() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -259,6 +268,7 @@ fn context(client: Client, aws: &StandIn) -> Arc<Context> {
         alarms: adapter.clone(),
         messages: Arc::new(SdkQueues::new(http_client(), None, Arc::default())),
         iam: adapter,
+        relay: Arc::default(),
         issuers: Arc::new(Issuers::new(Web::new(Reach { plain_http: true, private_addresses: true }).unwrap())),
     };
     let settings = Settings {
@@ -269,6 +279,7 @@ fn context(client: Client, aws: &StandIn) -> Arc<Context> {
         issuer_rules: IssuerRules { allowed: Vec::new(), forbidden_audiences: Vec::new() },
         foreign_owner_tags: Vec::new(),
         alias_settle_time: Duration::ZERO,
+        lockdown: false,
         watch_namespaces: Vec::new(),
         shard: Shard::WHOLE,
         resync_interval: Duration::from_secs(600),

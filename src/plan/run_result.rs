@@ -1,6 +1,5 @@
 //! What the end of an execution means for its run.
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::v1alpha1::{OutputStore, Phase, RedriveStatus, StopIntent, WorkflowRunStatus};
@@ -104,6 +103,8 @@ pub fn console_url(arn: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::status::{find, is_true};
 

@@ -32,6 +32,8 @@ fn execution(status: ExecutionStatus) -> Execution {
         arn: run("r0").execution_arn,
         state_machine_arn: machine().arn.clone(),
         version_arn: None,
+        alias_arn: None,
+        trace_header: None,
         status,
         started_at: at(0.0),
         stopped_at: None,

@@ -2,7 +2,7 @@
 //! judges nothing. Executions are played by the front, our model of AWS, so the numbers are of the operator and the API
 //! server and say nothing of AWS itself.
 //!
-//! `SCENARIO` chooses: `starts`, `detection`, `memory`, `naive`, or several with commas; all by default. `FULL=1` takes the
+//! `SCENARIO` chooses: `starts`, `detection`, `memory`, `bindings`, `naive`, or several with commas; all by default. `FULL=1` takes the
 //! published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
 //! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
@@ -13,6 +13,7 @@
     clippy::cast_sign_loss
 )]
 
+mod bindings;
 mod detection;
 mod memory;
 mod naive;
@@ -62,6 +63,9 @@ fn main() {
     }
     if wants("memory") {
         memory::run(&mut bench, full);
+    }
+    if wants("bindings") {
+        bindings::run(&mut bench, full);
     }
     if wants("detection") {
         detection::run(&mut bench, full);

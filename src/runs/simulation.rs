@@ -76,6 +76,7 @@ struct World {
     ended: Vec<(f64, usize)>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a few at a time")]
 enum Answer {
     List(Look, ExecutionPage),
     Describe(Describe, Option<crate::aws::Execution>),

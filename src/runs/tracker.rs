@@ -247,6 +247,7 @@ impl Lane {
 }
 
 /// What became of a call, and how long there is no token where it was not made.
+#[expect(clippy::large_enum_variant, reason = "handed on at once, one for each call")]
 enum Done {
     List(Look, Outcome<ExecutionPage>, Option<Duration>),
     Describe(Describe, Outcome<Option<Execution>>, Option<Duration>),

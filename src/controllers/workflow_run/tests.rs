@@ -444,7 +444,7 @@ async fn requirement_26_a_restart_by_the_spec_and_a_redrive_of_before_name_nobod
     world.change("workflowruns", "order", &json!({"status": {"requestedBy": "alice"}}));
     world.wake("order").await;
     let nobody = (String::new(), "shop.orders".to_owned());
-    assert_eq!(audited.calls("states:StartExecution"), [nobody.clone()]);
+    assert_eq!(audited.calls("states:StartExecution"), std::slice::from_ref(&nobody));
     // Bob's redrive is recorded; carol asks for another before it was made.
     let world = World::new("Standard", refuses("RedriveExecution", "AccessDeniedException", 400)).await;
     about_to_call(&world, "redrive");

@@ -62,12 +62,12 @@ fn judge(attempt: &Attempt, found: &Execution) -> Result<bool, &'static str> {
 
 #[test]
 fn requirement_25_an_execution_is_a_runs_own_only_where_everything_says_so() {
+    type Change = Box<dyn Fn(&mut Execution)>;
     const TAKEN: Result<bool, &str> = Err("ExecutionNameTaken");
     for target in [MACHINE.to_owned(), format!("{MACHINE}:3"), format!("{MACHINE}:live")] {
         let named = attempt("once", &target);
         let own = own(&named);
         assert_eq!(judge(&named, &own), Ok(false), "{target}");
-        type Change = Box<dyn Fn(&mut Execution)>;
         let others = Attempt { number: 2, ..named.clone() };
         let changes: [(&str, Change, Result<bool, &str>); 9] = [
             ("an input that reads the same", Box::new(|e| e.input = Some(r#"{ "a": 1 }"#.into())), Ok(false)),

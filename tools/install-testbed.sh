@@ -148,11 +148,11 @@ make_keycloak() {
 		-Dartifact="org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" -DoutputDirectory="$partial"
 	rm -rf "$partial/repository"
 	python3 -m zipfile -e "$partial/keycloak-quarkus-dist-$keycloak_version.zip" "$partial"
-	JAVA_OPTS_KC_HEAP="-Xms64m -Xmx384m" timeout 180 bash "$partial/keycloak-$keycloak_version/bin/kc.sh" start-dev \
+	JAVA_OPTS_KC_HEAP="-Xms64m -Xmx384m" timeout 900 bash "$partial/keycloak-$keycloak_version/bin/kc.sh" start-dev \
 		--http-host=127.0.0.1 --http-port=$port --hostname=http://127.0.0.1:$port >"$partial/first-start.log" 2>&1 &
 	local started=$! waited=0
 	until grep -q "Listening on" "$partial/first-start.log"; do
-		kill -0 "$started" && [ $((waited += 1)) -lt 180 ] || { cat "$partial/first-start.log"; return 1; }
+		kill -0 "$started" && [ $((waited += 1)) -lt 900 ] || { cat "$partial/first-start.log"; return 1; }
 		sleep 1
 	done
 	kill "$started"

@@ -109,7 +109,7 @@ impl Sessions for AnySession {
     async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError> {
         Ok(Arc::new(session(key.requester.clone())))
     }
-    async fn held(&self, _: &str) -> Option<Arc<Session>> {
+    async fn held(&self, _: &str, _: Option<&str>) -> Option<Arc<Session>> {
         None
     }
     fn epoch(&self, _: &str, _: &str) -> Epoch {
@@ -136,6 +136,7 @@ pub(super) fn session(requester: Option<String>) -> Session {
         clients: Clients::default(),
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
+        packed_policy_percent: None,
         region: "eu-west-1".into(),
         account_id: "111122223333".into(),
         assumed_role_arn: ROLE.into(),

@@ -458,9 +458,9 @@ async fn requirement_26_what_is_cleaned_up_is_never_done_in_a_session_named_afte
         Arc::new(session)
     });
     put(&cache, &of_alice, named.unwrap()).await;
-    assert!(cache.held("uid").await.is_none());
+    assert!(cache.held("uid", None).await.is_none());
     put(&cache, &key(), old_session(100)).await;
-    assert_eq!(cache.held("uid").await.unwrap().origin.requester, None);
+    assert_eq!(cache.held("uid", None).await.unwrap().origin.requester, None);
 }
 
 #[tokio::test]

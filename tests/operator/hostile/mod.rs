@@ -3,15 +3,14 @@
 
 mod admission;
 mod agreement;
+mod executions;
 mod guardrails;
 mod identity;
 mod metrics;
 mod policies;
 
 use crate::admission::{may_edit, minting, using};
-mod executions;
 
-use crate::admission::{may_edit, minting};
 use crate::attempts::{Layer, Suite};
 use crate::attribution::create_as;
 use crate::guardrails::{guardrail, until_admission_says};

@@ -234,13 +234,11 @@ impl Front {
     pub fn start_by_hand(&self, request: &Value) {
         let (shared, asked) = (self.shared.clone(), request.clone());
         let (status, answer) = self.ask(async move {
-            match shared.start_by_version(&asked).await {
-                Some(answer) => answer,
-                None => {
-                    let (status, answer) = shared.as_root("StartExecution", &asked).await;
-                    (status, answer.to_string())
-                }
+            if let Some(answer) = shared.start_by_version(&asked).await {
+                return answer;
             }
+            let (status, answer) = shared.as_root("StartExecution", &asked).await;
+            (status, answer.to_string())
         });
         assert_eq!(status, 200, "{answer}");
     }

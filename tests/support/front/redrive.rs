@@ -197,12 +197,11 @@ impl Shared {
     }
 
     async fn definition_of(&self, arn: &str) -> Option<Value> {
-        let machine = match self.version_of(arn) {
-            Some(version) => version,
-            None => {
-                let machine = machine_of(arn).replace(":execution:", ":stateMachine:");
-                self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await.1
-            }
+        let machine = if let Some(version) = self.version_of(arn) {
+            version
+        } else {
+            let machine = machine_of(arn).replace(":execution:", ":stateMachine:");
+            self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await.1
         };
         serde_json::from_str(machine["definition"].as_str()?).ok()
     }
@@ -258,5 +257,5 @@ fn name_what_failed_inside(events: &mut Vec<Value>, definition: &Value) {
     let entered =
         json!({"type": format!("{kind}StateEntered"), "timestamp": time, "stateEnteredEventDetails": {"name": name}});
     events.insert(events.len() - 1, json!({"type": "ParallelStateFailed", "timestamp": time}));
-    events.splice(at + 1..at + 1, [json!({"type": "ParallelStateStarted", "timestamp": time}), entered]);
+    events.splice((at + 1)..=at, [json!({"type": "ParallelStateStarted", "timestamp": time}), entered]);
 }

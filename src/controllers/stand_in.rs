@@ -68,12 +68,15 @@ impl Objects {
                 failure(404)
             };
         };
-        let version = &sent["metadata"]["resourceVersion"];
+        let version = patched(&sent, "/metadata/resourceVersion").unwrap_or(&sent["metadata"]["resourceVersion"]);
         if !version.is_null() && *version != known["metadata"]["resourceVersion"] {
             return failure(409);
         }
         match *method {
             Method::PUT => known["status"] = sent["status"].clone(),
+            Method::PATCH if sent.is_array() => {
+                known["status"] = patched(&sent, "/status").cloned().unwrap_or_default();
+            }
             Method::PATCH => merge(&mut known, &sent),
             Method::DELETE => {
                 self.by_path.lock().unwrap().remove(object_path);
@@ -83,6 +86,11 @@ impl Objects {
         }
         (200, self.put(object_path, known))
     }
+}
+
+/// The value that a JSON patch puts at a place.
+fn patched<'a>(patch: &'a Value, path: &str) -> Option<&'a Value> {
+    patch.as_array()?.iter().find(|operation| operation["path"] == path).map(|operation| &operation["value"])
 }
 
 fn merge(into: &mut Value, from: &Value) {

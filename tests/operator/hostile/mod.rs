@@ -10,7 +10,6 @@ mod metrics;
 mod policies;
 
 use crate::admission::{may_edit, minting, using};
-
 use crate::attempts::{Layer, Suite};
 use crate::attribution::create_as;
 use crate::guardrails::{guardrail, until_admission_says};

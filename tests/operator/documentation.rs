@@ -114,7 +114,7 @@ fn every_block_of_commands_says_whether_it_is_run_or_what_it_needs() {
         let text = std::fs::read_to_string(&path).unwrap();
         for line in text.lines().map(str::trim_start).filter(|line| line.starts_with("```sh")) {
             let mark = line.trim_start_matches("```sh").trim();
-            let known = ["run", "needs-aws", "needs-cluster", "needs-machine"].contains(&mark);
+            let known = ["run", "needs-aws", "needs-cluster", "needs-machine", "needs-release"].contains(&mark);
             assert!(known, "{}: a block of commands is marked \"{mark}\"", path.display());
         }
     }

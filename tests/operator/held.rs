@@ -41,6 +41,7 @@ fn requirement_30_the_operators_own_token_mints_what_it_needs_and_nothing_else()
     wait_until(Duration::from_secs(10), "the right is there", || mint("held", "orders", &good).ok());
     mint("held", "orders", &[&format!("--audience={issuer}"), "--duration=600s"]).unwrap();
 
+    tenant.bed.control_plane.kubectl(&["-n", "stepbound-crds", "create", "serviceaccount", "elsewhere"]);
     let api_server = format!("--audience={}", tenant.bed.control_plane.issuer);
     let refusals: [(&str, &str, &[&str], &str); 9] = [
         ("held", "orders", &[&api_server, "--duration=600s"], "for one audience out of"),
@@ -56,7 +57,7 @@ fn requirement_30_the_operators_own_token_mints_what_it_needs_and_nothing_else()
         ("held", "default", &good, "of the account default"),
         ("kube-system", "clusters-own", &good, "of namespace kube-system"),
         ("held-system", "stepbound", &good, "of namespace held-system"),
-        ("stepbound-crds", "default", &good, "the namespaces that it watches (held)"),
+        ("stepbound-crds", "elsewhere", &good, "the namespaces that it watches (held)"),
     ];
     for (namespace, account, more, words) in refusals {
         let refused = mint(namespace, account, more).unwrap_err();

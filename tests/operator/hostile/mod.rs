@@ -45,6 +45,7 @@ fn a_hostile_tenant_gets_nowhere() {
     let before = victim.bed.front.calls_about("victim_").len();
 
     let mut suite = Suite::new(&tenant, &operator);
+    identity::attempts(&mut suite);
     other_namespaces(&mut suite);
     schemas(&mut suite, &victim);
     rules(&mut suite);
@@ -54,7 +55,6 @@ fn a_hostile_tenant_gets_nowhere() {
     guardrails::attempts(&mut suite);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
-    identity::attempts(&mut suite);
     executions::attempts(&mut suite);
     policies::attempts(&mut suite);
     suite.print();

@@ -89,8 +89,8 @@ impl Objects {
 }
 
 /// The value that a JSON patch puts at a place.
-fn patched<'a>(patch: &'a Value, path: &str) -> Option<&'a Value> {
-    patch.as_array()?.iter().find(|operation| operation["path"] == path).map(|operation| &operation["value"])
+fn patched<'a>(patch: &'a Value, place: &str) -> Option<&'a Value> {
+    patch.as_array()?.iter().find(|operation| operation["path"] == place).map(|operation| &operation["value"])
 }
 
 fn merge(into: &mut Value, from: &Value) {

@@ -205,7 +205,7 @@ fn every_test_that_a_page_names_exists() {
     let folders = ["src", "tests"].map(|folder| sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)));
     let rust = folders.iter().flatten().filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let code: String = rust.map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    for page in ["docs/features.md", "docs/security.md"] {
+    for page in ["docs/features.md", "docs/security.md", "docs/threat-model.md"] {
         let named = tests_named(&read(page));
         assert!(named.len() > 10, "{page} names its tests");
         for name in named {

@@ -1,11 +1,18 @@
-//! Regions that are none, and queues of bindings that are suspended.
+//! Sessions that should not be any more, regions that are none, and one tenant in another's way.
 
 use crate::attempts::{Layer, Suite};
+use crate::attribution::create_as;
 use crate::tracking::with_events;
 use crate::*;
 
+/// How long STS takes to answer while something is done to the binding.
+const SLOW: Duration = Duration::from_secs(4);
+const ASSUME: &str = "AssumeRoleWithWebIdentity";
+
 pub(super) fn attempts(suite: &mut Suite<'_>) {
     partitions(suite);
+    in_flight(suite);
+    starving(suite);
 }
 
 fn partitions(suite: &mut Suite<'_>) {
@@ -37,6 +44,69 @@ fn partitions(suite: &mut Suite<'_>) {
             .kubectl_as("mallory", &dry, Some(&known.to_string()))
             .unwrap_or_else(|said| panic!("{region}: {said}"));
     }
+}
+
+/// What STS answers after a suspension, or after consent was withdrawn, is used by nobody.
+fn in_flight(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    let suspend = ["patch", "tb/slow", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#];
+    let withdraw = ["annotate", "serviceaccount/orders", "eks.amazonaws.com/role-arn-"];
+    for (what, name, command, reason) in [
+        ("credentials that come in after a suspension", "slow", &suspend[..], "Suspended"),
+        ("credentials that come in after consent was withdrawn", "late", &withdraw[..], ""),
+    ] {
+        let about = format!("{}.{name}", tenant.name);
+        tenant.bed.front.inject_for(ASSUME, &about, Fault::DelayAnswer(SLOW), 1);
+        create_as(tenant, "mallory", &tenant.binding(name)).unwrap();
+        until_asked(tenant, &about);
+        tenant.kubectl(command);
+        std::thread::sleep(SLOW + Duration::from_secs(2));
+        let calls = tenant.bed.front.calls_of_session(&about);
+        let used = calls.iter().map(|call| call.operation.as_str()).filter(|name| *name != ASSUME);
+        let used: Vec<&str> = used.collect();
+        assert_eq!(used, Vec::<&str>::new(), "{what}");
+        let binding = tenant.get(&format!("tb/{name}")).unwrap();
+        assert!(condition(&binding, "RoleAssumed").is_none_or(|one| one["status"] != "True"), "{what}: {binding}");
+        let said = condition(&binding, "Ready").unwrap()["reason"].as_str().unwrap().to_owned();
+        assert!(reason.is_empty() || said == reason, "{what}: {said}");
+        suite.harmless(what, Layer::Operator, &format!("{said}: the answer was dropped"));
+    }
+    let consent = format!("eks.amazonaws.com/role-arn={}", tenant.role_arn());
+    tenant.kubectl(&["annotate", "serviceaccount/orders", &consent]);
+    tenant.wait_for(suite.operator, "tb/orders", "Ready", "True", "RoleAssumed");
+}
+
+fn until_asked(tenant: &Tenant, session: &str) {
+    wait_until(Duration::from_secs(20), "STS is asked", || {
+        (!tenant.bed.front.calls_of_session(session).is_empty()).then_some(())
+    });
+}
+
+/// A region that does not answer takes no place of another.
+fn starving(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    let about = format!("{}.dead", tenant.name);
+    tenant.bed.front.inject_for(ASSUME, &about, Fault::Delay(Duration::from_secs(60)), 1000);
+    for number in 0..40 {
+        let mut dead = tenant.binding(&format!("dead-{number}"));
+        dead["spec"]["region"] = json!("us-east-1");
+        create_as(tenant, "mallory", &dead).unwrap();
+    }
+    until_asked(tenant, &about);
+    create_as(tenant, "mallory", &tenant.binding("alive")).unwrap();
+    tenant.wait_for(suite.operator, "tb/alive", "Ready", "True", "RoleAssumed");
+    for number in 0..40 {
+        let dead = tenant.get(&format!("tb/dead-{number}")).unwrap();
+        assert!(condition(&dead, "RoleAssumed").is_none_or(|one| one["status"] != "True"));
+    }
+    let names: Vec<String> = (0..40).map(|number| format!("dead-{number}")).collect();
+    let delete: Vec<&str> = ["delete", "tb"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    tenant.kubectl(&delete);
+    suite.harmless(
+        "forty bindings of a region that does not answer",
+        Layer::Operator,
+        "a binding beside them was Ready",
+    );
 }
 
 /// A poll that waits is broken off by a suspension: nothing of the queue is read or deleted any more.

@@ -171,6 +171,12 @@ impl Front {
         self.shared.calls.lock().unwrap().iter().filter(|call| call.body.contains(text)).cloned().collect()
     }
 
+    /// Every call that asks for or is made with a session whose name begins so, in order of arrival.
+    pub fn calls_of_session(&self, name: &str) -> Vec<Call> {
+        let calls = self.shared.calls.lock().unwrap();
+        calls.iter().filter(|call| call.session_name.starts_with(name)).cloned().collect()
+    }
+
     /// The next calls of an operation whose body mentions the text meet a fault.
     pub fn inject_for(&self, operation: &str, text: &str, fault: Fault, times: u32) {
         self.shared.faults.lock().unwrap().add(operation, text, fault, times);

@@ -17,6 +17,9 @@
 # The last line on standard output is the cache folder of these versions.
 #
 # With --kubernetes VERSION it builds the control plane of another version alone and prints its folder, for KUBEBUILDER_ASSETS.
+#
+# Each thing has a lock of its own, and so has each other version: whoever needs one waits for whoever builds it, and nobody
+# else does.
 set -euo pipefail
 
 kubernetes_version=v1.37.2
@@ -39,6 +42,8 @@ yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
 cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
 venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
 keycloak=$cache/keycloak-$keycloak_version
+# Locks, and what the builds print.
+building=$cache/building
 
 # Tools made for another trust store break the Go and Python clients.
 unset AWS_CA_BUNDLE
@@ -50,23 +55,47 @@ need() {
 	}
 }
 
-step() { # MESSAGE EXPECTED-TIME COMMAND...
-	local message=$1 expected=$2 started=$SECONDS
-	shift 2
+step() { # NAME MESSAGE EXPECTED-TIME COMMAND...
+	local log=$building/$1.log message=$2 expected=$3 started=$SECONDS
+	shift 3
 	printf '  %-44s (about %s) ... ' "$message" "$expected" >&2
-	if ! "$@" >"$cache/install.log" 2>&1; then
+	if ! "$@" >"$log" 2>&1; then
 		printf 'failed\n' >&2
-		tail -n 30 "$cache/install.log" >&2
-		echo "error: '$message' failed; the whole output is in $cache/install.log" >&2
+		tail -n 30 "$log" >&2
+		echo "error: '$message' failed; the whole output is in $log" >&2
 		exit 1
 	fi
 	printf '%ds\n' $((SECONDS - started)) >&2
 }
 
-# Built beside its place and moved there, so that an interrupted build leaves nothing half made.
+locked() { # NAME COMMAND...
+	local lock=$building/$1.lock
+	shift
+	(
+		flock 9
+		"$@"
+	) 9>"$lock"
+}
+
+# Builds what is not there, and looks again once nobody else builds it.
+provide() { # PLACE MESSAGE EXPECTED-TIME COMMAND...
+	local place=$1 name=${1#"$cache"/}
+	shift
+	name=${name//\//-}
+	[ -e "$place" ] || locked "$name" step_without "$place" "$name" "$@"
+}
+
+step_without() { # PLACE NAME MESSAGE EXPECTED-TIME COMMAND...
+	local place=$1
+	shift
+	[ -e "$place" ] || step "$@"
+}
+
+# Built beside its place and moved there, so that an interrupted build leaves nothing half made. A step is looked at for its
+# success, and there Bash goes on after a command that failed: what builds in more than one command joins them with &&.
 go_build() { # MODULE PACKAGE NAME [LDFLAGS]
-	(cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${4:-}" -o "$binaries/.$3" "$2")
-	mv "$binaries/.$3" "$binaries/$3"
+	(cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${4:-}" -o "$binaries/.$3" "$2") &&
+		mv "$binaries/.$3" "$binaries/$3"
 }
 
 # kubectl and Helm parse the server's version, so it has to be stamped.
@@ -85,33 +114,39 @@ kubernetes_build() { # COMMAND
 other_module() { # VERSION FOLDER
 	local pinned=${kubernetes_version#v1.} other=${1#v1.}
 	mkdir -p "$2"
-	sed -n -e '/^module/p' -e '/^go /p' -e '/^tool (/,/^)/p' -e '/^replace (/,/^)/p' "$here/kubernetes/go.mod" |
-		sed -e "s/v0\.${pinned//./\\.}/v0.$other/" >"$2/go.mod"
-	echo "require k8s.io/kubernetes $1" >>"$2/go.mod"
+	{
+		sed -n -e '/^module/p' -e '/^go /p' -e '/^tool (/,/^)/p' -e '/^replace (/,/^)/p' "$here/kubernetes/go.mod" |
+			sed -e "s/v0\.${pinned//./\\.}/v0.$other/"
+		echo "require k8s.io/kubernetes $1"
+	} >"$2/.go.mod"
+	mv "$2/.go.mod" "$2/go.mod"
 }
 
 other_kubernetes_build() { # VERSION FOLDER COMMAND
 	(cd "$2/module" && CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w $(kubernetes_flags "$1")" \
-		-o "$2/.$3" "k8s.io/kubernetes/cmd/$3")
-	mv "$2/.$3" "$2/$3"
+		-o "$2/.$3" "k8s.io/kubernetes/cmd/$3") &&
+		mv "$2/.$3" "$2/$3"
+}
+
+# The commands of a version share a module, which a build may complete: they are built one after the other.
+other_commands() { # VERSION FOLDER
+	local name
+	[ -f "$2/module/go.mod" ] || other_module "$1" "$2/module"
+	for name in "${kubernetes_commands[@]}"; do
+		[ -x "$2/$name" ] || step "kubernetes-$1" "$name $1" 3m other_kubernetes_build "$1" "$2" "$name"
+	done
 }
 
 # Prints the folder of another version's control plane.
 other_kubernetes() { # VERSION
-	local version=v${1#v} folder=$cache/kubernetes-${1#v} name
+	local version=v${1#v} folder=$cache/kubernetes-${1#v}
 	[[ $version =~ ^v1\.[0-9]+\.[0-9]+$ ]] || {
 		echo "error: '$1' is no version of Kubernetes; give one like 1.34.4" >&2
 		exit 1
 	}
 	need go "install Go 1.26 or newer"
 	mkdir -p "$folder"
-	exec 9>"$cache/install.lock"
-	flock 9
-	[ -f "$folder/module/go.mod" ] || other_module "$version" "$folder/module"
-	for name in "${kubernetes_commands[@]}"; do
-		[ -x "$folder/$name" ] || step "$name $version" 3m other_kubernetes_build "$version" "$folder" "$name"
-	done
-	flock -u 9
+	locked "kubernetes-$version" other_commands "$version" "$folder"
 	ln -sf "$binaries/etcd" "$folder/etcd"
 	echo "$folder"
 }
@@ -121,21 +156,18 @@ prometheus_definitions() {
 	local folder
 	folder=$(cd "$here/prometheus-operator" && go mod download -json github.com/prometheus-operator/prometheus-operator |
 		python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-	rm -rf "$binaries/.$prometheus"
-	mkdir -p "$binaries/.$prometheus"
-	for name in servicemonitors prometheusrules; do
-		install -m 644 "$folder/example/prometheus-operator-crd/monitoring.coreos.com_$name.yaml" "$binaries/.$prometheus/"
-	done
-	mv "$binaries/.$prometheus" "$binaries/$prometheus"
+	rm -rf "$binaries/.$prometheus" && mkdir -p "$binaries/.$prometheus" &&
+		install -m 644 "$folder"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml \
+			"$binaries/.$prometheus/" &&
+		mv "$binaries/.$prometheus" "$binaries/$prometheus"
 }
 
 make_venv() {
-	rm -rf "$venv.partial"
-	python3 -m venv "$venv.partial"
-	# shellcheck disable=SC2086 # a list of requirements
-	"$venv.partial/bin/pip" install --quiet "ministack==$ministack_version" $ministack_dependencies
 	# Scripts in a virtual environment hold absolute paths: only python itself is used after the move.
-	mv "$venv.partial" "$venv"
+	# shellcheck disable=SC2086 # a list of requirements
+	rm -rf "$venv.partial" "$venv" && python3 -m venv "$venv.partial" &&
+		"$venv.partial/bin/pip" install --quiet "ministack==$ministack_version" $ministack_dependencies &&
+		mv "$venv.partial" "$venv"
 }
 
 # The first start compiles Keycloak's configuration in; done here once, each later start takes a quarter of the time.
@@ -162,13 +194,11 @@ make_keycloak() {
 	rm -rf "$partial"
 }
 
-mkdir -p "$binaries"
+mkdir -p "$binaries" "$building"
 if [ "${1:-}" = --kubernetes ]; then
 	other_kubernetes "${2:?give a version after --kubernetes}"
 	exit
 fi
-exec 9>"$cache/install.lock"
-flock 9
 
 have() { [ -x "$binaries/$1" ]; }
 control_plane_missing=no
@@ -182,27 +212,30 @@ if [ "$control_plane_missing" = yes ] || ! have helm || ! have "$yaml_to_json" |
 	need go "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with the control plane"
 	echo "Building the test bed once, into $cache" >&2
 fi
+
+provide_binary() { # NAME MESSAGE EXPECTED-TIME COMMAND...
+	provide "$binaries/$@"
+}
 if [ "$control_plane_missing" = yes ]; then
-	have etcd || step "etcd" 20s go_build etcd go.etcd.io/etcd/server/v3 etcd
-	have kube-apiserver || step "kube-apiserver $kubernetes_version" 3m20s kubernetes_build kube-apiserver
-	have kube-controller-manager || step "kube-controller-manager $kubernetes_version" 1m10s kubernetes_build kube-controller-manager
-	have kube-scheduler || step "kube-scheduler $kubernetes_version" 20s kubernetes_build kube-scheduler
-	have kubectl || step "kubectl $kubernetes_version" 30s kubernetes_build kubectl
+	provide_binary etcd "etcd" 20s go_build etcd go.etcd.io/etcd/server/v3 etcd
+	provide_binary kube-apiserver "kube-apiserver $kubernetes_version" 3m20s kubernetes_build kube-apiserver
+	provide_binary kube-controller-manager "kube-controller-manager $kubernetes_version" 1m10s kubernetes_build kube-controller-manager
+	provide_binary kube-scheduler "kube-scheduler $kubernetes_version" 20s kubernetes_build kube-scheduler
+	provide_binary kubectl "kubectl $kubernetes_version" 30s kubernetes_build kubectl
 fi
-have helm || step "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
-have "$yaml_to_json" || step "kubectl's YAML reader" 5s go_build yaml . "$yaml_to_json"
-have "$cron_times" || step "CronJob's schedules" 5s go_build cron . "$cron_times"
-have "$kubeconform" || step "kubeconform" 10s go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform"
-have "$kwok" || step "kwok" 50s go_build kwok sigs.k8s.io/kwok/cmd/kwok "$kwok"
-have "$prometheus" || step "definitions of the Prometheus operator" 5s prometheus_definitions
-have "$gitops_verdict" || step "what GitOps engines say of an object" 20s go_build gitops . "$gitops_verdict"
+provide_binary helm "helm" 1m go_build helm helm.sh/helm/v4/cmd/helm helm
+provide_binary "$yaml_to_json" "kubectl's YAML reader" 5s go_build yaml . "$yaml_to_json"
+provide_binary "$cron_times" "CronJob's schedules" 5s go_build cron . "$cron_times"
+provide_binary "$kubeconform" "kubeconform" 10s go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform"
+provide_binary "$kwok" "kwok" 50s go_build kwok sigs.k8s.io/kwok/cmd/kwok "$kwok"
+provide_binary "$prometheus" "definitions of the Prometheus operator" 5s prometheus_definitions
+provide_binary "$gitops_verdict" "what GitOps engines say of an object" 20s go_build gitops . "$gitops_verdict"
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"
-	step "ministack $ministack_version (AWS emulator)" 20s make_venv
+	provide "$venv/bin/python" "ministack $ministack_version (AWS emulator)" 20s make_venv
 fi
 if [ ! -d "$keycloak" ] && command -v java >/dev/null 2>&1; then
 	need mvn "install Maven 3.8 or newer: Keycloak, which the tests of identity providers run against, comes through it"
-	step "keycloak $keycloak_version (OpenID provider)" 1m30s make_keycloak
+	provide "$keycloak" "keycloak $keycloak_version (OpenID provider)" 1m30s make_keycloak
 fi
-flock -u 9
 echo "$binaries"

@@ -272,7 +272,7 @@ pub(super) async fn key_with(
         return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
     }
     if ctx.settings.lockdown
-        && let Err(failure) = lockdown::check_binding(spec)
+        && let Err(failure) = lockdown::check_binding(spec, &ctx.settings.name_prefix, &namespace)
     {
         ctx.sessions.forget(&namespace, &name).await;
         return Err(failure.into());

@@ -7,11 +7,21 @@ use crate::outcome::{Class, Failure};
 /// Reason of a refusal.
 pub const REFUSED: &str = "RefusedByLockdown";
 
-/// Whether a binding bounds what is done with it.
+/// Whether a binding bounds what is done with it. The names that are its namespace's own begin with the operator's `prefix` and
+/// the namespace.
 ///
 /// # Errors
-/// `RefusedByLockdown`, with the field that is missing.
-pub fn check_binding(spec: &TrustBindingSpec) -> Result<(), Failure> {
+/// `RefusedByLockdown`, with the field that leaves something open.
+pub fn check_binding(spec: &TrustBindingSpec, prefix: &str, namespace: &str) -> Result<(), Failure> {
+    let own = format!("{prefix}{namespace}_");
+    // Without a list, names are those of the namespace anyway.
+    if let Some(open) = spec.allowed_state_machine_names.iter().find(|pattern| !pattern.0.starts_with(&own)) {
+        let what = format!(
+            "spec.allowedStateMachineNames of the TrustBinding has \"{}\", which does not begin with {own}. Leave it out",
+            open.0
+        );
+        return Err(refusal(&what));
+    }
     if spec.allowed_execution_role_arns.is_empty() {
         return Err(refusal(
             "spec.allowedExecutionRoleARNs of the TrustBinding is empty. List the execution roles there",
@@ -49,10 +59,23 @@ mod tests {
             let mut spec = whole.clone();
             spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
             let spec: TrustBindingSpec = serde_json::from_value(spec).unwrap();
-            check_binding(&spec).map_err(|failure| (failure.reason, failure.message))
+            check_binding(&spec, "p-", "shop").map_err(|failure| (failure.reason, failure.message))
         };
-        assert_eq!(check(json!({})), Ok(()));
+        for bounded in [
+            json!({}),
+            json!({"allowedStateMachineNames": []}),
+            json!({"allowedStateMachineNames": ["p-shop_*", "p-shop_a"]}),
+        ] {
+            assert_eq!(check(bounded.clone()), Ok(()), "{bounded}");
+        }
         for (change, field) in [
+            (
+                json!({"allowedStateMachineNames": ["p-shop_*", "p-shop2_*"]}),
+                "\"p-shop2_*\", which does not begin with p-shop_",
+            ),
+            (json!({"allowedStateMachineNames": ["*"]}), "spec.allowedStateMachineNames"),
+            (json!({"allowedStateMachineNames": ["p-*"]}), "spec.allowedStateMachineNames"),
+            (json!({"allowedStateMachineNames": ["shop_*"]}), "spec.allowedStateMachineNames"),
             (json!({"allowedExecutionRoleARNs": []}), "spec.allowedExecutionRoleARNs"),
             (json!({"sessionPolicy": "None"}), "spec.sessionPolicy"),
             (json!({"sessionPolicy": {"Version": "2012-10-17", "Statement": []}}), "spec.sessionPolicy"),

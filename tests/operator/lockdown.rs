@@ -25,6 +25,11 @@ fn bounded(tenant: &Tenant) -> Value {
 fn lockdown_refuses_what_leaves_something_open() {
     let tenant = locked("locked");
     for (field, value, words) in [
+        (
+            "allowedStateMachineNames",
+            json!(["locked_*", "victim_*"]),
+            "allowedStateMachineNames of a TrustBinding begins with locked_",
+        ),
         ("allowedExecutionRoleARNs", json!([]), "spec.allowedExecutionRoleARNs"),
         ("sessionPolicy", json!("None"), "spec.sessionPolicy of a TrustBinding is Derived"),
     ] {
@@ -72,6 +77,12 @@ fn lockdown_holds_for_what_was_there_before() {
         let refused = tenant.wait_for(&operator, resource, "Stalled", "True", "RefusedByLockdown");
         assert!(refused.to_string().contains("is empty"), "{refused:#}");
     }
+    let mut wide = bounded(&tenant);
+    wide["metadata"]["name"] = json!("wide");
+    wide["spec"]["allowedStateMachineNames"] = json!(["victim_*"]);
+    tenant.apply(&wide);
+    let refused = tenant.wait_for(&operator, "tb/wide", "Stalled", "True", "RefusedByLockdown");
+    assert!(refused.to_string().contains("does not begin with locked-later_"), "{refused:#}");
     assert_eq!(tenant.bed.front.calls_about("locked-later").len(), 0, "AWS was not asked, STS neither");
 
     // What pods act as is no consent.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -141,7 +141,13 @@ impl<K: Managed> Work<K> {
         let version = self.object.resource_version();
         let patch = status_patch(version.as_deref(), self.object.status_field().as_ref())?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        let written = api.patch_status(&name, &parameters, &patch).await;
+        let written = match api.patch_status(&name, &parameters, &patch).await {
+            // Charts until 0.1 let statuses be updated and not patched; after a rollback this one's last replica meets that.
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                api.replace_status(&name, &PostParams::default(), &self.object).await
+            }
+            written => written,
+        };
         let mut written: K = written.map_err(|error| api_failure(&error))?;
         self.object.meta_mut().resource_version.clone_from(&written.meta().resource_version);
         if let Some(after) = written.status_field() {

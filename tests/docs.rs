@@ -139,6 +139,28 @@ fn every_reason_of_a_condition_is_in_the_runbook() {
     assert!(missing.is_empty(), "docs/runbook.md says nothing of {missing:?}");
 }
 
+#[test]
+fn the_runbook_explains_a_reason_once_for_each_kind() {
+    const ALL: &str = "`tb` `sfn` `sfnrun` `sfnact` `sfncron` `idp`";
+    let page = read("docs/runbook.md");
+    let section = page.split("# Reasons\n").nth(1).unwrap();
+    let mut explained = BTreeSet::new();
+    for row in rows(section) {
+        // The table of ends is of runs alone; words beside a reason tell its cases apart.
+        let (reasons, kinds) = (row[0].as_str(), if row.len() > 2 { row[1].as_str() } else { "`sfnrun`" });
+        let kinds = if kinds == "all" { ALL } else { kinds };
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let beside: String = reasons.split('`').step_by(2).collect();
+        for reason in quoted(reasons) {
+            for kind in quoted(kinds) {
+                let once = explained.insert((reason.clone(), kind.clone(), beside.replace(',', "").trim().to_owned()));
+                assert!(once, "docs/runbook.md explains {reason} of {kind} twice");
+            }
+        }
+    }
+    assert!(explained.len() > 100, "the test sees the tables: {}", explained.len());
+}
+
 /// Links to other pages and to their sections lead somewhere.
 #[test]
 fn links_between_pages_lead_somewhere() {

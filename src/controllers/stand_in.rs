@@ -250,6 +250,14 @@ impl World {
         }
     }
 
+    /// Wakes a run with what AWS describes of its execution, as the tracker does.
+    pub(super) async fn find(&self, name: &str) {
+        let arn = self.run(name).status.unwrap().execution_arn.unwrap();
+        let described = self.ctx.step_functions.describe_execution(&session(None), &arn).await;
+        self.ctx.tracker.found(described.unwrap().unwrap());
+        self.wake(name).await;
+    }
+
     /// The next requests to the API server fail.
     pub(super) fn refuse_requests(&self, count: usize) {
         self.objects.refused.store(count, Ordering::SeqCst);

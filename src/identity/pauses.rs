@@ -1,4 +1,5 @@
-//! Pauses after failures. They follow the binding, not the session's key: a spec that is changed in a loop gets no turn more.
+//! Pauses after failures. They follow the binding, not the session's key: a spec that is changed once is looked at at once, and
+//! one that is changed in a loop hardly gets a turn more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long failures are counted on after a pause has passed, and from how many bindings on that is looked at.
 const MEMORY: (Duration, usize) = (Duration::from_secs(600), 256);
+/// How many specs of a binding are looked at before a pause of an older one has passed, and how long it takes until one more is.
+const LOOKS: (u32, Duration) = (3, Duration::from_secs(60));
 /// Failures that are remembered of one binding at most.
 const MOST: usize = 64;
 /// Codes of STS that speak of the session policy: a binding has several, and one that is wrong holds up no other.
@@ -22,7 +25,46 @@ const POLICY_CODES: [&str; 2] = ["PackedPolicyTooLarge", "MalformedPolicyDocumen
 /// The pauses of all bindings, by UID.
 #[derive(Default)]
 pub(super) struct Pauses {
-    of: Mutex<HashMap<String, Vec<Pause>>>,
+    of: Mutex<HashMap<String, OfBinding>>,
+}
+
+#[derive(Default)]
+struct OfBinding {
+    pauses: Vec<Pause>,
+    looks: Looks,
+}
+
+impl OfBinding {
+    /// True where nothing of it would be missed.
+    fn is_over(&self, now: Instant) -> bool {
+        self.pauses.iter().all(|pause| now >= pause.until + MEMORY.0) && self.looks.are_all_left(now)
+    }
+}
+
+/// Looks at specs that are newer than a failure. They outlive a success, or a spec that is good every other time had any number.
+#[derive(Default)]
+struct Looks {
+    /// The newest spec that had one: each has one at most.
+    generation: i64,
+    /// When all that were taken have come back.
+    back_at: Option<Instant>,
+}
+
+impl Looks {
+    fn are_all_left(&self, now: Instant) -> bool {
+        self.back_at.is_none_or(|back_at| back_at <= now)
+    }
+
+    /// Takes one, if there is one for the spec.
+    fn take(&mut self, generation: i64, now: Instant) -> bool {
+        let (most, each) = LOOKS;
+        let from = self.back_at.map_or(now, |back_at| back_at.max(now));
+        let taken = generation > self.generation && from.duration_since(now) <= each * (most - 1);
+        if taken {
+            (self.generation, self.back_at) = (generation, Some(from + each));
+        }
+        taken
+    }
 }
 
 struct Pause {
@@ -71,17 +113,21 @@ impl Subject {
 }
 
 impl Pauses {
-    /// Why the key has to wait, if it has to.
+    /// Why the key has to wait, if it has to. A spec that is newer than the failure takes one of the looks of its binding.
     pub(super) fn check(&self, key: &SessionKey) -> Option<IdentityError> {
-        let pauses = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let OfBinding { pauses, looks } = all.get_mut(&key.binding_uid)?;
         let now = Instant::now();
-        let same_spec = |pause: &Pause| pause.generation == key.binding_generation;
-        let pause = pauses
-            .get(&key.binding_uid)?
-            .iter()
-            .find(|pause| now < pause.until && pause.subject.covers(key, same_spec(pause)))?;
+        let same_spec = |pause: &&Pause| pause.generation == key.binding_generation;
+        let covering =
+            || pauses.iter().filter(|pause| now < pause.until && pause.subject.covers(key, same_spec(pause)));
+        if let Some(pause) = covering().find(same_spec) {
+            return Some(pause.error.clone());
+        }
+        let newest = covering().map(|pause| pause.generation).max()?;
+        let looked_at = key.binding_generation > newest && looks.take(key.binding_generation, now);
         // What the spec said before may not be true of what it says now.
-        Some(if same_spec(pause) { pause.error.clone() } else { IdentityError::Pausing })
+        (!looked_at).then_some(IdentityError::Pausing)
     }
 
     /// Remembers a failure. Being turned away, or given up, is no failure of the binding's own and costs it no pause.
@@ -96,9 +142,9 @@ impl Pauses {
         let now = Instant::now();
         let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MEMORY.1 {
-            all.retain(|_, pauses| pauses.iter().any(|pause| now < pause.until + MEMORY.0));
+            all.retain(|_, of| !of.is_over(now));
         }
-        let pauses = all.entry(key.binding_uid.clone()).or_default();
+        let pauses = &mut all.entry(key.binding_uid.clone()).or_default().pauses;
         let before = pauses.iter().position(|pause| pause.subject == subject).map(|at| pauses.remove(at));
         let earlier = before.filter(|pause| now < pause.until + MEMORY.0).map_or(0, |pause| pause.in_a_row);
         if pauses.len() >= MOST {
@@ -117,9 +163,9 @@ impl Pauses {
     /// What worked need not wait any more.
     pub(super) fn worked(&self, key: &SessionKey) {
         let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pauses) = all.get_mut(&key.binding_uid) {
-            pauses.retain(|pause| !pause.subject.covers(key, true));
-            if pauses.is_empty() {
+        if let Some(of) = all.get_mut(&key.binding_uid) {
+            of.pauses.retain(|pause| !pause.subject.covers(key, true));
+            if of.is_over(Instant::now()) {
                 all.remove(&key.binding_uid);
             }
         }
@@ -143,7 +189,66 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requirement_29_a_changed_spec_does_not_skip_the_pause() {
+    async fn a_mended_spec_is_looked_at_at_once_and_each_spec_once() {
+        let pauses = Pauses::default();
+        let of = |generation: i64| SessionKey { binding_generation: generation, ..key() };
+        pauses.failed(&of(5), &denied("AccessDenied"));
+        assert_eq!(pauses.check(&of(5)), Some(denied("AccessDenied")), "nothing was changed");
+        assert_eq!(pauses.check(&of(4)), Some(IdentityError::Pausing), "an older spec, seen late");
+        assert_eq!(pauses.check(&of(6)), None, "a newer one");
+        let other = SessionKey { policy: Some("of another session".into()), ..of(6) };
+        assert_eq!(pauses.check(&other), Some(IdentityError::Pausing), "one look for all sessions of a spec");
+        pauses.failed(&of(6), &denied("AccessDenied"));
+        assert_eq!(pauses.check(&of(6)), Some(denied("AccessDenied")), "its own error");
+        assert_eq!(pauses.check(&of(7)), None);
+        pauses.worked(&of(7));
+        assert_eq!(pauses.check(&other), None, "what works holds nobody up");
+    }
+
+    #[test]
+    fn looks_come_back_one_a_minute() {
+        let start = Instant::now();
+        let mut looks = Looks::default();
+        for (second, generation, taken) in [
+            (0, 1, true),
+            (0, 1, false),
+            (0, 2, true),
+            (1, 3, true),
+            (2, 4, false),
+            (59, 5, false),
+            (60, 5, true),
+            (60, 6, false),
+            (61, 4, false),
+            (120, 6, true),
+            (1000, 7, true),
+            (1000, 8, true),
+            (1000, 9, true),
+            (1000, 10, false),
+        ] {
+            assert_eq!(looks.take(generation, start + Duration::from_secs(second)), taken, "{second} s, {generation}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spec_that_is_good_every_other_time_has_no_more_looks() {
+        let pauses = Pauses::default();
+        let mut looked = 0;
+        for generation in 1..=100 {
+            let key = SessionKey { binding_generation: generation, ..key() };
+            if pauses.check(&key).is_none() {
+                looked += 1;
+                if generation % 2 == 0 {
+                    pauses.worked(&key);
+                } else {
+                    pauses.failed(&key, &denied("AccessDenied"));
+                }
+            }
+        }
+        assert_eq!(looked, 7, "three good ones after a bad one each, and the next bad one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requirement_29_a_spec_that_is_changed_in_a_loop_does_not_skip_the_pauses() {
         let pauses = Pauses::default();
         let mut tries = 0;
         let mut changed = key();
@@ -155,11 +260,9 @@ mod tests {
                 pauses.failed(&changed, &denied("AccessDenied"));
                 assert_eq!(pauses.check(&changed), Some(denied("AccessDenied")), "its own error");
             }
-            let next = SessionKey { binding_generation: changed.binding_generation + 1, ..key() };
-            assert_eq!(pauses.check(&next), Some(IdentityError::Pausing), "not the error of an older spec");
             tokio::time::advance(Duration::from_millis(100)).await;
         }
-        assert_eq!(tries, 6, "in a minute: after 0, 1, 3, 7, 15 and 31 seconds");
+        assert_eq!(tries, 7, "in a minute: three looks more at the beginning, after which the pauses are longer");
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,8 @@ pub mod rollout;
 pub mod rotation;
 pub mod run;
 pub mod run_result;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod schedule;
 pub mod secret_grant;
 pub mod tags;

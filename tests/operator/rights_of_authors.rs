@@ -47,6 +47,7 @@ fn requirement_23_who_may_not_use_a_binding_may_not_write_what_acts_through_it()
         json!({"spec": {"suspend": true}}),
         json!({"metadata": {"annotations": {"stepbound.dev/promote": "live"}}}),
         json!({"metadata": {"annotations": {"stepbound.dev/pause": "live"}}}),
+        json!({"metadata": {"annotations": {"stepbound.dev/release-to": "far/using/fulfil"}}}),
     ] {
         let refused = patch_as(&tenant, "bob", "sfn/fulfil", &change).unwrap_err();
         assert!(refused.contains("may not use TrustBinding using/orders"), "{change}: {refused}");

@@ -8,6 +8,7 @@ use super::collect::finding;
 use crate::api::v1alpha1::custom_resource_definitions;
 use crate::asl::Node;
 use crate::asl::lint::Finding;
+use crate::iam::partition;
 use crate::plan::workflow::log_group_warning;
 
 /// The version of the API that this program has.
@@ -53,6 +54,9 @@ impl Schemas {
         if kind == "Workflow" {
             workflow(object, &mut findings);
         }
+        if kind == "TrustBinding" {
+            findings.extend(trust_binding(object));
+        }
         findings
     }
 }
@@ -76,6 +80,16 @@ fn workflow(object: Node<'_>, findings: &mut Vec<Finding>) {
         let message = "a Workflow's name must not contain a dot: it becomes the state machine's name, and dots there break CloudWatch logging";
         findings.push(finding(object, name, "SB091", message.into()));
     }
+}
+
+/// What the operator refuses of a binding however the cluster is: both fields are immutable, so it is worth knowing before.
+fn trust_binding(object: Node<'_>) -> Option<Finding> {
+    let (role, region) = (object.pointer("/spec/roleARN")?, object.pointer("/spec/region")?);
+    let problem = partition::agree(role.as_str()?, region.as_str()?).err()?;
+    let message = format!(
+        "{problem}; credentials of one partition are good for nothing in another, so name a role and a region of one"
+    );
+    Some(finding(object, region, "SB091", message))
 }
 
 fn unknown(object: Node<'_>, node: Node<'_>, field: &str, known: &[&str]) -> Finding {

@@ -12,6 +12,8 @@ use crate::controllers::stand_in::{MACHINE, World};
 use crate::digest::sha256_hex;
 use crate::status::find;
 
+mod ends;
+
 fn refusal(code: &str) -> (u16, String) {
     (400, json!({"__type": format!("com.amazonaws.states#{code}"), "message": "no"}).to_string())
 }
@@ -125,29 +127,6 @@ async fn the_answer_of_a_synchronous_start_is_recorded_once_however_often_its_wr
     assert_eq!(status.refusal.unwrap().times, 1);
 }
 
-#[tokio::test]
-async fn a_run_that_is_being_stopped_says_so() {
-    let world = World::new("Standard", |_| (200, json!({"stopDate": 1.0}).to_string())).await;
-    world.add_run("order", &json!({"cancel": {"reason": "not needed"}}));
-    world.change("workflowruns", "order", &running_of_alice());
-    world.wake("order").await;
-    world.wake("order").await;
-    let (reason, message) = says(&world.run("order"), "Ready");
-    assert_eq!(reason, "Stopping", "{message}");
-}
-
-#[tokio::test]
-async fn an_end_that_was_asked_for_is_no_warning() {
-    let ended = json!({"executionArn": "arn:aws:states:eu-west-1:111122223333:execution:shop_orders:workflowruns-order",
-        "stateMachineArn": MACHINE, "status": "ABORTED", "startDate": 1.0, "stopDate": 2.0});
-    let world = World::new("Standard", move |_| (200, ended.to_string())).await;
-    world.add_run("order", &json!({"cancel": {}}));
-    world.wake("order").await;
-    assert_eq!(says(&world.run("order"), "Finished").0, "Cancelled");
-    let events = world.events();
-    assert!(events.iter().all(|(kind, _, _)| kind == "Normal"), "{events:?}");
-}
-
 /// What each refusal of a start or redrive means: the reason that is told, and whether only a person can help.
 const REFUSALS: [(&str, u16, &str, bool); 22] = [
     ("ExecutionAlreadyExists", 400, "Starting", false),
@@ -200,8 +179,9 @@ fn about_to_call(world: &World, way: &str) {
     let attempt = json!({"number": 1, "executionName": "workflowruns-order", "targetARN": MACHINE, "trustBindingName": "orders",
         "inputDigest": sha256_hex(b"{}"), "recordedAt": past(), "finishedAt": past(), "error": "E"});
     match way {
-        "restart" => {
-            world.add_run("order", &json!({"retry": {"strategy": "Restart", "limit": 3}}));
+        "restart" | "synchronous restart" => {
+            let mode = if way == "restart" { "Async" } else { "Sync" };
+            world.add_run("order", &json!({"mode": mode, "retry": {"strategy": "Restart", "limit": 3}}));
             let status = json!({"phase": "Pending", "startedAt": past(), "retryAt": past(), "attempts": [attempt]});
             world.change("workflowruns", "order", &json!({"status": status}));
         }
@@ -243,6 +223,7 @@ async fn every_refusal_of_every_start_is_told_at_once_and_asked_again_only_when_
         ("first", "Express", "StartExecution", "start_execution"),
         ("sync", "Express", "StartSyncExecution", "start_sync_execution"),
         ("restart", "Standard", "StartExecution", "start_execution"),
+        ("synchronous restart", "Express", "StartSyncExecution", "start_sync_execution"),
         ("redrive", "Standard", "RedriveExecution", "redrive_execution"),
     ];
     for (way, kind, operation, module) in ways {

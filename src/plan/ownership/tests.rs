@@ -1,7 +1,6 @@
 use super::*;
-use crate::api::v1alpha1::AttemptCause;
 use crate::aws::ExecutionStatus;
-use jiff::Timestamp;
+use crate::plan::samples::{self, at, execution};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,23 +9,12 @@ const UID: &str = "0b1c2d3e-0000-4000-8000-0123456789ab";
 const MACHINE: &str = "arn:aws:states:r:1:stateMachine:m";
 const INPUT: &str = r#"{"a":1}"#;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
 fn attempt(name: &str, target: &str) -> Attempt {
     Attempt {
-        number: 1,
         execution_name: name.into(),
         target_arn: target.into(),
-        trust_binding_name: "b".into(),
         input_digest: sha256_hex(INPUT.as_bytes()),
-        recorded_at: Time(at(1000)),
-        redrive_count: 0,
-        cause: AttemptCause::Run,
-        requested_by: None,
-        finished_at: None,
-        error: None,
+        ..samples::attempt()
     }
 }
 
@@ -38,20 +26,12 @@ fn own(attempt: &Attempt) -> Execution {
         Some(_) => (Some(attempt.target_arn.clone()), None),
     };
     Execution {
-        arn: "arn:e".into(),
-        state_machine_arn: MACHINE.into(),
         version_arn: version,
         alias_arn: alias,
         trace_header: Some(format!("Root={};Sampled=1", mark(UID, attempt))),
-        status: ExecutionStatus::Running,
         started_at: at(1001),
-        stopped_at: None,
-        redrive_count: 0,
         input: Some(INPUT.into()),
-        output: None,
-        error: None,
-        cause: None,
-        redrivable: None,
+        ..execution(ExecutionStatus::Running)
     }
 }
 

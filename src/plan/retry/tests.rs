@@ -1,36 +1,17 @@
 use super::*;
 use crate::api::v1alpha1::{BoundedString, Cancel, RedriveStatus, StopIntent, StopRequest};
+use crate::plan::samples::{at, attempt, execution};
 use proptest::prelude::*;
 use serde_json::json;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
 
 fn spec(retry: &serde_json::Value) -> WorkflowRunSpec {
     serde_json::from_value(json!({"workflowRef": {"name": "w"}, "retry": retry})).unwrap()
 }
 
-fn first() -> Attempt {
-    Attempt {
-        number: 1,
-        execution_name: "uid".into(),
-        target_arn: "arn:aws:states:r:1:stateMachine:m".into(),
-        trust_binding_name: "b".into(),
-        input_digest: "d".into(),
-        recorded_at: Time(at(1000)),
-        redrive_count: 0,
-        cause: AttemptCause::Run,
-        requested_by: None,
-        finished_at: None,
-        error: None,
-    }
-}
-
 fn status() -> WorkflowRunStatus {
     WorkflowRunStatus {
         phase: Some(Phase::Running),
-        attempts: vec![first()],
+        attempts: vec![attempt()],
         execution_arn: Some("arn:e".into()),
         started_at: Some(Time(at(1000))),
         ..WorkflowRunStatus::default()
@@ -39,20 +20,10 @@ fn status() -> WorkflowRunStatus {
 
 fn failed(error: &str) -> Execution {
     Execution {
-        arn: "arn:e".into(),
-        state_machine_arn: "arn:m".into(),
-        version_arn: None,
-        alias_arn: None,
-        trace_header: None,
-        status: ExecutionStatus::Failed,
-        started_at: at(1000),
         stopped_at: Some(at(1010)),
-        input: None,
-        output: None,
         error: Some(error.into()),
-        cause: None,
-        redrive_count: 0,
         redrivable: Some(Ok(())),
+        ..execution(ExecutionStatus::Failed)
     }
 }
 
@@ -153,7 +124,7 @@ fn a_redrive_is_numbered_after_what_aws_counts() {
 
 #[test]
 fn redrive_n_is_asked_for_only_while_aws_counts_one_less_and_shows_an_end() {
-    let second = Attempt { redrive_count: 2, ..first() };
+    let second = Attempt { redrive_count: 2, ..attempt() };
     let shown = |count, status| redrive_step(&second, &Execution { redrive_count: count, status, ..failed("E") });
     assert_eq!(shown(1, ExecutionStatus::Failed), RedriveStep::Ask);
     assert_eq!(shown(1, ExecutionStatus::TimedOut), RedriveStep::Ask);

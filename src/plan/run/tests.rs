@@ -1,29 +1,10 @@
 use super::*;
 use crate::api::v1alpha1::{Cancel, DurationString, LocalRef, RedriveStatus, StopRequest};
+use crate::plan::samples::{at, attempt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
 
 fn spec() -> WorkflowRunSpec {
     serde_json::from_value(serde_json::json!({"workflowRef": LocalRef { name: "w".into() }})).unwrap()
-}
-
-fn attempt() -> Attempt {
-    Attempt {
-        number: 1,
-        execution_name: "name".into(),
-        target_arn: "arn:aws:states:r:1:stateMachine:m:3".into(),
-        trust_binding_name: "b".into(),
-        input_digest: "d".into(),
-        recorded_at: Time(at(1000)),
-        redrive_count: 0,
-        cause: AttemptCause::Run,
-        requested_by: None,
-        finished_at: None,
-        error: None,
-    }
 }
 
 fn running() -> WorkflowRunStatus {
@@ -81,7 +62,8 @@ fn a_deadline_that_has_passed_ends_the_run_unstarted() {
 
 #[test]
 fn the_execution_arn_is_known_before_the_start() {
-    assert_eq!(execution_arn(&attempt()), "arn:aws:states:r:1:execution:m:name");
+    let version = Attempt { target_arn: format!("{}:3", attempt().target_arn), ..attempt() };
+    assert_eq!(execution_arn(&version), "arn:aws:states:r:1:execution:m:uid");
 }
 
 #[test]

@@ -361,6 +361,21 @@ mod tests {
     }
 
     #[test]
+    fn requirement_24_whoever_set_a_tag_cannot_agree_and_is_not_said_to() {
+        let taker = Owner { cluster: "c".into(), namespace: "shop".into(), name: "m".into(), uid: "u".into() };
+        for key in FOREIGN_MARKS.iter().copied().chain(["ManagedBy"]) {
+            let mut tags = Tags::from([(key.to_owned(), "c/shop/m".to_owned())]);
+            let text = owner_of(&tags, &["ManagedBy".to_owned()]).unwrap();
+            assert_eq!(text, format!("whoever set the tag {key}"));
+            // A tag that lets it go is no word of an owner that is named.
+            tags.insert(RELEASE_TAG.to_owned(), taker.text());
+            assert!(!can_agree(&tags) && !is_in_cluster(&tags, "c"), "{key}");
+            let said = foreign("ARN", &tags, &["ManagedBy".to_owned()], &taker, Some(&text)).message;
+            assert!(said.contains("Remove it there first.") && !said.contains("take-over"), "{said}");
+        }
+    }
+
+    #[test]
     fn requirement_24_a_refusal_says_what_the_owner_has_to_do() {
         let taker = Owner { cluster: "here".into(), namespace: "mallory".into(), name: "m".into(), uid: "u".into() };
         let tags = |cluster: &str| {

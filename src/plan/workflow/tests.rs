@@ -260,6 +260,7 @@ fn requirement_24_a_machine_is_taken_over_only_where_its_owner_agrees() {
     };
     let ack = Tags::from([("services.k8s.aws/namespace".to_owned(), "victim".to_owned())]);
     let stack = Tags::from([("aws:cloudformation:stack-id".to_owned(), "s".to_owned())]);
+    let told = Tags::from([("ManagedBy".to_owned(), "terraform".to_owned())]);
     let with = |tags: &Tags, whom: &str| -> Tags {
         tags.clone().into_iter().chain([(RELEASE_TAG.to_owned(), whom.to_owned())]).collect()
     };
@@ -278,9 +279,14 @@ fn requirement_24_a_machine_is_taken_over_only_where_its_owner_agrees() {
         (with(&ack, "c/shop/fulfil"), "ack/victim", false, true),
         (stack.clone(), "whoever set the tag aws:cloudformation:stack-id", true, false),
         (with(&stack, "c/shop/fulfil"), "whoever set the tag aws:cloudformation:stack-id", true, false),
+        (told.clone(), "whoever set the tag ManagedBy", true, false),
+        (with(&told, "c/shop/fulfil"), "whoever set the tag ManagedBy", true, false),
     ] {
         let mut wanted = desired();
         (wanted.take_over_from, wanted.take_over_is_checked) = (Some(from.into()), checked);
+        wanted.foreign_marks = vec!["ManagedBy".to_owned()];
+        // What nobody owns may be adopted; what somebody owns may not.
+        wanted.adoption = AdoptionPolicy::IfUnowned;
         let mut world = existing(&[]);
         world.tags.clone_from(&tags);
         let took = world.reconcile(&wanted, usize::MAX).is_ok();

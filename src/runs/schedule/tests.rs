@@ -1,5 +1,6 @@
 use super::*;
 use crate::outcome::Class;
+use crate::plan::samples;
 
 fn at(second: f64) -> Timestamp {
     later(Timestamp::from_second(1_800_000_000).unwrap(), second)
@@ -31,18 +32,8 @@ fn execution(status: ExecutionStatus) -> Execution {
     Execution {
         arn: run("r0").execution_arn,
         state_machine_arn: machine().arn.clone(),
-        version_arn: None,
-        alias_arn: None,
-        trace_header: None,
-        status,
         started_at: at(0.0),
-        stopped_at: None,
-        redrive_count: 0,
-        redrivable: None,
-        input: None,
-        output: None,
-        error: None,
-        cause: None,
+        ..samples::execution(status)
     }
 }
 

@@ -46,6 +46,8 @@ fn bindings(suite: &mut Suite<'_>) {
     suite.command("another execution role for their Workflow", &patch(role), None, Admission, WORDS);
     let promote = ["-n", "hostile", "annotate", "sfn/paid", "stepbound.dev/promote=live"];
     suite.command("a command for their Workflow by an annotation", &promote, None, Admission, WORDS);
+    let release = ["-n", "hostile", "annotate", "sfn/paid", "stepbound.dev/release-to=far/hostile/paid"];
+    suite.command("letting their state machine go to another cluster", &release, None, Admission, WORDS);
     let moved = r#"{"spec": {"trustBindingRef": {"name": "payments"}}}"#;
     let own = ["-n", "hostile", "patch", "sfn/fulfil", "--type=merge", "-p", moved];
     suite.command(

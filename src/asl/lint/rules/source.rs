@@ -100,7 +100,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Error,
         title: "a manifest breaks a rule of its kind",
         label: "against the schema",
-        why: "The API server refuses an object that lacks a required field, has a value of the wrong type, or has both of two fields that exclude each other.",
+        why: "The API server refuses an object that lacks a required field, has a value of the wrong type, or has both of two fields that exclude each other. The operator refuses a TrustBinding whose role and region are of different partitions of AWS.",
         fix: "Mend it as the message says.",
         example: "",
         scope: Text,

@@ -1,0 +1,89 @@
+//! Ends that were asked for, and how long what has ended ran.
+
+use std::time::Duration;
+
+use super::*;
+
+/// AWS with one execution, which a test has shown otherwise as it goes.
+async fn with_execution(first: Value) -> (World, Arc<Mutex<Value>>) {
+    let shown = Arc::new(Mutex::new(first));
+    let described = shown.clone();
+    let world = World::new("Standard", move |seen| match seen.operation() {
+        "DescribeExecution" => (200, described.lock().unwrap().to_string()),
+        "RedriveExecution" => (200, json!({"redriveDate": 1.0}).to_string()),
+        _ => (200, json!({"stopDate": 1.0, "events": []}).to_string()),
+    })
+    .await;
+    (world, shown)
+}
+
+fn execution(status: &str, started: Timestamp, stopped: Option<Timestamp>, redrives: u32) -> Value {
+    let seconds = |at: Timestamp| at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
+    json!({"executionArn": execution_arn(), "stateMachineArn": MACHINE, "status": status, "redriveCount": redrives,
+        "startDate": seconds(started), "stopDate": stopped.map(seconds), "redriveStatus": "REDRIVABLE"})
+}
+
+#[tokio::test]
+async fn an_end_that_was_asked_for_is_no_warning() {
+    let ended = json!({"executionArn": "arn:aws:states:eu-west-1:111122223333:execution:shop_orders:workflowruns-order",
+        "stateMachineArn": MACHINE, "status": "ABORTED", "startDate": 1.0, "stopDate": 2.0});
+    let world = World::new("Standard", move |_| (200, ended.to_string())).await;
+    world.add_run("order", &json!({"cancel": {}}));
+    world.wake("order").await;
+    assert_eq!(says(&world.run("order"), "Finished").0, "Cancelled");
+    let events = world.events();
+    assert!(events.iter().all(|(kind, _, _)| kind == "Normal"), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_running_run_that_is_cancelled_says_so_until_its_end_which_is_no_warning() {
+    let started: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let (world, aws) = with_execution(execution("RUNNING", started, None, 0)).await;
+    world.add_run("order", &json!({}));
+    world.change("workflowruns", "order", &running_of_alice());
+    world.wake("order").await;
+    assert_eq!(says(&world.run("order"), "Ready").0, "Running");
+    world.change("workflowruns", "order", &json!({"spec": {"cancel": {"reason": "not needed"}}}));
+    for _ in 0..2 {
+        world.wake("order").await;
+        let run = world.run("order");
+        let (reason, message) = says(&run, "Ready");
+        assert_eq!(reason, "Stopping", "{message}");
+        assert!(message.contains("is being stopped: spec.cancel was set"), "{message}");
+        assert_eq!(run.status.unwrap().phase, Some(Phase::Running), "AWS shows no end yet");
+    }
+    *aws.lock().unwrap() = execution("ABORTED", started, Some(Timestamp::now()), 0);
+    world.find("order").await;
+    let run = world.run("order");
+    assert_eq!((says(&run, "Finished").0.as_str(), run.status.unwrap().phase), ("Aborted", Some(Phase::Aborted)));
+    let events = world.events();
+    assert!(events.iter().any(|(_, reason, _)| reason == "Aborted"), "{events:?}");
+    assert!(events.iter().all(|(kind, _, _)| kind == "Normal"), "{events:?}");
+}
+
+#[tokio::test]
+async fn the_duration_of_a_redriven_run_is_the_time_in_which_something_ran() {
+    let after = |at: Timestamp, seconds: u64| at + Duration::from_secs(seconds);
+    let began = Timestamp::from_second(Timestamp::now().as_second() - 3600).unwrap();
+    // Counted, and not counted by a release before it was.
+    for counted in [json!(10_000), Value::Null] {
+        let (world, aws) = with_execution(execution("FAILED", began, Some(after(began, 10)), 0)).await;
+        about_to_call(&world, "redrive");
+        let mut failed = world.run("order").status.unwrap();
+        (failed.started_at, failed.finished_at) = (Some(Time(began)), Some(Time(after(began, 10))));
+        failed.attempts[0].recorded_at = Time(began);
+        failed.attempts[0].finished_at = Some(Time(after(began, 10)));
+        let mut failed = serde_json::to_value(failed).unwrap();
+        failed["ranMilliseconds"] = counted.clone();
+        world.change("workflowruns", "order", &json!({"status": failed}));
+        world.wake("order").await;
+        let redriven = world.run("order").status.unwrap();
+        assert_eq!((redriven.phase, redriven.attempts.len(), redriven.duration), (Some(Phase::Running), 2, None));
+        let asked_at = redriven.attempts[1].recorded_at.0;
+        *aws.lock().unwrap() = execution("SUCCEEDED", began, Some(after(asked_at, 5)), 1);
+        world.find("order").await;
+        let status = world.run("order").status.unwrap();
+        assert_eq!(status.phase, Some(Phase::Succeeded));
+        assert_eq!(status.duration.as_deref(), Some("15s"), "{counted}: ten seconds, and five an hour later");
+    }
+}

@@ -7,7 +7,7 @@ pub(crate) fn may_run(tenant: &Tenant, user: &str) {
     tenant.bed.control_plane.grant(
         user,
         &tenant.name,
-        &json!([{"apiGroups": ["stepbound.dev"], "resources": ["workflowruns"], "verbs": ["get", "create", "update", "patch", "delete"]}]),
+        &json!([{"apiGroups": ["stepbound.dev"], "resources": ["workflowruns"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]}]),
     );
 }
 

@@ -270,12 +270,25 @@ fn is_ready(kubectl: &Path, admin: &Path) -> bool {
     probe.is_ok_and(|output| output.status.success())
 }
 
-/// Runs a command with an input; its output, or what it complained of.
+/// Runs a command with an input; its output, or what it complained of. One that waits for what never comes, as `kubectl
+/// delete` does where its user may not watch, is ended: the whole suite would wait with it.
 pub fn run(command: &mut Command, input: Option<&str>) -> Result<String, String> {
     use std::io::Write;
     use std::process::Stdio;
-    command.env_remove("AWS_CA_BUNDLE").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    const LONGEST: &str = "300";
+    let mut bounded = Command::new("timeout");
+    bounded.args(["--verbose", LONGEST]).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => bounded.env(key, value),
+            None => bounded.env_remove(key),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bounded.current_dir(folder);
+    }
+    bounded.env_remove("AWS_CA_BUNDLE").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = bounded.spawn().map_err(|error| error.to_string())?;
     child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes()).map_err(|error| error.to_string())?;
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     if output.status.success() {

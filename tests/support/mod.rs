@@ -131,9 +131,7 @@ impl TestBed {
         let stamps = self.control_plane.try_kubectl(&binding, None).is_ok();
         let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
             "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
-        if !self.stamps() {
-            self.wait_for_refusals(namespace, &run);
-        }
+        self.wait_for_policies(namespace);
         for (object, stamped) in [(run, stamps), (workflow.to_string(), false), (schedule.to_string(), stamps)] {
             let admits = || {
                 let admitted = self.control_plane.try_kubectl(&command, Some(&object)).ok()?;
@@ -143,16 +141,25 @@ impl TestBed {
         }
     }
 
-    /// Where nothing is stamped, what is forged is refused; the API server reads its policies anew once a second.
-    fn wait_for_refusals(&self, namespace: &str, run: &str) {
-        let mut forged: Value = serde_json::from_str(run).unwrap();
-        forged["metadata"]["annotations"] = json!({"stepbound.dev/requested-by": "somebody"});
-        let command = ["-n", namespace, "create", "--dry-run=server", "-f", "-"];
-        wait_until(Duration::from_secs(30), "the API server refuses what is forged", || {
-            let refused = self.control_plane.try_kubectl(&command, Some(&forged.to_string())).err()?;
-            refused.contains("requested-by").then_some(())
+    /// Waits until the API server holds to the policies that were just installed. It reads them anew once a second, all at a
+    /// time and in the order in which they came: once it holds to one that comes last, it holds to those before.
+    fn wait_for_policies(&self, namespace: &str) {
+        let name = format!("{namespace}-last");
+        let (api, here) = ("admissionregistration.k8s.io/v1", json!({"kubernetes.io/metadata.name": namespace}));
+        let policy = json!({"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": {
+            "matchConstraints": {"namespaceSelector": {"matchLabels": here}, "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"], "resourceNames": [name]}]},
+            "validations": [{"expression": "false", "message": "policies are held to"}]}});
+        let binding = json!({"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]}});
+        self.control_plane.apply(&policy.to_string());
+        self.control_plane.apply(&binding.to_string());
+        let probe = ["-n", namespace, "create", "configmap", &name, "--dry-run=server"];
+        wait_until(Duration::from_secs(60), "the API server holds to its policies", || {
+            self.control_plane.try_kubectl(&probe, None).err()?.contains("policies are held to").then_some(())
         });
-        std::thread::sleep(Duration::from_secs(1));
+        let both = [&format!("validatingadmissionpolicybinding/{name}"), &format!("validatingadmissionpolicy/{name}")];
+        self.control_plane.kubectl(&["delete", "--wait=false", both[0], both[1]]);
     }
 
     /// True where the API server has `MutatingAdmissionPolicy` (1.36): it stamps who asked for what.

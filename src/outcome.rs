@@ -56,24 +56,37 @@ impl Class {
     }
 }
 
-/// The failures in a row of one object, and when it is looked at again because of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The failures in a row of one object, and when it is looked at again because of them. Each reason is counted by itself:
+/// whoever mends one thing after another waits for none of those that are mended, and what fails by turns waits longer all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backoff {
-    failures: u32,
+    failures: Vec<(&'static str, u32)>,
+    last: &'static str,
     due: Duration,
 }
 
 impl Backoff {
     /// Counts a failure at `now`, a time since any fixed start, and gives the delay until the next look. A failure that
-    /// comes before the last one was due, because a watch woke the object, is told again but makes nobody wait longer.
-    pub fn fail(&mut self, class: Class, now: Duration, jitter: f64) -> Option<Duration> {
-        if now < self.due {
-            return class.delay(self.failures, jitter).map(|delay| delay.min(self.due.saturating_sub(now)));
+    /// comes again before it was due, because a watch woke the object, is told again but makes nobody wait longer.
+    pub fn fail(&mut self, class: Class, reason: &'static str, now: Duration, jitter: f64) -> Option<Duration> {
+        let is_early = reason == self.last && now < self.due;
+        let failures = self.count(reason);
+        if is_early {
+            return class.delay(*failures, jitter).map(|delay| delay.min(self.due.saturating_sub(now)));
         }
-        self.failures = self.failures.saturating_add(1);
-        let delay = class.delay(self.failures, jitter)?;
-        self.due = now + delay;
+        *failures = failures.saturating_add(1);
+        let delay = class.delay(*failures, jitter)?;
+        (self.last, self.due) = (reason, now + delay);
         Some(delay)
+    }
+
+    fn count(&mut self, reason: &'static str) -> &mut u32 {
+        let known = self.failures.iter().position(|(known, _)| *known == reason);
+        let at = known.unwrap_or_else(|| {
+            self.failures.push((reason, 0));
+            self.failures.len() - 1
+        });
+        &mut self.failures[at].1
     }
 }
 
@@ -161,12 +174,28 @@ mod tests {
     fn a_failure_that_a_watch_brought_early_makes_nobody_wait_longer() {
         let mut backoff = Backoff::default();
         let at = Duration::from_secs;
-        assert_eq!(backoff.fail(Class::Denied, at(100), 1.0), Some(at(15)));
+        let mut fail = |class, second| backoff.fail(class, "AccessDenied", at(second), 1.0);
+        assert_eq!(fail(Class::Denied, 100), Some(at(15)));
         for early in 101..115 {
-            assert_eq!(backoff.fail(Class::Denied, at(early), 1.0), Some(at(115 - early)));
+            assert_eq!(fail(Class::Denied, early), Some(at(115 - early)));
         }
-        assert_eq!(backoff.fail(Class::Denied, at(115), 1.0), Some(at(30)));
-        assert_eq!(backoff.fail(Class::Terminal, at(200), 1.0), None);
+        assert_eq!(fail(Class::Denied, 115), Some(at(30)));
+        assert_eq!(fail(Class::Terminal, 200), None);
+    }
+
+    #[test]
+    fn whoever_mends_one_thing_after_another_waits_for_the_last_one_alone() {
+        let (mut backoff, at) = (Backoff::default(), Duration::from_secs);
+        let mut fail = |reason, second| backoff.fail(Class::Denied, reason, at(second), 1.0);
+        assert_eq!(fail("SecretUnreadable", 0), Some(at(15)));
+        assert_eq!(fail("SecretUnreadable", 15), Some(at(30)));
+        assert_eq!(fail("SecretNotForIssuer", 20), Some(at(15)), "a step further");
+        assert_eq!(fail("AccessDenied", 25), Some(at(15)));
+        assert_eq!(fail("AccessDenied", 30), Some(at(10)), "seen early, and told again");
+        // By turns, as often as somebody likes: each turn is longer than the one before.
+        assert_eq!(fail("SecretNotForIssuer", 40), Some(at(30)));
+        assert_eq!(fail("AccessDenied", 70), Some(at(30)));
+        assert_eq!(fail("SecretNotForIssuer", 100), Some(at(60)));
     }
 
     #[test]

@@ -259,7 +259,7 @@ pub(super) async fn key_with(
     let uid = binding.uid().unwrap_or_default();
     let spec = &binding.spec;
     if spec.suspend {
-        ctx.sessions.forget(&namespace, &name).await;
+        ctx.sessions.forget(&namespace, &name);
         let message = format!("TrustBinding \"{name}\" is suspended. Set spec.suspend to false to go on.");
         return Err(Failure::new(Class::Waiting, "Suspended", message).into());
     }
@@ -274,7 +274,7 @@ pub(super) async fn key_with(
     if ctx.settings.lockdown
         && let Err(failure) = lockdown::check_binding(spec, &ctx.settings.name_prefix, &namespace)
     {
-        ctx.sessions.forget(&namespace, &name).await;
+        ctx.sessions.forget(&namespace, &name);
         return Err(failure.into());
     }
     partition::agree(&spec.role_arn, &spec.region).map_err(|problem| {
@@ -334,7 +334,7 @@ async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &s
     if let Err(failure) =
         consent::check(annotations, namespace, &spec.service_account_name, &spec.role_arn, ctx.settings.lockdown)
     {
-        ctx.sessions.forget(namespace, &binding.name_any()).await;
+        ctx.sessions.forget(namespace, &binding.name_any());
         return Err(failure.into());
     }
     Ok(account.uid().unwrap_or_default())

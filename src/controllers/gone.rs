@@ -1,5 +1,6 @@
-//! What the watches show of objects that have gone, so that nothing is kept of them. Everything that is remembered of an object
-//! is forgotten here, whether it had our finalizer or not, and whether its end was seen or only its absence from a new listing.
+//! What the watches show, apart from waking reconciles. What must not wait for one is done here. Of objects that have gone
+//! everything that is remembered is forgotten, whether they had our finalizer or not, and whether their end was seen or only
+//! their absence from a new listing.
 
 use std::sync::Arc;
 
@@ -21,12 +22,15 @@ impl Context {
     }
 }
 
-/// Takes in what a watch shows, once the store has it too, and forgets the objects that are not there any more.
+/// Takes in what a watch shows, once the store has it too.
 pub(super) fn noted<K: Managed>(context: &Arc<Context>, store: Store<K>) -> impl FnMut(&Event<K>) + use<K> {
     let (context, mut before) = (context.clone(), Vec::new());
-    let forget = move |object: &K| {
-        context.forget::<K>(object.meta().uid.as_deref().unwrap_or_default());
-        K::gone(object, &context);
+    let forget = {
+        let context = context.clone();
+        move |object: &K| {
+            context.forget::<K>(object.meta().uid.as_deref().unwrap_or_default());
+            K::gone(object, &context);
+        }
     };
     move |event| match event {
         // What was known stays in the store until the listing has ended.
@@ -36,7 +40,7 @@ pub(super) fn noted<K: Managed>(context: &Arc<Context>, store: Store<K>) -> impl
             gone.for_each(|object| forget(&object));
         }
         Event::Delete(object) => forget(object),
-        Event::Apply(_) | Event::InitApply(_) => {}
+        Event::Apply(object) | Event::InitApply(object) => K::seen(object, &context),
     }
 }
 

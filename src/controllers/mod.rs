@@ -41,7 +41,7 @@ use crate::iam::binding_role::session::Purpose;
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::{Metrics, Objects};
-use crate::outcome::{Backoff, Class, Failure};
+use crate::outcome::{Backoff, Failure};
 use crate::plan::workflow::Owner;
 use crate::runs::{Past, Relay, SessionSource, Tracker, forget_finished, without_settled};
 pub use attribution::{Attribution, own_name};
@@ -181,9 +181,10 @@ impl Context {
     }
 
     /// Counts a failure of an object and gives the delay until it is looked at again.
-    fn back_off(&self, uid: &str, class: Class) -> Option<Duration> {
+    fn back_off(&self, uid: &str, failure: &Failure) -> Option<Duration> {
+        let Failure { class, reason, .. } = failure;
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.entry(uid.to_owned()).or_default().fail(class, self.started.elapsed(), rand::random())
+        failures.entry(uid.to_owned()).or_default().fail(*class, reason, self.started.elapsed(), rand::random())
     }
 
     /// Forgets the failures of an object.
@@ -268,11 +269,10 @@ fn controllers_of(
     let counts = run_queue::keep_counts(context.clone(), workflow_store.clone(), stop.clone()).boxed();
 
     let accounts = api::<PartialObjectMeta<ServiceAccount>>(client, scope);
-    let by_provider = binding_store.clone();
+    let (by_provider, seeing) = (binding_store.clone(), context.clone());
     let bindings = bindings
         .watches(accounts, watcher::Config::default(), move |account| {
-            let name = account.name_any();
-            same_namespace(&binding_store, &account, |binding| binding.spec.service_account_name == name)
+            trust_binding::of_account(&seeing, &binding_store, &account)
         })
         .watches(api::<IdentityProvider>(client, scope), watcher::Config::default(), move |provider| {
             let name = provider.name_any();

@@ -87,6 +87,8 @@ pub(super) trait Managed:
     }
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
+    /// Does what must not wait for a reconcile: one of the same object may be under way and hold it up.
+    fn seen(_object: &Self, _ctx: &Context) {}
     /// Lets go of what is kept elsewhere of an object that has gone, for whatever reason.
     fn gone(_object: &Self, _ctx: &Context) {}
     /// Counts what a written change of the status means; called once for each change.
@@ -251,7 +253,7 @@ pub(super) async fn reconcile<K: Managed>(
             requeue
         }
         // What caused a lasting failure is watched; the slow look is for what no watch shows.
-        Err(failure) => Requeue::After(ctx.back_off(&uid, failure.class).unwrap_or(ctx.settings.resync_interval)),
+        Err(failure) => Requeue::After(ctx.back_off(&uid, &failure).unwrap_or(ctx.settings.resync_interval)),
     };
     // It may have gone meanwhile, and what was told of its end did not know what is remembered since.
     if !is_in(&store, &object) {

@@ -124,7 +124,7 @@ impl Sessions for AnySession {
         Epoch::default()
     }
     fn confirm(&self, _: &mut SessionKey) {}
-    async fn forget(&self, _: &str, _: &str) {}
+    fn forget(&self, _: &str, _: &str) {}
     fn is_failing(&self, _: &str, _: &str) -> bool {
         false
     }

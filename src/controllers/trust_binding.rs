@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams};
-use kube::runtime::reflector::ObjectRef;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 
 use super::dereference::{NoSession, authorized_key, held, key_with, named_provider, purposeful, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
-use super::{Context, guardrails};
+use super::{Context, guardrails, same_namespace};
 use crate::api::v1alpha1::{
     Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
 };
@@ -24,7 +26,7 @@ use crate::iam::binding_role::session::Purpose;
 use crate::iam::trust::{Claims, TrustedToken, render};
 use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Failure, Requeue, WAITING_FOR_QUOTA};
-use crate::plan::{guardrail, rotation};
+use crate::plan::{consent, guardrail, rotation};
 use crate::status::{RECONCILING, Truth, find};
 
 /// Asks for a look at AWS at once; any new value asks again.
@@ -62,7 +64,7 @@ impl Managed for TrustBinding {
         ctx.authorized.invalidate(&(work.namespace(), work.object.name_any())).await;
         if work.object.spec.suspend {
             listen(work, ctx, false);
-            suspend(work, ctx).await;
+            suspend(work, ctx);
             return Ok(Done::again(Requeue::OnChange));
         }
         let known_account = work.status().service_account_uid.clone();
@@ -102,11 +104,16 @@ impl Managed for TrustBinding {
         &mut self.status
     }
 
+    fn seen(object: &Self, ctx: &Context) {
+        if object.spec.suspend {
+            ctx.sessions.forget(&object.namespace().unwrap_or_default(), &object.name_any());
+        }
+    }
+
     fn gone(object: &Self, ctx: &Context) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         ctx.tracker.listen(&namespace, &name, None);
-        let sessions = ctx.sessions.clone();
-        tokio::spawn(async move { sessions.forget(&namespace, &name).await });
+        ctx.sessions.forget(&namespace, &name);
     }
 
     fn common(status: &mut TrustBindingStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
@@ -143,9 +150,28 @@ pub(super) fn session_changes(
     })
 }
 
+/// The bindings of an account that has changed. Those whose role it does not name any more are given up at once.
+pub(super) fn of_account(
+    ctx: &Context,
+    store: &Store<TrustBinding>,
+    account: &PartialObjectMeta<ServiceAccount>,
+) -> Vec<ObjectRef<TrustBinding>> {
+    let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());
+    let annotations = account.meta().annotations.as_ref();
+    let consents = |binding: &TrustBinding| {
+        consent::check(annotations, &namespace, &name, &binding.spec.role_arn, ctx.settings.lockdown).is_ok()
+    };
+    let bindings = same_namespace(store, account, |binding| binding.spec.service_account_name == name);
+    let known = bindings.iter().filter_map(|binding| store.get(binding));
+    for withdrawn in known.filter(|binding| !consents(binding)) {
+        ctx.sessions.forget(&namespace, &withdrawn.name_any());
+    }
+    bindings
+}
+
 /// Stops everything that is done with the binding: sessions are given up, so that calls under way are the last ones.
-async fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
-    ctx.sessions.forget(&work.namespace(), &work.object.name_any()).await;
+fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
+    ctx.sessions.forget(&work.namespace(), &work.object.name_any());
     // The time of the first look, so that the policy does not change with every look.
     let known = work.object.status.as_ref().and_then(|status| find(&status.conditions, "Ready"));
     let since = known.filter(|ready| ready.reason == "Suspended").map(|ready| ready.message.clone());
@@ -414,7 +440,7 @@ fn proven(work: &mut Work<TrustBinding>, key: &SessionKey, session: &Session) {
 async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Failure> {
     let users = users(work, ctx).await?;
     if users.is_empty() {
-        ctx.sessions.forget(&work.namespace(), &work.object.name_any()).await;
+        ctx.sessions.forget(&work.namespace(), &work.object.name_any());
         listen(work, ctx, false);
         return Ok(Done::released());
     }

@@ -286,12 +286,16 @@ impl Sessions for SessionCache {
         self.epochs.confirm(key);
     }
 
-    async fn forget(&self, namespace: &str, binding: &str) {
+    fn forget(&self, namespace: &str, binding: &str) {
         // From here on every gate of the binding is closed, and a slot that is locked gives nothing: the rest makes room.
         if self.epochs.end(namespace, binding) {
-            for key in self.keys(|key| key.namespace == namespace && key.binding == binding) {
-                self.slots.invalidate(&*key).await;
-            }
+            let (slots, keys) =
+                (self.slots.clone(), self.keys(|key| key.namespace == namespace && key.binding == binding));
+            tokio::spawn(async move {
+                for key in keys {
+                    slots.invalidate(&*key).await;
+                }
+            });
         }
     }
 

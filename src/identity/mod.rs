@@ -91,8 +91,8 @@ pub trait Sessions: Send + Sync {
     /// Begins another epoch where role or account of the key are others than before.
     fn confirm(&self, key: &mut SessionKey);
     /// Ends the epoch of a binding that is suspended or deleted, or whose consent was withdrawn: its sessions are forgotten, what
-    /// exchanges under way bring is dropped, and no call is made any more with a session of before.
-    async fn forget(&self, namespace: &str, binding: &str);
+    /// exchanges under way bring is dropped, and no call is made any more with a session of before. All of it holds at once.
+    fn forget(&self, namespace: &str, binding: &str);
     /// True when the last attempt to get a session of the binding failed.
     fn is_failing(&self, namespace: &str, binding: &str) -> bool;
     /// Bindings, by namespace and name, whose sessions begin to fail or to work again.

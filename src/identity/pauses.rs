@@ -45,7 +45,7 @@ impl OfBinding {
 #[derive(Default)]
 struct Looks {
     /// The newest spec that had one: each has one at most.
-    generation: i64,
+    generation: Generation,
     /// When all that were taken have come back.
     back_at: Option<Instant>,
 }
@@ -56,7 +56,7 @@ impl Looks {
     }
 
     /// Takes one, if there is one for the spec.
-    fn take(&mut self, generation: i64, now: Instant) -> bool {
+    fn take(&mut self, generation: Generation, now: Instant) -> bool {
         let (most, each) = LOOKS;
         let from = self.back_at.map_or(now, |back_at| back_at.max(now));
         let taken = generation > self.generation && from.duration_since(now) <= each * (most - 1);
@@ -67,10 +67,24 @@ impl Looks {
     }
 }
 
+/// Which spec it is: the binding's, and that of the provider whose tokens it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Generation {
+    binding: i64,
+    provider: i64,
+}
+
+impl Generation {
+    fn of(key: &SessionKey) -> Self {
+        let provider = key.provider.as_ref().map_or(0, |provider| provider.generation);
+        Self { binding: key.binding_generation, provider }
+    }
+}
+
 struct Pause {
     subject: Subject,
-    /// Of the binding when it failed.
-    generation: i64,
+    /// Of what failed.
+    generation: Generation,
     error: IdentityError,
     until: Instant,
     in_a_row: u32,
@@ -118,14 +132,15 @@ impl Pauses {
         let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         let OfBinding { pauses, looks } = all.get_mut(&key.binding_uid)?;
         let now = Instant::now();
-        let same_spec = |pause: &&Pause| pause.generation == key.binding_generation;
+        let same_spec = |pause: &&Pause| pause.generation == Generation::of(key);
         let covering =
             || pauses.iter().filter(|pause| now < pause.until && pause.subject.covers(key, same_spec(pause)));
         if let Some(pause) = covering().find(same_spec) {
             return Some(pause.error.clone());
         }
         let newest = covering().map(|pause| pause.generation).max()?;
-        let looked_at = key.binding_generation > newest && looks.take(key.binding_generation, now);
+        let generation = Generation::of(key);
+        let looked_at = generation > newest && looks.take(generation, now);
         // What the spec said before may not be true of what it says now.
         (!looked_at).then_some(IdentityError::Pausing)
     }
@@ -153,7 +168,7 @@ impl Pauses {
         let length = FIRST_PAUSE.saturating_mul(1 << earlier.min(5)).min(LONGEST_PAUSE);
         pauses.push(Pause {
             subject,
-            generation: key.binding_generation,
+            generation: Generation::of(key),
             error: error.clone(),
             until: now + length,
             in_a_row: earlier.saturating_add(1),
@@ -206,6 +221,13 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_provider_is_a_newer_spec() {
+        let of = |binding, provider| Generation { binding, provider };
+        assert!(of(1, 3) > of(1, 2), "what was mended at the provider");
+        assert!(of(2, 1) > of(1, 9), "a binding that names another one");
+    }
+
+    #[test]
     fn looks_come_back_one_a_minute() {
         let start = Instant::now();
         let mut looks = Looks::default();
@@ -225,7 +247,12 @@ mod tests {
             (1000, 9, true),
             (1000, 10, false),
         ] {
-            assert_eq!(looks.take(generation, start + Duration::from_secs(second)), taken, "{second} s, {generation}");
+            let generation = Generation { binding: generation, provider: 0 };
+            assert_eq!(
+                looks.take(generation, start + Duration::from_secs(second)),
+                taken,
+                "{second} s, {generation:?}"
+            );
         }
     }
 

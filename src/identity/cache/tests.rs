@@ -442,7 +442,7 @@ async fn a_held_session_outlives_its_account_until_it_expires_or_is_forgotten() 
     let held = cache.held("uid", None).await.unwrap();
     assert!(held.expires_at > Timestamp::now() + SignedDuration::from_secs(500), "the longest-lived one");
     assert!(cache.held("another", None).await.is_none());
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     assert!(cache.held("uid", None).await.is_none());
     put(&cache, &key(), old_session(-1)).await;
     assert!(cache.held("uid", None).await.is_none());
@@ -484,7 +484,7 @@ async fn a_forgotten_session_is_not_used_again() {
     let world = world().await;
     let cache = world.cache();
     assert!(cache.session(&current_key(&cache)).await.is_ok());
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     assert!(cache.session(&current_key(&cache)).await.is_ok());
     assert_eq!(world.mints(), 2);
 }

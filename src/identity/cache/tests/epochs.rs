@@ -33,7 +33,7 @@ async fn requirement_27_an_exchange_under_way_when_the_binding_is_suspended_give
         async move { cache.session(&current_key(&cache)).await }
     });
     until(there).await;
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     go.send(()).unwrap();
     let answer = asking.await.unwrap();
     assert!(answer.is_err(), "live credentials after the suspension");
@@ -52,7 +52,7 @@ async fn requirement_27_a_session_in_hand_ends_with_a_suspension_while_its_slot_
         async move { cache.session(&current_key(&cache)).await }
     });
     until(there).await;
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     assert!(!old.is_good_at(Timestamp::now()), "the session in hand is still good while its slot is locked");
     go.send(()).unwrap();
     let _ = asking.await;
@@ -65,7 +65,7 @@ async fn requirement_27_no_call_of_sqs_is_made_with_a_session_that_was_given_up(
     let server = StandIn::start(|_| (200, "{}".into())).await;
     let queues = SdkQueues::new(http_client(), Some(server.url.clone()), Arc::default());
     let session = cache.session(&current_key(&cache)).await.ok().unwrap();
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     let _ = queues.receive(&session, "https://sqs.eu-west-1.amazonaws.com/111122223333/q").await;
     let _ = queues.delete(&session, "https://sqs.eu-west-1.amazonaws.com/111122223333/q", &["r".into()]).await;
     assert_eq!(server.seen().len(), 0, "requests to SQS after the suspension");
@@ -88,7 +88,7 @@ async fn requirement_27_a_call_is_not_repeated_after_the_suspension() {
     let session = cache.session(&current_key(&cache)).await.ok().unwrap();
     let call = tokio::spawn(async move { states.list_tags(&session, "arn").await });
     until(there).await;
-    cache.forget("shop", "orders").await;
+    cache.forget("shop", "orders");
     go.send(()).unwrap();
     drop(go);
     assert!(call.await.unwrap().is_err());

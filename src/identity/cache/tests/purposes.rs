@@ -101,7 +101,7 @@ async fn requirement_22_a_burst_after_a_restart_passes_within_minutes() {
             while !pace.turn(PLACE_TIMEOUT).await {
                 refused += 1;
                 // As the reconcile that was put off is repeated.
-                let wait = backoff.fail(Class::Transient, started.elapsed(), rand::random());
+                let wait = backoff.fail(Class::Transient, "RateLimited", started.elapsed(), rand::random());
                 tokio::time::sleep(wait.unwrap_or_default()).await;
             }
             refused

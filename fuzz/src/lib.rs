@@ -1,6 +1,6 @@
 //! The modules of the package that read what others wrote, and what they need. Without the AWS SDK, which takes minutes to
 //! build and reads nothing of this.
-#![allow(dead_code, unused_imports, reason = "not all of a module is fuzzed")]
+#![allow(dead_code, unused_imports, missing_docs, reason = "not all of a module is fuzzed")]
 
 pub use source::{api, asl, aws, digest, graph, iam, outcome, plan, similar};
 
@@ -25,7 +25,7 @@ mod source {
 
         pub mod workflow {
             mod owner;
-            pub use owner::check_execution_role;
+            pub use owner::{CLUSTER_TAG, NAMESPACE_TAG, check_execution_role};
         }
     }
 }

@@ -17,7 +17,7 @@ const WORKFLOWS_EACH: usize = 10;
 const QUIET: Duration = Duration::from_secs(15);
 
 pub fn run(bench: &mut Bench, full: bool) {
-    let bindings = if full { 1_000 } else { 50 };
+    let bindings = if full { 1_000 } else { std::env::var("BINDINGS").map_or(50, |count| count.parse().unwrap()) };
     let tenant = bench.bed.tenant("bench-bindings");
     bench.bed.front.play(&tenant.name, None);
     bench.say(&format!("creates {bindings} bindings of {WORKFLOWS_EACH} workflows each, and a run of every workflow"));

@@ -4,7 +4,7 @@
 //!
 //! `SCENARIO` chooses: `starts`, `detection`, `memory`, `bindings`, `naive`, or several with commas; all by default. `FULL=1` takes the
 //! published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
-//! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list.
+//! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list; `BINDINGS` says how many there are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 #![allow(
     clippy::missing_panics_doc,

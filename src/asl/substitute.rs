@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn values_are_data_and_are_not_looked_at_again() {
-        let mut tree = json!({"a": ["${Fn}", "x${Fn}y${Fn}"], "b": "${Evil}", "c": 1, "d": "{% $x %} $.y ${ no: 1 } ${}"});
+        let mut tree =
+            json!({"a": ["${Fn}", "x${Fn}y${Fn}"], "b": "${Evil}", "c": 1, "d": "{% $x %} $.y ${ no: 1 } ${}"});
         let outcome = apply(&mut tree, &values());
         assert!(outcome.unresolved.is_empty());
         assert_eq!(outcome.used, BTreeSet::from(["Evil".into(), "Fn".into()]));

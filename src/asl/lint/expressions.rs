@@ -51,7 +51,9 @@ fn reads<'a>(lint: &mut Lint<'a>, node: Node<'a>, start: usize, uses: &Uses<'a>,
     for (at, name) in &uses.context {
         let message = match name.as_ref() {
             "$$" => "$$ would be the whole input, which expressions do not have here; write $states.input".to_owned(),
-            "$" => "$ would be the context item, which there is none of at the top level; write $states.input".to_owned(),
+            "$" => {
+                "$ would be the context item, which there is none of at the top level; write $states.input".to_owned()
+            }
             name => format!(
                 "\"{name}\" at the top level would be a field of the context item, which there is none of; write $states.input.{name}, or ${name} for a variable"
             ),

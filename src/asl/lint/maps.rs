@@ -83,7 +83,11 @@ const COUNTS_ALONE: [(&str, &str); 4] = [
 fn ignored<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
     for (counts, ignored) in COUNTS_ALONE {
         if let (Some(_), Some(field)) = (node.get(counts), node.get(ignored)) {
-            lint.report_key("SB063", field, format!("{ignored} is ignored, because {counts} is there; remove one of them"));
+            lint.report_key(
+                "SB063",
+                field,
+                format!("{ignored} is ignored, because {counts} is there; remove one of them"),
+            );
         }
     }
 }
@@ -129,7 +133,9 @@ fn writer<'a>(lint: &mut Lint<'a>, writer: &ResultWriter<'a>, language: QueryLan
     let missing = match (has_resource, writer.payload.is_some(), writer.config.is_some()) {
         (true, true, _) | (false, false, true) => None,
         (true, false, _) => Some(format!("ResultWriter with a Resource needs {payload}, which say the bucket")),
-        (false, true, _) => Some(format!("ResultWriter with {payload} needs a Resource: arn:aws:states:::s3:putObject")),
+        (false, true, _) => {
+            Some(format!("ResultWriter with {payload} needs a Resource: arn:aws:states:::s3:putObject"))
+        }
         (false, false, false) => {
             Some(format!("ResultWriter needs WriterConfig, or Resource with {payload}, or all three"))
         }

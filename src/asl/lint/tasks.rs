@@ -108,7 +108,9 @@ fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
         Target::OtherArn(arn) => {
             let instead = match arn.service {
                 "states" => format!("; to start it write arn:{}:states:::states:startExecution.sync:2", arn.partition),
-                service => format!("; its API may be called with arn:{}:states:::aws-sdk:{service}:<action>", arn.partition),
+                service => {
+                    format!("; its API may be called with arn:{}:states:::aws-sdk:{service}:<action>", arn.partition)
+                }
             };
             let message = format!(
                 "Resource \"{text}\" is nothing that a Task can call, which is an integration, a function or an activity{instead}"

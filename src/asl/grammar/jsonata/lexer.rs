@@ -198,7 +198,8 @@ pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
             b'u' => {
                 let first = unit(rest, at);
                 let second = unit(rest, at + 6);
-                let pair = first.zip(second).and_then(|(first, second)| char::decode_utf16([first, second]).next()?.ok());
+                let pair =
+                    first.zip(second).and_then(|(first, second)| char::decode_utf16([first, second]).next()?.ok());
                 let is_pair = pair.is_some_and(|character| character.len_utf16() == 2);
                 length = if is_pair { 12 } else { 6 };
                 let alone = first.and_then(|first| char::from_u32(u32::from(first)));

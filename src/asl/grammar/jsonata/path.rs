@@ -66,9 +66,7 @@ impl<'a> Parser<'a> {
         }
         let (pairs, inside) = self.pairs()?;
         match left.kind {
-            Kind::Path(path) => {
-                self.node(Kind::Path(Path { group: Some(pairs), ..path }), start, inside.max(steps))
-            }
+            Kind::Path(path) => self.node(Kind::Path(Path { group: Some(pairs), ..path }), start, inside.max(steps)),
             _ => self.node(Kind::Group { of: Box::new(left), pairs }, start, inside.max(height)),
         }
     }

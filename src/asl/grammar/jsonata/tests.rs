@@ -154,7 +154,8 @@ fn shape(expr: &Expr<'_>) -> String {
         Kind::Group { of, pairs: group } => format!("group({} {})", shape(of), pairs(group)),
         Kind::KeepArray(inner) => format!("keep({})", shape(inner)),
         Kind::Sort(terms) => {
-            let terms = terms.iter().map(|term| format!("{}{}", if term.is_descending { ">" } else { "<" }, shape(&term.expr)));
+            let terms =
+                terms.iter().map(|term| format!("{}{}", if term.is_descending { ">" } else { "<" }, shape(&term.expr)));
             format!("^({})", terms.collect::<Vec<_>>().join(" "))
         }
         Kind::Negative(inner) => format!("-({})", shape(inner)),

@@ -105,7 +105,8 @@ impl<'a> Uses<'a> {
 
 /// `$states.field`
 fn field_of_states<'a>(path: &Path<'a>) -> Option<(usize, Cow<'a, str>)> {
-    let [Step { expr: Expr { kind: Kind::Variable("states"), .. }, stages, .. }, second, ..] = path.steps.as_slice() else {
+    let [Step { expr: Expr { kind: Kind::Variable("states"), .. }, stages, .. }, second, ..] = path.steps.as_slice()
+    else {
         return None;
     };
     match &second.expr.kind {

@@ -84,7 +84,9 @@ const BASES: &[(&str, Basis)] = &[
     ("SB030", Documented("Specification, \"Data-test expression\": exactly one comparison operator.")),
     (
         "SB034",
-        Recorded("AWS answers \"The value for the field … must be a valid JSONPath or a valid intrinsic function call\"."),
+        Recorded(
+            "AWS answers \"The value for the field … must be a valid JSONPath or a valid intrinsic function call\".",
+        ),
     ),
     (
         "SB035",
@@ -122,7 +124,12 @@ const BASES: &[(&str, Basis)] = &[
         ),
     ),
     ("SB077", Recorded("AWS answers \"UNSUPPORTED_JSONATA_EXPRESSION: Field '$states.errorOutput' does not exist\".")),
-    ("SB078", Believed("Documented in the specification, \"JSONata Restrictions\"; AWS's answer is on record for the top level alone.")),
+    (
+        "SB078",
+        Believed(
+            "Documented in the specification, \"JSONata Restrictions\"; AWS's answer is on record for the top level alone.",
+        ),
+    ),
     ("SB079", Recorded("AWS runs it and fails the state: \"T1006: Attempted to invoke a non-function\".")),
     ("SB090", Ours("The API server drops such a field, or refuses the object.")),
     ("SB091", Ours("The API server refuses the object by its schema.")),

@@ -159,14 +159,28 @@ pub fn jsonata(data: &[u8]) {
         assert_eq!(text.get(at..at + inner.len()), Some(inner));
     }
     match expression::parse(text) {
-        Ok(uses) => {
+        Ok(expression) => {
+            stands_in(text, &expression);
+            let uses = expression::Uses::of(&expression);
             for (at, name) in uses.variables.iter().chain(&uses.calls) {
                 let named = text.get(*at..).expect("a place is one of the text");
                 assert!(named.strip_prefix('$').unwrap_or(named).starts_with(name), "{name:?} at {at}");
             }
+            for (at, _) in uses.context.iter().chain(&uses.states) {
+                assert!(text.is_char_boundary(*at));
+            }
         }
         Err(error) => has_its_place(text, Some(error)),
     }
+}
+
+/// A part takes bytes of the text, and what is inside of it takes some of these.
+fn stands_in(text: &str, expr: &expression::Expr<'_>) {
+    assert!(text.get(expr.span.start..expr.span.end).is_some_and(|part| !part.is_empty()), "{expr:?}");
+    expr.each_inside(&mut |inner| {
+        assert!(expr.span.start <= inner.span.start && inner.span.end <= expr.span.end, "{inner:?} in {expr:?}");
+        stands_in(text, inner);
+    });
 }
 
 fn has_its_place(text: &str, error: Option<GrammarError>) {

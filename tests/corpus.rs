@@ -4,7 +4,7 @@
 #[path = "support/corpus.rs"]
 mod corpus;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stepbound::asl::lint::lint;
 use stepbound::asl::model::Machine;
 use stepbound::asl::{Circumstances, Finding, Parsed, parse};
@@ -89,21 +89,6 @@ fn as_json(text: &str) -> String {
     out
 }
 
-/// Some are states alone, for the API that tests one.
-fn as_machine(value: Value) -> Value {
-    if value.get("Type").is_none() || value.get("States").is_some() {
-        return value;
-    }
-    let next = value.get("Next").and_then(Value::as_str).map(str::to_owned);
-    let catches = value["Catch"].as_array().into_iter().flatten().filter_map(|catcher| catcher["Next"].as_str());
-    let targets: Vec<String> = catches.map(str::to_owned).chain(next).collect();
-    let mut machine = json!({"StartAt": "Tested", "States": {"Tested": value}});
-    for target in targets {
-        machine["States"][target] = json!({"Type": "Succeed"});
-    }
-    machine
-}
-
 #[test]
 fn what_is_meant_to_run_is_read_without_a_loss_and_found_well_but_for_its_placeholders() {
     let Some(folder) = corpus::folder() else { return };
@@ -112,7 +97,7 @@ fn what_is_meant_to_run_is_read_without_a_loss_and_found_well_but_for_its_placeh
     let (mut placeholders, mut wrong) = (0, Vec::new());
     for (name, text) in texts {
         let value = parse(&as_json(&text)).unwrap_or_else(|error| panic!("{name}: {error}")).value;
-        let printed = as_machine(value).to_string();
+        let printed = corpus::as_machine(value).to_string();
         let parsed = parse(&printed).unwrap();
         assert_eq!(parsed.value.to_string(), printed, "{name}: parse, print, parse is the same");
         let pretty = serde_json::to_string_pretty(&parsed.value).unwrap();

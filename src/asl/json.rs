@@ -43,6 +43,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, message: impl Into<String>) -> JsonError {
+        let rest = &self.bytes[self.at.min(self.bytes.len())..];
+        if rest.starts_with(b"//") || rest.starts_with(b"/*") {
+            let message = "JSON has no comments; remove this one, or put what it says into a field Comment".to_owned();
+            // YAML would take it for a part of the next key.
+            let is_json = self.text.trim_start().starts_with('{');
+            return JsonError { at: self.at, message, is_json };
+        }
         JsonError { at: self.at, message: message.into(), is_json: false }
     }
 

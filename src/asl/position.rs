@@ -96,6 +96,11 @@ impl<'a> Node<'a> {
         self.value
     }
 
+    /// A number that no other value of the tree has.
+    pub(super) fn id(self) -> usize {
+        self.index
+    }
+
     /// The value as text.
     pub fn as_str(self) -> Option<&'a str> {
         self.value.as_str()

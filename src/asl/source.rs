@@ -90,7 +90,8 @@ fn otherwise<T>(
     if error.is_json {
         return Err(json());
     }
-    as_yaml(text).map_err(|error| if text.trim_start().starts_with('{') { json() } else { error })
+    // A slash begins a comment of those who write JSON with comments.
+    as_yaml(text).map_err(|error| if text.trim_start().starts_with(['{', '/']) { json() } else { error })
 }
 
 #[cfg(test)]
@@ -105,6 +106,25 @@ mod tests {
         let yaml = parse("StartAt: A\nStates: [\n").unwrap_err();
         assert!(yaml.line >= 2, "{yaml}");
         assert!(!yaml.message.is_empty());
+    }
+
+    #[test]
+    fn a_comment_in_json_is_told_as_such_at_its_place() {
+        for (text, line, column) in [
+            ("{\n  // first\n  \"StartAt\": \"A\"\n}", 2, 3),
+            ("{\"StartAt\": \"A\", // why\n \"States\": {}}", 1, 18),
+            ("{\"StartAt\": /* here */ \"A\"}", 1, 13),
+            ("{\"States\": {\"A\": {\"End\": true // last\n}}}", 1, 31),
+            ("// before\n{\"StartAt\": \"A\"}", 1, 1),
+            ("{\"StartAt\": \"A\"}\n/* after */\n", 2, 1),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.message.contains("JSON has no comments"), "{text}: {error}");
+            assert_eq!((error.line, error.column), (line, column), "{text}");
+        }
+        assert!(parse("{\"StartAt\": \"A\" # YAML has them\n}").is_ok());
+        assert!(parse("{\"a\": \"https://example.com\"}").is_ok());
+        assert!(parse("a: //server/share\n").is_ok());
     }
 
     #[test]

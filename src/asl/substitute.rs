@@ -2,6 +2,7 @@
 //! that none can break out of the string it stands in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::position::Node;
 /// What became of the names in a definition and of the values for them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// Names without a value, each as it is written, once.
+    /// Names without a value, each as `${Name}`, once.
     pub(super) unresolved: BTreeSet<String>,
     /// Names whose value was put in somewhere.
     pub(super) used: BTreeSet<String>,
@@ -31,7 +32,7 @@ pub fn unresolved(node: Node<'_>, values: &BTreeMap<String, String>) -> Vec<Find
 
 fn look<'a>(root: Node<'a>, node: Node<'a>, values: &BTreeMap<String, String>, findings: &mut Vec<Finding>) {
     if let Some(text) = node.as_str() {
-        for name in names(text).filter(|name| !values.contains_key(*name)) {
+        for (_, name) in names(text).filter(|(_, name)| !values.contains_key(*name)) {
             let message = format!("the definition uses ${{{name}}} without a value; add it to spec.substitutions");
             findings.push(Finding::new("SB024", root.path_to(node), message, node.mark()));
         }
@@ -45,11 +46,19 @@ pub(super) fn has_name(text: &str) -> bool {
     names(text).next().is_some()
 }
 
-/// The names in a text. Anything but `${Name}` is the author's own text, for example in a JSONata expression.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${").skip(1).filter_map(|rest| {
+/// True when some tool puts a value into a text: `${Name}`, `${AWS::Region}`, `${ var.items[0].arn }`.
+pub(super) fn is_template(text: &str) -> bool {
+    text.find("${").is_some_and(|at| text[at..].contains('}'))
+}
+
+/// Where each `${Name}` of a text stands, and its name. Other tools' templates have spaces around it. Anything else is the
+/// author's own text, for example in a JSONata expression.
+fn names(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+    text.match_indices("${").filter_map(|(start, mark)| {
+        let rest = text[start + mark.len()..].trim_start_matches(' ');
         let name = &rest[..rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))?];
-        (!name.is_empty() && rest[name.len()..].starts_with('}')).then_some(name)
+        let after = rest[name.len()..].trim_start_matches(' ').strip_prefix('}')?;
+        (!name.is_empty()).then_some((start..text.len() - after.len(), name))
     })
 }
 
@@ -72,19 +81,16 @@ fn visit(value: &mut Value, values: &BTreeMap<String, String>, outcome: &mut Out
 fn replaced(text: &str, values: &BTreeMap<String, String>, outcome: &mut Outcome) -> String {
     let mut result = String::with_capacity(text.len());
     let mut done = 0;
-    for name in names(text) {
-        // Names are slices of the text, in its order.
-        let start = name.as_ptr() as usize - text.as_ptr() as usize;
-        let (from, to) = (start - 2, start + name.len() + 1);
-        result.push_str(&text[done..from]);
+    for (place, name) in names(text) {
+        result.push_str(&text[done..place.start]);
         if let Some(value) = values.get(name) {
             result.push_str(value);
             outcome.used.insert(name.to_owned());
         } else {
-            result.push_str(&text[from..to]);
-            outcome.unresolved.insert(text[from..to].to_owned());
+            result.push_str(&text[place.clone()]);
+            outcome.unresolved.insert(format!("${{{name}}}"));
         }
-        done = to;
+        done = place.end;
     }
     result.push_str(&text[done..]);
     result
@@ -101,19 +107,32 @@ mod tests {
 
     #[test]
     fn values_are_data_and_are_not_looked_at_again() {
-        let mut tree = json!({"a": ["${Fn}", "x${Fn}y${Fn}"], "b": "${Evil}", "c": 1, "d": "{% $x %} $.y ${ no }"});
+        let mut tree =
+            json!({"a": ["${Fn}", "x${Fn}y${Fn}"], "b": "${Evil}", "c": 1, "d": "{% $x %} $.y ${ no: 1 } ${}"});
         let outcome = apply(&mut tree, &values());
         assert!(outcome.unresolved.is_empty());
         assert_eq!(outcome.used, BTreeSet::from(["Evil".into(), "Fn".into()]));
         assert_eq!(
             tree,
-            json!({"a": ["arn:x", "xarn:xyarn:x"], "b": "\", \"Type\": \"Fail${Fn}", "c": 1, "d": "{% $x %} $.y ${ no }"})
+            json!({"a": ["arn:x", "xarn:xyarn:x"], "b": "\", \"Type\": \"Fail${Fn}", "c": 1, "d": "{% $x %} $.y ${ no: 1 } ${}"})
         );
     }
 
     #[test]
+    fn spaces_of_other_tools_around_a_name_are_not_part_of_it() {
+        let mut tree = json!({"a": "${ Fn }:live", "b": "${  Other}", "c": "${ two words }"});
+        let outcome = apply(&mut tree, &values());
+        assert_eq!(tree, json!({"a": "arn:x:live", "b": "${  Other}", "c": "${ two words }"}));
+        assert_eq!(outcome.unresolved, BTreeSet::from(["${Other}".into()]));
+        for text in ["${ Fn }", "arn:${AWS::Partition}:states", "${ var.items[0].arn }", "${jsonencode(x)}"] {
+            assert!(is_template(text), "{text}");
+        }
+        assert!(!is_template("${open") && !is_template("$states.input{a: b}"));
+    }
+
+    #[test]
     fn each_missing_name_is_told_once() {
-        let mut tree = json!({"a": "${B}", "b": ["${A}", "${B}"], "c": "${Unclosed"});
+        let mut tree = json!({"a": "${B}", "b": ["${A}", "${ B }"], "c": "${Unclosed"});
         let outcome = apply(&mut tree, &values());
         assert_eq!(outcome.unresolved, BTreeSet::from(["${A}".into(), "${B}".into()]));
         assert!(outcome.used.is_empty());

@@ -30,7 +30,7 @@ pub struct Path {
 /// # Errors
 /// The place where it stops to be one.
 pub fn parse(text: &str) -> Result<Path, GrammarError> {
-    let (path, end) = prefix(text, 0)?;
+    let (path, end) = read(text, 0, true)?;
     if end < text.len() {
         return Err(GrammarError::new(end, unexpected(text, end)));
     }
@@ -44,9 +44,13 @@ fn unexpected(text: &str, at: usize) -> String {
     }
 }
 
-/// Reads a path from `start` as far as it goes: the path and where it ends.
+/// Reads a path from `start` as far as it goes: the path and where it ends. It stands among the arguments of a call.
 pub(super) fn prefix(text: &str, start: usize) -> Result<(Path, usize), GrammarError> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: start, is_reference: true };
+    read(text, start, false)
+}
+
+fn read(text: &str, start: usize, is_whole: bool) -> Result<(Path, usize), GrammarError> {
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: start, is_reference: true, is_whole };
     let root = reader.root()?;
     while reader.segment()? {}
     Ok((Path { root, is_reference: reader.is_reference }, reader.at))
@@ -57,6 +61,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     is_reference: bool,
+    /// The path fills the text: signs that would end an argument of a call are part of a name.
+    is_whole: bool,
 }
 
 impl Reader<'_> {
@@ -110,10 +116,21 @@ impl Reader<'_> {
         Ok(false)
     }
 
+    /// Jayway reads on to the next point, bracket, parenthesis or space; a backslash escapes these in the specification.
     fn name(&mut self) -> Result<(), GrammarError> {
+        let ends = |c: char| {
+            c.is_whitespace()
+                || matches!(c, '.' | '[' | '(')
+                || !self.is_whole && matches!(c, ']' | ')' | ',' | '\'' | '"')
+        };
         let rest = &self.text[self.at..];
-        let ends = |c: char| c.is_whitespace() || matches!(c, '.' | '[' | ']' | '(' | ')' | ',' | '\'' | '"');
-        let length = rest.find(ends).unwrap_or(rest.len());
+        let mut escaped = false;
+        let end = rest.find(|c: char| {
+            let is_escaped = escaped;
+            escaped = c == '\\' && !is_escaped;
+            !is_escaped && ends(c)
+        });
+        let length = end.unwrap_or(rest.len());
         if length == 0 {
             return Err(self.wrong());
         }
@@ -280,6 +297,18 @@ mod tests {
             ("$[(@.length-1)].bar", Root::Data, false),
             ("$.a[?(@.b =~ /it's/)]", Root::Data, false),
             ("$.a.length()", Root::Data, false),
+            // What Jayway takes in a name without brackets.
+            ("$.it's", Root::Data, true),
+            ("$.a,b.\"c\"", Root::Data, true),
+            ("$.a]", Root::Data, true),
+            // states-language.net/spec.html, "Reference Paths".
+            (r"$.store\.book", Root::Data, true),
+            (r"$.\stor\e.boo\k", Root::Data, true),
+            (r"$.foo.\.bar", Root::Data, true),
+            (r"$.foo\@bar.baz\[\[.\?pretty", Root::Data, true),
+            (r"$.&Ж中.\uD800\uDF46", Root::Data, true),
+            ("$.ledgers[0][22][315].foo", Root::Data, true),
+            ("$['store'][0]['book']", Root::Data, true),
         ] {
             assert_eq!(parse(text), Ok(Path { root, is_reference }), "{text}");
         }
@@ -296,7 +325,6 @@ mod tests {
             ("$.a['b]", 4),
             ("$.a[?(@.b]", 5),
             ("$.a[0", 5),
-            ("$.a]", 3),
             ("States.Format('x')", 0),
         ] {
             assert_eq!(parse(text).map_err(|error| error.at), Err(at), "{text}");

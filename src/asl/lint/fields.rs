@@ -199,8 +199,8 @@ const WRITER_CONFIG: Shape =
 /// Every state may have these.
 const COMMON: [&str; 3] = ["Type", "Comment", "QueryLanguage"];
 
-/// Two fields of which one object has one at most.
-const EXCLUSIVE: [(&str, &str); 17] = [
+/// Two fields of which one object has one at most. Source: states-language.net/spec.html, "MUST NOT include both".
+const EXCLUSIVE: [(&str, &str); 12] = [
     ("Seconds", "SecondsPath"),
     ("Timestamp", "TimestampPath"),
     ("TimeoutSeconds", "TimeoutSecondsPath"),
@@ -213,18 +213,22 @@ const EXCLUSIVE: [(&str, &str); 17] = [
     ("MaxItems", "MaxItemsPath"),
     ("MaxItemsPerBatch", "MaxItemsPerBatchPath"),
     ("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"),
-    ("Items", "ItemsPath"),
-    ("ItemProcessor", "Iterator"),
-    ("ItemSelector", "Parameters"),
-    ("ItemReader", "ItemsPath"),
-    ("ItemReader", "Items"),
 ];
 
 /// The fields of a machine, without its states.
 pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, depth: usize) {
     let shape = if depth == 0 { &MACHINE } else { &INNER };
     object(lint, shape, machine.node, machine.query_language, &[]);
-    query_language(lint, machine.node);
+    match machine.node.get("QueryLanguage") {
+        Some(language) if depth > 0 => {
+            let message = format!(
+                "a machine inside a state has no QueryLanguage; its states have that of the definition, {}, unless they set their own",
+                machine.query_language.name()
+            );
+            lint.report_key("SB022", language, message);
+        }
+        _ => query_language(lint, machine.node),
+    }
     if let Some(config) = machine.config {
         object(lint, &PROCESSOR, config.node, machine.query_language, &[]);
     }

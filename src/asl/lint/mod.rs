@@ -4,6 +4,7 @@
 
 mod choices;
 mod errors;
+mod expressions;
 mod fields;
 mod ignore;
 mod maps;
@@ -17,11 +18,12 @@ mod variables;
 
 use std::collections::HashMap;
 
+use super::grammar::jsonata::Uses;
 use super::model::{Machine, State};
 use super::position::{Node, Span};
 
 pub use ignore::{IGNORE_ANNOTATION, Ignore, UnknownCode};
-pub use rules::{Rule, Scope, rule, rules};
+pub use rules::{Basis, Rule, Scope, basis, rule, rules};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +87,7 @@ const MAX_FINDINGS: usize = 1000;
 /// All findings about a definition, in the order of the text.
 pub fn lint(root: Node<'_>, circumstances: Circumstances) -> Vec<Finding> {
     let machine = Machine::of(root);
-    let mut lint = Lint { root, circumstances, findings: Vec::new() };
+    let mut lint = Lint { root, circumstances, findings: Vec::new(), expressions: HashMap::new() };
     if root.value().is_object() {
         lint.machine(&machine, 0);
         structure::duplicates(&mut lint, &machine);
@@ -104,7 +106,11 @@ struct Lint<'a> {
     root: Node<'a>,
     circumstances: Circumstances,
     findings: Vec<Finding>,
+    expressions: Expressions<'a>,
 }
+
+/// What the expressions read that were met so far, by the values that they are.
+type Expressions<'a> = HashMap<usize, Uses<'a>>;
 
 /// The states of one machine by name.
 type States<'m, 'a> = HashMap<&'a str, &'m State<'a>>;
@@ -116,11 +122,12 @@ impl<'a> Lint<'a> {
         }
         fields::machine(self, machine, depth);
         if machine.too_deep {
-            let message = format!("states are nested more than {} deep", super::model::MAX_DEPTH);
+            let message =
+                format!("states are nested more than {} deep; those below are not looked at", super::model::MAX_DEPTH);
             return self.report("SB009", machine.node, message);
         }
         let states: States<'_, 'a> = machine.states.iter().map(|state| (state.name, state)).collect();
-        structure::machine(self, machine, &states);
+        structure::machine(self, machine, &states, depth);
         for state in &machine.states {
             self.state(machine, state, &states, depth);
         }
@@ -134,9 +141,9 @@ impl<'a> Lint<'a> {
         fields::state(self, machine, state);
         choices::check(self, state);
         errors::check(self, state);
+        payload::check(self, state);
         tasks::check(self, state);
         maps::check(self, state);
-        payload::check(self, state);
         for inner in state.machines() {
             self.machine(inner, depth + 1);
         }
@@ -164,7 +171,10 @@ impl<'a> Lint<'a> {
 
     /// True for a text that stands for a value that is not known here.
     fn is_placeholder(&self, text: &str) -> bool {
-        self.circumstances.placeholders && super::substitute::has_name(text)
+        // In an expression only a name stands for something; the rest may be JSONata.
+        let stands_for =
+            if text.starts_with("{%") { super::substitute::has_name } else { super::substitute::is_template };
+        self.circumstances.placeholders && stands_for(text)
     }
 }
 

@@ -6,49 +6,62 @@ use std::collections::HashSet;
 use super::super::grammar::{intrinsic, jsonpath};
 use super::super::model::{Data, Kind, QueryLanguage, State};
 use super::super::position::Node;
+use super::expressions::{self, States};
 use super::{Lint, values};
 
 /// The payloads of a state.
 pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     let data = &state.data;
-    let mut payloads = vec![data.assign];
+    let of_result = match &state.kind {
+        Kind::Task(_) | Kind::Parallel(_) | Kind::Map(_) => States::Result,
+        Kind::Pass(_) | Kind::Choice(_) | Kind::Wait(_) | Kind::Succeed | Kind::Fail(_) | Kind::Unknown => {
+            States::InputOnly
+        }
+    };
+    let mut payloads = vec![(data.assign, of_result)];
     match state.query_language {
-        QueryLanguage::JsonPath => payloads.extend([data.parameters, data.result_selector]),
-        QueryLanguage::Jsonata => payloads.extend([data.arguments, data.output]),
-    }
-    match &state.kind {
-        Kind::Task(task) => payloads.push(task.credentials),
-        Kind::Map(map) => {
-            payloads.push(map.item_selector.filter(|_| data.parameters.is_none()));
-            payloads.push(map.item_batcher.and_then(|batcher| batcher.batch_input));
-            payloads.push(map.item_reader.and_then(|reader| reader.payload));
-            payloads.push(map.result_writer.and_then(|writer| writer.payload));
-            payloads.push(map.items.filter(|items| items.value().is_array()));
+        QueryLanguage::JsonPath => {
+            payloads.extend([data.parameters, data.result_selector].map(|payload| (payload, States::InputOnly)));
         }
-        Kind::Choice(choice) => {
-            for rule in &choice.choices {
-                payloads.extend([rule.data.assign, rule.data.output]);
-            }
-        }
-        _ => {}
+        QueryLanguage::Jsonata => payloads.extend([(data.arguments, States::InputOnly), (data.output, of_result)]),
     }
+    payloads.extend(of_kind(state).into_iter().map(|payload| (payload, States::InputOnly)));
     for catcher in state.error_handling().1 {
-        payloads.extend([catcher.data.assign, catcher.data.output]);
+        payloads.extend([catcher.data.assign, catcher.data.output].map(|payload| (payload, States::Error)));
     }
-    for payload in payloads.into_iter().flatten() {
-        value(lint, payload, state.query_language);
+    for (payload, states) in payloads {
+        if let Some(payload) = payload {
+            value(lint, payload, state.query_language, states);
+        }
     }
     if state.query_language == QueryLanguage::JsonPath {
         results(lint, state, data);
     }
 }
 
-fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage) {
+/// The payloads that states of some types have alone.
+fn of_kind<'a>(state: &State<'a>) -> Vec<Option<Node<'a>>> {
+    match &state.kind {
+        Kind::Task(task) => vec![task.credentials],
+        Kind::Map(map) => vec![
+            map.item_selector.filter(|_| state.data.parameters.is_none()),
+            map.item_batcher.and_then(|batcher| batcher.batch_input),
+            map.item_reader.and_then(|reader| reader.payload),
+            map.result_writer.and_then(|writer| writer.payload),
+            // As one expression it is looked at with the fields.
+            map.items.filter(|items| !items.value().is_string()),
+        ],
+        Kind::Choice(choice) => choice.choices.iter().flat_map(|rule| [rule.data.assign, rule.data.output]).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage, states: States) {
     if let Some(text) = node.as_str().filter(|_| language == QueryLanguage::Jsonata) {
-        values::expression(lint, node, text);
+        expressions::check(lint, node, text, states);
     }
     for item in node.items() {
-        value(lint, item, language);
+        value(lint, item, language, states);
     }
     if !node.value().is_object() {
         return;
@@ -65,11 +78,11 @@ fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage) {
                             "in JSONata \"{key}\" is a key like any other; drop the .$ and write an expression {{% … %}}"
                         );
                         lint.report_key("SB040", field, message);
-                        value(lint, field, language);
+                        value(lint, field, language, states);
                     }
                 }
             }
-            None => value(lint, field, language),
+            None => value(lint, field, language, states),
         }
     }
     if language == QueryLanguage::JsonPath && !dynamic.is_empty() {

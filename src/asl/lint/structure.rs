@@ -12,7 +12,7 @@ const MAX_CANDIDATES: usize = 500;
 const MAX_NAME: usize = 80;
 
 /// A machine has states, a first one, ways to each and an end.
-pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &States<'_, 'a>) {
+pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &States<'_, 'a>, depth: usize) {
     let node = machine.node;
     if states.is_empty() {
         return lint.report("SB002", node, "States is missing or empty; it must be an object of states by name");
@@ -44,7 +44,8 @@ pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &S
     };
     if !machine.states.iter().any(ends) {
         let message = "no state ends this machine: one must have End: true, or be a Succeed or a Fail";
-        lint.report("SB015", node.get("States").unwrap_or(node), message);
+        // AWS looks for an end in the outermost machine alone.
+        lint.report(if depth == 0 { "SB015" } else { "SB027" }, node.get("States").unwrap_or(node), message);
     }
 }
 

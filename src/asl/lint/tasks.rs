@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::grammar::{intrinsic, jsonata};
+use super::super::grammar::intrinsic;
+use super::super::grammar::jsonata::Uses;
 use super::super::model::{Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
 use super::super::position::Node;
 use super::Lint;
@@ -101,6 +102,18 @@ fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
             let message = format!(
                 "Resource \"{text}\" is not an integration: write arn:{}:states:::<service>:<action>, with .sync, .sync:2, .waitForTaskToken or nothing behind it",
                 arn.partition
+            );
+            lint.report("SB023", node, message);
+        }
+        Target::OtherArn(arn) => {
+            let instead = match arn.service {
+                "states" => format!("; to start it write arn:{}:states:::states:startExecution.sync:2", arn.partition),
+                service => {
+                    format!("; its API may be called with arn:{}:states:::aws-sdk:{service}:<action>", arn.partition)
+                }
+            };
+            let message = format!(
+                "Resource \"{text}\" is nothing that a Task can call, which is an integration, a function or an activity{instead}"
             );
             lint.report("SB023", node, message);
         }
@@ -216,7 +229,7 @@ fn credentials<'a>(lint: &mut Lint<'a>, task: &Task<'a>) {
         return lint.report("SB019", node, "Credentials must be an object with RoleArn");
     }
     if node.value().is_object() && node.get("RoleArn").is_none() && node.get("RoleArn.$").is_none() {
-        lint.report("SB047", node, "Credentials without RoleArn name no role to act as");
+        lint.report("SB047", node, "Credentials need RoleArn, the role to act as");
     }
 }
 
@@ -228,22 +241,16 @@ fn repeats<'a>(lint: &mut Lint<'a>, state: &State<'a>, task: &Task<'a>, resource
     }
     for (key, field) in payload.fields() {
         let Some(text) = field.as_str().filter(|_| NAMES.contains(&key.trim_end_matches(".$"))) else { continue };
-        if is_random(text, state.query_language) {
+        let is_random = match state.query_language {
+            QueryLanguage::JsonPath => intrinsic::parse(text).is_ok_and(|call| call.is_random),
+            QueryLanguage::Jsonata => lint.expressions.get(&field.id()).is_some_and(Uses::is_random),
+        };
+        if is_random {
             let retried = if task.retry.is_empty() { "a redrive makes" } else { "each retry makes" };
             let message = format!(
                 "{key} is another one every time, so {retried} a second one; build it from the input or $$.Execution.Name"
             );
             lint.report("SB072", field, message);
         }
-    }
-}
-
-fn is_random(text: &str, language: QueryLanguage) -> bool {
-    match language {
-        QueryLanguage::JsonPath => intrinsic::parse(text).is_ok_and(|call| call.is_random),
-        QueryLanguage::Jsonata => match jsonata::classify(text) {
-            jsonata::Text::Expression(expression, _) => jsonata::parse(expression).is_ok_and(|uses| uses.is_random()),
-            _ => false,
-        },
     }
 }

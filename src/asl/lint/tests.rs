@@ -1,3 +1,5 @@
+mod aws;
+
 use super::super::parse;
 use super::*;
 

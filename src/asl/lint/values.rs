@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use super::super::grammar::jsonata::{self, Text};
 use super::super::grammar::{intrinsic, jsonpath};
 use super::super::model::QueryLanguage;
 use super::super::position::{Node, Span};
 use super::Lint;
+use super::expressions::{self, States};
 
 /// The largest number of seconds that a field takes.
 const MAX_SECONDS: u64 = 99_999_999;
@@ -39,7 +39,7 @@ enum Form {
     PathOrCall,
     /// A time as in RFC 3339, or in JSONata an expression.
     Time,
-    /// An array, or in JSONata an expression.
+    /// An array or an object, or in JSONata an expression.
     Items,
     Object,
     Array,
@@ -67,10 +67,10 @@ fn form(field: &str) -> Form {
         "InputType" => Form::Word(&["CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"]),
         "CSVHeaderLocation" => Form::Word(&["FIRST_ROW", "GIVEN"]),
         "OutputType" => Form::Word(&["JSON", "JSONL"]),
-        "MaxConcurrency" | "ToleratedFailureCount" => Form::Whole(0, u64::MAX),
+        "MaxConcurrency" | "ToleratedFailureCount" | "MaxItemsPerBatch" => Form::Whole(0, u64::MAX),
         "ToleratedFailurePercentage" => Form::Percentage,
-        "MaxItems" | "MaxItemsPerBatch" => Form::Whole(1, 100_000_000),
-        "MaxInputBytesPerBatch" => Form::Whole(1, 262_144),
+        "MaxItems" => Form::Whole(0, 100_000_000),
+        "MaxInputBytesPerBatch" => Form::Whole(0, 262_144),
         "InputPath" | "OutputPath" => Form::InputPath,
         "ResultPath" => Form::ResultPath,
         "ErrorPath" | "CausePath" => Form::PathOrCall,
@@ -105,7 +105,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
         return;
     }
     if let Some(text) = text.filter(|_| language == QueryLanguage::Jsonata && takes_expression(form))
-        && expression(lint, node, text)
+        && expressions::check(lint, node, text, States::InputOnly)
     {
         return;
     }
@@ -115,8 +115,8 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, langua
         Form::Flag if !node.value().is_boolean() => lint.report("SB019", node, wrong("true or false")),
         Form::Object if !node.value().is_object() => lint.report("SB019", node, wrong("an object")),
         Form::Array if !node.value().is_array() => lint.report("SB019", node, wrong("an array")),
-        Form::Items if !node.value().is_array() => {
-            lint.report("SB019", node, wrong("an array, or an expression {% … %}"));
+        Form::Items if !node.value().is_array() && !node.value().is_object() => {
+            lint.report("SB019", node, wrong("an array, an object, or an expression {% … %}"));
         }
         Form::Condition if !node.value().is_boolean() => lint.report("SB019", node, wrong("an expression {% … %}")),
         Form::Word(words) if !text.is_some_and(|text| words.contains(&text)) => {
@@ -195,26 +195,6 @@ fn path<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, form: Form) {
 pub(super) fn call<'a>(lint: &mut Lint<'a>, node: Node<'a>, text: &str) {
     if let Err(error) = intrinsic::parse(text) {
         lint.report_at("SB035", node, inside(node, error.at), error.message);
-    }
-}
-
-/// A text of a state in JSONata: true when it is an expression, or was meant as one.
-pub(super) fn expression<'a>(lint: &mut Lint<'a>, node: Node<'a>, text: &str) -> bool {
-    match jsonata::classify(text) {
-        Text::Literal => false,
-        Text::HalfOpen => {
-            let message =
-                "an expression begins with {% and ends with %}, with nothing outside; here is one without the other";
-            lint.report("SB037", node, message);
-            true
-        }
-        Text::Expression(expression, start) => {
-            if let Err(error) = jsonata::parse(expression) {
-                let span = inside(node, start + error.at);
-                lint.report_at("SB036", node, span, format!("this is not JSONata: {}", error.message));
-            }
-            true
-        }
     }
 }
 

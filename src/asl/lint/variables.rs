@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::super::grammar::{jsonata, jsonpath};
+use super::super::grammar::jsonpath;
 use super::super::model::{Kind, Machine, Mode, QueryLanguage, State};
 use super::super::position::Node;
-use super::Lint;
+use super::{Expressions, Lint};
 
 /// Longest name of a variable.
 const MAX_NAME: usize = 80;
@@ -47,7 +47,7 @@ fn scope<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, seen: &mut Seen<'a>, de
         }
     }
     for state in &machine.states {
-        if let Some((node, name)) = unknown(state, seen) {
+        if let Some((node, name)) = unknown(&lint.expressions, state, seen) {
             let message = format!("no state of this machine, or of one around it, assigns the variable \"{name}\"");
             lint.report("SB073", node, message);
         }
@@ -82,39 +82,39 @@ fn assignments<'a>(state: &State<'a>) -> Vec<Node<'a>> {
 }
 
 /// The first read in a state of a variable that is not known.
-fn unknown<'a>(state: &State<'a>, seen: &Seen<'a>) -> Option<(Node<'a>, &'a str)> {
+fn unknown<'a>(expressions: &Expressions<'a>, state: &State<'a>, seen: &Seen<'a>) -> Option<(Node<'a>, &'a str)> {
     for (key, field) in state.node.fields() {
         let is_data =
             !matches!(key, "Comment" | "Branches" | "ItemProcessor" | "Iterator" | "Result" | "Type" | "Next");
-        if let Some(found) = read(field, key, state.query_language, seen).filter(|_| is_data) {
+        if is_data && let Some(found) = read(expressions, field, key, state.query_language, seen) {
             return Some(found);
         }
     }
     None
 }
 
-fn read<'a>(node: Node<'a>, key: &str, language: QueryLanguage, seen: &Seen<'a>) -> Option<(Node<'a>, &'a str)> {
+fn read<'a>(
+    expressions: &Expressions<'a>,
+    node: Node<'a>,
+    key: &str,
+    language: QueryLanguage,
+    seen: &Seen<'a>,
+) -> Option<(Node<'a>, &'a str)> {
     if let Some(text) = node.as_str() {
         let name = match language {
             QueryLanguage::JsonPath if key.ends_with(".$") || key.ends_with("Path") || key == "Variable" => {
                 variable(text)
             }
             QueryLanguage::JsonPath => None,
-            QueryLanguage::Jsonata => match jsonata::classify(text) {
-                jsonata::Text::Expression(expression, _) => {
-                    let uses = jsonata::parse(expression).ok()?;
-                    uses.variables
-                        .into_iter()
-                        .map(|(_, name)| name)
-                        .find(|name| *name != "states" && !seen.contains_key(name))
-                }
-                _ => None,
-            },
+            QueryLanguage::Jsonata => {
+                let mut names = expressions.get(&node.id())?.variables.iter().map(|(_, name)| *name);
+                names.find(|name| *name != "states" && !seen.contains_key(name))
+            }
         };
         return name.filter(|name| !seen.contains_key(name)).map(|name| (node, name));
     }
-    let in_items = node.items().find_map(|item| read(item, key, language, seen));
-    in_items.or_else(|| node.fields().find_map(|(key, field)| read(field, key, language, seen)))
+    let in_items = node.items().find_map(|item| read(expressions, item, key, language, seen));
+    in_items.or_else(|| node.fields().find_map(|(key, field)| read(expressions, field, key, language, seen)))
 }
 
 /// The variable that a path begins with.

@@ -38,13 +38,11 @@ impl QueryLanguage {
         }
     }
 
-    /// The language that a machine or state sets for itself.
+    /// The language that a definition or state sets for itself. AWS takes for JSONata whatever is not exactly `JSONPath`,
+    /// and refuses it as well.
     fn of(node: Node<'_>) -> Option<Self> {
-        match node.get("QueryLanguage")?.as_str()? {
-            "JSONPath" => Some(Self::JsonPath),
-            "JSONata" => Some(Self::Jsonata),
-            _ => None,
-        }
+        let is_json_path = node.get("QueryLanguage")?.value() == "JSONPath";
+        Some(if is_json_path { Self::JsonPath } else { Self::Jsonata })
     }
 }
 
@@ -83,13 +81,14 @@ pub struct Visit<'m, 'a> {
 impl<'a> Machine<'a> {
     /// Reads a definition.
     pub fn of(node: Node<'a>) -> Self {
-        Self::within(node, QueryLanguage::default(), 0)
+        Self::within(node, QueryLanguage::of(node).unwrap_or_default(), 0)
     }
 
-    fn within(node: Node<'a>, outer: QueryLanguage, depth: usize) -> Self {
+    /// A machine inside a state has no language of its own: its states have that of the definition.
+    fn within(node: Node<'a>, query_language: QueryLanguage, depth: usize) -> Self {
         let mut machine = Self {
             node,
-            query_language: outer,
+            query_language,
             start_at: None,
             timeout_seconds: None,
             comment: None,
@@ -100,7 +99,6 @@ impl<'a> Machine<'a> {
         let mut states = None;
         for (key, field) in node.fields() {
             match key {
-                "QueryLanguage" => machine.query_language = QueryLanguage::of(node).unwrap_or(outer),
                 "StartAt" => machine.start_at = Some(field),
                 "TimeoutSeconds" => machine.timeout_seconds = Some(field),
                 "Comment" => machine.comment = field.as_str(),

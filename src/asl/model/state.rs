@@ -201,7 +201,7 @@ impl<'a> State<'a> {
             next: node.get("Next"),
             end: node.get("End").is_some_and(|end| end.value() == true),
             data: data(node),
-            // States inside take the language of the machine, not of the state that holds them.
+            // States inside take the language of the definition, not of the state that holds them.
             kind: kind(node, outer, depth),
         }
     }

@@ -1,5 +1,7 @@
 //! The words of an expression.
 
+use std::borrow::Cow;
+
 use super::super::GrammarError;
 
 /// One word.
@@ -11,11 +13,13 @@ pub(super) enum Token<'a> {
     Variable(&'a str),
     /// A field's name, plain or in backticks; also `function` and `λ`.
     Name(&'a str),
-    Text,
-    Number,
-    /// `true`, `false`, `null`.
-    Value,
-    Regex,
+    /// What stands between the quotes, with its escapes, which are right.
+    Text(&'a str),
+    Number(f64),
+    Boolean(bool),
+    Null,
+    /// Pattern and flags.
+    Regex(&'a str, &'a str),
     End,
 }
 
@@ -85,7 +89,9 @@ impl<'a> Lexer<'a> {
         self.at += word.len();
         match word {
             "and" | "or" | "in" => Token::Operator(word),
-            "true" | "false" | "null" => Token::Value,
+            "true" => Token::Boolean(true),
+            "false" => Token::Boolean(false),
+            "null" => Token::Null,
             _ => word.strip_prefix('$').map_or(Token::Name(word), Token::Variable),
         }
     }
@@ -104,12 +110,10 @@ impl<'a> Lexer<'a> {
                 length += 1 + sign + digits(length + 1 + sign);
             }
         }
-        let fits = self.rest()[..length].parse::<f64>().is_ok_and(f64::is_finite);
-        if !fits {
-            return Err(GrammarError::new(self.at, "this number is out of range"));
-        }
+        let number = self.rest()[..length].parse::<f64>().ok().filter(|number| number.is_finite());
+        let Some(number) = number else { return Err(GrammarError::new(self.at, "this number is out of range")) };
         self.at += length;
-        Ok(Token::Number)
+        Ok(Token::Number(number))
     }
 
     fn string(&mut self, quote: char) -> Result<Token<'a>, GrammarError> {
@@ -122,19 +126,26 @@ impl<'a> Lexer<'a> {
                 Some(b'\\') => {
                     let at = self.at;
                     self.at += match bytes.get(at + 1) {
-                        Some(b'"' | b'\'' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'u')
                             if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) =>
                         {
                             6
                         }
-                        _ => return Err(GrammarError::new(at, "this escape is not one that JSONata has")),
+                        Some(b'\'') => {
+                            let message = "JSONata has no escape \\'; put the text in double quotes, or write \\u0027";
+                            return Err(GrammarError::new(at, message));
+                        }
+                        _ => {
+                            let message = "JSONata has no such escape; it has \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four digits";
+                            return Err(GrammarError::new(at, message));
+                        }
                     };
                 }
                 Some(byte) => {
                     self.at += 1;
                     if char::from(*byte) == quote {
-                        return Ok(Token::Text);
+                        return Ok(Token::Text(&self.text[start + 1..self.at - 1]));
                     }
                 }
             }
@@ -154,10 +165,9 @@ impl<'a> Lexer<'a> {
                     if at == start + 1 {
                         return Err(GrammarError::new(start, "an empty regular expression is not allowed"));
                     }
-                    at += 1;
-                    at += bytes[at..].iter().take_while(|flag| matches!(flag, b'i' | b'm')).count();
-                    self.at = at;
-                    return Ok(Token::Regex);
+                    let flags = bytes[at + 1..].iter().take_while(|flag| matches!(flag, b'i' | b'm')).count();
+                    self.at = at + 1 + flags;
+                    return Ok(Token::Regex(&self.text[start + 1..at], &self.text[at + 1..self.at]));
                 }
                 b'(' | b'[' | b'{' => depth += 1,
                 b')' | b']' | b'}' => depth -= 1,
@@ -167,6 +177,46 @@ impl<'a> Lexer<'a> {
         }
         Err(GrammarError::new(start, "this regular expression is not closed"))
     }
+}
+
+/// A text as it is meant. Its escapes are right, which the lexer has seen to.
+pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let mut length = 2;
+        text.push(match rest.as_bytes()[at + 1] {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = unit(rest, at);
+                let second = unit(rest, at + 6);
+                let pair =
+                    first.zip(second).and_then(|(first, second)| char::decode_utf16([first, second]).next()?.ok());
+                let is_pair = pair.is_some_and(|character| character.len_utf16() == 2);
+                length = if is_pair { 12 } else { 6 };
+                let alone = first.and_then(|first| char::from_u32(u32::from(first)));
+                pair.filter(|_| is_pair).or(alone).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            other => char::from(other),
+        });
+        rest = &rest[at + length..];
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// The four digits of `\uXXXX` at this byte.
+fn unit(text: &str, at: usize) -> Option<u16> {
+    let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 fn operator(rest: &str) -> Option<&str> {

@@ -1,29 +1,21 @@
-//! JSONata 2.0.6, the version that Step Functions implements: whether an expression is of the language, and which variables
-//! and functions it names. Nothing is evaluated.
+//! JSONata 2.0.6, the version that Step Functions implements: what an expression is made of, and what it reads. Nothing is
+//! evaluated.
 //!
 //! The grammar follows the reference implementation's operator precedence parser, so that both take and refuse the same.
 //! Sources: docs.jsonata.org; Step Functions developer guide, "Transforming data with JSONata".
 
+pub mod ast;
+mod functions;
 mod lexer;
 mod parser;
+mod path;
+mod uses;
 
 use super::GrammarError;
 
-/// What an expression uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uses<'a> {
-    /// Names of variables, without `$`, each with its place, that the expression does not bind itself.
-    pub variables: Vec<(usize, &'a str)>,
-    /// Functions that are called by name, without `$`, each with its place.
-    pub calls: Vec<(usize, &'a str)>,
-}
-
-impl Uses<'_> {
-    /// True when it gives another result each time.
-    pub fn is_random(&self) -> bool {
-        self.calls.iter().any(|(_, name)| matches!(*name, "uuid" | "random" | "now" | "millis"))
-    }
-}
+pub use ast::Expr;
+pub use functions::is_function;
+pub use uses::Uses;
 
 /// What a text of a definition is, in a state that is written in JSONata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +41,12 @@ pub fn classify(text: &str) -> Text<'_> {
 ///
 /// # Errors
 /// The place where it stops to be one.
-pub fn parse(text: &str) -> Result<Uses<'_>, GrammarError> {
-    parser::Parser::read(text)
+pub fn parse(text: &str) -> Result<Expr<'_>, GrammarError> {
+    let expression = parser::Parser::read(text)?;
+    match uses::orphan(&expression) {
+        Some(at) => Err(GrammarError::new(at, "% stands for a parent, and nothing here leads to one")),
+        None => Ok(expression),
+    }
 }
 
 #[cfg(test)]

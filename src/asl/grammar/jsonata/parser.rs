@@ -1,43 +1,37 @@
-//! The grammar: operator precedence, as in the reference implementation.
+//! The grammar: operator precedence, as in the reference implementation, and what it makes of paths.
 
+use super::super::super::position::Span;
 use super::super::{GrammarError, MAX_NESTING};
-use super::Uses;
-use super::lexer::{Lexer, Token};
+use super::ast::{Expr, Kind, Operator};
+use super::lexer::{Lexer, Token, unescaped};
 
-/// What the left side of an operator is, as far as the grammar asks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Term<'a> {
-    Literal,
-    Name(&'a str),
-    Variable(&'a str, usize),
-    Other,
-}
+/// More parts inside each other than any real expression has; a chain of operators nests to its left. AWS's own
+/// implementation overflows at 200.
+const MAX_HEIGHT: u16 = 500;
+
+pub(super) type Parsed<'a> = Result<Expr<'a>, GrammarError>;
 
 pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
     lexer: Lexer<'a>,
-    token: Token<'a>,
+    pub(super) token: Token<'a>,
     /// Where the token begins.
-    at: usize,
+    pub(super) at: usize,
+    /// Where the word before it ends.
+    end: usize,
     depth: usize,
-    uses: Uses<'a>,
-    /// Names that the expression binds: with `:=`, as parameters, with `@` and `#`.
-    bound: Vec<&'a str>,
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Uses<'a>, GrammarError> {
+    pub(super) fn read(text: &'a str) -> Parsed<'a> {
         let mut lexer = Lexer::new(text);
         let (token, at) = lexer.next(false)?;
-        let mut parser = Self { lexer, token, at, depth: 0, uses: Uses::default(), bound: Vec::new() };
-        parser.expression(0)?;
+        let mut parser = Self { text, lexer, token, at, end: 0, depth: 0 };
+        let expression = parser.expression(0)?;
         if parser.token != Token::End {
             return Err(parser.unexpected());
         }
-        let (mut uses, bound) = (parser.uses, parser.bound);
-        let bound: std::collections::HashSet<&str> = bound.into_iter().collect();
-        uses.variables.retain(|(_, name)| !bound.contains(name));
-        uses.calls.retain(|(_, name)| !bound.contains(name));
-        Ok(uses)
+        Ok(expression)
     }
 
     fn unexpected(&self) -> GrammarError {
@@ -52,17 +46,27 @@ impl<'a> Parser<'a> {
     }
 
     /// Steps over the current word.
-    fn step(&mut self, after_value: bool) -> Result<(), GrammarError> {
+    pub(super) fn step(&mut self, after_value: bool) -> Result<(), GrammarError> {
+        self.end = self.lexer.at;
         (self.token, self.at) = self.lexer.next(after_value)?;
         Ok(())
     }
 
-    fn is(&self, operator: &str) -> bool {
+    pub(super) fn is(&self, operator: &str) -> bool {
         self.token == Token::Operator(operator)
     }
 
+    /// Steps over an operator if it stands here.
+    pub(super) fn eat(&mut self, operator: &str) -> Result<bool, GrammarError> {
+        let found = self.is(operator);
+        if found {
+            self.step(false)?;
+        }
+        Ok(found)
+    }
+
     /// Steps over an operator that must stand here.
-    fn expect(&mut self, operator: &'static str, after_value: bool) -> Result<(), GrammarError> {
+    pub(super) fn expect(&mut self, operator: &'static str, after_value: bool) -> Result<(), GrammarError> {
         if self.is(operator) {
             return self.step(after_value);
         }
@@ -73,7 +77,16 @@ impl<'a> Parser<'a> {
         Err(GrammarError::new(self.at, format!("{found} where \"{operator}\" is expected")))
     }
 
-    fn expression(&mut self, power: u8) -> Result<Term<'a>, GrammarError> {
+    /// An expression that ends with the last word, around parts of which the highest has this height.
+    pub(super) fn node(&self, kind: Kind<'a>, start: usize, inside: u16) -> Parsed<'a> {
+        let height = inside + 1;
+        if height > MAX_HEIGHT {
+            return Err(GrammarError::new(start, "too many parts are nested in each other here"));
+        }
+        Ok(Expr { kind, span: Span::new(start, self.end), height })
+    }
+
+    pub(super) fn expression(&mut self, power: u8) -> Parsed<'a> {
         self.depth += 1;
         if self.depth > MAX_NESTING {
             return Err(GrammarError::new(self.at, "the expression is nested too deep"));
@@ -104,232 +117,166 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn prefix(&mut self) -> Result<Term<'a>, GrammarError> {
-        let (token, at) = (self.token, self.at);
-        match token {
-            Token::Name(name) => {
+    fn prefix(&mut self) -> Parsed<'a> {
+        let (token, start) = (self.token, self.at);
+        let kind = match token {
+            // The operators that are words stand for names of fields here.
+            Token::Name(name) | Token::Operator(name @ ("and" | "or" | "in")) => {
                 self.step(true)?;
-                Ok(Term::Name(name))
+                let name = self.node(Kind::Name(name.into()), start, 0)?;
+                let path = name.into_path();
+                return self.node(Kind::Path(path), start, 1);
             }
-            Token::Variable(name) => {
-                self.step(true)?;
-                if !self.is(":=") && !matches!(name, "" | "$") {
-                    let list = if self.is("(") { &mut self.uses.calls } else { &mut self.uses.variables };
-                    list.push((at, name));
-                }
-                Ok(Term::Variable(name, at))
+            Token::Variable(name) => Kind::Variable(name),
+            Token::Text(raw) => Kind::Text(unescaped(raw)),
+            Token::Number(number) => Kind::Number(number),
+            Token::Boolean(value) => Kind::Boolean(value),
+            Token::Null => Kind::Null,
+            Token::Regex(pattern, flags) => {
+                Kind::Regex { pattern, ignores_case: flags.contains('i'), is_multiline: flags.contains('m') }
             }
-            Token::Number | Token::Value => {
-                self.step(true)?;
-                Ok(Term::Literal)
+            Token::Operator("*") => Kind::Wildcard,
+            Token::Operator("**") => Kind::Descendants,
+            Token::Operator("%") => Kind::Parent,
+            Token::Operator("-") => return self.negative(),
+            Token::Operator("(") => return self.block(),
+            Token::Operator("[") => return self.array(),
+            Token::Operator("{") => {
+                let (pairs, inside) = self.pairs()?;
+                return self.node(Kind::Object(pairs), start, inside);
             }
-            // The operators stand for names of fields here, and for wildcards.
-            Token::Text | Token::Regex | Token::Operator("and" | "or" | "in" | "*" | "**" | "%") => {
-                self.step(true)?;
-                Ok(Term::Other)
-            }
-            Token::Operator("-") => {
-                self.step(false)?;
-                // A negative number is a literal, as a positive one is.
-                let term = self.expression(70)?;
-                Ok(if term == Term::Literal { Term::Literal } else { Term::Other })
-            }
-            Token::Operator("(") => self.block(),
-            Token::Operator("[") => self.array(),
-            Token::Operator("{") => self.object(),
-            Token::Operator("|") => self.transform(),
-            Token::Operator(_) | Token::End => Err(self.unexpected()),
+            Token::Operator("|") => return self.transform(),
+            Token::Operator(_) | Token::End => return Err(self.unexpected()),
+        };
+        self.step(true)?;
+        self.node(kind, start, 0)
+    }
+
+    fn negative(&mut self) -> Parsed<'a> {
+        let start = self.at;
+        self.step(false)?;
+        let inner = self.expression(70)?;
+        let height = inner.height;
+        match inner.kind {
+            Kind::Number(number) => self.node(Kind::Number(-number), start, 0),
+            _ => self.node(Kind::Negative(Box::new(inner)), start, height),
         }
     }
 
-    fn block(&mut self) -> Result<Term<'a>, GrammarError> {
+    fn block(&mut self) -> Parsed<'a> {
+        let start = self.at;
         self.step(false)?;
+        let (mut parts, mut inside) = (Vec::new(), 0);
         while !self.is(")") {
-            self.expression(0)?;
-            if !self.is(";") {
+            let part = self.expression(0)?;
+            inside = inside.max(part.height);
+            parts.push(part);
+            if !self.eat(";")? {
                 break;
             }
-            self.step(false)?;
         }
         self.expect(")", true)?;
-        Ok(Term::Other)
+        self.node(Kind::Block(parts), start, inside)
     }
 
-    fn array(&mut self) -> Result<Term<'a>, GrammarError> {
+    fn array(&mut self) -> Parsed<'a> {
+        let start = self.at;
         self.step(false)?;
-        if !self.is("]") {
-            loop {
-                self.expression(0)?;
-                if self.is("..") {
-                    self.step(false)?;
-                    self.expression(0)?;
-                }
-                if !self.is(",") {
-                    break;
-                }
-                self.step(false)?;
+        let (mut items, mut inside) = (Vec::new(), 0);
+        while !self.is("]") || !items.is_empty() {
+            let mut item = self.expression(0)?;
+            if self.eat("..")? {
+                let to = self.expression(0)?;
+                item = self.binary(Operator::Range, item, to)?;
+            }
+            inside = inside.max(item.height);
+            items.push(item);
+            if !self.eat(",")? {
+                break;
             }
         }
         self.expect("]", true)?;
-        Ok(Term::Other)
+        self.node(Kind::Array(items), start, inside)
     }
 
-    fn object(&mut self) -> Result<Term<'a>, GrammarError> {
+    /// From `{` to `}`, with the height of the highest part.
+    pub(super) fn pairs(&mut self) -> Result<(Vec<(Expr<'a>, Expr<'a>)>, u16), GrammarError> {
         self.step(false)?;
-        if !self.is("}") {
-            loop {
-                self.expression(0)?;
-                self.expect(":", false)?;
-                self.expression(0)?;
-                if !self.is(",") {
-                    break;
-                }
-                self.step(false)?;
+        let (mut pairs, mut inside) = (Vec::new(), 0);
+        while !self.is("}") || !pairs.is_empty() {
+            let key = self.expression(0)?;
+            self.expect(":", false)?;
+            let value = self.expression(0)?;
+            inside = inside.max(key.height).max(value.height);
+            pairs.push((key, value));
+            if !self.eat(",")? {
+                break;
             }
         }
         self.expect("}", true)?;
-        Ok(Term::Other)
+        Ok((pairs, inside))
     }
 
-    fn transform(&mut self) -> Result<Term<'a>, GrammarError> {
+    fn transform(&mut self) -> Parsed<'a> {
+        let start = self.at;
         self.step(false)?;
-        self.expression(0)?;
+        let pattern = Box::new(self.expression(0)?);
         self.expect("|", false)?;
-        self.expression(0)?;
-        if self.is(",") {
-            self.step(false)?;
-            self.expression(0)?;
-        }
+        let update = Box::new(self.expression(0)?);
+        let delete = if self.eat(",")? { Some(Box::new(self.expression(0)?)) } else { None };
         self.expect("|", true)?;
-        Ok(Term::Other)
+        let inside = pattern.height.max(update.height).max(delete.as_ref().map_or(0, |delete| delete.height));
+        self.node(Kind::Transform { pattern, update, delete }, start, inside)
     }
 
-    fn infix(&mut self, left: Term<'a>) -> Result<Term<'a>, GrammarError> {
-        let Token::Operator(operator) = self.token else { return Err(self.unexpected()) };
-        let (at, power) = (self.at, self.power());
-        match operator {
+    fn binary(&self, operator: Operator, left: Expr<'a>, right: Expr<'a>) -> Parsed<'a> {
+        let (start, inside) = (left.span.start, left.height.max(right.height));
+        self.node(Kind::Binary { operator, left: Box::new(left), right: Box::new(right) }, start, inside)
+    }
+
+    fn infix(&mut self, left: Expr<'a>) -> Parsed<'a> {
+        let Token::Operator(sign) = self.token else { return Err(self.unexpected()) };
+        let (at, power, start, height) = (self.at, self.power(), left.span.start, left.height);
+        match sign {
             "(" => return self.call(left),
-            "{" => return self.object(),
-            "[" => {
-                self.step(false)?;
-                if !self.is("]") {
-                    self.expression(0)?;
-                }
-                self.expect("]", true)?;
-            }
-            "^" => self.order()?,
+            "[" => return self.bracket(left),
+            "{" => return self.group(left),
+            "^" => return self.order(left),
+            "@" | "#" => return self.binding(left, sign),
+            _ => self.step(false)?,
+        }
+        match sign {
             "?" => {
-                self.step(false)?;
-                self.expression(0)?;
-                if self.is(":") {
-                    self.step(false)?;
-                    self.expression(0)?;
-                }
+                let then = self.expression(0)?;
+                let otherwise = if self.eat(":")? { Some(Box::new(self.expression(0)?)) } else { None };
+                let inside = height.max(then.height).max(otherwise.as_ref().map_or(0, |other| other.height));
+                let (condition, then) = (Box::new(left), Box::new(then));
+                self.node(Kind::Condition { condition, then, otherwise }, start, inside)
             }
             ":=" => {
-                let Term::Variable(name, _) = left else {
+                let Kind::Variable(name) = left.kind else {
                     return Err(GrammarError::new(at, "the left side of := must be a variable"));
                 };
-                self.bound.push(name);
-                self.step(false)?;
-                self.expression(power - 1)?;
+                let value = Box::new(self.expression(power - 1)?);
+                let inside = value.height;
+                self.node(Kind::Bind { name, value }, start, inside)
             }
-            "@" | "#" => {
-                self.step(false)?;
-                let Token::Variable(name) = self.token else {
-                    return Err(GrammarError::new(self.at, format!("the right side of {operator} must be a variable")));
-                };
-                self.bound.push(name);
-                self.step(true)?;
-            }
-            _ => {
-                self.step(false)?;
-                let start = self.at;
+            "." => {
                 let right = self.expression(power)?;
-                if operator == "." && (left == Term::Literal || right == Term::Literal) {
-                    let at = if right == Term::Literal { start } else { at };
-                    return Err(GrammarError::new(at, "a number, true, false or null cannot be a step of a path"));
+                self.join(left, right)
+            }
+            "~>" => {
+                let right = self.expression(power)?;
+                let inside = height.max(right.height);
+                self.node(Kind::Apply { left: Box::new(left), right: Box::new(right) }, start, inside)
+            }
+            _ => match Operator::of(sign) {
+                Some(operator) => {
+                    let right = self.expression(power)?;
+                    self.binary(operator, left, right)
                 }
-            }
-        }
-        Ok(Term::Other)
-    }
-
-    /// `^(>amount, name)`
-    fn order(&mut self) -> Result<(), GrammarError> {
-        self.step(false)?;
-        self.expect("(", false)?;
-        loop {
-            if self.is("<") || self.is(">") {
-                self.step(false)?;
-            }
-            self.expression(0)?;
-            if !self.is(",") {
-                break;
-            }
-            self.step(false)?;
-        }
-        self.expect(")", true)
-    }
-
-    /// A call, or the definition of a function.
-    fn call(&mut self, left: Term<'a>) -> Result<Term<'a>, GrammarError> {
-        let defines = matches!(left, Term::Name("function" | "λ"));
-        self.step(false)?;
-        if !self.is(")") {
-            loop {
-                self.argument(defines)?;
-                if !self.is(",") {
-                    break;
-                }
-                self.step(false)?;
-            }
-        }
-        self.expect(")", true)?;
-        if defines {
-            if self.is("<") {
-                self.signature()?;
-            }
-            self.expect("{", false)?;
-            self.expression(0)?;
-            self.expect("}", true)?;
-        }
-        Ok(Term::Other)
-    }
-
-    fn argument(&mut self, defines: bool) -> Result<(), GrammarError> {
-        if self.is("?") && !defines {
-            // A place that is left open: a function of the rest.
-            return self.step(false);
-        }
-        let at = self.at;
-        let term = self.expression(0)?;
-        if defines {
-            let Term::Variable(name, _) = term else {
-                return Err(GrammarError::new(at, "a parameter of a function must be a variable"));
-            };
-            self.bound.push(name);
-        }
-        Ok(())
-    }
-
-    /// `<n-n:n>`
-    fn signature(&mut self) -> Result<(), GrammarError> {
-        let start = self.at;
-        let mut depth = 0usize;
-        loop {
-            match self.token {
-                Token::Operator("<") => depth += 1,
-                Token::Operator(">") => depth -= 1,
-                Token::Operator("{") | Token::End => {
-                    return Err(GrammarError::new(start, "this signature is not closed"));
-                }
-                _ => {}
-            }
-            self.step(true)?;
-            if depth == 0 {
-                return Ok(());
-            }
+                None => Err(self.unexpected()),
+            },
         }
     }
 }

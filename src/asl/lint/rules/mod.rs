@@ -1,5 +1,6 @@
 //! The rules: codes, severities and what is told of each. A code keeps its meaning for ever; one that goes is not used again.
 
+mod basis;
 mod data;
 mod errors;
 mod source;
@@ -7,6 +8,8 @@ mod structure;
 mod tasks;
 
 use super::Severity;
+
+pub use basis::{Basis, basis};
 
 /// A rule of the linter.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +63,9 @@ impl Rule {
             text += "\nThis breaks it:\n\n```yaml\n";
             text += example;
             text += "```\n";
+        }
+        if let Some(basis) = basis(code) {
+            text += &format!("\nHow it is known: {basis}\n");
         }
         let ignore = if self.can_be_ignored() {
             format!(

@@ -1,0 +1,140 @@
+//! The linter beside AWS: each definition that AWS ran or refused in a recording is decided as AWS decided it.
+//!
+//! The recordings are in the folder that `STEPBOUND_RECORDINGS` names, else in `recordings` of the corpus: files of JSON, each
+//! an array of records that have a `definition`, or the `request` of TestState, and what AWS made of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+#[path = "support/corpus.rs"]
+mod corpus;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stepbound::asl::lint::lint;
+use stepbound::asl::{Circumstances, Finding, parse};
+
+/// Refusals that say nothing about the definition: the beginning of the code and message, and what they are about.
+const ABOUT_SOMETHING_ELSE: [(&str, &str); 8] = [
+    ("StateMachineAlreadyExists", "another machine of this name is in the account"),
+    ("MissingRequiredParameter", "the request changes nothing"),
+    ("InvalidLoggingConfiguration", "a log group that is not in the account, or their number"),
+    ("ValidationException Version description", "a field of the request"),
+    ("ValidationException", "what a test of a state is told to pretend, or the name of the state"),
+    ("ParamValidationError", "a field of the request, refused before AWS saw it"),
+    ("InvalidDefinition TestState API does not support", "what a state can be tested as"),
+    ("InvalidExecutionInput", "the input of an execution"),
+];
+
+/// Definitions that are decided otherwise, by the end of the recording's name, with the reason.
+const DECIDED_OTHERWISE: [(&str, &str); 1] =
+    [("TestTaskServiceDynamoDB::test_invalid_integration", "the actions of optimised integrations are not known here")];
+
+fn folder() -> Option<PathBuf> {
+    let named = std::env::var_os("STEPBOUND_RECORDINGS").map(PathBuf::from);
+    named.or_else(|| corpus::folder().map(|folder| folder.join("recordings")))
+}
+
+/// A definition and what AWS made of it.
+struct Decision {
+    case: String,
+    text: String,
+    express: bool,
+    is_refused: bool,
+}
+
+/// Nothing where AWS was not asked about a definition, or answered about something else.
+fn decision(record: &Value) -> Option<Decision> {
+    let request = &record["request"];
+    let definition = match (&record["definition"], &request["definition"]) {
+        (Value::Null, Value::Object(_)) => corpus::as_machine(request["definition"].clone()),
+        (definition, _) => definition.clone(),
+    };
+    let is_refused = match (&record["error"], &record["answer"]["result"]) {
+        (Value::Null, Value::String(result)) => result == "FAIL",
+        (Value::Null, _) => false,
+        (error, _) => {
+            let error = format!("{} {}", error["code"].as_str()?, error["message"].as_str()?);
+            if ABOUT_SOMETHING_ELSE.iter().any(|(beginning, _)| error.starts_with(beginning)) {
+                return None;
+            }
+            true
+        }
+    };
+    let text = match (&record["definitionText"], definition) {
+        (Value::String(text), _) => text.clone(),
+        (_, Value::Null | Value::String(_)) => return None,
+        (_, definition) => filled_in(definition).to_string(),
+    };
+    let kind = record["type"].as_str().or(request["type"].as_str());
+    let case = record["case"].as_str()?.to_owned();
+    Some(Decision { case, text, express: kind == Some("EXPRESS"), is_refused })
+}
+
+/// The recorder put signs such as `<region>` in the place of what differs from run to run.
+fn filled_in(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(fill_in(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(filled_in).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, value)| (fill_in(&key), filled_in(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn fill_in(text: &str) -> String {
+    if text == "activity_arn" {
+        return "arn:aws:states:us-east-1:111111111111:activity:filled-in".to_owned();
+    }
+    let mut filled = text.replace("<partition>", "aws").replace("<region>", "us-east-1");
+    while let Some(start) = filled.find('<') {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "-_:".contains(c);
+        let Some(end) = filled[start..].find('>').map(|length| start + length) else { break };
+        let word = &filled[start + 1..end];
+        if word.is_empty() || !word.chars().all(is_word) {
+            break;
+        }
+        filled = format!("{}{}{}", &filled[..start], word.replace(':', "-"), &filled[end + 1..]);
+    }
+    filled
+}
+
+fn errors(decision: &Decision) -> Vec<String> {
+    let circumstances = Circumstances { express: decision.express, placeholders: false };
+    match parse(&decision.text) {
+        Err(error) => vec![error.to_string()],
+        Ok(parsed) => {
+            let errors = lint(parsed.root(), circumstances).into_iter().filter(Finding::is_error);
+            errors.map(|error| format!("{} at {}: {}", error.code, error.path, error.message)).collect()
+        }
+    }
+}
+
+#[test]
+fn each_definition_is_decided_as_aws_decided_it() {
+    let Some(folder) = folder() else { return };
+    let mut decisions = BTreeMap::new();
+    for (name, text) in corpus::texts(&folder) {
+        let records: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for decision in records.iter().filter_map(decision) {
+            // Many executions are recorded of the same definition.
+            decisions.insert((decision.text.clone(), decision.express, decision.is_refused), decision);
+        }
+    }
+    let (mut right, mut wrong) = (0, Vec::new());
+    for decision in decisions.values() {
+        let errors = errors(decision);
+        let known = DECIDED_OTHERWISE.iter().find(|(case, _)| decision.case.ends_with(case));
+        match (errors.is_empty() != decision.is_refused, known) {
+            (true, None) => right += 1,
+            (true, Some(_)) => wrong.push(format!("{} is decided as AWS did after all", decision.case)),
+            (false, Some((case, reason))) => println!("{case}: {reason}"),
+            (false, None) if decision.is_refused => wrong.push(format!("{} was refused by AWS", decision.case)),
+            (false, None) => wrong.push(format!("{} ran on AWS: {}", decision.case, errors.join("; "))),
+        }
+    }
+    println!("{right} of {} as AWS", decisions.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(right > 0, "no recordings in {}", folder.display());
+}

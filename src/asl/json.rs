@@ -42,7 +42,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// A comment is the error itself, wherever it stands; as YAML the text would mean something else.
     fn error(&self, message: impl Into<String>) -> JsonError {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.starts_with(b"//") || rest.starts_with(b"/*") {
+            let message =
+                "JSON has no comments; remove it, put it into a field Comment, or write the definition as YAML";
+            return JsonError { at: self.at, message: message.into(), is_json: true };
+        }
         JsonError { at: self.at, message: message.into(), is_json: false }
     }
 

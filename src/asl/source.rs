@@ -108,6 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_in_json_is_named_with_its_place() {
+        for (text, place) in [
+            ("{\n  // first\n  \"StartAt\": \"A\"}", (2, 3)),
+            ("{\"StartAt\": \"A\", // why\n \"States\": {}}", (1, 18)),
+            ("{\"StartAt\": /* why */ \"A\"}", (1, 13)),
+            ("{\"StartAt\": \"A\"} // end", (1, 18)),
+            ("// machine\n{\"StartAt\": \"A\"}", (1, 1)),
+        ] {
+            let error = parse_all(text).unwrap_err();
+            assert!(error.message.starts_with("JSON has no comments"), "{text}: {error}");
+            assert_eq!((error.line, error.column), place, "{text}");
+        }
+        assert!(parse("a: // no comment\n").is_ok() && parse("{\"a\": \"//\"}").is_ok());
+    }
+
+    #[test]
     fn a_key_that_stands_twice_is_an_error_in_either() {
         let json = parse("{\"a\": 1,\n \"a\": 2}").unwrap_err();
         assert!(json.to_string().contains("line 2") && json.message.contains("\"a\""), "{json}");

@@ -169,9 +169,8 @@ impl<'a> Collector<'a> {
         let mut findings = self.schemas.check(object, kind);
         let refused = operator::check(object, kind, &self.schemas.completed(object, kind), &self.objects);
         // What the API server refuses the operator never sees.
-        findings.extend(
-            refused.into_iter().filter(|one| findings.iter().all(|other| other.path != one.path)).collect::<Vec<_>>(),
-        );
+        let is_seen = !findings.iter().any(|finding| finding.code == "SB091");
+        findings.extend(refused.into_iter().filter(|finding| is_seen || !finding.is_error()));
         findings.extend(unknown.map(|finding| at(annotation.unwrap_or(object), finding)));
         let definition = object.pointer("/spec/definition");
         let (inside, outside): (Vec<_>, Vec<_>) = document

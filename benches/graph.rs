@@ -68,10 +68,10 @@ fn main() {
         ("1,000 choices, six ways each", tangle(1_000)),
         ("2,000 choices, six ways each", tangle(2_000)),
         ("10,000 states in a row", chain(10_000)),
-        ("31,000 states in a row", chain(31_000)),
+        ("25,000 states in a row", chain(25_000)),
         ("a choice with 12,000 ways", fan(12_000)),
-        ("8,000 states that fail into one", caught(8_000)),
-        ("2,500 branches of ten states", branches(2_500)),
+        ("7,000 states that fail into one", caught(7_000)),
+        ("2,300 branches of ten states", branches(2_300)),
     ];
     for (name, definition) in cases {
         let text = definition.to_string();

@@ -81,7 +81,7 @@ fn the_linter_decides_of_manifests_as_the_api_server_does() {
         if answer.is_err() == by_api && by_lint == by_api {
             if by_api { refused += 1 } else { taken += 1 }
         } else {
-            otherwise.push(format!("{}: lint {linted:?}, the API server {answer:?}", case.name));
+            otherwise.push(format!("{} ({}): lint {linted:?}, the API server {answer:?}", case.name, case.path));
         }
     }
     println!("{taken} manifests taken and {refused} refused by both");

@@ -68,7 +68,15 @@ impl Aws {
     fn lint(&self, folder: &Path, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stepbound"));
         command.arg("lint").args(arguments).args(["--aws", "--role-arn", ROLE, "--web-identity-token-file", "token"]);
-        command.args(["--region", "eu-west-1", "--sts-endpoint-url", &self.url, "--sfn-endpoint-url", &self.url]);
+        command.args([
+            "--region",
+            "eu-west-1",
+            "--sts-endpoint-url",
+            &self.url,
+            "--sfn-endpoint-url",
+            &self.url,
+            "--insecure-endpoints",
+        ]);
         // Credentials that lie about and must not be used.
         command.envs([
             ("AWS_ACCESS_KEY_ID", "AKIACANARY"),
@@ -145,7 +153,7 @@ fn aws_is_asked_with_the_jobs_token_alone_and_its_verdict_stands_beside_ours() {
         said.starts_with(&format!("note: 3 definitions are sent to AWS Step Functions in eu-west-1 as {ROLE}")),
         "{said}"
     );
-    assert!(said.contains("1 with names without a value"), "{said}");
+    assert!(said.contains("1 of 4 not, for want of values"), "{said}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let told: Vec<&Value> =
         report["findings"].as_array().unwrap().iter().filter(|found| found["code"] == "SB096").collect();
@@ -192,7 +200,7 @@ fn where_the_two_agree_that_is_said_and_workflows_go_with_their_values_and_type(
     write(&folder, "workflow.json", &workflow);
     let output = aws.lint(folder.path(), &["workflow.json"]);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(text(&output.stdout).contains("AWS decides the same of all 1 definitions"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("AWS decides the same of the one definition"), "{}", text(&output.stdout));
     let asked: Value = serde_json::from_str(&aws.seen()[1].body).unwrap();
     assert_eq!(asked["type"], "EXPRESS");
     assert!(asked["definition"].as_str().unwrap().contains("function:f"), "{asked}");
@@ -222,6 +230,20 @@ fn without_an_answer_of_aws_the_own_findings_are_told_and_the_exit_code_is_2() {
 }
 
 #[test]
+fn the_token_travels_over_tls_or_not_at_all() {
+    let aws = Aws::start(|_| good());
+    let folder = folder();
+    write(&folder, "1.asl.json", &machine("arn:aws:lambda:eu-west-1:111122223333:function:f"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stepbound"));
+    command.args(["lint", "1.asl.json", "--aws", "--role-arn", ROLE, "--web-identity-token-file", "token"]);
+    command.args(["--region", "eu-west-1", "--sts-endpoint-url", &aws.url]);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("tokens would travel unencrypted"), "{}", text(&output.stderr));
+    assert!(aws.seen().is_empty());
+}
+
+#[test]
 fn a_refusal_of_sts_is_told_with_what_the_token_says_and_without_the_token() {
     let aws = Aws::start(|_| good());
     let folder = folder();
@@ -236,7 +258,15 @@ fn a_refusal_of_sts_is_told_with_what_the_token_says_and_without_the_token() {
         "--web-identity-token-file",
         "token",
     ]);
-    command.args(["--region", "eu-west-1", "--sts-endpoint-url", &aws.url, "--sfn-endpoint-url", &aws.url]);
+    command.args([
+        "--region",
+        "eu-west-1",
+        "--sts-endpoint-url",
+        &aws.url,
+        "--sfn-endpoint-url",
+        &aws.url,
+        "--insecure-endpoints",
+    ]);
     let output = command.current_dir(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);

@@ -19,7 +19,7 @@ use crate::digest::short_hex;
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
 pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all, to_yaml};
-pub use substitute::{names, substitute, unresolved};
+pub use substitute::{substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;

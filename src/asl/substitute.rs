@@ -45,8 +45,8 @@ pub(super) fn has_name(text: &str) -> bool {
     names(text).next().is_some()
 }
 
-/// The names in a text: of `${A}-${B}` these are `A` and `B`. Anything but `${Name}` is the author's own text, for example in a JSONata expression.
-pub fn names(text: &str) -> impl Iterator<Item = &str> {
+/// The names in a text. Anything but `${Name}` is the author's own text, for example in a JSONata expression.
+fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| {
         let name = &rest[..rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))?];
         (!name.is_empty() && rest[name.len()..].starts_with('}')).then_some(name)

@@ -17,7 +17,7 @@ use crate::aws::{
     AwsError, AwsErrorKind, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, Session, StepFunctions,
     http_client,
 };
-use crate::config::Endpoints;
+use crate::config::{ConfigError, Endpoints, check_endpoint};
 use crate::iam::document::{Document, Statement};
 use crate::identity::{Exchanger, IdentityError, SessionKey, WebIdentityToken, token_says};
 
@@ -51,6 +51,9 @@ pub(super) struct AwsFlags {
     /// Endpoint of Step Functions instead of AWS's own
     #[arg(long, value_name = "URL", requires = "aws")]
     sfn_endpoint_url: Option<Url>,
+    /// Allow endpoints over plain http, on a test bed: the token travels to them
+    #[arg(long, requires = "aws")]
+    insecure_endpoints: bool,
 }
 
 /// Why AWS could not be asked.
@@ -67,6 +70,9 @@ pub enum AwsLintError {
     /// The file holds something else.
     #[error("{} holds no token in three parts; write the job's OIDC token into it", .0.display())]
     NoToken(PathBuf),
+    /// The token would travel unencrypted.
+    #[error(transparent)]
+    Endpoint(#[from] ConfigError),
     /// The role is none.
     #[error("--role-arn {0} is no ARN of a role; write for example arn:aws:iam::111122223333:role/lint")]
     NoRole(String),
@@ -99,11 +105,16 @@ pub(super) fn ask(flags: &AwsFlags, report: &Report) -> Result<Answers, AwsLintE
     if Arn::parse(&role).is_none_or(|arn| arn.service != "iam" || !arn.resource.starts_with("role/")) {
         return Err(AwsLintError::NoRole(role));
     }
+    check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+    check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
     let count = report.definitions.iter().filter(|one| one.question.is_some()).count();
     let left = report.definitions.len() - count;
-    let rest =
-        if left == 0 { String::new() } else { format!("; {left} with names without a value, or too large, are not") };
-    eprintln!("note: {count} definitions are sent to AWS Step Functions in {region} as {role} ({ACTION}){rest}");
+    let sent = if count == 1 { "1 definition is sent".to_owned() } else { format!("{count} definitions are sent") };
+    let rest = match left {
+        0 => String::new(),
+        left => format!("; {left} of {} not, for want of values for names in them or for their size", count + left),
+    };
+    eprintln!("note: {sent} to AWS Step Functions in {region} as {role} ({ACTION}){rest}");
     if count == 0 {
         return Ok(vec![None; report.definitions.len()]);
     }

@@ -31,7 +31,7 @@ pub use report::{Definition, Difference, Located, Question, Report, Subject};
 /// Flags of `stepbound lint`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, or a file cannot be read."
+    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, a file cannot be read, or AWS cannot be asked."
 )]
 pub struct LintFlags {
     /// Files and folders with manifests or definitions, in YAML or JSON; `-` is standard input

@@ -128,7 +128,8 @@ impl<'a> Walk<'a, '_> {
             "array" => node.value().is_array(),
             "string" => node.value().is_string(),
             "boolean" => node.value().is_boolean(),
-            "integer" => node.value().is_i64() || node.value().is_u64(),
+            // 1.0 is an integer to the API server.
+            "integer" => node.value().as_f64().is_some_and(|number| number.fract() == 0.0),
             "number" => node.value().is_number(),
             _ => true,
         };

@@ -85,7 +85,8 @@ fn differences(out: &mut String, report: &Report) {
         let _ = writeln!(out, "difference: {place}: {one_side} refuses it ({}), and {other} does not", one.code);
     }
     if asked > 0 && report.differences.is_empty() {
-        let _ = writeln!(out, "AWS decides the same of all {asked} definitions that it was asked about");
+        let all = if asked == 1 { "the one definition".to_owned() } else { format!("all {asked} definitions") };
+        let _ = writeln!(out, "AWS decides the same of {all} that it was asked about");
     }
 }
 

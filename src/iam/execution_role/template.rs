@@ -1,7 +1,6 @@
 //! Definitions that are templates: what hangs on a `${Name}` without a value is left out of the policy, and told.
 
 use super::{Derived, Finding, Need};
-use crate::asl::names;
 
 /// Takes out what has a name without a value in it. Nothing of the rest depends on it.
 pub(super) fn withhold(derived: &mut Derived) {
@@ -24,41 +23,60 @@ pub(super) fn withhold(derived: &mut Derived) {
     }
 }
 
+/// What a text is told of that takes `what` from names in it; `None` where it has none.
+pub(super) fn told(what: &str, text: &str) -> Option<String> {
+    let names: Vec<&str> = names(text).collect();
+    (!names.is_empty()).then(|| format!("takes {what} from {}", without_value(&names)))
+}
+
 fn message(need: &Need) -> String {
     let reason = &need.reason;
     let whose = if reason.state.is_empty() { String::new() } else { format!("state \"{}\" ", reason.state) };
-    let names = open_names(need);
-    format!("{whose}needs {} on what {}", need.actions.join(", "), without_value(&names))
+    format!("{whose}needs {} on what hangs on {}", need.actions.join(", "), without_value(&open_names(need)))
 }
 
-/// `${Topic} says, which has no value here; give it with --substitution Topic=VALUE`.
+/// `${Topic}, which has no value here; give --substitution Topic=VALUE`. What other tools put in goes by no flag.
 fn without_value(names: &[&str]) -> String {
-    let (say, have) = if names.len() == 1 { ("says", "has no value") } else { ("say", "have no values") };
-    format!("{} {say}, which {have} here; give {}", written(names), flags(names))
+    let written: Vec<String> = names.iter().map(|name| format!("${{{name}}}")).collect();
+    let have = if names.len() == 1 { "has no value" } else { "have no values" };
+    let is_ours = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let remedy = if names.iter().all(|name| is_ours(name)) {
+        let flags: Vec<String> = names.iter().map(|name| format!("--substitution {name}=VALUE")).collect();
+        format!("give {}", flags.join(" "))
+    } else {
+        "let the tool that this template is for put it in first".to_owned()
+    };
+    format!("{}, which {have} here; {remedy}", written.join(" and "))
 }
 
-/// How a text with names in it is told of, `None` where it has none.
-pub(super) fn told(what: &str, text: &str) -> Option<String> {
-    let names: Vec<&str> = names(text).collect();
-    (!names.is_empty()).then(|| {
-        let have = if names.len() == 1 { "has no value" } else { "have no values" };
-        format!("takes {what} from {}, which {have} here; give {}", written(&names), flags(&names))
-    })
-}
-
-fn written(names: &[&str]) -> String {
-    names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(" and ")
-}
-
-fn flags(names: &[&str]) -> String {
-    names.iter().map(|name| format!("--substitution {name}=VALUE")).collect::<Vec<_>>().join(" ")
-}
-
-/// Names without a value in the resources and conditions of a need, each once.
+/// Names in the resources and conditions of a need, each once.
 fn open_names(need: &Need) -> Vec<&str> {
     let conditions = need.conditions.values().flat_map(|keys| keys.values()).flatten();
     let mut found: Vec<&str> = need.resources.iter().chain(conditions).flat_map(|text| names(text)).collect();
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// What stands between `${` and `}` in a text, as any tool writes its templates.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let inside = text.match_indices("${").filter_map(|(at, mark)| text[at + mark.len()..].split_once('}'));
+    inside.map(|(name, _)| name.trim()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_tool_are_told_and_ours_with_their_flag() {
+        let found: Vec<&str> = names("arn:${AWS::Partition}:sns:${ Region }:1:${Topic}${}${open").collect();
+        assert_eq!(found, ["AWS::Partition", "Region", "Topic"]);
+        let told = |text| told("its topic", text).unwrap_or_default();
+        assert!(told("${A}-${B}").ends_with(
+            "from ${A} and ${B}, which have no values here; give --substitution A=VALUE --substitution B=VALUE"
+        ));
+        assert!(told("${AWS::Region}").ends_with("let the tool that this template is for put it in first"));
+        assert_eq!(told("plain"), "");
+    }
 }

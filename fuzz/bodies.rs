@@ -39,7 +39,12 @@ pub fn definition(data: &[u8]) {
     }
     let machine = Machine::of(parsed.root());
     let flow = Flow::of(&machine);
-    let drawn = [dot(&flow, "fuzz", None), mermaid(&flow, None), svg(&flow, "fuzz", None), terminal(&flow, None, true)];
+    let drawn = [
+        dot(&flow, "fuzz", None),
+        mermaid(&flow, None),
+        svg(&flow, "fuzz", None).text,
+        terminal(&flow, None, true).text,
+    ];
     assert!(drawn.iter().all(|drawing| !drawing.is_empty()));
     let document = derive(&machine, &surroundings()).document();
     assert!(document.clone().minimised().size() <= document.size());

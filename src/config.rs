@@ -293,7 +293,7 @@ impl Config {
 }
 
 /// Tokens and credentials travel to these addresses, so plain http needs an explicit word.
-fn check_endpoint(flag: &'static str, url: Option<&Url>, insecure: bool) -> Result<(), ConfigError> {
+pub(crate) fn check_endpoint(flag: &'static str, url: Option<&Url>, insecure: bool) -> Result<(), ConfigError> {
     match url.map(Url::scheme) {
         None | Some("https") => Ok(()),
         Some("http") if insecure => Ok(()),

@@ -7,6 +7,7 @@ mod history;
 mod layered;
 mod mermaid;
 mod order;
+mod outline;
 mod picture;
 mod place;
 mod style;
@@ -21,3 +22,12 @@ pub use history::{History, HistoryError, Outcome};
 pub use mermaid::mermaid;
 pub use svg::svg;
 pub use terminal::terminal;
+
+/// A graph, drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawing {
+    /// The drawing.
+    pub text: String,
+    /// What it leaves out, where the graph is too large to be drawn whole.
+    pub note: Option<String>,
+}

@@ -205,3 +205,66 @@ fn recorded_histories_are_read() {
     }
     assert!(read > 100, "{read}");
 }
+
+#[test]
+fn a_template_is_drawn_and_its_policy_says_which_names_need_values_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = |resource: &str, parameters: Value, next: &str| {
+        let mut state = json!({"Type": "Task", "Resource": resource, "Parameters": parameters, "Next": next});
+        if next.is_empty() {
+            state.as_object_mut().unwrap().remove("Next");
+            state["End"] = json!(true);
+        }
+        state
+    };
+    let states = json!({
+        "Pub": task("arn:aws:states:::sns:publish", json!({"TopicArn": "${TopicArn}", "Message": "hi"}), "Send"),
+        "Send": task("arn:aws:states:::sqs:sendMessage", json!({"QueueUrl": "${QueueUrl}", "MessageBody": "hi"}), "Run"),
+        "Run": task("${Function}", json!({}), "Put"),
+        "Put": task("arn:aws:states:::dynamodb:putItem", json!({"TableName": "orders-${Stage}", "Item": {}}), "Known"),
+        "Known": task("arn:aws:states:::dynamodb:getItem", json!({"TableName": "orders", "Key": {}}), "")});
+    let template = file(folder.path(), "machine.json", &json!({"StartAt": "Pub", "States": states}));
+    let drawn = stepbound(&["graph", &template]);
+    assert!(out(&drawn).contains("sns:publish"), "{}", err(&drawn));
+    let place = ["--region", "eu-west-1", "--account", "111122223333"];
+    let ran = stepbound(&[&["policy", "execution-role", &template, "-o", "json"], &place[..]].concat());
+    assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+    for (state, name) in [("Pub", "TopicArn"), ("Send", "QueueUrl"), ("Run", "Function"), ("Put", "Stage")] {
+        let told = err(&ran);
+        let line = told
+            .lines()
+            .find(|line| line.contains(&format!("state \"{state}\"")))
+            .unwrap_or_else(|| panic!("{state}: {told}"));
+        assert!(
+            line.contains(&format!("${{{name}}}")) && line.ends_with(&format!("--substitution {name}=VALUE")),
+            "{line}"
+        );
+    }
+    assert!(!out(&ran).contains("${") && out(&ran).contains("table/orders\""), "{}", out(&ran));
+    let values = ["--substitution", "TopicArn=arn:aws:sns:eu-west-1:111122223333:news", "--substitution", "Stage=prod"];
+    let ran = stepbound(&[&["policy", "execution-role", &template], &place[..], &values].concat());
+    let told = out(&ran);
+    assert!(
+        told.contains("111122223333:news") && told.contains("table/orders-prod") && !told.contains("TopicArn="),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_drawing_in_a_format_that_there_is_not_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let definition =
+        file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}));
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let refused = stepbound(&["graph", &definition, "--output-file", &at("x.png")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        err(&refused).contains("no drawing in the format .png") && err(&refused).contains(".svg"),
+        "{}",
+        err(&refused)
+    );
+    assert!(!folder.path().join("x.png").exists());
+    for name in ["x.svg", "x.SVG", "x.dot", "x.txt", "drawing"] {
+        assert_eq!(stepbound(&["graph", &definition, "--output-file", &at(name)]).status.code(), Some(0), "{name}");
+    }
+}

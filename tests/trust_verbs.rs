@@ -168,3 +168,30 @@ fn what_a_binding_role_needs_is_printed_with_reasons_and_as_policies() {
     folder.write("odd.yaml", &MANIFEST.replace("stateMachineName: legacy-fulfil", "stateMachineName: 'a:*'"));
     assert!(folder.run(&["policy", "binding-role", "odd.yaml"]).2.contains("is no name of a state machine"));
 }
+
+#[test]
+fn bindings_in_manifests_are_linted_as_the_operator_finds_them() {
+    let folder = Folder::new();
+    assert_eq!(folder.good(&["trust", "lint", "binding.yaml"]), "nothing found\n");
+    let weak = MANIFEST.replace(
+        "  allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/shop-exec']\n",
+        "  sessionDuration: 2h\n  identityProviderRef: {name: okta}\n",
+    ) + "---\napiVersion: stepbound.dev/v1alpha1\nkind: IdentityProvider\nmetadata: {name: okta, namespace: shop}\nspec: {issuer: 'https://okta.example', clientAuthentication: {type: ClientSecret, clientID: a, secretKeyRef: {name: s, key: k}}}\n";
+    folder.write("weak.yaml", &weak);
+    let found = folder.good(&["trust", "lint", "weak.yaml"]);
+    for code in ["LongLivedSecret", "PassRoleTooBroad", "SessionLongerThanNeeded"] {
+        assert!(found.contains(&format!("weak.yaml: TrustBinding shop/orders: warning[{code}]")), "{code}: {found}");
+    }
+    assert_eq!(folder.run(&["trust", "lint", "weak.yaml", "--strict"]).0, 1);
+    let open = MANIFEST.replace("  region: eu-west-1", "  region: eu-west-1\n  sessionPolicy: {Version: '2012-10-17', Statement: {Effect: Allow, Action: '*', Resource: '*'}}");
+    folder.write("open.yaml", &open);
+    let (code, out, _) = folder.run(&["trust", "lint", "open.yaml", "-o", "json"]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &found[0]["code"], &found[0]["subject"]),
+        (1, &json!("ActionWildcard"), &json!("TrustBinding shop/orders"))
+    );
+    folder.write("nothing.yaml", "kind: Service\napiVersion: v1\n");
+    assert!(folder.run(&["trust", "lint", "nothing.yaml"]).2.contains("holds no TrustBinding"));
+    assert!(folder.run(&["trust", "lint", "."]).1.contains("TrustBinding shop/orders"), "a folder");
+}

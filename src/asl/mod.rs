@@ -138,26 +138,57 @@ pub fn prepare_with(
     circumstances: Circumstances,
     ignore: &Ignore,
 ) -> Result<Definition, DefinitionError> {
+    let mut read = read(text, substitutions, circumstances)?;
+    if !read.open.is_empty() {
+        read.findings.extend(unresolved(Node::root(&read.value, &read.places), substitutions));
+    }
+    ignore.apply(&mut read.findings);
+    read.findings.sort_by_key(|finding| finding.severity);
+    if !read.open.is_empty() {
+        return Err(DefinitionError::UnresolvedSubstitutions(read.open, read.findings));
+    }
+    finish(read)
+}
+
+/// As [`prepare`], for what needs no values: a `${Name}` without one stays, and is no mistake.
+///
+/// # Errors
+/// As [`prepare`], but for names without a value.
+pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    let mut read = read(text, substitutions, Circumstances::default())?;
+    read.findings.sort_by_key(|finding| finding.severity);
+    finish(read)
+}
+
+/// A definition that was read and checked.
+struct Read {
+    value: Value,
+    places: Places,
+    findings: Vec<Finding>,
+    /// Names without a value, as they are written.
+    open: Vec<String>,
+}
+
+fn read(
+    text: &str,
+    substitutions: &BTreeMap<String, String>,
+    circumstances: Circumstances,
+) -> Result<Read, DefinitionError> {
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(DefinitionError::TooLarge(text.len()));
     }
     let Parsed { mut value, places, ambiguous } = parse(text)?;
     let outcome = substitute::apply(&mut value, substitutions);
     let root = Node::root(&value, &places);
-    let open = !outcome.unresolved.is_empty();
-    let circumstances = Circumstances { placeholders: circumstances.placeholders || open, ..circumstances };
+    let placeholders = circumstances.placeholders || !outcome.unresolved.is_empty();
     let mut findings: Vec<Finding> = ambiguous.iter().map(|scalar| doubtful(root, scalar)).collect();
     findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
-    findings.extend(lint::lint(root, circumstances));
-    if open {
-        findings.extend(unresolved(root, substitutions));
-    }
-    ignore.apply(&mut findings);
-    findings.sort_by_key(|finding| finding.severity);
-    if open {
-        let names = outcome.unresolved.into_iter().collect();
-        return Err(DefinitionError::UnresolvedSubstitutions(names, findings));
-    }
+    findings.extend(lint::lint(root, Circumstances { placeholders, ..circumstances }));
+    Ok(Read { value, places, findings, open: outcome.unresolved.into_iter().collect() })
+}
+
+fn finish(read: Read) -> Result<Definition, DefinitionError> {
+    let Read { value, places, findings, open: _ } = read;
     if findings.iter().any(Finding::is_error) {
         return Err(DefinitionError::Invalid(findings));
     }
@@ -213,6 +244,16 @@ mod tests {
         let codes: Vec<_> = definition.warnings().iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["SB010", "SB011"]);
         assert!(definition.text().contains("\"Result\":false"));
+    }
+
+    #[test]
+    fn a_template_is_checked_without_the_values_of_its_names() {
+        let template = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "${Fn}", "End": true}}}"#;
+        let definition = prepare_template(template, &BTreeMap::new()).unwrap();
+        assert!(definition.text().contains("${Fn}"));
+        assert!(matches!(prepare(template, &BTreeMap::new()), Err(DefinitionError::UnresolvedSubstitutions(..))));
+        let wrong = template.replace("\"End\"", "\"Ende\"");
+        assert!(matches!(prepare_template(&wrong, &BTreeMap::new()), Err(DefinitionError::Invalid(_))));
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub trait StepFunctions: Send + Sync {
     ) -> Result<(), AwsError>;
     /// Deletes an activity; deleting an absent one changes nothing.
     async fn delete_activity(&self, session: &Session, arn: &str) -> Result<(), AwsError>;
-    /// What AWS says of a definition.
+    /// What AWS says of a definition: errors, then warnings.
     async fn validate_definition(
         &self,
         session: &Session,

@@ -177,6 +177,8 @@ impl StepFunctions for SdkStepFunctions {
         machine_type: StateMachineType,
     ) -> Result<Vec<DefinitionDiagnostic>, AwsError> {
         let request = self.client(session).validate_state_machine_definition().definition(definition);
+        // Without it AWS tells errors alone (`ValidateStateMachineDefinition`, parameter `severity`).
+        let request = request.severity(ValidateStateMachineDefinitionSeverity::Warning);
         let call = request.r#type(sdk_type(machine_type)).send();
         let validated = self.call(session, "states:ValidateStateMachineDefinition", "*", call).await?;
         let diagnostic = |found: ValidateStateMachineDefinitionDiagnostic| DefinitionDiagnostic {
@@ -185,7 +187,9 @@ impl StepFunctions for SdkStepFunctions {
             message: sanitised(&found.message),
             location: found.location.unwrap_or_default(),
         };
-        Ok(validated.diagnostics.into_iter().map(diagnostic).collect())
+        let mut found: Vec<DefinitionDiagnostic> = validated.diagnostics.into_iter().map(diagnostic).collect();
+        found.sort_by_key(|one| !one.error);
+        Ok(found)
     }
 
     async fn delete_state_machine(&self, session: &Session, arn: &str) -> Result<(), AwsError> {

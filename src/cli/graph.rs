@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use super::input::{InputError, Loaded, load};
-use crate::graph::{Flow, History, HistoryError, dot, mermaid, svg, terminal};
+use crate::graph::{Drawing, Flow, History, HistoryError, dot, mermaid, svg, terminal};
 
 /// Flags of `stepbound graph`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,11 @@ pub enum GraphError {
         /// What is wrong.
         source: HistoryError,
     },
+    /// The file's name ends as no drawing that there is.
+    #[error(
+        "there is no drawing in the format .{0}; there are .svg, .mmd, .dot and .txt, or say with --output which of them it is. For .png, draw .dot or .svg and convert it"
+    )]
+    Format(String),
     /// The drawing cannot be written.
     #[error("cannot write {name}: {source}")]
     Write {
@@ -74,6 +79,7 @@ pub enum GraphError {
 }
 
 pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
+    let output = output(flags)?;
     let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
     let one = chosen(load(std::slice::from_ref(&flags.file), &substitutions)?, flags.workflow.as_deref())?;
     let history = flags.history.as_ref().map(|path| {
@@ -82,13 +88,20 @@ pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
     });
     let history = history.transpose()?;
     let flow = Flow::of(&one.definition.machine());
-    let drawing = match output(flags) {
+    let whole = |text| Drawing { text, note: None };
+    let drawing = match output {
         Output::Svg => svg(&flow, &one.what, history.as_ref()),
-        Output::Mermaid => mermaid(&flow, history.as_ref()),
-        Output::Dot => dot(&flow, &one.what, history.as_ref()),
+        Output::Mermaid => whole(mermaid(&flow, history.as_ref())),
+        Output::Dot => whole(dot(&flow, &one.what, history.as_ref())),
         Output::Terminal => terminal(&flow, history.as_ref(), flags.output_file.is_none() && colour()),
     };
-    write(flags, &drawing)
+    if let Some(note) = &drawing.note {
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("note: {note}");
+        }
+    }
+    write(flags, &drawing.text)
 }
 
 fn chosen(mut loaded: Vec<Loaded>, wanted: Option<&str>) -> Result<Loaded, GraphError> {
@@ -102,14 +115,20 @@ fn chosen(mut loaded: Vec<Loaded>, wanted: Option<&str>) -> Result<Loaded, Graph
     }
 }
 
-fn output(flags: &GraphFlags) -> Output {
-    let end = flags.output_file.as_ref().and_then(|path| path.extension()).and_then(|end| end.to_str());
-    flags.output.unwrap_or(match end {
-        Some("svg") => Output::Svg,
-        Some("mmd" | "mermaid") => Output::Mermaid,
-        Some("dot" | "gv") => Output::Dot,
-        _ => Output::Terminal,
-    })
+/// What was asked for, else what the end of the file's name says.
+fn output(flags: &GraphFlags) -> Result<Output, GraphError> {
+    if let Some(output) = flags.output {
+        return Ok(output);
+    }
+    let Some(path) = &flags.output_file else { return Ok(Output::Terminal) };
+    let end = path.extension().map(|end| end.to_string_lossy().to_lowercase());
+    match end.as_deref() {
+        Some("svg") => Ok(Output::Svg),
+        Some("mmd" | "mermaid") => Ok(Output::Mermaid),
+        Some("dot" | "gv") => Ok(Output::Dot),
+        None | Some("txt") => Ok(Output::Terminal),
+        Some(end) => Err(GraphError::Format(end.to_owned())),
+    }
 }
 
 /// On a terminal, unless the user says otherwise (no-color.org).

@@ -71,7 +71,7 @@ pub enum InputError {
 pub struct Loaded {
     /// What to call it: `Workflow shop/fulfil`, or the file.
     pub what: String,
-    /// The definition with its substitutions put in.
+    /// The definition with its substitutions put in; a name without a value stands in it as it is written.
     pub definition: Definition,
     /// The Workflow that it is of.
     pub workflow: Option<Workflow>,
@@ -174,7 +174,7 @@ impl Objects {
             loaded.push(self.of_workflow(file, workflow, substitutions)?);
         }
         for (file, value) in self.definitions {
-            let definition = asl::prepare(&value.to_string(), substitutions)
+            let definition = asl::prepare_template(&value.to_string(), substitutions)
                 .map_err(|source| InputError::Definition { what: file.clone(), source })?;
             loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
         }
@@ -209,7 +209,7 @@ impl Objects {
             }
             (None, None) => String::new(),
         };
-        let definition = asl::prepare(&text, &substitutions)
+        let definition = asl::prepare_template(&text, &substitutions)
             .map_err(|source| InputError::Definition { what: format!("{file}: {what}"), source })?;
         let binding = self
             .bindings

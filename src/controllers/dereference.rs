@@ -12,15 +12,14 @@ use moka::future::Cache;
 
 use super::Context;
 use super::runner::api_failure;
-use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, SessionPolicyChoice, TrustBinding};
+use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding};
 use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::BindingScope;
-use crate::iam::binding_role::session::{MAX_SESSION_POLICY, PolicyError, Purpose};
+use crate::iam::binding_role::session::{PolicyError, Purpose};
 use crate::iam::binding_role::values::NotAllowed;
-use crate::iam::document::Document;
-use crate::iam::partition;
 use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
+use crate::plan::binding::{Wanted, check_region, wanted_policy};
 use crate::plan::workflow::names_of;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
 
@@ -277,12 +276,7 @@ pub(super) async fn key_with(
         ctx.sessions.forget(&namespace, &name);
         return Err(failure.into());
     }
-    partition::agree(&spec.role_arn, &spec.region).map_err(|problem| {
-        let message = format!(
-            "{problem}. Credentials of one partition are good for nothing in another, and both fields are immutable: create another TrustBinding whose role and region are of one partition."
-        );
-        Failure::new(Class::Terminal, "RegionOfAnotherPartition", message)
-    })?;
+    check_region(spec)?;
     let account_uid = consenting_account(ctx, binding, &namespace).await?;
     let provider = match provider {
         Some(provider) => Some(Arc::new(external_provider(ctx, &namespace, provider).await?)),
@@ -366,21 +360,10 @@ fn session_policy(
     scope: &BindingScope,
     purpose: &Purpose<'_>,
 ) -> Result<Option<String>, Failure> {
-    let invalid = |problem: String| {
-        let message = format!("spec.sessionPolicy {problem}. Write Derived, None, or a policy document.");
-        Failure::new(Class::Terminal, "SessionPolicyInvalid", message)
-    };
-    match binding.spec.session_policy.choice() {
-        SessionPolicyChoice::None => Ok(None),
-        SessionPolicyChoice::Unknown(text) => Err(invalid(format!("is {}", text.chars().take(80).collect::<String>()))),
-        SessionPolicyChoice::Inline(text) => {
-            Document::parse(text).map_err(|error| invalid(format!("is no policy: {error}")))?;
-            match text.chars().count() {
-                fits if fits <= MAX_SESSION_POLICY => Ok(Some(text.to_owned())),
-                size => Err(invalid(format!("has {size} characters, and STS takes at most {MAX_SESSION_POLICY}"))),
-            }
-        }
-        SessionPolicyChoice::Derived => scope.session_policy(purpose).map(Some).map_err(|error| match error {
+    match wanted_policy(&binding.spec)? {
+        Wanted::Nothing => Ok(None),
+        Wanted::Own(text) => Ok(Some(text.to_owned())),
+        Wanted::Derived => scope.session_policy(purpose).map(Some).map_err(|error| match error {
             PolicyError::TooLarge(_) => {
                 let message = format!(
                     "{error}. Give the state machine, its execution role or its key's alias a shorter name, or set spec.sessionPolicy of the TrustBinding."

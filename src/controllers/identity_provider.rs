@@ -11,9 +11,9 @@ use kube::{Resource, ResourceExt};
 use super::Context;
 use super::runner::{Done, EventWhenReady, Managed, Work};
 use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType, IdentityProvider, IdentityProviderStatus};
-use crate::iam::partition::cognito_issuer;
 use crate::identity::{IdentityError, WebError};
 use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::binding::check_pool;
 use crate::plan::findings::{long_lived_secret, untied_secret};
 use crate::plan::secret_grant::{self, ISSUER_ANNOTATION};
 use crate::status::Truth;
@@ -105,19 +105,9 @@ async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Re
     if let Err(problem) = ctx.settings.issuer_rules.check(issuer) {
         return Err(Failure::new(Class::Terminal, "IssuerNotAllowed", format!("{problem}.")));
     }
+    check_pool(issuer, client)?;
     if client.method == ClientAuthenticationType::CognitoIdentityPool {
-        let pool = client.identity_pool.as_ref().map(|pool| pool.id.as_str()).unwrap_or_default();
-        let region = pool.split(':').next().unwrap_or_default();
-        let message = match cognito_issuer(region) {
-            Some(known) if known == issuer => return Ok(None),
-            Some(known) => format!(
-                "A Cognito identity pool of region {region} has the issuer {known}; spec.issuer is {issuer}. Create another IdentityProvider with it."
-            ),
-            None => format!(
-                "Region {region} is of a partition without Cognito identity pools. Use another provider, or the cluster's own tokens."
-            ),
-        };
-        return Err(Failure::new(Class::Terminal, "IssuerNotCognito", message));
+        return Ok(None);
     }
     let found = ctx.issuers.discover(issuer).await.map_err(|error| {
         let (class, reason) = match error {

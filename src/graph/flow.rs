@@ -1,5 +1,7 @@
 //! What leads where: vertices and edges of one machine, those of inner machines inside the vertex that holds them.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::asl::Node;
@@ -83,10 +85,10 @@ pub enum EdgeKind {
 impl Flow {
     /// The graph of a machine. Transitions to states that do not exist are left out; the linter tells of them.
     pub fn of(machine: &Machine<'_>) -> Self {
-        let index = |target: Option<Node<'_>>| {
-            let name = target?.as_str()?;
-            machine.states.iter().position(|state| state.name == name)
-        };
+        // Of states of one name the first counts, as for whoever reads from the top.
+        let numbered = machine.states.iter().enumerate().rev();
+        let by_name: HashMap<&str, usize> = numbered.map(|(index, state)| (state.name, index)).collect();
+        let index = |target: Option<Node<'_>>| by_name.get(target?.as_str()?).copied();
         let mut edges = Vec::new();
         for (from, state) in machine.states.iter().enumerate() {
             let mut add = |to: Option<usize>, kind, label: String| {

@@ -6,6 +6,9 @@
 
 use super::{order, place};
 
+/// Ranks that every edge spans at least.
+const SHORTEST: usize = 2;
+
 /// Width and height.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Size {
@@ -53,7 +56,7 @@ pub(super) struct Route {
 pub(super) struct Layout {
     /// Middles of the vertices.
     pub(super) middles: Vec<Point>,
-    /// Ways of the edges; none for an edge from a vertex to itself.
+    /// Ways of the edges; none for an edge from a vertex to itself, and for one that there is no room for.
     pub(super) routes: Vec<Option<Route>>,
     /// Of the whole.
     pub(super) size: Size,
@@ -80,14 +83,23 @@ pub(super) struct Chain {
 }
 
 /// Lays out. Vertices that nothing leads to come first, `start` before all. `docks` are the widths along which edges may
-/// meet each vertex.
-pub(super) fn layout(sizes: &[Size], docks: &[f64], links: &[Link], start: Option<usize>, gaps: Gaps) -> Layout {
+/// meet each vertex. At most `most` cells are laid out, as long as vertices and shortest edges alone are not more: longer
+/// edges have no route then.
+pub(super) fn layout(
+    sizes: &[Size],
+    docks: &[f64],
+    links: &[Link],
+    start: Option<usize>,
+    gaps: Gaps,
+    most: usize,
+) -> Layout {
     if sizes.is_empty() {
         return Layout::default();
     }
     let turned = turned(sizes.len(), links, start);
     let ranks = ranks(sizes.len(), links, &turned);
-    let mut ranked = ranked(sizes, links, &turned, &ranks);
+    let longest = longest(&ranks, links, most);
+    let mut ranked = ranked(sizes, links, &turned, &ranks, longest);
     order::order(&mut ranked);
     let xs = place::across(&ranked, gaps);
     let (tops, heights, height) = down(&ranked, gaps);
@@ -152,7 +164,7 @@ fn ranks(count: usize, links: &[Link], turned: &[bool]) -> Vec<usize> {
     let mut ready: Vec<usize> = (0..count).filter(|vertex| waiting[*vertex] == 0).collect();
     while let Some(vertex) = ready.pop() {
         for to in &out[vertex] {
-            ranks[*to] = ranks[*to].max(ranks[vertex] + 2);
+            ranks[*to] = ranks[*to].max(ranks[vertex] + SHORTEST);
             waiting[*to] -= 1;
             if waiting[*to] == 0 {
                 ready.push(*to);
@@ -162,12 +174,31 @@ fn ranks(count: usize, links: &[Link], turned: &[bool]) -> Vec<usize> {
     ranks
 }
 
-fn ranked(sizes: &[Size], links: &[Link], turned: &[bool], ranks: &[usize]) -> Ranked {
+/// Ranks between the ends of an edge.
+fn span(ranks: &[usize], link: &Link) -> usize {
+    ranks[link.from].abs_diff(ranks[link.to])
+}
+
+/// The longest edges that there is room for: each takes a cell for every rank that it passes. The shortest always have it.
+fn longest(ranks: &[usize], links: &[Link], most: usize) -> usize {
+    let mut spans: Vec<usize> = links.iter().map(|link| span(ranks, link)).filter(|span| *span > 0).collect();
+    spans.sort_unstable();
+    let mut cells = ranks.len();
+    for span in &spans {
+        cells += span - 1;
+        if cells > most {
+            return (span - 1).max(SHORTEST);
+        }
+    }
+    usize::MAX
+}
+
+fn ranked(sizes: &[Size], links: &[Link], turned: &[bool], ranks: &[usize], longest: usize) -> Ranked {
     let mut cells: Vec<Cell> =
         sizes.iter().zip(ranks).map(|(size, rank)| Cell { size: *size, rank: *rank, is_vertex: true }).collect();
     let mut chains = Vec::new();
     for (link, turned) in links.iter().zip(turned) {
-        if link.from == link.to {
+        if link.from == link.to || span(ranks, link) > longest {
             chains.push(None);
             continue;
         }

@@ -18,6 +18,11 @@ pub(super) fn order(ranked: &mut Ranked) {
     let mut best = ranked.layers.clone();
     let mut fewest = crossings(&best, &down);
     let mut layers = best.clone();
+    // Where each cell stands in its layer. Neighbours are in the layers beside it, so one list serves all.
+    let mut at = vec![0.0; count];
+    for layer in &layers {
+        stand(layer, &mut at);
+    }
     for sweep in 0..SWEEPS {
         if fewest == 0 {
             break;
@@ -27,11 +32,11 @@ pub(super) fn order(ranked: &mut Ranked) {
         let ranks: Vec<usize> =
             if downwards { (1..layers.len()).collect() } else { (0..layers.len() - 1).rev().collect() };
         for rank in ranks {
-            let beside = if downwards { rank - 1 } else { rank + 1 };
-            let at = positions(&layers[beside], count);
-            let own = positions(&layers[rank], count);
-            let mean = |cell: usize| mean(&neighbours[cell], &at).unwrap_or(own[cell]);
-            layers[rank].sort_by(|a, b| mean(*a).total_cmp(&mean(*b)).then(own[*a].total_cmp(&own[*b])));
+            let wish = |cell: usize| (mean(&neighbours[cell], &at).unwrap_or(at[cell]), at[cell], cell);
+            let mut wishes: Vec<(f64, f64, usize)> = layers[rank].iter().map(|cell| wish(*cell)).collect();
+            wishes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            layers[rank] = wishes.into_iter().map(|(.., cell)| cell).collect();
+            stand(&layers[rank], &mut at);
         }
         let crossed = crossings(&layers, &down);
         if crossed < fewest {
@@ -43,10 +48,8 @@ pub(super) fn order(ranked: &mut Ranked) {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn positions(layer: &[usize], count: usize) -> Vec<f64> {
-    let mut at = vec![0.0; count];
+fn stand(layer: &[usize], at: &mut [f64]) {
     layer.iter().enumerate().for_each(|(position, cell)| at[*cell] = position as f64);
-    at
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -56,17 +59,19 @@ fn mean(cells: &[usize], at: &[f64]) -> Option<f64> {
 
 /// How many pairs of edges cross between neighbouring layers.
 fn crossings(layers: &[Vec<usize>], down: &[Vec<usize>]) -> usize {
-    layers.windows(2).map(|pair| crossings_between(&pair[0], &pair[1], down)).sum()
+    let mut place = vec![0; down.len()];
+    for layer in layers {
+        layer.iter().enumerate().for_each(|(position, cell)| place[*cell] = position);
+    }
+    layers.windows(2).map(|pair| crossings_between(&pair[0], pair[1].len(), down, &place)).sum()
 }
 
 /// Inversions, counted by a tree of sums (Barth, Jünger and Mutzel, 2002).
-fn crossings_between(above: &[usize], below: &[usize], down: &[Vec<usize>]) -> usize {
-    let place: std::collections::HashMap<usize, usize> =
-        below.iter().enumerate().map(|(at, cell)| (*cell, at)).collect();
-    let mut sums = vec![0_usize; below.len() + 1];
+fn crossings_between(above: &[usize], below: usize, down: &[Vec<usize>], place: &[usize]) -> usize {
+    let mut sums = vec![0_usize; below + 1];
     let (mut seen, mut crossed) = (0, 0);
     for cell in above {
-        let mut ends: Vec<usize> = down[*cell].iter().filter_map(|to| place.get(to).copied()).collect();
+        let mut ends: Vec<usize> = down[*cell].iter().map(|to| place[*to]).collect();
         ends.sort_unstable();
         for end in &ends {
             let mut at = end + 1;

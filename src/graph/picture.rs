@@ -1,5 +1,7 @@
 //! A graph laid out with everything inside it, for whatever draws it.
 
+use std::collections::HashSet;
+
 use super::flow::{Edge, Flow, Vertex};
 use super::layered::{Gaps, Layout, Link, Point, Size, layout};
 
@@ -42,6 +44,27 @@ pub(super) struct Level<'a> {
     pub(super) size: Size,
 }
 
+impl Level<'_> {
+    /// Ways that are drawn, and those that lead too far.
+    pub(super) fn ways(&self) -> (usize, usize) {
+        let own = self.ways.iter().filter(|way| way.edge.is_some()).count();
+        let untold: usize = self.boxes.iter().map(|one| one.untold.len()).sum();
+        let inner = self.boxes.iter().flat_map(|one| &one.inner).map(|(_, level)| level.ways());
+        inner.fold((own - untold, untold), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// What is said of a drawing that leaves ways out; none where it is whole.
+    pub(super) fn note(&self) -> Option<String> {
+        let (drawn, untold) = self.ways();
+        (untold > 0).then(|| {
+            format!(
+                "drawn coarsely: {untold} of {} ways lead far and are not drawn; a state with +n has n of them",
+                drawn + untold
+            )
+        })
+    }
+}
+
 /// A state where it lies.
 pub(super) struct Placed<'a> {
     pub(super) vertex: &'a Vertex,
@@ -50,6 +73,25 @@ pub(super) struct Placed<'a> {
     pub(super) size: Size,
     /// Machines inside, each with its corner from the state's own.
     pub(super) inner: Vec<(Point, Level<'a>)>,
+    /// Ways from here that lead too far to be drawn, each with the name of the state that it leads to.
+    pub(super) untold: Vec<(&'a Edge, &'a str)>,
+}
+
+impl Placed<'_> {
+    /// The ways that are not drawn, in words.
+    pub(super) fn told(&self) -> Vec<String> {
+        /// More than anybody reads at one state.
+        const MOST: usize = 20;
+        let line = |(edge, to): &(&Edge, &str)| match edge.label.as_str() {
+            "" => format!("leads to {to}"),
+            label => format!("leads to {to}: {label}"),
+        };
+        let mut lines: Vec<String> = self.untold.iter().take(MOST).map(line).collect();
+        if self.untold.len() > MOST {
+            lines.push(format!("and {} more", self.untold.len() - MOST));
+        }
+        lines
+    }
 }
 
 /// An edge where it lies. Edges from the beginning and to the end have no edge of the graph behind them.
@@ -63,17 +105,33 @@ pub(super) struct Way<'a> {
     pub(super) is_loop: bool,
 }
 
+/// Cells that are laid out at most, states and pieces of ways alike, beside those of which there are no fewer: each costs
+/// some microseconds, and a definition of the size that AWS takes shall be drawn within a second.
+pub(super) const MOST_CELLS: usize = 60_000;
+
 /// Lays out a graph with all that is inside it.
-pub(super) fn picture<'a>(flow: &'a Flow, measure: &dyn Measure, outermost: bool) -> Level<'a> {
-    let mut boxes: Vec<Placed<'a>> = flow.vertices.iter().map(|vertex| placed(vertex, measure)).collect();
+pub(super) fn picture<'a>(flow: &'a Flow, measure: &dyn Measure) -> Level<'a> {
+    level(flow, measure, true, weight(flow).max(1))
+}
+
+/// States and ways, inner ones too.
+fn weight(flow: &Flow) -> usize {
+    let inner = flow.vertices.iter().flat_map(|vertex| &vertex.inner);
+    flow.vertices.len() + flow.edges.len() + inner.map(weight).sum::<usize>()
+}
+
+/// Of the whole, which weighs `whole`, each machine has a part of the cells.
+fn level<'a>(flow: &'a Flow, measure: &dyn Measure, outermost: bool, whole: usize) -> Level<'a> {
+    let mut boxes: Vec<Placed<'a>> = flow.vertices.iter().map(|vertex| placed(vertex, measure, whole)).collect();
     // Room for the loop stands on both sides, so that the state is in the middle of it.
-    let looped = |index: usize| flow.edges.iter().any(|edge| edge.from == index && edge.to == index);
+    let loops = flow.edges.iter().filter(|edge| edge.from == edge.to);
+    let looped: HashSet<usize> = loops.map(|edge| edge.from).collect();
     let beside: Vec<f64> = (0..boxes.len())
         .map(|index| {
             let retry = measure.retry(boxes[index].vertex);
             if retry > 0.0 {
                 retry
-            } else if looped(index) {
+            } else if looped.contains(&index) {
                 measure.gaps().beside
             } else {
                 0.0
@@ -107,7 +165,9 @@ pub(super) fn picture<'a>(flow: &'a Flow, measure: &dyn Measure, outermost: bool
             links.extend(ends.into_iter().map(|from| Link { from, to: sizes.len() - 1, label: None }));
         }
     }
-    let Layout { middles, routes, size } = layout(&sizes, &docks, &links, start, measure.gaps());
+    let own = flow.vertices.len() + flow.edges.len();
+    let Layout { middles, routes, size } =
+        layout(&sizes, &docks, &links, start, measure.gaps(), MOST_CELLS * own / whole);
     for (index, one) in boxes.iter_mut().enumerate() {
         let corner = |middle: f64, length: f64| measure.snap(middle - length / 2.0);
         one.at = Point { x: corner(middles[index].x, one.size.width), y: corner(middles[index].y, one.size.height) };
@@ -124,19 +184,24 @@ pub(super) fn picture<'a>(flow: &'a Flow, measure: &dyn Measure, outermost: bool
             is_loop: link.from == link.to,
         }
     });
-    let ways = ways.collect();
+    let ways: Vec<Way<'a>> = ways.collect();
+    for way in &ways {
+        if let (Some(edge), true) = (way.edge, way.points.is_empty() && !way.is_loop) {
+            boxes[edge.from].untold.push((edge, &flow.vertices[edge.to].name));
+        }
+    }
     Level { boxes, ways, start: first.map(|at| middles[at]), end: last.map(|at| middles[at]), size }
 }
 
 /// A state around what is inside it; its branches side by side.
-fn placed<'a>(vertex: &'a Vertex, measure: &dyn Measure) -> Placed<'a> {
+fn placed<'a>(vertex: &'a Vertex, measure: &dyn Measure, whole: usize) -> Placed<'a> {
     let own = measure.state(vertex);
     let at = Point::default();
     if vertex.inner.is_empty() {
-        return Placed { vertex, at, size: own, inner: Vec::new() };
+        return Placed { vertex, at, size: own, inner: Vec::new(), untold: Vec::new() };
     }
     let Padding { side, above, below, between } = measure.padding();
-    let levels: Vec<Level<'a>> = vertex.inner.iter().map(|flow| picture(flow, measure, false)).collect();
+    let levels: Vec<Level<'a>> = vertex.inner.iter().map(|flow| level(flow, measure, false, whole)).collect();
     let mut x = side;
     let mut inner = Vec::new();
     let tall = levels.iter().map(|level| level.size.height).fold(0.0, f64::max);
@@ -152,5 +217,5 @@ fn placed<'a>(vertex: &'a Vertex, measure: &dyn Measure) -> Placed<'a> {
         corner.x = measure.snap(corner.x + spare);
     }
     let height = measure.snap(own.height + above + tall + below);
-    Placed { vertex, at, size: Size { width, height }, inner }
+    Placed { vertex, at, size: Size { width, height }, inner, untold: Vec::new() }
 }

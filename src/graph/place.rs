@@ -19,20 +19,25 @@ pub(super) fn across(ranked: &Ranked, gaps: Gaps) -> Vec<f64> {
     }
     let mut xs = vec![0.0; count];
     for layer in &ranked.layers {
-        settle(ranked, gaps, layer, &mut xs, |_| None);
+        settle(ranked, gaps, layer, &mut xs, &vec![None; layer.len()]);
     }
     for pass in 0..PASSES {
         let last = pass + 2 >= PASSES;
         let ranks: Vec<usize> =
             if pass % 2 == 0 { (0..ranked.layers.len()).collect() } else { (0..ranked.layers.len()).rev().collect() };
         for rank in ranks {
-            let before = xs.clone();
-            let neighbours = |cell: usize| -> Vec<usize> {
-                let both = || up[cell].iter().chain(&down[cell]).copied().collect();
-                let one_side = if pass % 2 == 0 { &up[cell] } else { &down[cell] };
-                if last || one_side.is_empty() { both() } else { one_side.clone() }
-            };
-            settle(ranked, gaps, &ranked.layers[rank], &mut xs, |cell| wish(ranked, &neighbours(cell), cell, &before));
+            // What a cell's place depends on lies in other layers.
+            let wishes: Vec<Option<(f64, f64)>> = ranked.layers[rank]
+                .iter()
+                .map(|cell| {
+                    let side = if pass % 2 == 0 { &up[*cell] } else { &down[*cell] };
+                    let both = last || side.is_empty();
+                    let (one, other): (&[usize], &[usize]) =
+                        if both { (&up[*cell], &down[*cell]) } else { (side, &[]) };
+                    wish(ranked, one, other, *cell, &xs)
+                })
+                .collect();
+            settle(ranked, gaps, &ranked.layers[rank], &mut xs, &wishes);
         }
     }
     let left = ranked.cells.iter().zip(&xs).map(|(cell, x)| x - cell.size.width / 2.0).fold(f64::INFINITY, f64::min);
@@ -43,18 +48,19 @@ pub(super) fn across(ranked: &Ranked, gaps: Gaps) -> Vec<f64> {
 }
 
 /// Where a cell wants to be, and how much: the mean of its neighbours.
-fn wish(ranked: &Ranked, neighbours: &[usize], cell: usize, xs: &[f64]) -> Option<(f64, f64)> {
+fn wish(ranked: &Ranked, one: &[usize], other: &[usize], cell: usize, xs: &[f64]) -> Option<(f64, f64)> {
+    let neighbours = || one.iter().chain(other);
     let weight = |other: usize| match (ranked.cells[cell].is_vertex, ranked.cells[other].is_vertex) {
         (true, true) => 1.0,
         (false, false) => STRAIGHT,
         _ => 2.0,
     };
-    let total: f64 = neighbours.iter().map(|other| weight(*other)).sum();
-    let mean = neighbours.iter().map(|other| xs[*other] * weight(*other)).sum::<f64>() / total;
+    let total: f64 = neighbours().map(|other| weight(*other)).sum();
+    let mean = neighbours().map(|other| xs[*other] * weight(*other)).sum::<f64>() / total;
     (total > 0.0).then_some((mean, total))
 }
 
-fn settle(ranked: &Ranked, gaps: Gaps, layer: &[usize], xs: &mut [f64], wish: impl Fn(usize) -> Option<(f64, f64)>) {
+fn settle(ranked: &Ranked, gaps: Gaps, layer: &[usize], xs: &mut [f64], wishes: &[Option<(f64, f64)>]) {
     // With what must lie to the left of each taken away, "no overlap" reads "not decreasing".
     let mut offset = 0.0;
     let mut blocks: Vec<Block> = Vec::new();
@@ -64,7 +70,7 @@ fn settle(ranked: &Ranked, gaps: Gaps, layer: &[usize], xs: &mut [f64], wish: im
             offset += apart(ranked, gaps, layer[at - 1], *cell);
         }
         offsets.push(offset);
-        let (wanted, weight) = wish(*cell).unwrap_or((xs[*cell], 0.01));
+        let (wanted, weight) = wishes[at].unwrap_or((xs[*cell], 0.01));
         let mut block = Block { sum: (wanted - offset) * weight, weight, cells: 1 };
         while let Some(before) = blocks.pop_if(|before| before.at() > block.at()) {
             block = Block {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::Drawing;
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::History;
 use super::layered::{Gaps, Point, Size};
@@ -100,9 +101,10 @@ fn retry_label(vertex: &Vertex) -> String {
     }
 }
 
-/// Draws a graph; with a history, each state by what became of it.
-pub fn svg(flow: &Flow, title: &str, history: Option<&History>) -> String {
-    let level = picture(flow, &Pixels, true);
+/// Draws a graph; with a history, each state by what became of it. What the drawing leaves out is said in it too.
+pub fn svg(flow: &Flow, title: &str, history: Option<&History>) -> Drawing {
+    let level = picture(flow, &Pixels);
+    let note = level.note();
     let (width, height) = (level.size.width + 2.0 * MARGIN, level.size.height + 2.0 * MARGIN);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n<style>{3}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
@@ -111,9 +113,12 @@ pub fn svg(flow: &Flow, title: &str, history: Option<&History>) -> String {
         escaped(title),
         style(),
     );
+    if let Some(note) = &note {
+        let _ = writeln!(text, "<text class=\"small\" x=\"{MARGIN}\" y=\"15\">{}</text>", escaped(note));
+    }
     draw(&mut text, &level, Point { x: MARGIN, y: MARGIN }, history);
     text.push_str("</svg>\n");
-    text
+    Drawing { text, note }
 }
 
 fn draw(text: &mut String, level: &Level<'_>, at: Point, history: Option<&History>) {
@@ -156,7 +161,7 @@ fn state(text: &mut String, one: &Placed<'_>, at: Point, history: Option<&Histor
     let _ = writeln!(
         text,
         "<title>{}</title>",
-        escaped(&hover(vertex, became.flatten().map(|(outcome, times)| (outcome.name(), *times))))
+        escaped(&hover(one, became.flatten().map(|(outcome, times)| (outcome.name(), *times))))
     );
     shape(text, one, x, y);
     let nested = !vertex.inner.is_empty();
@@ -177,6 +182,15 @@ fn state(text: &mut String, one: &Placed<'_>, at: Point, history: Option<&Histor
         number(small),
         escaped(&subtitle(vertex))
     );
+    if !one.untold.is_empty() {
+        let _ = writeln!(
+            text,
+            "<text class=\"small\" x=\"{}\" y=\"{}\" text-anchor=\"end\">+{}</text>",
+            number(x + one.size.width - 8.0),
+            number(y + 15.0),
+            one.untold.len()
+        );
+    }
     if let Some(Some((outcome, times))) = became {
         let times = if *times > 1 { format!(" ×{times}") } else { String::new() };
         let _ = writeln!(
@@ -211,10 +225,12 @@ fn class_of(shape: Shape) -> String {
     super::style::kind(shape).to_lowercase()
 }
 
-fn hover(vertex: &Vertex, became: Option<(&str, usize)>) -> String {
+fn hover(one: &Placed<'_>, became: Option<(&str, usize)>) -> String {
+    let vertex = one.vertex;
     let mut lines = vec![vertex.name.clone(), subtitle(vertex)];
     lines.extend(vertex.retry.iter().map(|retry| format!("retry {retry}")));
     lines.extend(became.map(|(outcome, times)| format!("{outcome}, entered {times} ×")));
+    lines.extend(one.told());
     lines.join("\n")
 }
 

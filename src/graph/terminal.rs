@@ -1,8 +1,10 @@
 //! A drawing in characters: the same layout in columns and rows, its edges at right angles.
 
+use super::Drawing;
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::{History, Outcome};
 use super::layered::{Gaps, Point, Size};
+use super::outline::outline;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
 use super::style::subtitle;
 
@@ -71,13 +73,30 @@ struct Canvas {
     rows: Vec<Vec<(Mark, Option<Outcome>)>>,
 }
 
-/// Draws a graph. `colour` writes ANSI colours, for terminals alone.
-pub fn terminal(flow: &Flow, history: Option<&History>, colour: bool) -> String {
-    let level = picture(flow, &Characters, true);
+/// Characters of a drawing at most; nobody scrolls through a larger one, and it would take hundreds of megabytes.
+const MOST_CHARACTERS: usize = 8_000_000;
+/// Characters of all lines together at most, those over others too: a thousand ways side by side run over one another.
+const MOST_OF_LINES: f64 = 10_000_000.0;
+
+/// Draws a graph, or lists its states where it is too large to be drawn. `colour` writes ANSI colours, for terminals alone.
+pub fn terminal(flow: &Flow, history: Option<&History>, colour: bool) -> Drawing {
+    let level = picture(flow, &Characters);
     let (width, height) = (index(level.size.width) + 4, index(level.size.height) + 2);
+    if width.saturating_mul(height) > MOST_CHARACTERS || lines(&level) > MOST_OF_LINES {
+        let note = format!("a drawing would be {width} characters wide and {height} lines long; the states are listed");
+        return Drawing { text: outline(flow, history), note: Some(note) };
+    }
     let mut canvas = Canvas { width, rows: vec![vec![(Mark::Nothing, None); width]; height] };
     canvas.level(&level, Point::default(), history);
-    canvas.text(colour)
+    Drawing { text: canvas.text(colour), note: level.note() }
+}
+
+/// How long the lines of a level are together, inner ones too.
+fn lines(level: &Level<'_>) -> f64 {
+    let length = |pair: &[Point]| (pair[1].x - pair[0].x).abs() + (pair[1].y - pair[0].y).abs();
+    let own = level.ways.iter().flat_map(|way| way.points.windows(2)).map(length).sum::<f64>();
+    let inner = level.boxes.iter().flat_map(|one| &one.inner).map(|(_, level)| lines(level));
+    own + inner.sum::<f64>()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -222,6 +241,10 @@ impl Canvas {
             };
             self.write(start, top + 1 + row, text, None);
         }
+        if !one.untold.is_empty() {
+            let more = format!("+{}", one.untold.len());
+            self.write(right.saturating_sub(more.len() + 1), bottom, &more, None);
+        }
         for (corner, level) in &one.inner {
             let corner = Point { x: at.x + one.at.x + corner.x, y: at.y + one.at.y + corner.y };
             self.level(level, corner, history);
@@ -254,7 +277,7 @@ impl Canvas {
     }
 }
 
-fn sign(outcome: Outcome) -> &'static str {
+pub(super) fn sign(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Succeeded => "✔",
         Outcome::Caught => "↷",

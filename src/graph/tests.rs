@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::{History, Outcome};
 use super::layered::{Gaps, Point, Size};
-use super::picture::{Level, Measure, Padding, picture};
+use super::picture::{Level, MOST_CELLS, Measure, Padding, picture};
 use super::{dot, mermaid, svg, terminal};
 use crate::asl::model::Machine;
 use crate::asl::{Node, Places};
@@ -55,7 +55,7 @@ fn a_graph_says_what_leads_where_and_why() {
 
 #[test]
 fn a_drawing_in_the_terminal_stays_as_it_is() {
-    let drawn = terminal(&flow(&order()), None, false);
+    let drawn = terminal(&flow(&order()), None, false).text;
     let expected = include_str!("snapshots/order.txt");
     assert_eq!(drawn, expected, "\n{drawn}");
 }
@@ -69,7 +69,7 @@ fn mermaid_and_dot_stay_as_they_are() {
 
 #[test]
 fn an_svg_stays_as_it_is_and_names_every_state() {
-    let drawn = svg(&flow(&order()), "order", None);
+    let drawn = svg(&flow(&order()), "order", None).text;
     assert_eq!(drawn, include_str!("snapshots/order.svg"));
     for name in ["Charge", "Large?", "Wait", "Prepare", "Invoice", "Pick", "Pack", "Refused"] {
         assert!(drawn.contains(&format!(">{name}</text>")), "{name}");
@@ -81,7 +81,7 @@ fn an_svg_stays_as_it_is_and_names_every_state() {
 fn texts_of_a_definition_cannot_break_out_of_a_drawing() {
     let evil = json!({"StartAt": "</text><script>\"", "States": {"</text><script>\"": {"Type": "Pass", "End": true}}});
     let flow = flow(&evil);
-    assert!(!svg(&flow, "<script>", None).contains("<script>"));
+    assert!(!svg(&flow, "<script>", None).text.contains("<script>"));
     assert!(!mermaid(&flow, None).contains("<script>"));
     assert!(dot(&flow, "a", None).contains("\\\""));
 }
@@ -249,9 +249,10 @@ fn straight_is_free(level: &Level<'_>, from: Point, to: Point) -> Result<(), Tes
 proptest! {
     #[test]
     fn nothing_overlaps_and_every_edge_has_its_ends(flow in flows()) {
-        check(&picture(&flow, &Plain, true))?;
-        prop_assert!(!terminal(&flow, None, false).is_empty());
-        prop_assert!(svg(&flow, "x", None).ends_with("</svg>\n"));
+        check(&picture(&flow, &Plain))?;
+        prop_assert!(!terminal(&flow, None, false).text.is_empty());
+        let drawing = svg(&flow, "x", None);
+        prop_assert!(drawing.text.ends_with("</svg>\n") && drawing.note.is_none());
     }
 }
 
@@ -268,5 +269,72 @@ fn two_thousand_states_in_a_row_are_laid_out() {
         })
         .collect();
     let flow = flow(&json!({"StartAt": "s0", "States": states}));
-    assert!(svg(&flow, "long", None).len() > 100_000);
+    let drawing = svg(&flow, "long", None);
+    assert!(drawing.text.len() > 100_000 && drawing.note.is_none());
+}
+
+/// Choices whose six ways lead all over the machine.
+fn tangle(choices: usize) -> Value {
+    let name = |index: usize| format!("choice-{}", index % choices);
+    let state = |index: usize| {
+        let rules: Vec<Value> = (1..6)
+            .map(|way| json!({"Variable": "$.a", "NumericEquals": way, "Next": name(index * 7 + way * 131)}))
+            .collect();
+        (name(index), json!({"Type": "Choice", "Choices": rules, "Default": name(index + 1)}))
+    };
+    let states: serde_json::Map<String, Value> = (0..choices).map(state).collect();
+    json!({"StartAt": name(0), "States": states})
+}
+
+/// Points at which the ways of a level bend, inner ones too: two for each layer that a way passes.
+fn bends(level: &Level<'_>) -> usize {
+    let inner = level.boxes.iter().flat_map(|one| &one.inner).map(|(_, level)| bends(level));
+    level.ways.iter().map(|way| way.points.len()).sum::<usize>() + inner.sum::<usize>()
+}
+
+#[test]
+fn ways_that_lead_too_far_are_told_at_their_state_and_the_drawing_says_so() {
+    let flow = flow(&tangle(1_000));
+    assert_eq!(flow.edges.len(), 6_000);
+    let level = picture(&flow, &Plain);
+    let (drawn, untold) = level.ways();
+    assert!(drawn > 500 && untold > 1_000 && drawn + untold == 6_000, "{drawn} drawn, {untold} not");
+    assert!(bends(&level) <= 2 * MOST_CELLS + 4 * drawn, "{} bends", bends(&level));
+    let told: usize = level.boxes.iter().map(|one| one.untold.len()).sum();
+    assert_eq!(told, untold, "each is told at the state that it leaves");
+    let drawing = svg(&flow, "tangle", None);
+    let note = drawing.note.unwrap();
+    assert!(note.starts_with(&format!("drawn coarsely: {untold} of 6000 ways")), "{note}");
+    assert!(drawing.text.contains(&note) && drawing.text.contains("leads to choice-"), "the drawing itself tells");
+    for index in [0, 500, 999] {
+        assert!(drawing.text.contains(&format!(">choice-{index}</text>")), "every state is there");
+    }
+}
+
+#[test]
+fn what_a_machine_holds_has_a_part_of_the_room_by_its_size() {
+    let inner = tangle(300);
+    let branches: Vec<&Value> = vec![&inner; 3];
+    let flow =
+        flow(&json!({"StartAt": "All", "States": {"All": {"Type": "Parallel", "End": true, "Branches": branches}}}));
+    let level = picture(&flow, &Plain);
+    let (drawn, untold) = level.ways();
+    assert!(untold > 0 && drawn + untold == 5_400, "{drawn} drawn, {untold} not");
+    assert!(bends(&level) <= 2 * MOST_CELLS + 4 * drawn, "{} bends", bends(&level));
+}
+
+#[test]
+fn what_is_too_large_for_a_terminal_is_listed() {
+    let ways: Vec<Value> =
+        (0..3_000).map(|way| json!({"Variable": "$.a", "NumericEquals": way, "Next": format!("end-{way}")})).collect();
+    let ends = (0..3_000).map(|way| (format!("end-{way}"), json!({"Type": "Succeed"})));
+    let first = ("Which?".to_owned(), json!({"Type": "Choice", "Choices": ways}));
+    let states: serde_json::Map<String, Value> = std::iter::once(first).chain(ends).collect();
+    let flow = flow(&json!({"StartAt": "Which?", "States": states}));
+    let drawing = terminal(&flow, None, false);
+    assert!(drawing.note.unwrap().contains("the states are listed"));
+    assert_eq!(drawing.text.lines().count(), 3_001);
+    let lines: Vec<&str> = drawing.text.lines().collect();
+    assert!(lines[0].starts_with("● Which? [Choice] → end-0 ($.a = 0), end-1 ($.a = 1), "), "{}", &lines[0][..80]);
+    assert_eq!(lines[1], "end-0 [Succeed] → the end");
 }

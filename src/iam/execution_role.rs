@@ -16,6 +16,7 @@ mod messaging;
 mod payload;
 mod sdk;
 mod task;
+mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -163,7 +164,8 @@ fn order(statement: &Statement) -> (&[String], Option<&Matcher<Vec<String>>>, &C
     (statement.actions.named(), statement.resources.as_ref(), &statement.conditions)
 }
 
-/// Derives what the execution role of a definition needs. The definition has its substitutions put in.
+/// Derives what the execution role of a definition needs. The definition has its substitutions put in; what hangs on a name
+/// without a value is a finding.
 pub fn derive(machine: &Machine<'_>, surroundings: &Surroundings) -> Derived {
     let mut derived = Derived::default();
     machine::derive(surroundings, &mut derived);
@@ -173,5 +175,6 @@ pub fn derive(machine: &Machine<'_>, surroundings: &Surroundings) -> Derived {
             Calls::Items => distributed_map::derive(&found, surroundings, &mut derived),
         }
     }
+    template::withhold(&mut derived);
     derived
 }

@@ -126,7 +126,7 @@ fn session_of(
         &answer.subject_from_web_identity_token.unwrap_or_default(),
     )?;
     let audience = answer.audience.unwrap_or_default();
-    // Where a token has an authorized party, AWS is reported to take that for the audience.
+    // Where a token has an authorized party, AWS takes that for the audience.
     if origin.authorized_party.as_ref() != Some(&audience) {
         expect("Audience", &origin.audience, &audience)?;
     }

@@ -32,13 +32,18 @@ impl WebIdentityToken {
         self.text.expose_secret()
     }
 
+    /// A token that was given, the one of a job in CI for example; `None` for what is no token in three parts.
+    pub fn given(text: SecretString) -> Option<Self> {
+        let (key_id, claims) = Claims::of_token(text.expose_secret())?;
+        Some(Self { text, claims, key_id })
+    }
+
     /// Takes a token apart without verifying it: that is the work of whoever it is shown to.
     pub(super) fn read(text: SecretString) -> Result<Self, IdentityError> {
-        let (key_id, claims) = Claims::of_token(text.expose_secret()).ok_or_else(|| IdentityError::MintFailed {
+        Self::given(text).ok_or_else(|| IdentityError::MintFailed {
             message: "its answer is not a token in three parts".into(),
             transient: false,
-        })?;
-        Ok(Self { text, claims, key_id })
+        })
     }
 
     /// Refuses a token that is for another account or for more than the one audience.

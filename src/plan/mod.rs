@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod analysis;
 pub mod attribution;
+pub mod binding;
 pub mod consent;
 pub mod findings;
 pub mod guardrail;

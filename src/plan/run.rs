@@ -195,6 +195,18 @@ pub fn machine_of_execution(execution_arn: &str) -> String {
     machine_arn(execution_arn).replacen(":execution:", ":stateMachine:", 1)
 }
 
+/// Refuses a run whose input stands in two places.
+///
+/// # Errors
+/// `InputAmbiguous`.
+pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
+    if spec.input.is_none() || spec.input_from.is_none() {
+        return Ok(());
+    }
+    let message = "Both spec.input and spec.inputFrom are set; create a run with one of them.";
+    Err(Failure::new(Class::Terminal, "InputAmbiguous", message))
+}
+
 /// Checks an input text.
 ///
 /// # Errors

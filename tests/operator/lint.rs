@@ -1,4 +1,7 @@
-//! What the linter says in CI, the operator says in the cluster.
+//! What the linter says in CI, the API server and the operator say in the cluster.
+
+#[path = "../support/manifests.rs"]
+mod manifests;
 
 use super::*;
 use std::collections::BTreeSet;
@@ -61,4 +64,27 @@ fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_ov
         let object: Value = serde_json::from_str(&tenant.kubectl(&["get", "sfn/doubtful", "-o", "json"])).ok()?;
         object["status"].get("diagnostics").is_none().then_some(())
     });
+}
+
+/// `lint` has the API server's rules as code. Here the API server itself is asked, of manifests that break each of them and of
+/// others that break none; what the operator refuses it takes.
+#[test]
+fn the_linter_decides_of_manifests_as_the_api_server_does() {
+    let tenant = test_bed().tenant_without_operator("manifests");
+    let create = ["-n", &tenant.name, "create", "--dry-run=server", "-f", "-"];
+    let (mut taken, mut refused, mut otherwise) = (0, 0, Vec::new());
+    for case in manifests::cases() {
+        let answer = tenant.bed.control_plane.try_kubectl(&create, Some(&case.object.to_string()));
+        let by_api = case.refused.as_deref() == Some("api");
+        let linted = by_linter(&case.object);
+        let by_lint = linted.iter().any(|finding| finding[1] == "sb091");
+        if answer.is_err() == by_api && by_lint == by_api {
+            if by_api { refused += 1 } else { taken += 1 }
+        } else {
+            otherwise.push(format!("{} ({}): lint {linted:?}, the API server {answer:?}", case.name, case.path));
+        }
+    }
+    println!("{taken} manifests taken and {refused} refused by both");
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
+    assert!(taken > 10 && refused > 50, "{taken} {refused}");
 }

@@ -105,7 +105,7 @@ pub struct TrustedIdentity {
     pub subject: String,
     /// Audience of the token.
     pub audience: String,
-    /// Authorized party of the token, which AWS is reported to compare instead of the audience where there is one.
+    /// Authorized party of the token, which AWS compares instead of the audience where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorized_party: Option<String>,
     /// Whether it is in use.

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::input::Source;
-use super::report::{Definition, Located, Report, Subject};
+use super::operator::{self, Objects};
+use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
+use super::verdict;
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
     self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubtful, substitute, unresolved,
     without_use,
 };
+use crate::aws::DefinitionDiagnostic;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
@@ -25,6 +28,10 @@ pub struct Options {
     pub express: bool,
     /// What not to tell.
     pub ignore: Ignore,
+    /// Whether to keep what AWS can be asked about each definition.
+    pub asking: bool,
+    /// What AWS said of each definition, in the order in which they are checked; `None` where it was not asked.
+    pub answers: Vec<Option<Vec<DefinitionDiagnostic>>>,
 }
 
 /// Checks all that the texts hold. ConfigMaps that a Workflow names are looked up among them.
@@ -46,7 +53,8 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
         };
         texts.push(File { source, lines: Lines::of(&source.text), documents });
     }
-    let mut collector = Collector { options, schemas: Schemas::new()?, config_maps: HashMap::new(), report };
+    let (schemas, config_maps, objects) = (Schemas::new()?, HashMap::new(), Objects::default());
+    let mut collector = Collector { options, schemas, config_maps, objects, report };
     for file in &texts {
         for root in file.documents.iter().map(Parsed::root) {
             each_object(root, &mut |object| collector.index(file, object));
@@ -101,6 +109,8 @@ struct Collector<'a> {
     schemas: Schemas,
     /// `data` of each ConfigMap, by namespace and name.
     config_maps: HashMap<(&'a str, &'a str), (&'a File<'a>, Node<'a>)>,
+    /// What objects of our kinds refer to.
+    objects: Objects,
     report: Report,
 }
 
@@ -119,6 +129,10 @@ impl<'a> Collector<'a> {
             let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
             self.config_maps.insert((namespace, name), (file, data));
         }
+        let version = object.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
+        if let Some(kind) = text_at(object, "/kind").filter(|_| version.starts_with(GROUP)) {
+            self.objects.add(kind, &self.schemas.completed(object, kind));
+        }
     }
 
     fn object(&mut self, file: &'a File<'a>, document: &'a Parsed, object: Node<'a>) {
@@ -135,8 +149,10 @@ impl<'a> Collector<'a> {
             let mut findings = lint(object, circumstances);
             findings.extend(document.ambiguous.iter().map(|scalar| doubtful(object, scalar)));
             findings.extend(too_large(object, MAX_DEFINITION_BYTES));
-            self.add(&place, findings, &Ignore::default());
-            self.checked(&place, object);
+            let is_whole = || unresolved(object, &BTreeMap::new()).is_empty();
+            let question = (self.options.asking && is_whole())
+                .then(|| Question { text: object.value().to_string(), express: self.options.express });
+            self.definition(&place, object, findings, question, &Ignore::default());
         }
     }
 
@@ -151,6 +167,10 @@ impl<'a> Collector<'a> {
         let annotation = annotations.and_then(|annotations| annotations.get(IGNORE_ANNOTATION));
         let (ignore, unknown) = Ignore::parse_annotation(annotation.and_then(Node::as_str).unwrap_or_default());
         let mut findings = self.schemas.check(object, kind);
+        let refused = operator::check(object, kind, &self.schemas.completed(object, kind), &self.objects);
+        // What the API server refuses the operator never sees.
+        let is_seen = !findings.iter().any(|finding| finding.code == "SB091");
+        findings.extend(refused.into_iter().filter(|finding| is_seen || !finding.is_error()));
         findings.extend(unknown.map(|finding| at(annotation.unwrap_or(object), finding)));
         let definition = object.pointer("/spec/definition");
         let (inside, outside): (Vec<_>, Vec<_>) = document
@@ -178,14 +198,12 @@ impl<'a> Collector<'a> {
         let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
         let (values, complete) = self.values(object, namespace, outer);
         let express = text_at(object, "/spec/type") == Some("Express");
-        let run = Run { object, values: &values, complete, express };
+        let run = Run { object, values: &values, complete, express, asking: self.options.asking };
         if let Some(definition) = object.pointer("/spec/definition").filter(|node| node.value().is_object()) {
-            let mut findings = run.findings(definition, outer);
+            let (mut findings, question) = run.findings(definition, outer);
             findings.extend(ambiguous);
             findings.extend(too_large(definition, MAX_INLINE_BYTES));
-            self.add(place, findings, ignore);
-            self.checked(place, definition);
-            return;
+            return self.definition(place, definition, findings, question, ignore);
         }
         let Some(reference) = object.pointer("/spec/definitionFrom/configMapKeyRef") else { return };
         let (Some(name), Some(key)) = (text_at(reference, "/name"), text_at(reference, "/key")) else { return };
@@ -205,11 +223,10 @@ impl<'a> Collector<'a> {
         match asl::parse(text) {
             Ok(parsed) => {
                 let root = parsed.root();
-                let mut findings = run.findings(root, outer);
+                let (mut findings, question) = run.findings(root, outer);
                 findings.extend(parsed.ambiguous.iter().map(|scalar| doubtful(root, scalar)));
                 findings.extend(too_large(root, MAX_DEFINITION_BYTES));
-                self.add(&place, findings, ignore);
-                self.checked(&place, root);
+                self.definition(&place, root, findings, question, ignore);
             }
             Err(error) => {
                 let lines = Lines::of(text);
@@ -256,10 +273,27 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn checked(&mut self, place: &Place<'a>, root: Node<'_>) {
+    /// A definition with what was found in it, and what AWS said where it was asked.
+    fn definition(
+        &mut self,
+        place: &Place<'a>,
+        root: Node<'_>,
+        mut findings: Vec<Finding>,
+        question: Option<Question>,
+        ignore: &Ignore,
+    ) {
         let states = Machine::of(root).walk().len();
         let (file, subject) = (place.file.source.name.clone(), place.subject.clone());
-        self.report.definitions.push(Definition { file, subject, states });
+        let answer = self.options.answers.get(self.report.definitions.len()).and_then(Option::as_ref);
+        if let Some(answer) = answer {
+            let told = |difference| Difference { file: file.clone(), subject: subject.clone(), ..difference };
+            self.report.differences.extend(verdict::differences(&findings, answer).into_iter().map(told));
+            findings.extend(answer.iter().map(|diagnostic| verdict::finding(root, diagnostic)));
+        }
+        let question = question.filter(|question| question.text.len() <= MAX_DEFINITION_BYTES);
+        let definition = Definition { file, subject, states, question, asked: answer.is_some() };
+        self.add(place, findings, ignore);
+        self.report.definitions.push(definition);
     }
 }
 
@@ -269,10 +303,12 @@ struct Run<'a, 'v> {
     values: &'v BTreeMap<String, String>,
     complete: bool,
     express: bool,
+    asking: bool,
 }
 
 impl Run<'_, '_> {
-    fn findings(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> Vec<Finding> {
+    /// What is found, and the definition as it would be submitted, where all its names have values.
+    fn findings(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> (Vec<Finding>, Option<Question>) {
         let mut open = unresolved(definition, self.values);
         if !self.complete {
             open.clear();
@@ -283,9 +319,12 @@ impl Run<'_, '_> {
         for (name, node) in own.filter(|(name, _)| !used.contains(*name)) {
             outer.push(Finding { span: node.key_span(), ..without_use(name) });
         }
-        let circumstances = Circumstances { express: self.express, placeholders: !open.is_empty() || !self.complete };
+        let placeholders = !open.is_empty() || !self.complete;
+        let question =
+            (self.asking && !placeholders).then(|| Question { text: value.to_string(), express: self.express });
+        let circumstances = Circumstances { express: self.express, placeholders };
         open.extend(lint(definition.with_value(&value), circumstances));
-        open
+        (open, question)
     }
 }
 

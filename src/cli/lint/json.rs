@@ -2,18 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::report::{Located, Report, Subject};
+use super::report::{Difference, Located, Report, Subject};
 
 pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let definitions = report.definitions.iter().map(|definition| {
         json!({"file": definition.file, "subject": subject(definition.subject.as_ref()), "states": definition.states})
     });
-    let value = json!({
+    let asked = report.definitions.iter().filter(|definition| definition.asked).count();
+    let mut value = json!({
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "definitions": definitions.collect::<Vec<_>>(),
         "summary": {"files": report.files, "errors": report.errors(), "warnings": report.warnings()},
     });
+    if asked > 0 {
+        let differences: Vec<Value> = report.differences.iter().map(difference).collect();
+        value["aws"] = json!({"asked": asked, "differences": differences});
+    }
     Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+}
+
+fn difference(one: &Difference) -> Value {
+    let refused_by = if one.refused_by_aws { "aws" } else { "lint" };
+    json!({"file": one.file, "subject": subject(one.subject.as_ref()), "path": one.path, "code": one.code, "refusedBy": refused_by})
 }
 
 fn finding(found: &Located) -> Value {

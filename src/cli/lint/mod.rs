@@ -1,12 +1,18 @@
 //! `stepbound lint`
 
+mod aws;
 mod collect;
+mod defaults;
 mod input;
 mod json;
+mod metadata;
+mod operator;
 mod report;
+mod rules;
 mod sarif;
 mod schema;
 mod text;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -17,14 +23,15 @@ use clap::ValueEnum;
 
 use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
+pub use aws::AwsLintError;
 pub use collect::{Options, check};
 pub use input::Source;
-pub use report::{Definition, Located, Report, Subject};
+pub use report::{Definition, Difference, Located, Question, Report, Subject};
 
 /// Flags of `stepbound lint`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, or a file cannot be read."
+    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, a file cannot be read, or AWS cannot be asked."
 )]
 pub struct LintFlags {
     /// Files and folders with manifests or definitions, in YAML or JSON; `-` is standard input
@@ -48,6 +55,8 @@ pub struct LintFlags {
     /// Explain a code, or list all of them, and end
     #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "")]
     explain: Option<String>,
+    #[command(flatten)]
+    aws: aws::AwsFlags,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -82,6 +91,9 @@ pub enum LintError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// AWS.
+    #[error(transparent)]
+    Aws(#[from] AwsLintError),
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
     Write(std::io::Error),
@@ -95,16 +107,35 @@ pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
         return write(&explain(code)?).map(|()| ExitCode::SUCCESS);
     }
     let ignore = Ignore::parse(&flags.ignore.join(","))?;
-    let options = Options { express: flags.machine_type == MachineType::Express, ignore };
+    let mut options = Options {
+        express: flags.machine_type == MachineType::Express,
+        ignore,
+        asking: flags.aws.aws,
+        answers: Vec::new(),
+    };
     let paths: BTreeSet<_> = flags.paths.iter().collect();
     let sources = input::read(&paths)?;
-    let report = check(&sources, &options)?;
+    let mut report = check(&sources, &options)?;
+    let mut unasked = None;
+    if flags.aws.aws {
+        match aws::ask(&flags.aws, &report) {
+            Ok(answers) => {
+                options.answers = answers;
+                report = check(&sources, &options)?;
+            }
+            // What was found without AWS is told all the same.
+            Err(error) => unasked = Some(error),
+        }
+    }
     let printed = match flags.output {
         Format::Text => text::print(&report, &sources, flags.quiet, colour()),
         Format::Json => json::print(&report)?,
         Format::Sarif => sarif::print(&report)?,
     };
     write(&printed)?;
+    if let Some(error) = unasked {
+        return Err(error.into());
+    }
     let failed = report.errors() > 0 || flags.strict && report.warnings() > 0;
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

@@ -39,6 +39,30 @@ pub struct Located {
     pub subject: Option<Subject>,
 }
 
+/// What AWS can be asked about a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The definition as it would be submitted.
+    pub text: String,
+    /// Of a machine of the type Express.
+    pub express: bool,
+}
+
+/// A place about which AWS and this linter do not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The file.
+    pub file: String,
+    /// Whose definition it is; none for a bare one.
+    pub subject: Option<Subject>,
+    /// JSON pointer into the definition.
+    pub path: String,
+    /// What the one that refuses says of it: its code.
+    pub code: String,
+    /// True where AWS refuses what this linter takes, false where it takes what this linter refuses.
+    pub refused_by_aws: bool,
+}
+
 /// A definition that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
@@ -48,6 +72,10 @@ pub struct Definition {
     pub subject: Option<Subject>,
     /// How many states it has, inner ones too.
     pub states: usize,
+    /// What AWS can be asked, where it shall be; nothing where a name in the definition has no value, or where it is too large.
+    pub question: Option<Question>,
+    /// Whether AWS was asked.
+    pub asked: bool,
 }
 
 /// All that was found.
@@ -59,6 +87,8 @@ pub struct Report {
     pub definitions: Vec<Definition>,
     /// In the order of the files and lines.
     pub findings: Vec<Located>,
+    /// Where AWS, when it was asked, and this linter do not agree.
+    pub differences: Vec<Difference>,
 }
 
 impl Report {

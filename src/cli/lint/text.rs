@@ -31,6 +31,7 @@ pub(super) fn print(report: &Report, sources: &[Source], quiet: bool, colour: bo
             frame(&mut out, found, sources, &paint);
         }
     }
+    differences(&mut out, report);
     if !quiet {
         if report.findings.is_empty() {
             table(&mut out, report);
@@ -72,6 +73,21 @@ fn frame(out: &mut String, found: &Located, sources: &[Source], paint: &impl Fn(
         }
     }
     let _ = writeln!(out, "{space} {equals} help: stepbound lint --explain {}", found.finding.code);
+}
+
+/// Where AWS was asked: where the two do not agree, or that they do.
+fn differences(out: &mut String, report: &Report) {
+    let asked = report.definitions.iter().filter(|definition| definition.asked).count();
+    for one in &report.differences {
+        let whose = one.subject.as_ref().map(|subject| format!(", {subject}")).unwrap_or_default();
+        let place = format!("{}{whose}, at {}", one.file, if one.path.is_empty() { "/" } else { &one.path });
+        let (one_side, other) = if one.refused_by_aws { ("AWS", "the linter") } else { ("the linter", "AWS") };
+        let _ = writeln!(out, "difference: {place}: {one_side} refuses it ({}), and {other} does not", one.code);
+    }
+    if asked > 0 && report.differences.is_empty() {
+        let all = if asked == 1 { "the one definition".to_owned() } else { format!("all {asked} definitions") };
+        let _ = writeln!(out, "AWS decides the same of {all} that it was asked about");
+    }
 }
 
 /// What was checked, where nothing was found.

@@ -6,37 +6,50 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{TrustError, content, read};
-use crate::api::v1alpha1::{Activity, TrustBinding, TrustedIdentity, Workflow};
+use crate::api::v1alpha1::{Activity, Finding, IdentityProvider, TrustBinding, TrustedIdentity, Workflow};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::Writing;
 use crate::iam::binding_role::values::{self, Key};
 use crate::iam::trust::TrustedToken;
+use crate::plan::findings::{Facts, findings};
 use crate::plan::needs::{Needed, Needing};
 use crate::plan::workflow::names_of;
 
 /// What a manifest says of identity.
+#[derive(Default)]
 pub(in crate::cli) struct Manifest {
     bindings: Vec<TrustBinding>,
     workflows: Vec<Workflow>,
     activities: Vec<Activity>,
+    providers: Vec<IdentityProvider>,
 }
 
 impl Manifest {
     /// Reads a file, or the YAML and JSON files of a folder. Objects of other kinds are passed over.
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, TrustError> {
-        let mut manifest = Self { bindings: Vec::new(), workflows: Vec::new(), activities: Vec::new() };
+        let mut manifest = Self::default();
         for file in manifests(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })? {
-            manifest.add(&file)?;
+            manifest.add(&file, &read(&file)?)?;
         }
-        if manifest.bindings.is_empty() {
-            return Err(content(path, &"holds no TrustBinding"));
-        }
-        Ok(manifest)
+        manifest.with_bindings(path)
     }
 
-    fn add(&mut self, path: &Path) -> Result<(), TrustError> {
-        let text = read(path)?;
-        for document in serde_yaml::Deserializer::from_str(&text) {
+    /// Reads what a file was found to hold.
+    pub(in crate::cli) fn of_text(path: &Path, text: &str) -> Result<Self, TrustError> {
+        let mut manifest = Self::default();
+        manifest.add(path, text)?;
+        manifest.with_bindings(path)
+    }
+
+    fn with_bindings(self, path: &Path) -> Result<Self, TrustError> {
+        if self.bindings.is_empty() {
+            return Err(content(path, &"holds no TrustBinding"));
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, path: &Path, text: &str) -> Result<(), TrustError> {
+        for document in serde_yaml::Deserializer::from_str(text) {
             let value = Value::deserialize(document).map_err(|error| content(path, &error))?;
             let items = if value["kind"] == "List" {
                 value["items"].as_array().cloned().unwrap_or_default()
@@ -48,6 +61,7 @@ impl Manifest {
                     Some("TrustBinding") => self.bindings.push(typed(path, item)?),
                     Some("Workflow") => self.workflows.push(typed(path, item)?),
                     Some("Activity") => self.activities.push(typed(path, item)?),
+                    Some("IdentityProvider") => self.providers.push(typed(path, item)?),
                     _ => {}
                 }
             }
@@ -64,6 +78,26 @@ impl Manifest {
             (None, _) => Err(content(path, &format!("holds no TrustBinding \"{}\"", name.unwrap_or_default()))),
             (Some(_), Some(_)) => Err(content(path, &"holds several TrustBindings; name one with --binding")),
         }
+    }
+
+    /// What makes each binding weaker than it could be, as far as the manifest tells.
+    pub(in crate::cli) fn findings(&self) -> Vec<(String, Finding)> {
+        self.bindings.iter().flat_map(|binding| self.findings_of(binding)).collect()
+    }
+
+    fn findings_of(&self, binding: &TrustBinding) -> Vec<(String, Finding)> {
+        let namespace = binding.metadata.namespace.as_deref().unwrap_or_default();
+        let scope = Self::session_scope(binding, &Place { namespace, name_prefix: "", cluster: None });
+        let named = binding.spec.identity_provider_ref.as_ref().map(|named| named.name.as_str());
+        let is_named = |provider: &&IdentityProvider| {
+            provider.metadata.name.as_deref() == named && provider.metadata.namespace == binding.metadata.namespace
+        };
+        let provider = self.providers.iter().find(is_named).filter(|_| named.is_some());
+        let provider = provider.map(|one| (named.unwrap_or_default(), one.spec.client_authentication.method));
+        let facts = Facts { spec: &binding.spec, scope: &scope, provider, rendered: None, trust: None, execution: &[] };
+        let name = binding.metadata.name.as_deref().unwrap_or_default();
+        let place = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
+        findings(&facts).into_iter().map(|finding| (format!("TrustBinding {place}"), finding)).collect()
     }
 
     /// What the binding's role is for, as far as the manifest tells.

@@ -184,12 +184,9 @@ pub(super) async fn resume(
 
 pub(super) async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
     let spec = &work.object.spec;
+    run::check_source(spec)?;
     let text = match (&spec.input, &spec.input_from) {
-        (Some(_), Some(_)) => {
-            let message = "Both spec.input and spec.inputFrom are set; create a run with one of them.";
-            return Err(Failure::new(Class::Terminal, "InputAmbiguous", message));
-        }
-        (Some(value), None) => value.to_string(),
+        (Some(value), _) => value.to_string(),
         (None, Some(from)) => config_map_value(ctx, &work.namespace(), &from.config_map_key_ref).await?,
         (None, None) => "{}".to_owned(),
     };

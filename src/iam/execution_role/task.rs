@@ -3,7 +3,7 @@
 use super::payload::{Field, Payload};
 use super::walk::Found;
 use super::{Derived, Finding, Need, Reason, Surroundings, TargetRole};
-use super::{analytics, compute, data, elastic_map_reduce, http, machine_learning, messaging, sdk};
+use super::{analytics, compute, data, elastic_map_reduce, http, machine_learning, messaging, sdk, template};
 use crate::asl::model::{Arn, Pattern, Resource, Target};
 use crate::iam::document::{Conditions, Document, Matcher, Principals, Statement};
 
@@ -42,6 +42,9 @@ pub(super) fn derive(found: &Found<'_>, resource: Resource<'_>, here: &Surroundi
 }
 
 fn target(task: &mut Task<'_>, resource: Resource<'_>) {
+    if let Some(message) = template::told("its Resource", resource.text) {
+        return task.missing(message);
+    }
     let pattern = match resource.pattern {
         Pattern::RequestResponse => "request-response",
         waiting => waiting.suffix(),
@@ -246,7 +249,9 @@ impl<'a> Task<'a> {
     /// A resource is not written out.
     pub(super) fn open(&mut self, field: &Field<'_>, what: &str, name: &str) {
         let flag = if self.name.contains(' ') { format!("'{}=ARN'", self.name) } else { format!("{}=ARN", self.name) };
+        let of_template = field.text().and_then(|text| template::told(what, &text));
         self.missing(match field {
+            _ if of_template.is_some() => of_template.unwrap_or_default(),
             Field::FromInput(expression) => {
                 format!("takes {what} from the input ({expression}); give it with --resource {flag}")
             }

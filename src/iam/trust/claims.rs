@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Claims of a web identity token. None of them is secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
     /// Issuer.
     pub iss: String,
-    /// Subject.
+    /// Subject; empty where the claims have none, as those that are known of Facebook's tokens.
+    #[serde(default)]
     pub sub: String,
     /// Audiences; absent in access tokens of some providers.
     #[serde(default)]
@@ -32,6 +34,9 @@ pub struct Claims {
     /// Source identity of the session, from the token alone as well.
     #[serde(default, rename = "https://aws.amazon.com/source_identity")]
     pub source_identity: Option<String>,
+    /// All others by name: some providers have condition keys for claims of their own.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 impl Claims {
@@ -51,8 +56,8 @@ impl Claims {
         Some((header.kid.chars().take(255).collect(), claims))
     }
 
-    /// What STS compares as audience. Where a token has an authorized party, AWS is reported to take that instead of `aud`
-    /// (several public reports; for Google it is documented); it was not verified against AWS.
+    /// What STS compares as audience: the authorized party where the token has one, else `aud` (IAM user guide, "IAM and AWS STS
+    /// condition context keys": "If no value is set for azp, the aud condition key maps to the aud claim").
     pub fn effective_audiences(&self) -> Vec<String> {
         match &self.azp {
             Some(party) if !party.is_empty() => vec![party.clone()],
@@ -60,9 +65,31 @@ impl Claims {
         }
     }
 
+    /// The values of a claim as condition keys have them; none where the token has no such claim.
+    pub fn values(&self, claim: &str) -> Vec<String> {
+        let own = |text: &str| if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
+        match claim {
+            "sub" => own(&self.sub),
+            "azp" => self.azp.as_deref().map(own).unwrap_or_default(),
+            "aud" => self.aud.0.clone(),
+            "amr" => self.amr.0.clone(),
+            _ => self.more.get(claim).map(texts).unwrap_or_default(),
+        }
+    }
+
     /// The issuer as IAM names it in condition keys and provider ARNs: without the scheme.
     pub fn provider(&self) -> &str {
         provider_of(&self.iss)
+    }
+}
+
+/// A claim's value as text, or each of a list.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Null | Value::Object(_) => Vec::new(),
     }
 }
 

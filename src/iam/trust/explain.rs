@@ -1,7 +1,9 @@
 //! Says of a trust policy, condition by condition, why it takes a token or does not.
 
 use super::claims::Claims;
+use super::github::other_style;
 use super::operator::{Operator, holds};
+use super::provider::is_github;
 use super::request::{Known, Request};
 use crate::iam::document::{Document, Effect, Matcher, Principals, Statement};
 use crate::iam::pattern;
@@ -210,11 +212,18 @@ fn checks(number: usize, statement: &Statement, request: &Request<'_>, action: &
     let mut checks = vec![principal(statement, request), of_action(statement, action)];
     let mut conditions: Vec<Check> = Vec::new();
     for (operator, keys) in &statement.conditions {
-        conditions.extend(keys.iter().map(|(key, expected)| condition(operator, key, expected, request)));
+        let read = |(key, expected): (&String, &Vec<String>)| condition(operator, key, expected, request);
+        conditions.extend(keys.iter().map(read).map(|check| of_effect(statement.effect, operator, check)));
     }
     conditions.sort_by_key(|check| rank(&check.subject));
     checks.extend(conditions);
     StatementChecks { number, effect: statement.effect, checks }
+}
+
+/// Nobody knows what a denial with an operator that IAM does not have would deny.
+fn of_effect(effect: Effect, operator: &str, check: Check) -> Check {
+    let is_open = effect == Effect::Deny && Operator::parse(operator).problem().is_some();
+    Check { outcome: if is_open { Outcome::Unknown } else { check.outcome }, ..check }
 }
 
 fn rank(subject: &Subject) -> u8 {
@@ -288,6 +297,9 @@ fn why_not_principal(named: &Principals, actual: &str) -> String {
     let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
     let provider = |arn: &str| arn.split_once("oidc-provider/").map(|(_, provider)| provider.to_owned());
     for one in federated {
+        if !actual.starts_with("arn:") && provider(one).as_deref() == Some(actual) {
+            return format!("AWS has this provider built in, and its principal is {actual} without an ARN");
+        }
         if one.trim_end_matches('/') == actual.trim_end_matches('/') {
             return format!("the slash at the end differs; the token's provider is {actual}");
         }
@@ -320,6 +332,10 @@ fn condition(operator: &str, key: &str, expected: &[String], request: &Request<'
         outcome: Outcome::Fails,
         why: String::new(),
     };
+    if let Some(problem) = Operator::parse(operator).problem() {
+        check.why = problem;
+        return check;
+    }
     if let Known::Unknown(why) = known {
         (check.outcome, check.why) = (Outcome::Unknown, why);
         return check;
@@ -371,14 +387,26 @@ fn why(operator: &str, expected: &[String], known: &Known, request: &Request<'_>
     }
     let party = request.claims().azp.as_ref().filter(|party| actual == &[(*party).clone()]);
     if let Some(party) = party.filter(|_| expected.iter().any(|one| request.claims().aud.0.contains(one))) {
-        return format!("the token has azp {party}, which AWS is reported to compare instead of aud; not verified");
+        let key = format!("{}:oaud", request.claims().provider());
+        return format!("the token has azp {party}, which AWS compares instead of aud; for aud itself there is {key}");
     }
     for one in expected {
+        if let Some(style) = style(&parsed, one, actual, request) {
+            return format!("{style}; it is {shown}");
+        }
         if let Some(mistake) = mistake(&parsed, one, actual) {
             return format!("{mistake}; it is {shown}");
         }
     }
     format!("not equal: it is {shown}")
+}
+
+/// GitHub's subjects have two styles.
+fn style(operator: &Operator<'_>, expected: &str, actual: &[String], request: &Request<'_>) -> Option<String> {
+    let provider = request.claims().provider();
+    let of_github = is_github(&provider.to_lowercase());
+    let [actual] = actual else { return None };
+    of_github.then(|| other_style(expected, actual, &format!("{provider}:sub"), operator.takes_wildcards()))?
 }
 
 fn mistake(operator: &Operator<'_>, expected: &str, actual: &[String]) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! What makes a trust policy, a session policy or a role's permissions weaker than they need be.
 
 use super::operator::Operator;
+use super::provider::stands_for;
 use super::request::ASSUME;
 use crate::iam::document::{Document, Effect, Matcher, Principals, Statement};
 
@@ -42,7 +43,18 @@ fn weakness(severity: Severity, code: &'static str, statement: usize, message: i
 
 /// Lints a role's trust policy as far as it lets web identities in.
 pub fn lint_trust(policy: &Document) -> Vec<Weakness> {
-    allowing(policy, ASSUME).flat_map(|(number, statement)| web_identity(number, statement)).collect()
+    let weak = allowing(policy, ASSUME).flat_map(|(number, statement)| web_identity(number, statement));
+    unknown_operators(policy).into_iter().chain(weak).collect()
+}
+
+/// Operators that IAM does not have, whatever their statement is for: such a policy cannot be saved, and says nothing.
+fn unknown_operators(policy: &Document) -> Vec<Weakness> {
+    let numbered = policy.statements.iter().enumerate();
+    let problems = numbered.flat_map(|(index, statement)| {
+        let operators = statement.conditions.keys();
+        operators.filter_map(|operator| Operator::parse(operator).problem()).map(move |problem| (index + 1, problem))
+    });
+    problems.map(|(number, problem)| weakness(Severity::Error, "UnknownOperator", number, problem)).collect()
 }
 
 fn allowing<'a>(policy: &'a Document, action: &'a str) -> impl Iterator<Item = (usize, &'a Statement)> {
@@ -64,7 +76,7 @@ fn web_identity(number: usize, statement: &Statement) -> Vec<Weakness> {
     found.extend(foreign_keys(number, statement));
     for (claim, code) in [("sub", "SubjectMissing"), ("aud", "AudienceMissing")] {
         // A condition that does not restrict has a finding of its own.
-        if !entries(statement).any(|entry| entry.claim == claim) {
+        if !entries(statement).any(|entry| entry.stands_for == claim) {
             let message =
                 format!("no condition on :{claim}, so every {claim} of the provider is taken; add StringEquals");
             found.push(weakness(Severity::Error, code, number, message));
@@ -117,24 +129,25 @@ struct Entry<'a> {
     operator: Operator<'a>,
     key: &'a str,
     claim: &'a str,
+    /// `sub` or `aud` where the provider's key is as good as that.
+    stands_for: &'a str,
     values: &'a [String],
 }
 
 fn entries(statement: &Statement) -> impl Iterator<Item = Entry<'_>> {
     statement.conditions.iter().flat_map(|(operator, keys)| {
-        keys.iter().map(move |(key, values)| Entry {
-            operator: Operator::parse(operator),
-            key,
-            claim: key.rsplit(':').next().unwrap_or_default(),
-            values,
+        keys.iter().map(move |(key, values)| {
+            let (provider, claim) = key.rsplit_once(':').unwrap_or(("", key));
+            let stands_for = stands_for(provider, claim);
+            Entry { operator: Operator::parse(operator), key, claim, stands_for, values }
         })
     })
 }
 
 fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
     let mut found = Vec::new();
-    for entry in entries(statement).filter(|entry| matches!(entry.claim, "sub" | "aud" | "amr")) {
-        let Entry { operator, key, claim, values } = &entry;
+    for entry in entries(statement).filter(|entry| matches!(entry.stands_for, "sub" | "aud" | "amr")) {
+        let Entry { operator, key, stands_for: claim, values, .. } = &entry;
         let mut report = |severity, code, message: String| found.push(weakness(severity, code, number, message));
         if operator.every == Some(true) {
             report(
@@ -185,13 +198,14 @@ fn wildcard_code(claim: &str) -> &'static str {
     if claim == "sub" { "SubjectWildcard" } else { "AudienceWildcard" }
 }
 
-/// A pattern that reaches over namespaces lets other tenants in.
+/// A pattern that reaches over namespaces, or over owners of repositories, lets other tenants in.
 fn wildcard_severity(claim: &str, value: &str) -> Severity {
+    let owner = value.strip_prefix("repo:").and_then(|rest| rest.split_once('/')).map(|(owner, _)| owner);
     let namespace = value
         .strip_prefix("system:serviceaccount:")
         .and_then(|rest| rest.split_once(':'))
         .map(|(namespace, _)| namespace);
-    let bounded = namespace.is_some_and(|namespace| !namespace.contains(['*', '?']));
+    let bounded = namespace.or(owner).is_some_and(|tenant| !tenant.contains(['*', '?']));
     if claim == "sub" && bounded { Severity::Warning } else { Severity::Error }
 }
 
@@ -246,7 +260,7 @@ pub fn lint_service_trust(policy: &Document) -> Vec<Weakness> {
 
 /// Lints what a session policy or a role's permissions allow.
 pub fn lint_permissions(policy: &Document) -> Vec<Weakness> {
-    let mut found = Vec::new();
+    let mut found = unknown_operators(policy);
     let statements = policy.statements.iter().enumerate().map(|(index, statement)| (index + 1, statement));
     for (number, statement) in statements.filter(|(_, statement)| statement.effect == Effect::Allow) {
         if let Matcher::IsNot(_) = statement.actions {

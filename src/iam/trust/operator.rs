@@ -5,6 +5,38 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use crate::iam::pattern;
+use crate::similar::nearest;
+
+/// Every operator, in IAM's spelling.
+const NAMES: [&str; 27] = [
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "Null",
+];
 
 /// A condition operator in its parts: `ForAnyValue:StringLikeIfExists`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +62,26 @@ impl<'a> Operator<'a> {
         Self { every, base: if if_exists { &rest[..cut] } else { rest }, if_exists }
     }
 
+    /// What is wrong with it, where IAM has no such operator.
+    pub fn problem(&self) -> Option<String> {
+        let set = match self.every {
+            None => "",
+            Some(true) => "ForAllValues:",
+            Some(false) => "ForAnyValue:",
+        };
+        let written = format!("{set}{}{}", self.base, if self.if_exists { "IfExists" } else { "" });
+        let is_null = self.base.eq_ignore_ascii_case("Null");
+        if is_null && (self.if_exists || self.every.is_some()) {
+            return Some(format!("{written} is no condition operator of IAM: Null stands alone"));
+        }
+        if is_null || comparison(&self.base.to_ascii_lowercase()).is_some() {
+            return None;
+        }
+        let hint = near(self.base)
+            .map(|name| format!("; did you mean {set}{name}{}?", if self.if_exists { "IfExists" } else { "" }));
+        Some(format!("{written} is no condition operator of IAM{}", hint.unwrap_or_default()))
+    }
+
     /// True for operators that hold for values other than those named.
     pub fn is_negated(&self) -> bool {
         self.base.to_ascii_lowercase().contains("not")
@@ -48,6 +100,9 @@ impl<'a> Operator<'a> {
 /// Names an operator that IAM does not have, or one that no key of a web identity is for.
 pub fn holds(operator: &str, expected: &[String], actual: Option<&[String]>) -> Result<bool, String> {
     let parsed = Operator::parse(operator);
+    if let Some(problem) = parsed.problem() {
+        return Err(problem);
+    }
     let base = parsed.base.to_ascii_lowercase();
     if base == "null" {
         let must_be_absent = expected.first().is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -70,6 +125,13 @@ pub fn holds(operator: &str, expected: &[String], actual: Option<&[String]>) -> 
         // A key of several values needs a set operator; without one the condition does not hold, negated or not.
         None => actual.len() == 1 && matches(&actual[0]),
     })
+}
+
+/// The operator that was probably meant, with its set where that was misspelt too.
+fn near(base: &str) -> Option<String> {
+    let sets = ["", "ForAnyValue:", "ForAllValues:"];
+    let all: Vec<String> = sets.iter().flat_map(|set| NAMES.iter().map(move |name| format!("{set}{name}"))).collect();
+    nearest(base, all.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Compares one expected value with one actual value; negation is the caller's.
@@ -199,7 +261,20 @@ mod tests {
 
     #[test]
     fn an_operator_that_iam_does_not_have_is_named() {
-        assert!(holds("StringEqual", &[], None).unwrap_err().contains("StringEqual"));
+        for (written, said) in [
+            ("StringEqual", "StringEqual is no condition operator of IAM; did you mean StringEquals?"),
+            ("ForAnyValue:StringLikes", "did you mean ForAnyValue:StringLike?"),
+            ("ForAnyValues:StringEquals", "did you mean ForAnyValue:StringEquals?"),
+            ("StringEqualIfExists", "did you mean StringEqualsIfExists?"),
+            ("NullIfExists", "Null stands alone"),
+            ("Whatever", "Whatever is no condition operator of IAM"),
+        ] {
+            let problem = holds(written, &[], None).unwrap_err();
+            assert!(problem.contains(said), "{problem}");
+        }
+        for name in NAMES {
+            assert_eq!(Operator::parse(name).problem(), None, "{name}");
+        }
         let parsed = Operator::parse("ForAnyValue:StringLikeIfExists");
         assert_eq!((parsed.every, parsed.base, parsed.if_exists), (Some(false), "StringLike", true));
         assert_eq!(Operator::parse("é").base, "é");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::claims::provider_of;
+use super::provider::is_built_in;
 use super::request::ASSUME;
 use crate::iam::document::{Conditions, Document, Effect, Matcher, Principals, Statement};
 use crate::iam::partition::is_cognito;
@@ -21,7 +22,7 @@ pub struct TrustedToken {
     pub subject: String,
     /// Audience, exact.
     pub audience: String,
-    /// Authorized party. AWS is reported to compare it instead of the audience, so both are named, both exactly.
+    /// Authorized party, which AWS compares instead of the audience. Both are named, both exactly.
     pub authorized_party: Option<String>,
 }
 
@@ -92,10 +93,9 @@ fn statement(partition: &str, account: &str, token: &TrustedToken) -> Statement 
     statement
 }
 
-/// The federated principal of an issuer: its OIDC provider in the account, or the service itself for Cognito identity pools, which
-/// IAM knows without a provider of the account's own.
+/// The federated principal of an issuer: its OIDC provider in the account, or the name alone of one that every account has.
 pub fn provider_arn(partition: &str, account: &str, issuer: &str) -> String {
-    if is_cognito(issuer) {
+    if is_built_in(issuer) {
         return provider_of(issuer).to_owned();
     }
     format!("arn:{partition}:iam::{account}:oidc-provider/{}", provider_of(issuer))
@@ -110,7 +110,7 @@ fn location(role_arn: &str) -> (&str, &str) {
 /// Issuers that need an OIDC provider, with the client ids to list there.
 fn providers(tokens: &[TrustedToken]) -> Vec<(String, Vec<String>)> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for token in tokens.iter().filter(|token| !is_cognito(&token.issuer)) {
+    for token in tokens.iter().filter(|token| !is_built_in(&token.issuer)) {
         let place = found.iter().position(|(issuer, _)| *issuer == token.issuer).unwrap_or_else(|| {
             found.push((token.issuer.clone(), Vec::new()));
             found.len() - 1

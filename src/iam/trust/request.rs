@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::claims::Claims;
+use super::provider;
 use super::render::provider_arn;
 use crate::iam::arn::Arn;
 
@@ -36,16 +37,16 @@ impl<'a> Request<'a> {
     /// The request of a token for a role, under a session name where it is known.
     pub fn new(claims: &'a Claims, role_arn: &str, session_name: Option<&str>) -> Self {
         let provider = claims.provider().to_lowercase();
-        let mut keys = BTreeMap::from([
-            (format!("{provider}:sub"), vec![claims.sub.clone()]),
-            (format!("{provider}:aud"), claims.effective_audiences()),
-        ]);
+        let mut keys = BTreeMap::new();
         let mut put = |key: String, values: Vec<String>| {
             if !values.is_empty() {
                 keys.insert(key.to_lowercase(), values);
             }
         };
-        put(format!("{provider}:amr"), claims.amr.0.clone());
+        for key in provider::keys(&provider) {
+            let values = key.claims.iter().map(|claim| claims.values(claim)).find(|values| !values.is_empty());
+            put(format!("{provider}:{}", key.name), values.unwrap_or_default());
+        }
         put("sts:rolesessionname".into(), session_name.map(str::to_owned).into_iter().collect());
         put("sts:sourceidentity".into(), claims.source_identity.clone().into_iter().collect());
         if let Some(tags) = &claims.tags {
@@ -86,10 +87,18 @@ impl<'a> Request<'a> {
         if let Some(values) = self.keys.get(&lower) {
             return Known::Values(values.clone());
         }
-        if let Some(why) = of_the_call(&lower) {
+        if let Some(why) = of_the_call(&lower).or_else(|| self.not_told(&lower)) {
             return Known::Unknown(why.into());
         }
         Known::Absent(self.why_absent(name, &lower))
+    }
+
+    /// Why a key that the token's provider has is not known here.
+    fn not_told(&self, lower: &str) -> Option<&'static str> {
+        let provider = self.claims.provider().to_lowercase();
+        let name = lower.strip_prefix(&provider)?.strip_prefix(':')?;
+        provider::keys(&provider).find(|key| key.name.eq_ignore_ascii_case(name))?;
+        provider::why_unknown(&provider, name)
     }
 
     fn why_absent(&self, name: &str, lower: &str) -> String {
@@ -99,21 +108,32 @@ impl<'a> Request<'a> {
         }
         let (host, claim) = name.rsplit_once(':').unwrap_or((name, ""));
         if host.eq_ignore_ascii_case(provider) {
-            if matches!(claim.to_ascii_lowercase().as_str(), "sub" | "aud" | "amr") {
-                return format!("the token has no {claim}");
+            let names = || provider::keys(provider).map(|key| key.name);
+            if let Some(key) = provider::keys(provider).find(|key| key.name.eq_ignore_ascii_case(claim)) {
+                return format!("the token has no {}", key.claims.join(" and no "));
             }
-            return format!("IAM gives only aud, sub and amr of an OIDC provider, not {claim}");
+            return format!("IAM gives only {} of this provider, not {claim}", listed(names()));
         }
         if host.trim_end_matches('/').eq_ignore_ascii_case(provider.trim_end_matches('/')) {
             return format!("the token's provider is {provider}, a slash at the end included");
         }
-        if host.contains('.') && (claim == "sub" || claim == "aud" || claim == "amr") {
+        if host.contains('.') {
             return format!("the token is of provider {provider}");
         }
         if host == "sts" && claim.eq_ignore_ascii_case("ExternalId") {
             return "an external id belongs to sts:AssumeRole, not to a web identity".into();
         }
         "it is not in a request with a web identity token".into()
+    }
+}
+
+/// `a, b and c`.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        Some((last, _)) => (*last).to_owned(),
+        None => String::new(),
     }
 }
 
@@ -152,7 +172,8 @@ mod tests {
         assert_eq!(request.principal(), "arn:aws-cn:iam::111122223333:oidc-provider/Issuer.example/x");
         assert_eq!(request.key("issuer.EXAMPLE/x:SUB"), Known::Values(vec!["s".into()]));
         for (key, why) in [
-            ("Issuer.example/x:email", "not email"),
+            ("Issuer.example/x:email", "the token has no email"),
+            ("Issuer.example/x:groups", "only amr, aud, email, oaud and sub of this provider, not groups"),
             ("https://issuer.example/x:sub", "write issuer.example/x:sub"),
             ("issuer.example/x/:sub", "slash"),
             ("other.example:sub", "provider Issuer.example/x"),

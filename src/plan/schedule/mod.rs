@@ -174,17 +174,35 @@ struct Clock {
 }
 
 fn read(spec: &WorkflowScheduleSpec) -> Result<(Cron, TimeZone), Failure> {
-    let zone = match &spec.time_zone {
-        None => TimeZone::UTC,
-        Some(name) => cron::time_zone(name).map_err(|problem| {
-            Failure::new(Class::Terminal, "TimeZoneUnknown", format!("spec.timeZone: {problem}."))
-        })?,
-    };
-    let cron = Cron::parse(&spec.schedule).map_err(|problem| {
+    let zone = zone(spec)?;
+    Ok((times(spec)?, zone))
+}
+
+fn zone(spec: &WorkflowScheduleSpec) -> Result<TimeZone, Failure> {
+    let Some(name) = &spec.time_zone else { return Ok(TimeZone::UTC) };
+    cron::time_zone(name)
+        .map_err(|problem| Failure::new(Class::Terminal, "TimeZoneUnknown", format!("spec.timeZone: {problem}.")))
+}
+
+fn times(spec: &WorkflowScheduleSpec) -> Result<Cron, Failure> {
+    Cron::parse(&spec.schedule).map_err(|problem| {
         let message = format!("spec.schedule \"{}\" cannot be read: {problem}.", spec.schedule);
         Failure::new(Class::Terminal, "ScheduleInvalid", message)
-    })?;
-    Ok((cron, zone))
+    })
+}
+
+fn never_due(spec: &WorkflowScheduleSpec) -> Failure {
+    let message = format!("spec.schedule \"{}\" names no time within the next five years.", spec.schedule);
+    Failure::new(Class::Terminal, "ScheduleNeverDue", message)
+}
+
+/// Why nothing of a schedule would ever run, all of it: `TimeZoneUnknown`, `ScheduleInvalid` or `ScheduleNeverDue`.
+pub fn problems(spec: &WorkflowScheduleSpec, now: Timestamp) -> Vec<Failure> {
+    match (zone(spec), times(spec)) {
+        (Ok(zone), Ok(cron)) if cron.next(now, &zone).is_none() => vec![never_due(spec)],
+        (Ok(_), Ok(_)) => Vec::new(),
+        (zone, times) => zone.err().into_iter().chain(times.err()).collect(),
+    }
 }
 
 /// Runs beyond the limits of history, oldest first.
@@ -233,8 +251,7 @@ fn schedule(plan: &mut Plan, identity: Identity<'_>, spec: &WorkflowScheduleSpec
     plan.wake_at = next;
     let Some(due) = due else {
         if next.is_none() {
-            let message = format!("spec.schedule \"{}\" names no time within the next five years.", spec.schedule);
-            plan.failure = Some(Failure::new(Class::Terminal, "ScheduleNeverDue", message));
+            plan.failure = Some(never_due(spec));
         }
         return;
     };

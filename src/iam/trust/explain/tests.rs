@@ -59,7 +59,9 @@ fn an_authorized_party_is_what_the_audience_is_compared_with() {
     let policy = [allow(&json!({"StringEquals": {"i.example:aud": "sts.amazonaws.com"}}))];
     let explanation = read(&policy, &json!({"azp": "stepbound"}));
     assert!(
-        explanation.text().contains("azp stepbound, which AWS is reported to compare instead of aud; not verified")
+        explanation
+            .text()
+            .contains("azp stepbound, which AWS compares instead of aud; for aud itself there is i.example:oaud")
     );
     let policy = [allow(&json!({"StringEquals": {"i.example:aud": ["stepbound", "sts.amazonaws.com"]}}))];
     assert_eq!(read(&policy, &json!({"azp": "stepbound"})).verdict, Verdict::Allowed);

@@ -76,6 +76,8 @@ fn a_wildcard_within_a_namespace_is_a_warning_and_beyond_it_an_error() {
     assert_eq!(severity("system:serviceaccount:shop:*"), Severity::Warning);
     assert_eq!(severity("system:serviceaccount:sh*:orders"), Severity::Error);
     assert_eq!(severity("*"), Severity::Error);
+    assert_eq!(severity("repo:octo-org/octo-repo:*"), Severity::Warning);
+    assert_eq!(severity("repo:octo-org*/octo-repo:*"), Severity::Error);
 }
 
 #[test]
@@ -112,4 +114,42 @@ fn passing_any_role_or_to_any_service_is_told() {
     );
     assert_eq!(codes(json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"})), ["NotAction"]);
     assert_eq!(codes(json!({"Effect": "Deny", "Action": "*", "Resource": "*"})), Vec::<&str>::new());
+}
+
+#[test]
+fn an_operator_that_iam_does_not_have_is_an_error_whatever_its_key_and_statement() {
+    let typo = json!({"StringEquals": {"i.example:sub": "system:serviceaccount:shop:orders", "i.example:aud": "sts.amazonaws.com"},
+        "StringEqual": {"aws:RequestedRegion": "eu-west-1"}});
+    assert_eq!(conditions(&typo), ["UnknownOperator"]);
+    let denial = document(
+        &json!({"Effect": "Deny", "Action": "sts:*", "Principal": "*", "Condition": {"Stringlike": {"a": "b"}, "NullIfExists": {"a": "true"}}}),
+    );
+    let found = lint_trust(&denial);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("NullIfExists") && found[0].statement == 1, "{found:?}");
+    let permissions = document(
+        &json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"ForAnyValues:StringEquals": {"aws:TagKeys": "a"}}}),
+    );
+    assert_eq!(lint_permissions(&permissions).into_iter().map(|one| one.code).collect::<Vec<_>>(), ["UnknownOperator"]);
+}
+
+/// IAM user guide, "Available keys for AWS OIDC federation": which keys of the built-in providers are whose.
+#[test]
+fn keys_of_built_in_providers_stand_for_subject_and_audience() {
+    let of = |provider: &str, keys: &Value| {
+        trust(|statement| {
+            statement["Principal"] = json!({"Federated": provider});
+            statement["Condition"] = json!({"StringEquals": keys});
+        })
+    };
+    let none = Vec::<&str>::new();
+    let google = json!({"accounts.google.com:oaud": "my-aud", "accounts.google.com:sub": "113"});
+    assert_eq!(of("accounts.google.com", &google), none);
+    let amazon = json!({"www.amazon.com:app_id": "amzn1.application.1", "www.amazon.com:user_id": "amzn1.account.1"});
+    assert_eq!(of("www.amazon.com", &amazon), none);
+    let facebook = json!({"graph.facebook.com:app_id": "1", "graph.facebook.com:id": "2"});
+    assert_eq!(of("graph.facebook.com", &facebook), none);
+    assert_eq!(of("www.amazon.com", &json!({"www.amazon.com:app_id": "amzn1.application.1"})), ["SubjectMissing"]);
+    let gitlab = json!({"gitlab.com:user_id": "1", "gitlab.com:aud": "https://gitlab.com"});
+    assert_eq!(of("arn:aws:iam::111122223333:oidc-provider/gitlab.com", &gitlab), ["SubjectMissing"]);
 }

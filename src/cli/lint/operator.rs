@@ -1,0 +1,139 @@
+//! What the operator would refuse of an object that the API server takes, as far as files tell: asked of the same functions that
+//! the operator asks.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::collect::finding;
+use crate::api::v1alpha1::{IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowSchedule};
+use crate::asl::Node;
+use crate::asl::lint::Finding;
+use crate::outcome::Failure;
+use crate::plan::binding::{check_pool, check_region, wanted_policy};
+use crate::plan::retry::check_mode;
+use crate::plan::run::{check_input, check_source};
+use crate::plan::schedule;
+use crate::plan::workflow::{check_execution_role, check_key, check_name, names_of};
+
+/// Bindings and Workflows among the files, by namespace and name, each with the defaults of its kind.
+#[derive(Default)]
+pub(super) struct Objects {
+    bindings: HashMap<(String, String), TrustBinding>,
+    workflows: HashMap<(String, String), Workflow>,
+}
+
+impl Objects {
+    /// Keeps what others refer to. What does not fit its schema is told elsewhere.
+    pub(super) fn add(&mut self, kind: &str, full: &Value) {
+        let text = |name: &str| full["metadata"][name].as_str().unwrap_or_default().to_owned();
+        let place = (text("namespace"), text("name"));
+        match kind {
+            "TrustBinding" => self.bindings.extend(typed(full).map(|binding| (place, binding))),
+            "Workflow" => self.workflows.extend(typed(full).map(|workflow| (place, workflow))),
+            _ => {}
+        }
+    }
+}
+
+/// What the operator would refuse, each at its field.
+pub(super) fn check(object: Node<'_>, kind: &str, full: &Value, others: &Objects) -> Vec<Finding> {
+    let mut check = Check { object, findings: Vec::new(), others };
+    match kind {
+        "TrustBinding" => typed(full).into_iter().for_each(|binding| check.binding(&binding)),
+        "IdentityProvider" => typed(full).into_iter().for_each(|provider| check.provider(&provider)),
+        "Workflow" => typed(full).into_iter().for_each(|workflow| check.workflow(&workflow)),
+        "WorkflowRun" => typed::<WorkflowRun>(full)
+            .into_iter()
+            .for_each(|run| check.run(&run.spec, &run.namespace().unwrap_or_default(), "/spec")),
+        "WorkflowSchedule" => typed(full).into_iter().for_each(|schedule| check.schedule(&schedule)),
+        _ => {}
+    }
+    check.findings
+}
+
+fn typed<T: DeserializeOwned>(full: &Value) -> Option<T> {
+    serde_json::from_value(full.clone()).ok()
+}
+
+struct Check<'a, 'o> {
+    object: Node<'a>,
+    findings: Vec<Finding>,
+    others: &'o Objects,
+}
+
+impl Check<'_, '_> {
+    /// A refusal at a field, or at the object where the field is not written out.
+    fn told(&mut self, pointer: &str, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            let node = self.object.pointer(pointer).unwrap_or(self.object);
+            self.findings.push(finding(self.object, node, "SB094", failure.message));
+        }
+    }
+
+    fn binding(&mut self, binding: &TrustBinding) {
+        self.told("/spec/region", check_region(&binding.spec));
+        self.told("/spec/sessionPolicy", wanted_policy(&binding.spec).map(drop));
+    }
+
+    fn provider(&mut self, provider: &IdentityProvider) {
+        self.told("/spec/issuer", check_pool(&provider.spec.issuer, &provider.spec.client_authentication));
+    }
+
+    fn workflow(&mut self, workflow: &Workflow) {
+        let (namespace, spec) = (workflow.namespace().unwrap_or_default(), &workflow.spec);
+        let Some(binding) = self.others.bindings.get(&(namespace.clone(), spec.trust_binding_ref.name.clone())) else {
+            return;
+        };
+        let allowed = &binding.spec.allowed_execution_role_arns;
+        let role = check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn);
+        let key = check_key(&binding.spec, spec.encryption.as_ref());
+        // Where the binding lists none, the default names count, which begin with a prefix that only the operator knows.
+        let given = spec.state_machine_name.as_deref().filter(|_| !binding.spec.allowed_state_machine_names.is_empty());
+        let names = names_of("", &namespace, &binding.spec);
+        let name = check_name(given, "spec.stateMachineName", &binding.name_any(), &names, false);
+        self.told("/spec/executionRoleARN", role);
+        self.told("/spec/encryption/kmsKeyID", key);
+        self.told("/spec/stateMachineName", name);
+    }
+
+    fn run(&mut self, spec: &WorkflowRunSpec, namespace: &str, at: &str) {
+        self.told(&format!("{at}/inputFrom"), check_source(spec));
+        if let Some(input) = &spec.input {
+            self.told(&format!("{at}/input"), check_input(&input.to_string()));
+            self.text_of_json(input, &format!("{at}/input"));
+        }
+        let place = (namespace.to_owned(), spec.workflow_ref.name.clone());
+        if let Some(workflow) = self.others.workflows.get(&place) {
+            let result = check_mode(spec, workflow.spec.machine_type);
+            let field = if result.as_ref().is_err_and(|failure| failure.reason == "ModeNotSupported") {
+                "mode"
+            } else {
+                "retry"
+            };
+            self.told(&format!("{at}/{field}"), result);
+        }
+    }
+
+    /// An execution whose input is a text gets that text and no object.
+    fn text_of_json(&mut self, input: &Value, pointer: &str) {
+        let inner = input.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let (Some(inner), Some(node)) = (inner, self.object.pointer(pointer)) else { return };
+        if inner.is_object() || inner.is_array() {
+            let message = "the input is a text that holds JSON, so the execution gets a text; write the JSON itself, without quotes around it";
+            self.findings.push(finding(self.object, node, "SB095", message.into()));
+        }
+    }
+
+    fn schedule(&mut self, schedule: &WorkflowSchedule) {
+        for failure in schedule::problems(&schedule.spec, Timestamp::now()) {
+            let field = if failure.reason == "TimeZoneUnknown" { "/spec/timeZone" } else { "/spec/schedule" };
+            self.told(field, Err(failure));
+        }
+        let template = &schedule.spec.run_template.spec;
+        self.run(template, &schedule.namespace().unwrap_or_default(), "/spec/runTemplate/spec");
+    }
+}

@@ -1,0 +1,157 @@
+//! `stepbound lint` on manifests: what the API server and the operator would refuse, with its place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+#[path = "support/manifests.rs"]
+mod manifests;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use stepbound::api::v1alpha1::custom_resource_definitions;
+
+/// The findings of a text.
+fn lint(text: &str) -> Vec<Value> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stepbound"))
+        .args(["lint", "-o", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap().stdout;
+    let report: Value = serde_json::from_slice(&output).unwrap();
+    report["findings"].as_array().unwrap().clone()
+}
+
+fn told(found: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    found.iter().map(|one| (text(&one["code"]), text(&one["path"]))).collect()
+}
+
+#[test]
+fn every_manifest_that_is_refused_is_told_first_with_its_place_and_no_other() {
+    let cases = manifests::cases();
+    for case in &cases {
+        let found: Vec<Value> =
+            lint(&case.object.to_string()).into_iter().filter(|found| found["severity"] == "error").collect();
+        let expected = match case.refused.as_deref() {
+            None => Vec::new(),
+            Some("api") => vec![("SB091".to_owned(), case.path.clone())],
+            Some("operator") => vec![("SB094".to_owned(), case.path.clone())],
+            Some(other) => panic!("{}: refused by {other}", case.name),
+        };
+        assert_eq!(told(&found), expected, "{}: {found:#?}", case.name);
+    }
+    println!("{} manifests decided as the API server and the operator do", cases.len());
+}
+
+/// Each rule of the definitions is broken by one of the cases, so that the API server is asked of each.
+#[test]
+fn every_rule_of_the_api_server_has_a_manifest_that_breaks_it() {
+    let all: BTreeSet<String> = manifests::cases()
+        .iter()
+        .filter(|case| case.refused.as_deref() == Some("api"))
+        .flat_map(|case| lint(&case.object.to_string()))
+        .map(|found| found["message"].as_str().unwrap().to_owned())
+        .collect();
+    let mut rules = BTreeSet::new();
+    for definition in custom_resource_definitions().unwrap() {
+        let definition = serde_json::to_value(&definition).unwrap();
+        messages(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut rules);
+    }
+    assert!(rules.len() > 20, "the test sees the schemas");
+    let missing: Vec<&String> = rules.difference(&all).collect();
+    assert!(missing.is_empty(), "no case breaks: {missing:#?}");
+}
+
+/// Messages of rules that hold when an object is created.
+fn messages(schema: &Value, found: &mut BTreeSet<String>) {
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        if !rule["rule"].as_str().unwrap().contains("oldSelf") {
+            found.insert(rule["message"].as_str().unwrap().to_owned());
+        }
+    }
+    let properties = schema["properties"].as_object().into_iter().flatten().map(|(_, schema)| schema);
+    for schema in properties.chain([&schema["items"], &schema["additionalProperties"]]).filter(|one| one.is_object()) {
+        messages(schema, found);
+    }
+}
+
+#[test]
+fn what_is_left_out_and_what_is_null_is_as_the_api_server_takes_it() {
+    let run = |spec: &Value| {
+        let object = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"generateName": "nightly-"}, "spec": spec});
+        told(&lint(&object.to_string()))
+    };
+    assert_eq!(run(&json!({"workflowRef": {"name": "a"}, "mode": null, "timeout": null, "retry": null})), []);
+    assert_eq!(run(&json!({"workflowRef": null})), [("SB091".into(), "/spec".into())]);
+    let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"generateName": "n".repeat(48)},
+        "spec": {"schedule": "@daily", "runTemplate": {"spec": {"workflowRef": {"name": "a"}}}}});
+    assert_eq!(told(&lint(&schedule.to_string())).len(), 1, "five characters are put behind it");
+    let nothing = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": "a"}});
+    assert_eq!(told(&lint(&nothing.to_string())), [("SB091".into(), "/".into())]);
+}
+
+#[test]
+fn what_only_the_objects_together_show_is_told_too() {
+    let binding = "apiVersion: stepbound.dev/v1alpha1
+kind: TrustBinding
+metadata: {name: orders, namespace: shop}
+spec:
+  serviceAccountName: orders
+  roleARN: arn:aws:iam::111122223333:role/orders
+  region: eu-west-1
+  allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/exec']
+  allowedStateMachineNames: ['legacy-*']
+---
+";
+    let workflow = |role: &str, more: &str| {
+        format!(
+            "apiVersion: stepbound.dev/v1alpha1\nkind: Workflow\nmetadata: {{name: fulfil, namespace: shop}}\nspec:\n  trustBindingRef: {{name: orders}}\n  executionRoleARN: arn:aws:iam::{role}\n  definition: {{StartAt: A, States: {{A: {{Type: Succeed}}}}}}\n{more}---\n"
+        )
+    };
+    let exec = "111122223333:role/exec";
+    let one = |path: &str| vec![("SB094".to_owned(), path.to_owned())];
+    assert_eq!(told(&lint(&format!("{binding}{}", workflow(exec, "  stateMachineName: legacy-fulfil\n")))), []);
+    for (role, more, path) in [
+        ("999988887777:role/exec", "", "/spec/executionRoleARN"),
+        ("111122223333:role/other", "", "/spec/executionRoleARN"),
+        (exec, "  stateMachineName: fulfil\n", "/spec/stateMachineName"),
+        (exec, "  encryption: {kmsKeyID: 'arn:aws:kms:eu-west-1:999988887777:alias/x'}\n", ""),
+    ] {
+        let found = told(&lint(&format!("{binding}{}", workflow(role, more))));
+        assert_eq!(found, if path.is_empty() { Vec::new() } else { one(path) }, "{role} {more}");
+    }
+    let run = "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowRun\nmetadata: {name: a, namespace: shop}\nspec: {workflowRef: {name: fulfil}, mode: Sync}\n";
+    assert_eq!(told(&lint(&format!("{}{run}", workflow(exec, "")))), one("/spec/mode"));
+    assert_eq!(told(&lint(&format!("{}{run}", workflow(exec, "  type: Express\n")))), []);
+}
+
+#[test]
+fn an_input_that_is_a_text_of_json_is_doubted() {
+    let run = |input: &str| {
+        let text = format!(
+            "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowRun\nmetadata: {{name: a}}\nspec:\n  workflowRef: {{name: b}}\n  input: {input}\n"
+        );
+        lint(&text)
+    };
+    let found = run("'{\"orderId\": 7}'");
+    assert_eq!(told(&found), [("SB095".into(), "/spec/input".into())]);
+    assert_eq!((&found[0]["severity"], &found[0]["line"]), (&json!("warning"), &json!(6)));
+    assert_eq!(told(&run("'[1, 2]'")).len(), 1);
+    for plain in ["{orderId: 7}", "'7'", "'true'", "'a text'", "null"] {
+        assert_eq!(told(&run(plain)), [], "{plain}");
+    }
+    let schedule = "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowSchedule\nmetadata: {name: a}\nspec: {schedule: '@daily', runTemplate: {spec: {workflowRef: {name: b}, input: '{}'}}}\n";
+    assert_eq!(told(&lint(schedule)), [("SB095".into(), "/spec/runTemplate/spec/input".into())]);
+}
+
+#[test]
+fn a_definition_with_comments_is_told_that_json_has_none() {
+    let found =
+        lint("{\n  // where it begins\n  \"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}\n}\n");
+    assert_eq!((&found[0]["code"], &found[0]["line"]), (&json!("SB025"), &json!(2)), "{found:#?}");
+    assert!(found[0]["message"].as_str().unwrap().contains("JSON has no comments"));
+}

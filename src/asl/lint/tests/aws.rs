@@ -381,6 +381,7 @@ fn a_task_calls_an_integration_a_function_or_an_activity() {
         "arn:aws:sqs:eu-west-1:111122223333:orders",
         "arn:aws:swf:us-east-1:111122223333:task:X",
         "arn:aws:iam::111122223333:role/r",
+        "arn:aw:states:::lambda:invoke",
         &format!("{here}:layer:tools:1"),
         &format!("{here}:function:charge:1:2"),
         "charge",

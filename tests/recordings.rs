@@ -1,7 +1,7 @@
 //! The linter beside AWS: each definition that AWS ran or refused in a recording is decided as AWS decided it.
 //!
 //! The recordings are in the folder that `STEPBOUND_RECORDINGS` names, else in `recordings` of the corpus: files of JSON, each
-//! an array of records that have a `definition`, or the `request` of TestState, and what AWS made of it.
+//! an array of records that have a `definition`, or the `request` of `TestState`, and what AWS made of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "support/corpus.rs"]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::grammar::intrinsic;
 use super::super::grammar::jsonata::Uses;
-use super::super::model::{Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
+use super::super::model::{Arn, Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
 use super::super::position::Node;
 use super::Lint;
 
@@ -90,6 +90,13 @@ fn not_text<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
 
 fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
     let text = resource.text;
+    let partition = Arn::parse(text).map_or("aws", |arn| arn.partition);
+    if partition != "aws" && !partition.starts_with("aws-") {
+        let message = format!(
+            "Resource \"{text}\" is in no partition of AWS: these are aws, aws-cn, aws-us-gov and others that begin so"
+        );
+        return lint.report("SB023", node, message);
+    }
     match resource.target {
         Target::Unknown => {
             lint.report(

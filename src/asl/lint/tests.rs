@@ -85,7 +85,7 @@ fn a_near_name_is_suggested_and_a_far_one_is_not() {
 }
 
 #[test]
-fn deep_nesting_is_refused_without_overflow() {
+fn deep_nesting_is_told_without_overflow() {
     let mut inner = serde_json::json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}});
     for _ in 0..100 {
         inner =

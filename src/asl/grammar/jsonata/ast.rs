@@ -294,10 +294,10 @@ impl<'a> Expr<'a> {
                         }
                     }
                 }
-                path.group.iter().flatten().for_each(|(key, value)| {
+                for (key, value) in path.group.iter().flatten() {
                     visit(key);
                     visit(value);
-                });
+                }
             }
             Kind::Filter { of, predicate } => {
                 visit(of);
@@ -305,18 +305,20 @@ impl<'a> Expr<'a> {
             }
             Kind::Group { of, pairs } => {
                 visit(of);
-                pairs.iter().for_each(|(key, value)| {
+                for (key, value) in pairs {
                     visit(key);
                     visit(value);
-                });
+                }
             }
             Kind::KeepArray(inner) | Kind::Negative(inner) | Kind::Bind { value: inner, .. } => visit(inner),
             Kind::Sort(terms) => terms.iter().for_each(|term| visit(&term.expr)),
             Kind::Array(items) | Kind::Block(items) => items.iter().for_each(visit),
-            Kind::Object(pairs) => pairs.iter().for_each(|(key, value)| {
-                visit(key);
-                visit(value);
-            }),
+            Kind::Object(pairs) => {
+                for (key, value) in pairs {
+                    visit(key);
+                    visit(value);
+                }
+            }
             Kind::Binary { left, right, .. } | Kind::Apply { left, right } => {
                 visit(left);
                 visit(right);
@@ -324,7 +326,9 @@ impl<'a> Expr<'a> {
             Kind::Condition { condition, then, otherwise } => {
                 visit(condition);
                 visit(then);
-                otherwise.iter().for_each(|otherwise| visit(otherwise));
+                if let Some(otherwise) = otherwise {
+                    visit(otherwise);
+                }
             }
             Kind::Call { function, arguments } => {
                 visit(function);
@@ -334,7 +338,9 @@ impl<'a> Expr<'a> {
             Kind::Transform { pattern, update, delete } => {
                 visit(pattern);
                 visit(update);
-                delete.iter().for_each(|delete| visit(delete));
+                if let Some(delete) = delete {
+                    visit(delete);
+                }
             }
         }
     }

@@ -43,19 +43,15 @@ impl<'a> Parser<'a> {
         }
         let predicate = self.expression(0)?;
         self.expect("]", true)?;
-        match left.kind {
-            Kind::Path(mut path) => {
-                let inside = steps.max(predicate.height);
-                if let Some(last) = path.steps.last_mut() {
-                    last.stages.push(Stage::Filter(predicate));
-                }
-                self.node(Kind::Path(path), start, inside)
+        if let Kind::Path(mut path) = left.kind {
+            let inside = steps.max(predicate.height);
+            if let Some(last) = path.steps.last_mut() {
+                last.stages.push(Stage::Filter(predicate));
             }
-            _ => {
-                let inside = height.max(predicate.height);
-                self.node(Kind::Filter { of: Box::new(left), predicate: Box::new(predicate) }, start, inside)
-            }
+            return self.node(Kind::Path(path), start, inside);
         }
+        let inside = height.max(predicate.height);
+        self.node(Kind::Filter { of: Box::new(left), predicate: Box::new(predicate) }, start, inside)
     }
 
     /// `left{key: value}`

@@ -135,16 +135,14 @@ fn shape(expr: &Expr<'_>) -> String {
         Kind::Parent => "%".into(),
         Kind::Path(path) => {
             let steps = path.steps.iter().map(|step| {
-                let mut text = shape(&step.expr);
-                text += &step.focus.map(|name| format!("@{name}")).unwrap_or_default();
-                text += &step.index.map(|name| format!("#{name}")).unwrap_or_default();
-                for stage in &step.stages {
-                    text += &match stage {
-                        Stage::Filter(predicate) => format!("[{}]", shape(predicate)),
-                        Stage::Index(name) => format!("[#{name}]"),
-                    };
-                }
-                text
+                let stages = step.stages.iter().map(|stage| match stage {
+                    Stage::Filter(predicate) => format!("[{}]", shape(predicate)),
+                    Stage::Index(name) => format!("[#{name}]"),
+                });
+                let named =
+                    |sign: &str, name: Option<&str>| name.map(|name| format!("{sign}{name}")).unwrap_or_default();
+                let names = named("@", step.focus) + &named("#", step.index);
+                shape(&step.expr) + &names + &stages.collect::<String>()
             });
             let steps = steps.collect::<Vec<_>>().join(".");
             let group = path.group.as_ref().map(|group| format!("{{{}}}", pairs(group))).unwrap_or_default();
@@ -228,12 +226,12 @@ fn an_expression_has_the_parts_that_the_reference_implementation_sees() {
 
 #[test]
 fn each_part_tells_the_bytes_that_it_takes() {
-    let text = "$sum( items[price > 1].total ) + 'x y'";
-    let mut seen = Vec::new();
     fn walk<'a>(expr: &Expr<'a>, text: &'a str, seen: &mut Vec<&'a str>) {
         seen.push(&text[expr.span.start..expr.span.end]);
         expr.each_inside(&mut |inner| walk(inner, text, seen));
     }
+    let text = "$sum( items[price > 1].total ) + 'x y'";
+    let mut seen = Vec::new();
     walk(&parse(text).unwrap(), text, &mut seen);
     assert_eq!(
         seen,

@@ -7,6 +7,8 @@ mod source;
 mod structure;
 mod tasks;
 
+use std::fmt::Write;
+
 use super::Severity;
 
 pub use basis::{Basis, basis};
@@ -65,7 +67,7 @@ impl Rule {
             text += "```\n";
         }
         if let Some(basis) = basis(code) {
-            text += &format!("\nHow it is known: {basis}\n");
+            let _ = writeln!(text, "\nHow it is known: {basis}");
         }
         let ignore = if self.can_be_ignored() {
             format!(

@@ -27,6 +27,7 @@ fn is_warned(definition: &Value, code: &str) {
 }
 
 /// A definition in JSONata with this state, and one to go on with.
+#[allow(clippy::needless_pass_by_value)] // `json!` gives a value
 fn jsonata(state: Value) -> Value {
     json!({"QueryLanguage": "JSONata", "StartAt": "S", "States": {"S": state, "N": {"Type": "Succeed"}}})
 }
@@ -216,7 +217,7 @@ fn a_function_that_does_not_exist_is_told_and_one_that_does_is_not_a_variable() 
     }
 }
 
-/// Recorded: the execution with ItemsPath beside ItemReader succeeded. Of the others nothing is known.
+/// Recorded: the execution with `ItemsPath` beside `ItemReader` succeeded. Of the others nothing is known.
 #[test]
 fn of_two_fields_of_a_map_that_say_the_same_one_is_told_to_be_ignored() {
     is_warned(
@@ -271,8 +272,8 @@ fn items_may_be_an_object_and_are_looked_into_as_in_an_array() {
     is_refused(&items(json!(1)), "SB019");
 }
 
-/// Recorded: "Field 'QueryLanguage' is not supported" at the processor, the iterator and the branch; "only supported for the
-/// 'JSONata' QueryLanguage" at the state inside.
+/// Recorded: `Field 'QueryLanguage' is not supported` at the processor, the iterator and the branch; `only supported for the
+/// 'JSONata' QueryLanguage` at the state inside.
 #[test]
 fn a_machine_inside_a_state_has_the_language_of_the_definition() {
     let inner = |language: bool, state: Value| {
@@ -348,7 +349,7 @@ fn readers_batchers_and_writers_have_the_fields_and_words_that_go_together() {
     is_warned(&json!({"StartAt": "M", "States": {"M": inline}}), "SB062");
 }
 
-/// Recorded: "The field 'RoleArn' is required but was missing at /States/State0/Credentials".
+/// Recorded: `The field 'RoleArn' is required but was missing at /States/State0/Credentials`.
 #[test]
 fn credentials_need_a_role() {
     for wrong in [json!({}), json!({"Role": "r"}), json!({"flag": true})] {
@@ -380,6 +381,7 @@ fn a_task_calls_an_integration_a_function_or_an_activity() {
         "arn:aws:sqs:eu-west-1:111122223333:orders",
         "arn:aws:swf:us-east-1:111122223333:task:X",
         "arn:aws:iam::111122223333:role/r",
+        "arn:aw:states:::lambda:invoke",
         &format!("{here}:layer:tools:1"),
         &format!("{here}:function:charge:1:2"),
         "charge",
@@ -388,7 +390,7 @@ fn a_task_calls_an_integration_a_function_or_an_activity() {
     }
 }
 
-/// Recorded: MISSING_END_STATE is about the outermost machine; the same loop inside of a Map is taken.
+/// Recorded: `MISSING_END_STATE` is about the outermost machine; the same loop inside of a Map is taken.
 #[test]
 fn a_loop_without_an_end_is_refused_outside_and_told_inside() {
     let ring =

@@ -13,6 +13,7 @@ use crate::asl::{
     self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubtful, substitute, unresolved,
     without_use,
 };
+use crate::iam::partition;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
@@ -131,7 +132,7 @@ impl<'a> Collector<'a> {
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
         if kind.is_none() && (is_definition || named) {
             let place = Place { file, subject: None, embedded: None };
-            let circumstances = Circumstances { express: self.options.express, placeholders: true };
+            let circumstances = Circumstances { express: self.options.express, placeholders: true, partition: None };
             let mut findings = lint(object, circumstances);
             findings.extend(document.ambiguous.iter().map(|scalar| doubtful(object, scalar)));
             findings.extend(too_large(object, MAX_DEFINITION_BYTES));
@@ -283,7 +284,12 @@ impl Run<'_, '_> {
         for (name, node) in own.filter(|(name, _)| !used.contains(*name)) {
             outer.push(Finding { span: node.key_span(), ..without_use(name) });
         }
-        let circumstances = Circumstances { express: self.express, placeholders: !open.is_empty() || !self.complete };
+        let role = self.object.pointer("/spec/executionRoleARN").and_then(Node::as_str);
+        let circumstances = Circumstances {
+            express: self.express,
+            placeholders: !open.is_empty() || !self.complete,
+            partition: role.and_then(partition::of_arn),
+        };
         open.extend(lint(definition.with_value(&value), circumstances));
         open
     }

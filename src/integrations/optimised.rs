@@ -6,7 +6,7 @@ use crate::asl::model::Pattern;
 const OPTIMISED: &str = include_str!("optimised.txt");
 
 /// An integration made for Step Functions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integration {
     /// For example `lambda`.
     pub service: &'static str,
@@ -59,18 +59,20 @@ pub fn all() -> impl Iterator<Item = Integration> {
 }
 
 pub(super) fn find(service: &str, action: &str) -> Result<Integration, NotFound> {
-    let mut of_service = all().filter(|one| one.service == service).peekable();
-    if of_service.peek().is_none() {
+    let of_service = || {
+        let lines =
+            OPTIMISED.lines().filter(|line| line.strip_prefix(service).is_some_and(|rest| rest.starts_with(':')));
+        lines.filter_map(Integration::read)
+    };
+    if let Some(found) = of_service().find(|one| one.action == action) {
+        return Ok(found);
+    }
+    if of_service().next().is_none() {
         let nearest = nearest_of(service, all().map(|one| one.service));
         return Err(NotFound::Service { way: Way::Optimised, name: service.to_owned(), nearest });
     }
-    let of_service: Vec<Integration> = of_service.collect();
-    of_service.iter().find(|one| one.action == action).cloned().ok_or_else(|| NotFound::Action {
-        way: Way::Optimised,
-        service: service.to_owned(),
-        name: action.to_owned(),
-        nearest: nearest_of(action, of_service.iter().map(|one| one.action)),
-    })
+    let nearest = nearest_of(action, of_service().map(|one| one.action));
+    Err(NotFound::Action { way: Way::Optimised, service: service.to_owned(), name: action.to_owned(), nearest })
 }
 
 pub(super) fn twin_of(service: &str, operation: &str) -> Option<Integration> {

@@ -28,21 +28,31 @@ const OPERATIONS: &str = include_str!("operations.txt");
 const RESOURCES: &str = include_str!("resources.txt");
 
 /// An operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The service, as the SDK for Java 2 names it.
-    pub service: String,
+    pub service: &'static str,
     /// Its name, beginning with a capital.
     pub name: &'static str,
-    /// What IAM asks for.
-    pub known: Known,
+    prefix: &'static str,
+    entry: &'static str,
     fields: &'static str,
 }
 
 impl Operation {
-    fn read(service: &str, prefix: &str, line: &'static str) -> Self {
+    fn read(section: Section, line: &'static str) -> Self {
         let (entry, fields) = line.split_once(' ').unwrap_or((line, ""));
-        Self { service: service.to_owned(), name: name_of(entry), known: read(prefix, entry), fields }
+        Self { service: section.service, name: name_of(entry), prefix: section.prefix, entry, fields }
+    }
+
+    /// What IAM asks for.
+    pub fn known(&self) -> Known {
+        read(self.prefix, self.entry)
+    }
+
+    /// True when it came after what is known of actions.
+    pub fn is_newer(&self) -> bool {
+        self.entry.ends_with('+')
     }
 
     /// The fields that its payload may have.
@@ -154,39 +164,66 @@ pub(super) fn head() -> &'static str {
 /// # Errors
 /// When the SDK has no such service or operation.
 pub fn operation(service: &str, name: &str) -> Result<Operation, NotFound> {
-    let Some((prefix, lines)) = section(service) else {
+    let Some(section) = section(service) else {
         let nearest = nearest_of(service, services());
         return Err(NotFound::Service { way: Way::Sdk, name: service.to_owned(), nearest });
     };
-    let line = lines.lines().find(|line| name_of(line).eq_ignore_ascii_case(name));
-    line.map(|line| Operation::read(service, prefix, line)).ok_or_else(|| {
-        let names: Vec<String> = lines.lines().map(|line| small(name_of(line))).collect();
+    section.find(name).ok_or_else(|| {
+        let names: Vec<String> = section.lines.lines().map(|line| small(name_of(line))).collect();
         let nearest = nearest_of(name, names.iter().map(String::as_str));
         NotFound::Action { way: Way::Sdk, service: service.to_owned(), name: name.to_owned(), nearest }
     })
 }
 
-/// Names of all services, in order.
-pub fn services() -> impl Iterator<Item = &'static str> {
-    HEADS.iter().map(|(service, _)| *service)
+/// What the table has of a service.
+#[derive(Clone, Copy)]
+struct Section {
+    service: &'static str,
+    prefix: &'static str,
+    lines: &'static str,
 }
 
-/// Names of the services and their prefixes in IAM.
-static HEADS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
-    let sections = OPERATIONS.split("\n\n").skip(1).filter_map(|section| section.lines().next());
-    sections.map(|head| head.split_once(' ').unwrap_or((head, ""))).collect()
-});
+impl Section {
+    fn read(text: &'static str) -> Option<Self> {
+        let (head, lines) = text.split_once('\n')?;
+        let (service, prefix) = head.split_once(' ').unwrap_or((head, ""));
+        Some(Self { service, prefix, lines })
+    }
+
+    fn find(self, name: &str) -> Option<Operation> {
+        let is_it = |line: &&str| {
+            let (start, rest) = line.as_bytes().split_at_checked(name.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(name.as_bytes())
+                && rest.first().is_none_or(|next| SEPARATORS.contains(&char::from(*next)))
+        };
+        self.lines.lines().find(is_it).filter(|_| !name.is_empty()).map(|line| Operation::read(self, line))
+    }
+}
+
+/// The sections, in the order of their names: where each lies, and nothing of what is in it.
+static SECTIONS: LazyLock<Vec<Section>> =
+    LazyLock::new(|| OPERATIONS.trim_end().split("\n\n").skip(1).filter_map(Section::read).collect());
+
+fn section(service: &str) -> Option<Section> {
+    let at = SECTIONS.binary_search_by(|section| section.service.cmp(service)).ok()?;
+    SECTIONS.get(at).copied()
+}
+
+/// Names of all services, in order.
+pub fn services() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().map(|section| section.service)
+}
 
 /// The services whose actions have this prefix in IAM, in order: `bedrock` has `bedrock`, `bedrockagent`, `bedrockruntime`, …
 pub fn services_of(prefix: &str) -> impl Iterator<Item = &'static str> {
-    HEADS.iter().filter(move |(_, own)| *own == prefix).map(|(service, _)| *service)
+    SECTIONS.iter().filter(move |section| section.prefix == prefix).map(|section| section.service)
 }
 
 /// The prefixes that IAM knows a service's operation by: that of the service, and those of the operation's own actions.
 pub fn prefixes_of(service: &str, name: &str) -> Vec<String> {
-    let Some((prefix, _)) = section(service) else { return Vec::new() };
-    let mut prefixes = vec![prefix.to_owned()];
-    if let Ok(Operation { known: Known::Needs(needs), .. }) = operation(service, name) {
+    let Some(section) = section(service) else { return Vec::new() };
+    let mut prefixes = vec![section.prefix.to_owned()];
+    if let Some(Known::Needs(needs)) = section.find(name).map(|operation| operation.known()) {
         prefixes.extend(needs.iter().filter_map(|need| Some(need.action.split_once(':')?.0.to_owned())));
     }
     prefixes.retain(|prefix| !prefix.is_empty());
@@ -195,43 +232,21 @@ pub fn prefixes_of(service: &str, name: &str) -> Vec<String> {
 
 /// True when the service has an operation of this name, in whatever case.
 pub fn has_operation(service: &str, name: &str) -> bool {
-    section(service).is_some_and(|(_, lines)| lines.lines().any(|line| name_of(line).eq_ignore_ascii_case(name)))
+    section(service).is_some_and(|section| section.find(name).is_some())
 }
 
 /// All operations of a service.
-pub fn operations_of(service: &str) -> impl Iterator<Item = Operation> {
-    let (prefix, lines) = section(service).unwrap_or_default();
-    lines.lines().map(move |line| Operation::read(service, prefix, line)).collect::<Vec<_>>().into_iter()
+pub fn operations_of(service: &str) -> impl Iterator<Item = Operation> + use<> {
+    section(service)
+        .into_iter()
+        .flat_map(|section| section.lines.lines().map(move |line| Operation::read(section, line)))
 }
 
-/// True when the operation came after what is known of actions.
-pub fn is_newer(service: &str, name: &str) -> bool {
-    let (_, lines) = section(service).unwrap_or_default();
-    let entries = lines.lines().filter_map(|line| line.split(' ').next());
-    entries.filter(|entry| entry.ends_with('+')).any(|entry| name_of(entry) == name)
-}
-
-/// Prefix and operations of a service. Sections are sorted by name.
-fn section(service: &str) -> Option<(&'static str, &'static str)> {
-    const BETWEEN: &str = "\n\n";
-    let (mut low, mut high) = (OPERATIONS.find(BETWEEN)? + BETWEEN.len(), OPERATIONS.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start = OPERATIONS.get(..middle)?.rfind(BETWEEN).map_or(low, |at| at + BETWEEN.len()).max(low);
-        let end = OPERATIONS.get(start..)?.find(BETWEEN).map_or(OPERATIONS.len(), |at| start + at);
-        let (head, lines) = OPERATIONS.get(start..end)?.split_once('\n')?;
-        let (name, prefix) = head.split_once(' ').unwrap_or((head, ""));
-        match name.cmp(service) {
-            std::cmp::Ordering::Equal => return Some((prefix, lines)),
-            std::cmp::Ordering::Less => low = end + BETWEEN.len(),
-            std::cmp::Ordering::Greater => high = start,
-        }
-    }
-    None
-}
+/// What stands behind the name of an operation.
+const SEPARATORS: [char; 7] = ['=', '@', '^', '-', '?', '+', ' '];
 
 fn name_of(line: &str) -> &str {
-    line.split(['=', '@', '^', '-', '?', '+', ' ']).next().unwrap_or_default()
+    line.split(SEPARATORS).next().unwrap_or_default()
 }
 
 fn read(prefix: &str, entry: &'static str) -> Known {

@@ -1,11 +1,8 @@
-use super::sdk::{Format, Known, On, Part, is_newer, operation, operations_of, services};
+use super::sdk::{Format, Known, On, Part, operation, operations_of, services};
 use super::*;
 
 fn actions(service: &str, name: &str) -> Vec<String> {
-    match operation(service, name) {
-        Ok(sdk::Operation { known: Known::Needs(permissions), .. }) => permissions.into_iter().map(|one| one.action).collect(),
-        other => panic!("{service}:{name}: {other:?}"),
-    }
+    needs(service, name).into_iter().map(|one| one.action).collect()
 }
 
 #[test]
@@ -40,15 +37,12 @@ fn operations_need_the_actions_that_the_authorization_reference_names() {
         assert_eq!(actions(service, name).join(" "), expected, "{service}:{name}");
     }
     let partiql = actions("dynamodb", "executeStatement");
-    assert!(
-        partiql.iter().all(|action| action.starts_with("dynamodb:PartiQL")) && partiql.len() == 4,
-        "{partiql:?}"
-    );
-    assert_eq!(operation("cognitoidentityprovider", "initiateAuth").unwrap().known, Known::NotAsked);
+    assert!(partiql.iter().all(|action| action.starts_with("dynamodb:PartiQL")) && partiql.len() == 4, "{partiql:?}");
+    assert_eq!(operation("cognitoidentityprovider", "initiateAuth").unwrap().known(), Known::NotAsked);
 }
 
 fn needs(service: &str, name: &str) -> Vec<sdk::Permission> {
-    match operation(service, name).unwrap().known {
+    match operation(service, name).unwrap().known() {
         Known::Needs(needs) => needs,
         other => panic!("{service}:{name}: {other:?}"),
     }
@@ -88,10 +82,7 @@ fn fields_are_named_as_step_functions_names_them() {
     assert!(names(Way::Sdk, "s3", "putObject").contains(&"SsekmsKeyId"));
     assert!(names(Way::Sdk, "batch", "submitJob").contains(&"JobName"));
     assert!(names(Way::Optimised, "bedrock", "invokeModel").contains(&"Input"));
-    assert_eq!(
-        names(Way::Optimised, "elasticmapreduce", "addStep"),
-        ["ClusterId", "Step", "ExecutionRoleArn"]
-    );
+    assert_eq!(names(Way::Optimised, "elasticmapreduce", "addStep"), ["ClusterId", "Step", "ExecutionRoleArn"]);
     let required = |service: &str, action: &str| {
         let parameters = find(Way::Sdk, service, action).unwrap().parameters();
         parameters.iter().filter(|one| one.required).map(|one| one.name).collect::<Vec<_>>()
@@ -155,11 +146,11 @@ fn every_service_is_found_by_its_name() {
 fn the_share_of_operations_with_a_known_action_is_at_least_98_percent() {
     let (mut known, mut unknown, mut newer) = (0_u32, Vec::new(), 0_u32);
     for service in services() {
-        for sdk::Operation { name, known: what, .. } in operations_of(service) {
-            match what {
+        for operation in operations_of(service) {
+            match operation.known() {
                 Known::Needs(_) | Known::NotAsked => known += 1,
-                Known::Unknown { .. } if is_newer(service, name) => newer += 1,
-                Known::Unknown { .. } => unknown.push(format!("{service}:{name}")),
+                Known::Unknown { .. } if operation.is_newer() => newer += 1,
+                Known::Unknown { .. } => unknown.push(format!("{service}:{}", operation.name)),
             }
         }
     }
@@ -168,7 +159,10 @@ fn the_share_of_operations_with_a_known_action_is_at_least_98_percent() {
     println!("sources: {}, on {}", sources(), date());
     let fields = services().flat_map(operations_of).flat_map(|one| one.parameters().collect::<Vec<_>>()).count();
     let (optimised, operations) = (all_optimised().count(), services().flat_map(operations_of).count());
-    println!("table: {optimised} integrations made for Step Functions, {} services, {operations} operations, {fields} fields", services().count());
+    println!(
+        "table: {optimised} integrations made for Step Functions, {} services, {operations} operations, {fields} fields",
+        services().count()
+    );
     println!("known: {known} of {reference} operations that the oracle reaches: {:.2} %", 100.0 * share);
     println!(
         "newer than the oracle, listed as unknown: {newer} (known of all: {:.2} %)",

@@ -1,11 +1,12 @@
 //! What a Task calls: whether it exists, in what pattern and with which fields.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use stepbound::asl::lint::{Severity, lint};
-use stepbound::asl::{Circumstances, Finding, Ignore, parse};
+use stepbound::asl::{Circumstances, Finding, Ignore, parse, prepare_with};
 use stepbound::integrations::sdk::{operations_of, services};
 use stepbound::integrations::{Parameter, all_optimised, date};
 
@@ -22,6 +23,7 @@ fn findings_in(partition: Option<&'static str>, mut state: Value) -> Vec<Finding
 }
 
 /// Codes and messages of a call.
+#[allow(clippy::needless_pass_by_value)]
 fn told(resource: &str, parameters: Value) -> Vec<(&'static str, String)> {
     let resource = format!("arn:aws:states:::{resource}");
     let found = findings(json!({"Resource": resource, "Parameters": parameters, "TimeoutSeconds": 60}));
@@ -65,7 +67,13 @@ fn patterns_are_those_of_the_action() {
     assert_eq!(told("glue:startJobRun.sync", json!({"JobName": "j"})), []);
     // In no documentation of AWS, and in no recording either.
     assert_eq!(told("glue:startJobRun.sync:2", json!({"JobName": "j"}))[0].0, "SB046");
-    assert_eq!(told("states:startExecution.sync:2", json!({"StateMachineArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:m"})), []);
+    assert_eq!(
+        told(
+            "states:startExecution.sync:2",
+            json!({"StateMachineArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:m"})
+        ),
+        []
+    );
 }
 
 #[test]
@@ -85,26 +93,45 @@ fn fields_that_a_call_does_not_have_are_told_and_those_that_it_lacks() {
         "lambda:invoke.waitForTaskToken",
         json!({"FunctionName": "charge", "Payload": {"a": 1}, "TaskToken.$": "$$.Task.Token"}),
     );
-    assert!(found.iter().any(|(code, message)| *code == "SB081" && message.contains("no field \"TaskToken\"")), "{found:?}");
+    assert!(
+        found.iter().any(|(code, message)| *code == "SB081" && message.contains("no field \"TaskToken\"")),
+        "{found:?}"
+    );
     let found = told("aws-sdk:rds:startDBInstance", json!({"DBInstanceIdentifier": "shop"}));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].0 == "SB081" && found[0].1.contains("did you mean \"DbInstanceIdentifier\"?"), "{found:?}");
     let found = told("dynamodb:getItem", json!({"TableName": "t"}));
     assert!(found[0].0 == "SB082" && found[0].1.contains("needs Key too"), "{found:?}");
     assert_eq!(told("dynamodb:getItem", json!({"TableName": "t", "Key.$": "$.key"})), []);
-    let whole = findings(json!({"QueryLanguage": "JSONata", "Resource": "arn:aws:states:::dynamodb:getItem", "Arguments": "{% $states.input %}"}));
+    let whole = findings(
+        json!({"QueryLanguage": "JSONata", "Resource": "arn:aws:states:::dynamodb:getItem", "Arguments": "{% $states.input %}"}),
+    );
     assert_eq!(whole, [], "what comes from the input as a whole is not known");
     assert_eq!(findings(json!({"Resource": "arn:aws:states:::dynamodb:getItem"})), [], "nor is the input itself");
-    assert!(findings(json!({"Resource": "arn:aws:states:::dynamodb:getItem"})).iter().all(|one| one.severity == Severity::Warning));
+    assert!(
+        findings(json!({"Resource": "arn:aws:states:::dynamodb:getItem"}))
+            .iter()
+            .all(|one| one.severity == Severity::Warning)
+    );
+}
+
+#[test]
+fn what_is_newer_than_the_table_is_delivered_when_its_workflow_passes_over_the_code() {
+    let state = json!({"Type": "Task", "Resource": "arn:aws:states:::dynamodb:query", "Parameters": {"TableName": "t"}, "End": true});
+    let text = json!({"StartAt": "A", "States": {"A": state}}).to_string();
+    let prepare =
+        |ignore: &str| prepare_with(&text, &BTreeMap::new(), Circumstances::default(), &Ignore::parse(ignore).unwrap());
+    assert!(prepare("").is_err());
+    assert!(prepare("SB080").is_ok());
 }
 
 /// A call with its fields.
 type Known = (String, Vec<Parameter>);
 
 static CALLS: LazyLock<Vec<Known>> = LazyLock::new(|| {
-    let sdk = services().flat_map(operations_of).map(|one| {
-        (format!("aws-sdk:{}:{}", one.service, one.action()), one.parameters().collect::<Vec<_>>())
-    });
+    let sdk = services()
+        .flat_map(operations_of)
+        .map(|one| (format!("aws-sdk:{}:{}", one.service, one.action()), one.parameters().collect::<Vec<_>>()));
     let optimised = all_optimised().map(|one| (format!("{}:{}", one.service, one.action), one.parameters()));
     // Each of the few made for Step Functions as often as a hundred operations of the SDK.
     let optimised: Vec<Known> = optimised.collect();

@@ -39,9 +39,8 @@ fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFou
     let day = integrations::date();
     match error {
         NotFound::Service { way: Way::Optimised, name, .. } => {
-            let message = format!(
-                "{error}, as of {day}; its API may be called with arn:aws:states:::aws-sdk:{name}:<action>"
-            );
+            let message =
+                format!("{error}, as of {day}; its API may be called with arn:aws:states:::aws-sdk:{name}:<action>");
             lint.report("SB046", node, message);
         }
         NotFound::Service { way: Way::Sdk, .. } => {
@@ -98,7 +97,9 @@ fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
             continue;
         }
         let hint = alike(name, &known).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-        let message = format!("{what} has no field \"{name}\"{hint}; each execution fails here, because Step Functions does not support it");
+        let message = format!(
+            "{what} has no field \"{name}\"{hint}; each execution fails here, because Step Functions does not support it"
+        );
         lint.report_key("SB081", field, message);
     }
     let missing: Vec<&str> =

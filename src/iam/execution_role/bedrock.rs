@@ -72,13 +72,11 @@ pub(super) fn derive(task: &mut Task<'_>, action: &str) -> bool {
 /// A model that is invoked by its id or ARN, or by an inference profile.
 pub(super) fn invoke(task: &mut Task<'_>, field: &str, action: &str) {
     let named = task.payload.get(field).text();
-    match named.and_then(|text| Profile::read(task, &text)) {
-        Some(profile) => by_profile(task, &profile, action),
-        None => {
-            let model = model(task, field);
-            task.need(&[action], model);
-        }
+    if let Some(profile) = named.and_then(|text| Profile::read(task, &text)) {
+        return by_profile(task, &profile, action);
     }
+    let model = model(task, field);
+    task.need(&[action], model);
 }
 
 /// An inference profile.

@@ -79,7 +79,8 @@ pub(super) fn lambda(task: &mut Task<'_>, action: &str) -> bool {
                 function.qualifier = function.qualifier.or_else(|| qualifier.clone());
                 task.need(&["lambda:InvokeFunction"], function.invokable());
             }
-            None => task.missing(format!("names its function as \"{text}\", which is no function's name or ARN; correct it")),
+            None => task
+                .missing(format!("names its function as \"{text}\", which is no function's name or ARN; correct it")),
         }
     }
     true

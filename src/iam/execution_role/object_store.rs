@@ -43,7 +43,8 @@ fn source(task: &mut Task<'_>) {
     let field = task.payload.get("CopySource");
     let (source, version) = match (field.text(), parts("SourceBucket")) {
         (Some(source), _) => {
-            let (object, query) = source.split_once('?').map_or((source.as_str(), ""), |(object, query)| (object, query));
+            let (object, query) =
+                source.split_once('?').map_or((source.as_str(), ""), |(object, query)| (object, query));
             (Some(object.to_owned()), query.contains("versionId="))
         }
         (None, Some(bucket)) => {
@@ -69,7 +70,9 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let code = match (first, tail) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low]).ok().and_then(|two| u8::from_str_radix(two, 16).ok()),
+            (b'%', [high, low, ..]) => {
+                std::str::from_utf8(&[*high, *low]).ok().and_then(|two| u8::from_str_radix(two, 16).ok())
+            }
             _ => None,
         };
         bytes.push(code.unwrap_or(*first));

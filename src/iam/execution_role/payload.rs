@@ -111,7 +111,9 @@ impl<'a> Payload<'a> {
                             let is_it = rest.first().is_some_and(|leaf| name.eq_ignore_ascii_case(leaf));
                             self.collect(inner, if is_it { &rest[1..] } else { steps }, found);
                         }
-                        (true, false) if step.is_empty() && rest.first().is_some_and(|leaf| name.eq_ignore_ascii_case(leaf)) => {
+                        (true, false)
+                            if step.is_empty() && rest.first().is_some_and(|leaf| name.eq_ignore_ascii_case(leaf)) =>
+                        {
                             found.push(Field::FromInput(inner.as_str().unwrap_or_default().to_owned()));
                         }
                         (_, false) => {}

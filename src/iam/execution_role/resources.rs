@@ -89,7 +89,8 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
 }
 
 fn from_input<'a>(task: &Task<'a>) -> Field<'a> {
-    let mut open = task.payload.deep().into_iter().map(|(_, field)| field).filter(|field| matches!(field, Field::FromInput(_)));
+    let mut open =
+        task.payload.deep().into_iter().map(|(_, field)| field).filter(|field| matches!(field, Field::FromInput(_)));
     open.next().unwrap_or(Field::Absent)
 }
 
@@ -152,13 +153,18 @@ fn fill(task: &Task<'_>, prefix: &str, format: &Format) -> Found {
         };
         let place = format!("${{{name}}}");
         if *part == Part::Made {
-            arns.iter_mut().for_each(|arn| *arn = revision(arn, &place));
+            for arn in &mut arns {
+                *arn = revision(arn, &place);
+            }
         }
-        arns = arns.iter().flat_map(|arn| values.iter().map(|value| arn.replacen(&place, value, 1))).take(MANY).collect();
+        arns =
+            arns.iter().flat_map(|arn| values.iter().map(|value| arn.replacen(&place, value, 1))).take(MANY).collect();
     }
     if prefix == "secretsmanager" {
         // Secrets have six characters of their own after their name (Secrets Manager user guide).
-        arns.iter_mut().for_each(|arn| arn.push_str("-??????"));
+        for arn in &mut arns {
+            arn.push_str("-??????");
+        }
     }
     Found::Arns(arns)
 }
@@ -166,16 +172,21 @@ fn fill(task: &Task<'_>, prefix: &str, format: &Format) -> Found {
 /// `report:4` has the revision that would stand behind the name.
 fn revision(arn: &str, place: &str) -> String {
     match arn.strip_suffix(&format!(":{place}")) {
-        Some(named) if named.rsplit('/').next().is_some_and(|name| name.contains(':')) && named.contains('/') => named.to_owned(),
+        Some(named) if named.rsplit('/').next().is_some_and(|name| name.contains(':')) && named.contains('/') => {
+            named.to_owned()
+        }
         _ => arn.to_owned(),
     }
 }
 
 /// Where some field comes from the input, that may be the one.
 fn open_or(task: &Task<'_>, format: &Format, otherwise: Found) -> Found {
-    let of: Vec<String> = format.names().map(|name| name.trim_end_matches("Id").trim_end_matches("Name").to_lowercase()).collect();
+    let of: Vec<String> =
+        format.names().map(|name| name.trim_end_matches("Id").trim_end_matches("Name").to_lowercase()).collect();
     let named = task.payload.deep().into_iter().find_map(|(name, field)| match field {
-        Field::FromInput(expression) if name.ends_with("Arn") && of.iter().any(|of| name.to_lowercase().contains(of)) => {
+        Field::FromInput(expression)
+            if name.ends_with("Arn") && of.iter().any(|of| name.to_lowercase().contains(of)) =>
+        {
             Some(expression)
         }
         _ => None,
@@ -236,9 +247,11 @@ fn part_of(arn: &str, format: &Format, name: &str) -> Option<String> {
     let resource = Arn::parse(arn)?.resource;
     let before = format.arn.split(&format!("${{{name}}}")).next()?;
     let fixed = before.rsplit(['/', ':']).find(|word| !word.is_empty()).filter(|word| !word.contains('}'));
-    let noun = ["Name", "Identifier", "Id"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_lowercase();
+    let noun =
+        ["Name", "Identifier", "Id"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_lowercase();
     let behind = |word: &str| {
-        let (_, rest) = resource.split_once(&format!("{word}/")).or_else(|| resource.split_once(&format!("{word}:")))?;
+        let (_, rest) =
+            resource.split_once(&format!("{word}/")).or_else(|| resource.split_once(&format!("{word}:")))?;
         rest.split(['/', ':']).next().filter(|part| !part.is_empty()).map(str::to_owned)
     };
     fixed.and_then(behind).or_else(|| behind(&noun))

@@ -9,14 +9,14 @@ use crate::integrations::sdk::{Known, On, Operation, Permission};
 use crate::integrations::{self, optimised_twin};
 
 pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
-    let (service, action) = (operation.service.as_str(), operation.action());
+    let (service, action) = (operation.service, operation.action());
     // What is made for Step Functions and does the same is known exactly.
     if let Some(twin) = optimised_twin(service, &action)
         && super::task::optimised(task, twin.service, twin.action)
     {
         return;
     }
-    match &operation.known {
+    match &operation.known() {
         Known::NotAsked => {}
         Known::Unknown { likely } => {
             let hint = if likely.is_empty() {
@@ -60,7 +60,7 @@ fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
 /// AWS service").
 fn passed_roles(task: &mut Task<'_>, operation: &Operation, permissions: &[Permission]) {
     let asked = permissions.iter().find(|permission| permission.passes_role);
-    if asked.is_none() && (reads(operation.name) || matches!(operation.service.as_str(), "iam" | "sts")) {
+    if asked.is_none() && (reads(operation.name) || matches!(operation.service, "iam" | "sts")) {
         return;
     }
     let mut roles = Vec::new();

@@ -14,6 +14,7 @@ pub mod digest;
 pub mod graph;
 pub mod iam;
 pub mod identity;
+pub mod integrations;
 pub mod kube;
 pub mod metrics;
 pub mod outcome;

@@ -1,6 +1,9 @@
 //! `stepbound lint` as people and CI run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "lint/integrations.rs"]
+mod integrations;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -60,7 +63,7 @@ const WRONG: &str = "  definition:
       Bill:
         Type: Task
         Resource: arn:aws:states:::sqs:sendMessage.waitForTaskToken
-        Parameters: {MessageBody: {token.$: $$.Task.Token}}
+        Parameters: {QueueUrl: q, MessageBody: {token.$: $$.Task.Token}}
         Catch: [{ErrorEquals: [States.ALL], Next: Ship}]
         Next: Charge
       Charge:

@@ -38,7 +38,7 @@ fn hold(text: &str) {
     let Ok(parsed) = parse(text) else { return };
     let lines = Lines::of(text);
     for (express, placeholders) in [(false, true), (true, false)] {
-        for finding in lint(parsed.root(), Circumstances { express, placeholders }) {
+        for finding in lint(parsed.root(), Circumstances { express, placeholders, partition: None }) {
             assert!(finding.path == "/" || parsed.root().pointer(&finding.path).is_some(), "{finding:?} in {text}");
             assert!(text.get(finding.span.start..finding.span.end).is_some(), "{finding:?} in {text}");
             let (line, column) = lines.position(finding.span.start);

@@ -1,6 +1,9 @@
 //! Definitions beside the policies that were checked by hand: `tests/policy/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "policy/resources.rs"]
+mod resources;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@
 //! integrations; service authorization reference for what an action can be allowed on.
 
 mod analytics;
+mod bedrock;
 mod compute;
 mod data;
 mod distributed_map;
@@ -13,7 +14,9 @@ mod http;
 mod machine;
 mod machine_learning;
 mod messaging;
+mod object_store;
 mod payload;
+mod resources;
 mod sdk;
 mod task;
 mod template;

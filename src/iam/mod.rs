@@ -1,6 +1,5 @@
 //! IAM policies: the document, what a definition needs, and how a policy that exists compares with that. Pure.
 
-pub mod actions;
 pub mod arn;
 pub mod binding_role;
 pub mod compare;

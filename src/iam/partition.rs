@@ -92,6 +92,11 @@ pub fn by_id(id: &str) -> Option<&'static Partition> {
     PARTITIONS.iter().find(|partition| partition.id == id)
 }
 
+/// Id of the partition of an ARN, where it is a known one.
+pub fn of_arn(arn: &str) -> Option<&'static str> {
+    by_id(Arn::parse(arn)?.partition).map(|partition| partition.id)
+}
+
 /// The partition that a region is of; `None` for a name that follows none of their patterns, which may be one that AWS adds later.
 pub fn of_region(region: &str) -> Option<&'static Partition> {
     // Direction and number.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 /// Definitions whose verdict in the corpus is not the one of AWS, with the reason.
-pub const DECIDED_OTHERWISE: [(&str, &str); 4] = [
+pub const DECIDED_OTHERWISE: [(&str, &str); 5] = [
     (
         "valid-map-with-item-batcher-jsonata.json",
         "a state in JSONPath inside a definition in JSONata: AWS refuses it (CDK API reference, QueryLanguage: \"If JSONata is specified at the top level, JSONPath cannot be used in the state machine definition\")",
@@ -15,6 +15,10 @@ pub const DECIDED_OTHERWISE: [(&str, &str); 4] = [
     (
         "valid-task-credentials.json",
         "credentials without a RoleArn: AWS answers \"The field 'RoleArn' is required but was missing\" (recorded); the resource is a task of SWF, which the specification has as an example and Step Functions does not call",
+    ),
+    (
+        "valid-task-parameters.json",
+        "a task of SWF, as above: a Task calls a function, an activity or an integration (developer guide, \"Task workflow state\")",
     ),
     (
         "invalid-json-surround-syntax-extra-spaces.json",

@@ -7,6 +7,7 @@ mod errors;
 mod expressions;
 mod fields;
 mod ignore;
+mod integrations;
 mod maps;
 mod payload;
 mod rules;
@@ -79,6 +80,8 @@ pub struct Circumstances {
     pub express: bool,
     /// `${Name}` may stand for a value that is not known here, as in a bare definition of a template.
     pub placeholders: bool,
+    /// Partition that the state machine lives in, where it is known.
+    pub partition: Option<&'static str>,
 }
 
 /// More findings than anybody reads; it bounds the work on a text that is wrong throughout.

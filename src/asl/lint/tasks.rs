@@ -6,34 +6,7 @@ use super::super::grammar::intrinsic;
 use super::super::grammar::jsonata::Uses;
 use super::super::model::{Arn, Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
 use super::super::position::Node;
-use super::Lint;
-
-/// Integrations made for Step Functions that have `.sync` (1), `.waitForTaskToken` (2), or both (3) beside request and
-/// response. Source: developer guide, "Integrating services", table of supported integrations.
-const OPTIMISED: [(&str, u8); 22] = [
-    ("apigateway", 2),
-    ("athena", 1),
-    ("batch", 1),
-    ("bedrock", 3),
-    ("codebuild", 1),
-    ("databrew", 1),
-    ("dynamodb", 0),
-    ("ecs", 3),
-    ("eks", 3),
-    ("elasticmapreduce", 1),
-    ("emr-containers", 1),
-    ("emr-serverless", 1),
-    ("events", 2),
-    ("glue", 1),
-    ("http", 0),
-    ("lambda", 2),
-    ("mediaconvert", 1),
-    ("s3", 0),
-    ("sagemaker", 1),
-    ("sns", 2),
-    ("sqs", 2),
-    ("states", 3),
-];
+use super::{Lint, integrations};
 
 /// Keys that name what a call creates: a second call with the same name is recognised as a repetition.
 const NAMES: [&str; 7] = [
@@ -59,6 +32,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
         return;
     }
     called(lint, node, &resource);
+    integrations::check(lint, node, state, &resource);
     if lint.circumstances.express {
         express(lint, node, state, &resource);
     }
@@ -130,30 +104,6 @@ fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
             );
             lint.report("SB023", node, message);
         }
-        Target::Sdk { service, .. } if resource.pattern.is_sync() => {
-            let message = format!(
-                "calls of the SDK have no {}; start the job of {service}, then wait and ask in a loop",
-                resource.pattern.suffix()
-            );
-            lint.report("SB045", node, message);
-        }
-        Target::Optimised { service, .. } => match OPTIMISED.iter().find(|known| known.0 == service) {
-            None => {
-                let message = format!(
-                    "there is no integration for \"{service}\"; its API may be called with arn:aws:states:::aws-sdk:{service}:<action>"
-                );
-                lint.report("SB046", node, message);
-            }
-            Some((_, patterns)) => {
-                let (sync, token) = (patterns & 1 > 0, patterns & 2 > 0);
-                let wrong =
-                    resource.pattern.is_sync() && !sync || resource.pattern == Pattern::WaitForTaskToken && !token;
-                if wrong {
-                    let message = format!("the integration for {service} has no {}", resource.pattern.suffix());
-                    lint.report("SB045", node, message);
-                }
-            }
-        },
         _ => {}
     }
 }

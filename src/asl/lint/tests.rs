@@ -15,7 +15,11 @@ fn codes(text: &str) -> Vec<(&'static str, String)> {
 fn the_example_of_each_rule_breaks_it_and_no_error_rule_beside_it() {
     let mut wrong = Vec::new();
     for rule in rules().filter(|rule| rule.scope != Scope::Text && !rule.example.is_empty()) {
-        let circumstances = Circumstances { express: rule.scope == Scope::Express, placeholders: rule.code == "SB028" };
+        let circumstances = Circumstances {
+            express: rule.scope == Scope::Express,
+            placeholders: rule.code == "SB028",
+            ..Circumstances::default()
+        };
         let found = findings(rule.example, circumstances);
         let others = found.iter().filter(|finding| finding.is_error() && finding.code != rule.code).count();
         if others > 0 || !found.iter().any(|finding| finding.code == rule.code) {

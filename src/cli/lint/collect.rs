@@ -16,6 +16,7 @@ use crate::asl::{
     without_use,
 };
 use crate::aws::DefinitionDiagnostic;
+use crate::iam::partition;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
@@ -145,7 +146,7 @@ impl<'a> Collector<'a> {
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
         if kind.is_none() && (is_definition || named) {
             let place = Place { file, subject: None, embedded: None };
-            let circumstances = Circumstances { express: self.options.express, placeholders: true };
+            let circumstances = Circumstances { express: self.options.express, placeholders: true, partition: None };
             let mut findings = lint(object, circumstances);
             findings.extend(document.ambiguous.iter().map(|scalar| doubtful(object, scalar)));
             findings.extend(too_large(object, MAX_DEFINITION_BYTES));
@@ -322,7 +323,9 @@ impl Run<'_, '_> {
         let placeholders = !open.is_empty() || !self.complete;
         let question =
             (self.asking && !placeholders).then(|| Question { text: value.to_string(), express: self.express });
-        let circumstances = Circumstances { express: self.express, placeholders };
+        let role = self.object.pointer("/spec/executionRoleARN").and_then(Node::as_str);
+        let circumstances =
+            Circumstances { express: self.express, placeholders, partition: role.and_then(partition::of_arn) };
         open.extend(lint(definition.with_value(&value), circumstances));
         (open, question)
     }

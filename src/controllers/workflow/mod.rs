@@ -130,6 +130,7 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
     let spec = &work.object.spec;
     let circumstances = Circumstances {
         express: spec.machine_type == crate::api::v1alpha1::StateMachineType::Express,
+        partition: crate::iam::partition::of_arn(&spec.execution_role_arn),
         ..Circumstances::default()
     };
     let (ignore, unknown) = ignored(work);

@@ -1,49 +1,89 @@
 //! Functions, containers, builds, other state machines.
 
+use super::Surroundings;
 use super::task::Task;
+use crate::iam::partition;
+
+/// A function, as a call names it.
+pub(super) struct Function {
+    arn: String,
+    qualifier: Option<String>,
+}
+
+impl Function {
+    /// Reads every form that Lambda takes: a name, or an ARN of which all before the name may be left out from the left, with
+    /// or without a qualifier (Lambda API reference, pattern of `FunctionName`).
+    pub(super) fn read(text: &str, here: &Surroundings) -> Option<Self> {
+        let mut there = here.clone();
+        let mut rest = text;
+        if let Some(whole) = text.strip_prefix("arn:") {
+            let (partition, after) = whole.split_once(":lambda:")?;
+            partition.clone_into(&mut there.partition);
+            rest = after;
+        }
+        if let Some((region, after)) = rest.split_once(':').filter(|(one, _)| partition::of_region(one).is_some()) {
+            region.clone_into(&mut there.region);
+            rest = after;
+        }
+        if let Some((account, after)) = rest.split_once(':').filter(|(one, _)| is_account(one)) {
+            account.clone_into(&mut there.account);
+            rest = after;
+        }
+        let rest = rest.strip_prefix("function:").unwrap_or(rest);
+        let (name, qualifier) = rest.split_once(':').map_or((rest, None), |(name, qualifier)| (name, Some(qualifier)));
+        let is_name = !name.is_empty() && !name.contains([':', '/']);
+        is_name.then(|| Self {
+            arn: there.arn("lambda", &format!("function:{name}")),
+            qualifier: qualifier.map(str::to_owned),
+        })
+    }
+
+    /// Its ARN without qualifier.
+    pub(super) fn unqualified(self) -> String {
+        self.arn
+    }
+
+    /// What its invocation is allowed on. Without a qualifier it may be invoked by any of its versions and aliases too
+    /// (developer guide, "IAM policies for calling Lambda").
+    fn invokable(self) -> Vec<String> {
+        match self.qualifier {
+            Some(qualifier) => vec![format!("{}:{qualifier}", self.arn)],
+            None => vec![self.arn.clone(), format!("{}:*", self.arn)],
+        }
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// A function named by its ARN as the Resource itself.
 pub(super) fn function(task: &mut Task<'_>, arn: &str) {
-    let resources = invokable(arn.to_owned());
+    let resources = Function::read(arn, &task.here).map_or_else(|| vec![arn.to_owned()], Function::invokable);
     task.need(&["lambda:InvokeFunction"], resources);
-}
-
-/// A function without a qualifier may be invoked by any of its versions and aliases too (developer guide, "IAM policies
-/// for calling Lambda").
-fn invokable(arn: String) -> Vec<String> {
-    let qualified = arn.split(':').count() > 7;
-    let versions = format!("{arn}:*");
-    if qualified { vec![arn] } else { vec![arn, versions] }
 }
 
 pub(super) fn lambda(task: &mut Task<'_>, action: &str) -> bool {
     if action != "invoke" {
         return false;
     }
-    let arns = task.resource("FunctionName", "lambda", "function:", "its function");
+    let field = task.payload.get("FunctionName");
+    let named = field.text().map_or_else(|| task.given("lambda", "function:"), |text| vec![text]);
+    if named.is_empty() {
+        task.open(&field, "its function", "FunctionName");
+    }
     let qualifier = task.payload.get("Qualifier").text();
-    for arn in arns {
-        let arn = whole_function(task, &arn);
-        let resources = match &qualifier {
-            Some(qualifier) if arn.split(':').count() <= 7 => vec![format!("{arn}:{qualifier}")],
-            _ => invokable(arn),
-        };
-        task.need(&["lambda:InvokeFunction"], resources);
+    for text in named {
+        match Function::read(&text, &task.here) {
+            Some(mut function) => {
+                function.qualifier = function.qualifier.or_else(|| qualifier.clone());
+                task.need(&["lambda:InvokeFunction"], function.invokable());
+            }
+            None => task
+                .missing(format!("names its function as \"{text}\", which is no function's name or ARN; correct it")),
+        }
     }
     true
-}
-
-/// `123456789012:function:name`, the partial ARN that Lambda takes too, was read as a name.
-fn whole_function(task: &Task<'_>, arn: &str) -> String {
-    let partial = arn.split_once(":function:").map(|(_, name)| name).filter(|name| name.contains(":function:"));
-    match partial.and_then(|name| name.split_once(":function:")) {
-        Some((account, name)) => {
-            let mut there = task.here.clone();
-            account.clone_into(&mut there.account);
-            there.arn("lambda", &format!("function:{name}"))
-        }
-        None => arn.to_owned(),
-    }
 }
 
 pub(super) fn nested(task: &mut Task<'_>, action: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::object_store;
 use super::payload::{Field, Payload};
 use super::task::Task;
 use super::walk::Found;
@@ -41,7 +42,7 @@ fn reader(found: &Found<'_>, task: &mut Task<'_>) {
     let resource = reader.get("Resource").and_then(Value::as_str).unwrap_or_default();
     if resource.ends_with(":s3:getObject") {
         let objects = objects(task, &payload, "Key", "");
-        task.need(&["s3:GetObject"], objects);
+        task.need(&[object_store::versioned(&payload, "s3:GetObject")], objects);
         if config("InputType") == Some("MANIFEST") {
             listed_objects(task);
         }

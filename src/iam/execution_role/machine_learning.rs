@@ -1,6 +1,5 @@
-//! `SageMaker` and Bedrock.
+//! `SageMaker`.
 
-use super::data::Location;
 use super::task::Task;
 
 const SAGEMAKER: &str = "sagemaker.amazonaws.com";
@@ -65,7 +64,8 @@ pub(super) fn sagemaker(task: &mut Task<'_>, action: &str) -> bool {
     let Some(Creates { noun, kind, name, role, rule }) = creates(action) else { return false };
     let created = named(task, name, kind);
     let create = format!("sagemaker:Create{noun}");
-    task.need(&[&create, "sagemaker:AddTags", "sagemaker:ListTags"], created.clone());
+    task.need(&[&create], created.clone());
+    tags(task, created.clone());
     if let Some(role) = role {
         task.pass_role(role, SAGEMAKER, "the role of the job");
     }
@@ -79,11 +79,21 @@ pub(super) fn sagemaker(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
+/// Step Functions tags what it creates by its own integrations; a call of the SDK tags what it says.
+fn tags(task: &mut Task<'_>, created: Vec<String>) {
+    if task.is_optimised {
+        task.need(&["sagemaker:AddTags", "sagemaker:ListTags"], created);
+    } else if !task.payload.get("Tags").is_absent() {
+        task.need(&["sagemaker:AddTags"], created);
+    }
+}
+
 fn endpoint(task: &mut Task<'_>, action: &str) {
     let mut resources = named(task, "EndpointName", "endpoint");
     resources.extend(named(task, "EndpointConfigName", "endpoint-config"));
     if action == "createEndpoint" {
-        task.need(&["sagemaker:CreateEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"], resources);
+        task.need(&["sagemaker:CreateEndpoint"], resources.clone());
+        tags(task, resources);
     } else {
         task.need(&["sagemaker:UpdateEndpoint"], resources);
     }
@@ -99,66 +109,4 @@ fn named(task: &mut Task<'_>, field: &str, kind: &str) -> Vec<String> {
             None => arn,
         })
         .collect()
-}
-
-pub(super) fn bedrock(task: &mut Task<'_>, action: &str) -> bool {
-    match action {
-        "invokeModel" => {
-            invoke(task, "ModelId", "bedrock:InvokeModel");
-            let partition = task.here.partition.clone();
-            for (field, action) in [("Input.S3Uri", "s3:GetObject"), ("Output.S3Uri", "s3:PutObject")] {
-                let value = task.payload.get(field);
-                match value.text().and_then(|url| Location::parse(&url)) {
-                    Some(location) => task.need(&[action], [location.object(&partition)]),
-                    None if value.is_absent() => {}
-                    None => {
-                        let given = task.given("s3", "");
-                        if given.is_empty() {
-                            task.open(&value, "an object in S3", field);
-                        }
-                        task.need(&[action], given);
-                    }
-                }
-            }
-        }
-        "createModelCustomizationJob" => {
-            let mut resources = model(task, "BaseModelIdentifier");
-            // The new model's ARN has an id that is made with it.
-            resources.push(task.here.arn("bedrock", "custom-model/*"));
-            task.need(&["bedrock:CreateModelCustomizationJob"], resources);
-            task.pass_role("RoleArn", "bedrock.amazonaws.com", "the role of the job");
-            if task.is_sync() {
-                let jobs = task.here.arn("bedrock", "model-customization-job/*");
-                task.need(&["bedrock:GetModelCustomizationJob", "bedrock:StopModelCustomizationJob"], [jobs]);
-            }
-        }
-        _ => return false,
-    }
-    true
-}
-
-/// A model that is invoked by its id or ARN.
-pub(super) fn invoke(task: &mut Task<'_>, field: &str, action: &str) {
-    let model = model(task, field);
-    task.need(&[action], model);
-}
-
-/// Foundation models belong to no account.
-fn model(task: &mut Task<'_>, name: &str) -> Vec<String> {
-    let field = task.payload.get(name);
-    match field.text() {
-        Some(arn) if arn.starts_with("arn:") => vec![arn],
-        Some(id) => {
-            let mut nobody = task.here.clone();
-            nobody.account.clear();
-            vec![nobody.arn("bedrock", &format!("foundation-model/{id}"))]
-        }
-        None => {
-            let given = task.given("bedrock", "");
-            if given.is_empty() {
-                task.open(&field, "its model", name);
-            }
-            given
-        }
-    }
 }

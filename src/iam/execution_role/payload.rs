@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 pub(super) enum Field<'a> {
     /// It is written out.
     Known(&'a Value),
+    /// It is the key of an object.
+    Named(&'a str),
     /// It comes from the input: the path or expression.
     FromInput(String),
     /// It is not there.
@@ -20,6 +22,7 @@ impl Field<'_> {
         match self {
             Self::Known(Value::String(text)) => Some(text.clone()),
             Self::Known(Value::Number(number)) => Some(number.to_string()),
+            Self::Named(key) => Some((*key).to_owned()),
             _ => None,
         }
     }
@@ -74,7 +77,84 @@ impl<'a> Payload<'a> {
                 Ok(items.iter().map(|item| Payload { whole: Some(item), jsonata: self.jsonata }).collect())
             }
             Field::FromInput(expression) => Err(expression),
-            Field::Known(_) | Field::Absent => Ok(Vec::new()),
+            Field::Known(_) | Field::Named(_) | Field::Absent => Ok(Vec::new()),
+        }
+    }
+
+    /// What a path of the table of integrations leads to, one for each item of the lists on the way: names with dots
+    /// between them, two dots for any depth, `#` for the keys. Names have no case here.
+    pub(super) fn values(&self, path: &str) -> Vec<Field<'a>> {
+        let mut found = Vec::new();
+        let steps: Vec<&str> = path.split('.').collect();
+        if let Some(whole) = self.whole {
+            self.collect(whole, &steps, &mut found);
+        }
+        found
+    }
+
+    fn collect(&self, value: &'a Value, steps: &[&str], found: &mut Vec<Field<'a>>) {
+        if let Some(expression) = self.expression(value) {
+            return found.push(Field::FromInput(expression));
+        }
+        match (value, steps) {
+            (Value::Array(items), _) => items.iter().for_each(|item| self.collect(item, steps, found)),
+            (_, []) => found.push(Field::Known(value)),
+            (Value::Object(fields), [step, rest @ ..]) => {
+                for (key, inner) in fields {
+                    let (name, is_path) = self.name(key);
+                    let wanted = step.trim_end_matches('#');
+                    match (is_path, name.eq_ignore_ascii_case(wanted)) {
+                        (true, true) => found.push(Field::FromInput(inner.as_str().unwrap_or_default().to_owned())),
+                        (false, true) if step.ends_with('#') => found.extend(keys(inner)),
+                        (false, true) => self.collect(inner, rest, found),
+                        (false, false) if step.is_empty() => {
+                            let is_it = rest.first().is_some_and(|leaf| name.eq_ignore_ascii_case(leaf));
+                            self.collect(inner, if is_it { &rest[1..] } else { steps }, found);
+                        }
+                        (true, false)
+                            if step.is_empty() && rest.first().is_some_and(|leaf| name.eq_ignore_ascii_case(leaf)) =>
+                        {
+                            found.push(Field::FromInput(inner.as_str().unwrap_or_default().to_owned()));
+                        }
+                        (_, false) => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Every value at any depth that is no object, with the name of the field that has it or its list.
+    pub(super) fn deep(&self) -> Vec<(&'a str, Field<'a>)> {
+        let mut found = Vec::new();
+        if let Some(whole) = self.whole {
+            self.walk("", whole, &mut found);
+        }
+        found
+    }
+
+    fn walk(&self, name: &'a str, value: &'a Value, found: &mut Vec<(&'a str, Field<'a>)>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.walk(name, item, found)),
+            Value::Object(fields) => {
+                for (key, inner) in fields {
+                    match self.name(key) {
+                        (name, true) => {
+                            found.push((name, Field::FromInput(inner.as_str().unwrap_or_default().to_owned())));
+                        }
+                        (name, false) => self.walk(name, inner, found),
+                    }
+                }
+            }
+            _ => found.push((name, self.expression(value).map_or(Field::Known(value), Field::FromInput))),
+        }
+    }
+
+    /// The name of a field, and whether its value is a path.
+    fn name(&self, key: &'a str) -> (&'a str, bool) {
+        match key.strip_suffix(".$").filter(|_| !self.jsonata) {
+            Some(name) => (name, true),
+            None => (key, false),
         }
     }
 
@@ -86,13 +166,18 @@ impl<'a> Payload<'a> {
     /// Names of the fields at the top, without `.$`.
     pub(super) fn names(&self) -> Vec<&'a str> {
         let fields = self.whole.and_then(Value::as_object).into_iter().flatten();
-        fields.map(|(name, _)| name.strip_suffix(".$").filter(|_| !self.jsonata).unwrap_or(name)).collect()
+        fields.map(|(key, _)| self.name(key).0).collect()
     }
 
     fn expression(&self, value: &Value) -> Option<String> {
         let text = value.as_str()?;
         (self.jsonata && text.starts_with("{%") && text.ends_with("%}")).then(|| text.to_owned())
     }
+}
+
+/// The keys of an object, as texts.
+fn keys(value: &Value) -> impl Iterator<Item = Field<'_>> {
+    value.as_object().into_iter().flat_map(Map::keys).map(|key| Field::Named(key))
 }
 
 #[cfg(test)]
@@ -110,6 +195,20 @@ mod tests {
         assert_eq!(payload.get("Deep.Id"), Field::FromInput("$.id".into()));
         assert!(payload.get("Nothing").is_absent() && payload.get("Bucket.Name").is_absent());
         assert_eq!(payload.names(), ["Bucket", "Key", "Deep"]);
+    }
+
+    #[test]
+    fn a_path_of_the_table_leads_through_lists_and_to_keys() {
+        let state = json!({"Parameters": {"Items": [{"Put": {"TableName": "a"}}, {"Get": {"TableName.$": "$.t"}}],
+            "RequestItems": {"b": [], "c": []}, "ids": ["i-1", "i-2"]}});
+        let payload = Payload::of(state.as_object().unwrap(), false);
+        let texts = |path: &str| payload.values(path).iter().map(Field::text).collect::<Vec<_>>();
+        assert_eq!(texts("Items..TableName"), [Some("a".to_owned()), None]);
+        assert_eq!(texts("RequestItems#"), [Some("b".to_owned()), Some("c".to_owned())]);
+        assert_eq!(texts("Ids"), [Some("i-1".to_owned()), Some("i-2".to_owned())]);
+        assert!(texts("Nothing").is_empty());
+        let deep = payload.deep();
+        assert_eq!(deep.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["TableName", "TableName", "ids", "ids"]);
     }
 
     #[test]

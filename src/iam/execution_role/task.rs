@@ -3,9 +3,10 @@
 use super::payload::{Field, Payload};
 use super::walk::Found;
 use super::{Derived, Finding, Need, Reason, Surroundings, TargetRole};
-use super::{analytics, compute, data, elastic_map_reduce, http, machine_learning, messaging, sdk, template};
+use super::{analytics, bedrock, compute, data, elastic_map_reduce, http, machine_learning, messaging, sdk, template};
 use crate::asl::model::{Arn, Pattern, Resource, Target};
 use crate::iam::document::{Conditions, Document, Matcher, Principals, Statement};
+use crate::integrations::{self, Call, NotFound, Way};
 
 /// What is being derived for one state.
 pub(super) struct Task<'a> {
@@ -13,6 +14,8 @@ pub(super) struct Task<'a> {
     pub(super) path: String,
     pub(super) payload: Payload<'a>,
     pub(super) pattern: Pattern,
+    /// True for an integration made for Step Functions, false for a call of the SDK that does the same.
+    pub(super) is_optimised: bool,
     /// Where the state's calls go: the account is that of the role whose name they are made in.
     pub(super) here: Surroundings,
     why: String,
@@ -57,18 +60,15 @@ fn target(task: &mut Task<'_>, resource: Resource<'_>) {
         }
         Target::Sdk { service, action } => {
             task.why = format!("AWS SDK {service}:{action}, {pattern}");
-            sdk::derive(task, service, action);
+            integration(task, integrations::find(Way::Sdk, service, action));
         }
         Target::Optimised { service, action } => {
             // A function is the one thing that a Lambda or HTTP integration can call.
             let what =
                 if action == "invoke" { title(service).to_owned() } else { format!("{} {action}", title(service)) };
             task.why = format!("{what}, {pattern}");
-            if !optimised(task, service, action) {
-                task.missing(format!(
-                    "calls {service}:{action}, which is no integration that Step Functions is known to have; for other operations write arn:aws:states:::aws-sdk:<service>:<operation>"
-                ));
-            }
+            task.is_optimised = true;
+            integration(task, integrations::find(Way::Optimised, service, action));
         }
         Target::OtherArn(_) | Target::Unknown => task.missing(format!(
             "has the Resource \"{}\", which is nothing that Step Functions can call; correct it",
@@ -77,8 +77,27 @@ fn target(task: &mut Task<'_>, resource: Resource<'_>) {
     }
 }
 
-/// False where there is no such integration.
-fn optimised(task: &mut Task<'_>, service: &str, action: &str) -> bool {
+/// What the table of integrations knows.
+fn integration(task: &mut Task<'_>, found: Result<Call, NotFound>) {
+    match found {
+        Ok(Call::Sdk(operation)) => sdk::derive(task, &operation),
+        Ok(Call::Optimised(integration)) => {
+            let known = optimised(task, integration.service, integration.action);
+            let twin = integration.twin.filter(|_| !known);
+            if let Some(operation) = twin.and_then(|(service, name)| integrations::sdk::operation(service, name).ok()) {
+                sdk::derive(task, &operation);
+            }
+        }
+        Err(error) => {
+            let other = "for other operations write arn:aws:states:::aws-sdk:<service>:<operation>";
+            let day = integrations::date();
+            task.missing(format!("calls what is no integration known on {day}: {error}; correct it, or add what it needs by hand; {other}"));
+        }
+    }
+}
+
+/// False where nothing is known beside the table.
+pub(super) fn optimised(task: &mut Task<'_>, service: &str, action: &str) -> bool {
     match service {
         "lambda" => compute::lambda(task, action),
         "states" => compute::nested(task, action),
@@ -95,7 +114,7 @@ fn optimised(task: &mut Task<'_>, service: &str, action: &str) -> bool {
         "emr-containers" => elastic_map_reduce::containers(task, action),
         "emr-serverless" => elastic_map_reduce::serverless(task, action),
         "sagemaker" => machine_learning::sagemaker(task, action),
-        "bedrock" => machine_learning::bedrock(task, action),
+        "bedrock" => bedrock::derive(task, action),
         "sns" => messaging::sns(task, action),
         "sqs" => messaging::sqs(task, action),
         "events" => messaging::events(task, action),
@@ -195,6 +214,7 @@ impl<'a> Task<'a> {
             path: found.path.clone(),
             payload,
             pattern: Pattern::RequestResponse,
+            is_optimised: false,
             here,
             why: String::new(),
             elsewhere: false,

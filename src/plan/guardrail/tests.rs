@@ -169,10 +169,10 @@ fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
         check_workflow(&rules, "shop", &workflow(&json!({})), "w", Some(&definition)).is_err()
     };
     // By the prefix of the service's actions in IAM: every service of the SDK.
-    for service in crate::iam::actions::services() {
-        let (operation, _) = crate::iam::actions::operations_of(service).next().unwrap();
+    for service in crate::integrations::sdk::services() {
+        let operation = crate::integrations::sdk::operations_of(service).next().unwrap().name;
         let resource = format!("aws-sdk:{service}:{operation}");
-        for prefix in crate::iam::actions::prefixes_of(service, operation) {
+        for prefix in crate::integrations::sdk::prefixes_of(service, operation) {
             for pattern in
                 [prefix.clone(), format!("{prefix}:*"), format!("aws-sdk:{prefix}:*"), format!("aws-sdk:{prefix}")]
             {

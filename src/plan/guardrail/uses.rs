@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::iam::actions;
+use crate::integrations::sdk;
 
 /// What a definition uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,7 +162,7 @@ pub fn names_of(integration: &str) -> Vec<String> {
     let Some((service, operation)) = plain.unwrap_or(&whole).split_once(':') else { return vec![whole] };
     let mut services = vec![service.to_owned()];
     if plain.is_some() {
-        services.extend(actions::prefixes_of(service, operation));
+        services.extend(sdk::prefixes_of(service, operation));
     } else {
         services.extend(called_by(service, operation).into_iter().map(str::to_owned));
     }
@@ -180,8 +180,8 @@ fn called_by(prefix: &str, operation: &str) -> Vec<&'static str> {
     if prefix == "apigateway" {
         return vec!["execute-api"];
     }
-    let all: Vec<&str> = actions::services_of(prefix).collect();
-    let having: Vec<&str> = all.iter().copied().filter(|service| actions::has_operation(service, operation)).collect();
+    let all: Vec<&str> = sdk::services_of(prefix).collect();
+    let having: Vec<&str> = all.iter().copied().filter(|service| sdk::has_operation(service, operation)).collect();
     if having.is_empty() && all.len() == 1 { all } else { having }
 }
 

@@ -1,0 +1,119 @@
+//! Whether what a Task calls exists, and whether it has the fields that it is given.
+
+use super::super::model::{Pattern, QueryLanguage, Resource, State, Target};
+use super::super::position::Node;
+use super::Lint;
+use crate::integrations::{self, Call, NotFound, Parameter, Way};
+use crate::similar::nearest;
+
+/// Checks an integration; anything else that a Task may name is not one.
+pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, state: &State<'a>, resource: &Resource<'a>) {
+    let (way, service, action) = match resource.target {
+        Target::Optimised { service, action } => (Way::Optimised, service, action),
+        Target::Sdk { service, action } => (Way::Sdk, service, action),
+        Target::Lambda(_) | Target::Activity(_) | Target::OtherArn(_) | Target::Unknown => return,
+    };
+    partition(lint, node, resource);
+    match integrations::find(way, service, action) {
+        Ok(call) => {
+            pattern(lint, node, resource, &call);
+            fields(lint, state, &call, &format!("{service}:{action}"));
+        }
+        Err(error) => unknown(lint, node, action, &error),
+    }
+}
+
+/// Integrations are those of the partition that the state machine lives in.
+fn partition<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
+    let written = resource.text.split(':').nth(1).unwrap_or_default();
+    if let Some(own) = lint.circumstances.partition.filter(|own| *own != written) {
+        let message = format!(
+            "Resource \"{}\" is an integration of partition {written}, and the state machine lives in {own}; write arn:{own}:states:::…",
+            resource.text
+        );
+        lint.report("SB023", node, message);
+    }
+}
+
+fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFound) {
+    let day = integrations::date();
+    match error {
+        NotFound::Service { way: Way::Optimised, name, .. } => {
+            let message =
+                format!("{error}, as of {day}; its API may be called with arn:aws:states:::aws-sdk:{name}:<action>");
+            lint.report("SB046", node, message);
+        }
+        NotFound::Service { way: Way::Sdk, .. } => {
+            lint.report("SB046", node, format!("{error}, as of {day}; if it is newer, pass over SB046"));
+        }
+        NotFound::Action { way, service, .. } => {
+            let other = match way {
+                Way::Optimised if integrations::sdk::has_operation(service, action) => {
+                    format!("; call its API with arn:aws:states:::aws-sdk:{service}:{action}")
+                }
+                Way::Optimised | Way::Sdk => String::new(),
+            };
+            let message = format!("{error}, as of {day}{other}; if AWS has added it since, pass over SB080");
+            lint.report("SB080", node, message);
+        }
+    }
+}
+
+fn pattern<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>, call: &Call) {
+    let suffix = resource.pattern.suffix();
+    match call {
+        Call::Sdk(operation) if resource.pattern.is_sync() => {
+            let message = format!(
+                "calls of the SDK have no {suffix}; start the job of {}, then wait and ask in a loop",
+                operation.service
+            );
+            lint.report("SB045", node, message);
+        }
+        Call::Optimised(integration) if !integration.waits.has(resource.pattern) => {
+            let name = format!("{}:{}", integration.service, integration.action);
+            // What has .sync alone is not known to refuse .sync:2.
+            if resource.pattern == Pattern::Sync2 && integration.waits.has(Pattern::Sync) {
+                let message = format!("{suffix} of {name} is in no documentation of AWS; write .sync");
+                return lint.report("SB046", node, message);
+            }
+            lint.report("SB045", node, format!("the integration {name} has no {suffix}"));
+        }
+        Call::Sdk(_) | Call::Optimised(_) => {}
+    }
+}
+
+/// AWS creates the state machine, and each execution fails at the state: "The field … is not supported by Step Functions".
+fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
+    let Some(payload) = state.data.payload().filter(|payload| payload.value().is_object()) else { return };
+    let known = call.parameters();
+    let mut given: Vec<&str> = Vec::new();
+    for (key, field) in payload.fields() {
+        let name = match state.query_language {
+            QueryLanguage::JsonPath => key.strip_suffix(".$").unwrap_or(key),
+            QueryLanguage::Jsonata => key,
+        };
+        given.push(name);
+        if known.iter().any(|one| one.name == name) || lint.is_placeholder(key) {
+            continue;
+        }
+        let hint = alike(name, &known).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+        let message = format!(
+            "{what} has no field \"{name}\"{hint}; each execution fails here, because Step Functions does not support it"
+        );
+        lint.report_key("SB081", field, message);
+    }
+    let missing: Vec<&str> =
+        known.iter().filter(|one| one.required && !given.contains(&one.name)).map(|one| one.name).collect();
+    // A name that is written otherwise has been told.
+    let missing: Vec<&str> =
+        missing.into_iter().filter(|name| !given.iter().any(|one| one.eq_ignore_ascii_case(name))).collect();
+    if !missing.is_empty() && !given.iter().any(|name| lint.is_placeholder(name)) {
+        let message = format!("{what} needs {} too; without it each execution fails here", missing.join(", "));
+        lint.report_key("SB082", payload, message);
+    }
+}
+
+fn alike(name: &str, known: &[Parameter]) -> Option<&'static str> {
+    let same = known.iter().find(|one| one.name.eq_ignore_ascii_case(name)).map(|one| one.name);
+    same.or_else(|| nearest(name, known.iter().map(|one| one.name)))
+}

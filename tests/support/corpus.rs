@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 /// Definitions whose verdict in the corpus is not the one of AWS, with the reason.
-pub const DECIDED_OTHERWISE: [(&str, &str); 5] = [
+pub const DECIDED_OTHERWISE: [(&str, &str); 6] = [
     (
         "valid-map-with-item-batcher-jsonata.json",
         "a state in JSONPath inside a definition in JSONata: AWS refuses it (CDK API reference, QueryLanguage: \"If JSONata is specified at the top level, JSONPath cannot be used in the state machine definition\")",
@@ -20,6 +20,7 @@ pub const DECIDED_OTHERWISE: [(&str, &str); 5] = [
         "valid-task-parameters.json",
         "a task of SWF, as above: a Task calls a function, an activity or an integration (developer guide, \"Task workflow state\")",
     ),
+    ("valid-task-timeout-jsonata.json", "a task of SWF, as above"),
     (
         "invalid-json-surround-syntax-extra-spaces.json",
         "more than one space inside the marks of an expression: AWS wants no space outside of them and leaves inside to JSONata, which skips white space (developer guide, \"Transforming data with JSONata\")",

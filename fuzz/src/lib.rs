@@ -2,7 +2,7 @@
 //! build and reads nothing of this.
 #![allow(dead_code, unused_imports, missing_docs, reason = "not all of a module is fuzzed")]
 
-pub use source::{api, asl, aws, digest, graph, iam, outcome, plan, similar};
+pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, similar};
 
 #[path = "../../src"]
 mod source {
@@ -11,6 +11,7 @@ mod source {
     pub mod digest;
     pub mod graph;
     pub mod iam;
+    pub mod integrations;
     pub mod outcome;
     pub mod similar;
 

@@ -46,7 +46,7 @@ fn words(name: &str) -> Vec<String> {
         match letter {
             _ if !letter.is_ascii_alphanumeric() => words.push(String::new()),
             _ if letter.is_ascii_uppercase() && !before.is_ascii_uppercase() => {
-                words.push(letter.to_lowercase().to_string())
+                words.push(letter.to_lowercase().to_string());
             }
             _ => match words.last_mut() {
                 Some(word) => word.push(letter.to_ascii_lowercase()),

@@ -139,9 +139,9 @@ fn shape(expr: &Expr<'_>) -> String {
                     Stage::Filter(predicate) => format!("[{}]", shape(predicate)),
                     Stage::Index(name) => format!("[#{name}]"),
                 });
-                let named =
+                let bound =
                     |sign: &str, name: Option<&str>| name.map(|name| format!("{sign}{name}")).unwrap_or_default();
-                let names = named("@", step.focus) + &named("#", step.index);
+                let names = bound("@", step.focus) + &bound("#", step.index);
                 shape(&step.expr) + &names + &stages.collect::<String>()
             });
             let steps = steps.collect::<Vec<_>>().join(".");

@@ -45,7 +45,7 @@ pub enum NotFound {
         nearest: Option<String>,
     },
     /// The service is known and does not have this action.
-    #[error("{}'s service \"{service}\" has no {} \"{name}\"{}", whose(*way), noun(*way), hint(nearest.as_deref()))]
+    #[error("{} has no {} \"{service}:{name}\"{}", whose(*way), noun(*way), hint(nearest.as_deref()))]
     Action {
         /// In which way it is named.
         way: Way,

@@ -125,9 +125,9 @@ fn what_does_not_exist_is_told_with_the_nearest_name() {
     let error = operation("dynamodbb", "getItem").unwrap_err().to_string();
     assert!(error.contains("did you mean \"dynamodb\"?"), "{error}");
     let error = find(Way::Optimised, "dynamodb", "query").unwrap_err().to_string();
-    assert_eq!(error, "Step Functions's service \"dynamodb\" has no action \"query\"");
+    assert_eq!(error, "Step Functions has no action \"dynamodb:query\"");
     let error = operation("dynamodb", "getItems").unwrap_err().to_string();
-    assert!(error.contains("has no operation \"getItems\"; did you mean \"getItem\"?"), "{error}");
+    assert!(error.contains("has no operation \"dynamodb:getItems\"; did you mean \"getItem\"?"), "{error}");
 }
 
 #[test]

@@ -39,12 +39,13 @@ fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFou
     let day = integrations::date();
     match error {
         NotFound::Service { way: Way::Optimised, name, .. } => {
-            let message =
-                format!("{error}, as of {day}; its API may be called with arn:aws:states:::aws-sdk:{name}:<action>");
+            let message = format!(
+                "{error} (table of {day}); its API may be called with arn:aws:states:::aws-sdk:{name}:<action>"
+            );
             lint.report("SB046", node, message);
         }
         NotFound::Service { way: Way::Sdk, .. } => {
-            lint.report("SB046", node, format!("{error}, as of {day}; if it is newer, pass over SB046"));
+            lint.report("SB046", node, format!("{error} (table of {day}); if it is newer, pass over SB046"));
         }
         NotFound::Action { way, service, .. } => {
             let other = match way {
@@ -53,7 +54,7 @@ fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFou
                 }
                 Way::Optimised | Way::Sdk => String::new(),
             };
-            let message = format!("{error}, as of {day}{other}; if AWS has added it since, pass over SB080");
+            let message = format!("{error}{other} (table of {day}; if AWS has added it since, pass over SB080)");
             lint.report("SB080", node, message);
         }
     }

@@ -21,8 +21,8 @@ enum Found {
     LeftOut,
     /// The fields cannot name it.
     Untold,
-    /// The field names it in a way that IAM does not understand, and why.
-    Unusable(String),
+    /// The field names a key by this alias, which IAM does not take.
+    Alias(String),
 }
 
 pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: &[Format]) {
@@ -36,8 +36,11 @@ pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: 
     arns.sort();
     arns.dedup();
     for (_, found) in &found {
-        if let Found::Unusable(message) = found {
-            return task.missing(message.clone());
+        if let Found::Alias(alias) = found {
+            return task.missing(format!(
+                "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
+                task.name
+            ));
         }
     }
     if arns.is_empty() {
@@ -226,9 +229,7 @@ fn values(task: &Task<'_>, prefix: &str, format: &Format, name: &str, part: Part
 /// What a field says of a part: it may be the name itself, or an ARN that has it.
 fn value(text: &str, prefix: &str, format: &Format, name: &str) -> Result<String, Found> {
     if prefix == "kms" && name == "KeyId" && (text.starts_with("alias/") || text.contains(":alias/")) {
-        return Err(Found::Unusable(format!(
-            "names a key by its alias ({text}), and IAM allows keys by their own ARN; give it with --resource STATE=ARN"
-        )));
+        return Err(Found::Alias(text.to_owned()));
     }
     if text.starts_with("arn:") {
         return part_of(text, format, name).ok_or(Found::Untold);

@@ -131,6 +131,14 @@ const BASES: &[(&str, Basis)] = &[
         ),
     ),
     ("SB079", Recorded("AWS runs it and fails the state: \"T1006: Attempted to invoke a non-function\".")),
+    (
+        "SB080",
+        Recorded(
+            "AWS answers \"The resource provided … is not recognized\" to an action that its service does not have.",
+        ),
+    ),
     ("SB090", Ours("The API server drops such a field, or refuses the object.")),
     ("SB091", Ours("The API server refuses the object by its schema.")),
+    ("SB094", Ours("The operator does nothing with such an object.")),
+    ("SB096", Recorded("It is the answer of AWS itself.")),
 ];

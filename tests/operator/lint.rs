@@ -70,11 +70,16 @@ fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_ov
 /// others that break none; what the operator refuses it takes.
 #[test]
 fn the_linter_decides_of_manifests_as_the_api_server_does() {
+    test_bed().install_definitions();
     let tenant = test_bed().tenant_without_operator("manifests");
     let create = ["-n", &tenant.name, "create", "--dry-run=server", "-f", "-"];
     let (mut taken, mut refused, mut otherwise) = (0, 0, Vec::new());
     for case in manifests::cases() {
-        let answer = tenant.bed.control_plane.try_kubectl(&create, Some(&case.object.to_string()));
+        // A kind is known a moment after its definition is there.
+        let answer = wait_until(Duration::from_secs(30), "the API server knows the kind", || {
+            let answer = tenant.bed.control_plane.try_kubectl(&create, Some(&case.object.to_string()));
+            answer.as_ref().err().is_none_or(|said| !said.contains("no matches for kind")).then_some(answer)
+        });
         let by_api = case.refused.as_deref() == Some("api");
         let linted = by_linter(&case.object);
         let by_lint = linted.iter().any(|finding| finding[1] == "sb091");

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::Context;
 use super::runner::api_failure;
+use super::workflow_run::wants_redrive;
 use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
 use crate::aws::Session;
 use crate::outcome::{Class, Classify, Failure};
@@ -114,8 +115,8 @@ impl Guardrails {
             let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
             if started && !over {
                 seen.active.insert(run.uid().unwrap_or_default());
-            } else if !over && !leaves {
-                seen.unstarted.insert(run.uid().unwrap_or_default());
+            } else if !leaves && (!over || wants_redrive(&run)) {
+                seen.waiting.insert(run.uid().unwrap_or_default());
             }
         }
         seen

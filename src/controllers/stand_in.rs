@@ -174,7 +174,32 @@ pub(super) struct World {
 impl World {
     /// `aws` answers its calls with status and body.
     pub(super) async fn new(machine_type: &str, aws: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
-        let objects = Arc::new(Objects::default());
+        Self::with(machine_type, Objects::default(), aws).await
+    }
+
+    /// With a Guardrail `limits` for the namespace.
+    pub(super) async fn guarded(
+        machine_type: &str,
+        rails: &Value,
+        aws: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
+        let objects = Objects::default();
+        let mut spec = json!({"namespaceSelector": {}});
+        merge(&mut spec, rails);
+        let rails = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "GuardrailList", "items": [
+            {"apiVersion": "stepbound.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": "limits"}, "spec": spec}]});
+        objects.put("/apis/stepbound.dev/v1alpha1/guardrails", rails);
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+        objects.put("/api/v1/namespaces/shop", namespace);
+        Self::with(machine_type, objects, aws).await
+    }
+
+    async fn with(
+        machine_type: &str,
+        objects: Objects,
+        aws: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
+        let objects = Arc::new(objects);
         let aws = StandIn::start(aws).await;
         let client = serve(objects.clone()).await;
         let (stop, stopped) = watch::channel(false);

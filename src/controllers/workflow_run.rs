@@ -9,6 +9,7 @@ mod progress;
 mod refusal;
 mod start;
 
+pub(super) use again::wants_redrive;
 pub(super) use progress::LOOK_EVERY;
 
 use std::sync::Arc;
@@ -60,7 +61,8 @@ impl Managed for WorkflowRun {
         let status = work.object.status.as_ref();
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
-        if over || gone {
+        // One that is to go on keeps the place that it was given for that.
+        if gone || over && !wants_redrive(&work.object) {
             admit::free(work, ctx);
         } else if done.is_err() && status.is_none_or(WorkflowRunStatus::awaits_start) {
             ctx.guardrails.give_back(&work.object);

@@ -1,4 +1,5 @@
-//! How many runs of a namespace may be under way at once, and whose turn it is: in order of creation.
+//! How many runs of a namespace may be under way at once, and whose turn it is: in order of creation. A run that has ended and
+//! is to go on stands in the same line.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,8 +14,8 @@ const REMEMBERED: SignedDuration = SignedDuration::from_secs(60);
 pub struct Seen {
     /// Started and not over.
     pub active: HashSet<String>,
-    /// Not started, and neither deleted nor cancelled.
-    pub unstarted: HashSet<String>,
+    /// Not started, or over and asked to go on; and neither deleted nor cancelled.
+    pub waiting: HashSet<String>,
 }
 
 /// The runs of one namespace that were given a place or wait for one.
@@ -43,15 +44,18 @@ impl Places {
     /// The position, counted from 1.
     pub fn take(&mut self, run: Asks<'_>, max: usize, seen: &Seen, now: Timestamp) -> Result<(), usize> {
         self.forget_old(seen, now);
-        if seen.active.contains(run.uid) || self.given.contains_key(run.uid) {
+        let under_way: HashSet<&String> =
+            seen.active.iter().filter(|uid| !self.ended.contains_key(*uid)).chain(self.given.keys()).collect();
+        if under_way.iter().any(|uid| *uid == run.uid) {
             return Ok(());
         }
-        let active = seen.active.iter().filter(|uid| !self.ended.contains_key(*uid)).count();
-        let free = max.saturating_sub(active + self.given.len());
+        let free = max.saturating_sub(under_way.len());
         let place = (run.created, run.name.to_owned());
         let before = self.waiting.range(..place.clone()).count();
         if before < free {
             self.waiting.remove(&place);
+            // It goes on: what the watch shows as running is this run again.
+            self.ended.remove(run.uid);
             self.given.insert(run.uid.to_owned(), now);
             return Ok(());
         }
@@ -81,9 +85,11 @@ impl Places {
 
     fn forget_old(&mut self, seen: &Seen, now: Timestamp) {
         let fresh = |at: &Timestamp| is_fresh(*at, now);
-        self.given.retain(|uid, at| fresh(at) && !seen.active.contains(uid));
-        self.ended.retain(|uid, at| fresh(at) || seen.active.contains(uid));
-        self.waiting.retain(|_, (uid, at)| fresh(at) && seen.unstarted.contains(uid));
+        // Also of a run that is seen as active: the watch may have yet to show that it had ended before.
+        self.given.retain(|_, at| fresh(at));
+        // Once the watch has shown the end, what it shows as active has begun since.
+        self.ended.retain(|uid, at| fresh(at) && seen.active.contains(uid));
+        self.waiting.retain(|_, (uid, at)| fresh(at) && seen.waiting.contains(uid));
     }
 }
 
@@ -104,9 +110,9 @@ mod tests {
         Asks { uid: name, name, created: at(created) }
     }
 
-    fn seen(active: &[&str], unstarted: &[&str]) -> Seen {
+    fn seen(active: &[&str], waiting: &[&str]) -> Seen {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Seen { active: set(active), unstarted: set(unstarted) }
+        Seen { active: set(active), waiting: set(waiting) }
     }
 
     #[test]
@@ -135,6 +141,34 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_goes_on_after_its_end_waits_in_the_line_and_counts_again() {
+        let mut places = Places::default();
+        let ended = seen(&[], &["a", "b", "c"]);
+        assert_eq!(places.take(asks("a", 1), 1, &ended, at(0)), Ok(()));
+        places.end("a", at(1));
+        // The watch still shows the first time that it ran, when it is asked to go on.
+        let late = seen(&["a"], &["b", "c"]);
+        assert_eq!(places.take(asks("a", 1), 1, &late, at(2)), Ok(()));
+        assert_eq!(places.take(asks("b", 2), 1, &late, at(2)), Err(1), "though its end is remembered");
+        assert_eq!(places.take(asks("b", 2), 1, &ended, at(3)), Err(1), "the watch shows the end, and not yet what follows");
+        assert_eq!(places.take(asks("b", 2), 1, &late, at(70)), Err(1), "for as long as it runs");
+        places.end("a", at(71));
+        assert_eq!(places.take(asks("b", 2), 1, &late, at(72)), Ok(()));
+        assert_eq!(places.take(asks("a", 1), 1, &seen(&["b"], &["a", "c"]), at(73)), Err(1));
+        assert_eq!(places.end("b", at(74)), Some("a".into()), "it is woken as a new run is");
+    }
+
+    #[test]
+    fn an_end_that_was_shown_hides_no_later_run_of_the_same_object() {
+        let mut places = Places::default();
+        assert_eq!(places.take(asks("a", 1), 1, &seen(&[], &["a"]), at(0)), Ok(()));
+        places.end("a", at(1));
+        // It went on while no Guardrail counted.
+        assert_eq!(places.take(asks("b", 2), 0, &seen(&[], &["b"]), at(2)), Err(1));
+        assert_eq!(places.take(asks("b", 2), 1, &seen(&["a"], &["b"]), at(3)), Err(1));
+    }
+
+    #[test]
     fn nothing_is_kept_of_runs_that_ended_long_ago_though_nobody_asks_for_a_place() {
         let mut places = Places::default();
         for second in 0..1000 {
@@ -145,19 +179,18 @@ mod tests {
     }
 
     proptest! {
-        /// However runs ask, end and are seen late, no more than `max` have a place.
+        /// However runs ask, end, go on and are seen late, no more than `max` have a place.
         #[test]
         fn never_more_than_allowed_are_under_way(steps in proptest::collection::vec((0usize..8, any::<bool>(), any::<bool>()), 1..200), max in 1usize..4) {
             let names: Vec<String> = (0..8).map(|index| format!("r{index}")).collect();
-            let (mut places, mut running, mut shown, mut over) = (Places::default(), HashSet::new(), HashSet::new(), HashSet::new());
+            let (mut places, mut running, mut shown) = (Places::default(), HashSet::new(), HashSet::new());
             for (second, (index, ends, shows)) in steps.into_iter().enumerate() {
                 let (name, now) = (&names[index], at(i64::try_from(second).unwrap() / 10));
-                let unstarted = names.iter().filter(|name| !running.contains(*name) && !over.contains(*name)).cloned().collect();
-                let seen = Seen { active: shown.clone(), unstarted };
+                let waiting = names.iter().filter(|name| !running.contains(*name)).cloned().collect();
+                let seen = Seen { active: shown.clone(), waiting };
                 if ends && running.remove(name) {
-                    over.insert(name.clone());
                     places.end(name, now);
-                } else if !over.contains(name) && places.take(asks(name, i64::try_from(index).unwrap()), max, &seen, now).is_ok() {
+                } else if places.take(asks(name, i64::try_from(index).unwrap()), max, &seen, now).is_ok() {
                     running.insert(name.clone());
                 }
                 if shows {

@@ -10,9 +10,10 @@ use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow
 use crate::aws::{Execution, Session};
 use crate::controllers::attribution::stamped;
 use crate::controllers::dereference::{Authorization, session_as, session_for};
-use crate::controllers::runner::{Done, Work, api_failure};
+use crate::controllers::runner::{Done, Work, api_failure, publish};
 use crate::controllers::{Context, guardrails};
 use crate::iam::binding_role::session::Purpose;
+use crate::kube::events::EventType;
 use crate::outcome::{Failure, Requeue};
 use crate::plan::guardrail::{self, Limits, Rule, Runs, Start};
 use crate::plan::run::{execution_arn, machine_name};
@@ -48,7 +49,7 @@ pub(super) async fn may_redrive(
     ctx: &Context,
     attempt: &Attempt,
     found: Option<&Execution>,
-) -> Result<(), Failure> {
+) -> Result<Vec<Rule>, Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
     let purpose = Purpose::Observe(machine_name(&attempt.target_arn));
@@ -69,7 +70,8 @@ pub(super) async fn may_redrive(
         runs.push(execution_runs_as(work, ctx, &session, &execution).await?);
     }
     let target_arn = attempt.target_arn.as_str();
-    guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })
+    guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
+    Ok(rules)
 }
 
 /// What an execution runs as. Without a version it runs what the state machine was when it began.
@@ -92,8 +94,9 @@ async fn execution_runs_as(
     Ok((runs.arn, runs_as))
 }
 
-/// Waits where the namespace has as many runs under way as it may, or has started as many in this second.
-pub(super) fn waits(work: &mut Work<WorkflowRun>, ctx: &Context, rules: &[Rule]) -> Option<Done> {
+/// Waits where the namespace has as many runs under way as it may, or has started as many in this second. Every start goes by
+/// this before it is recorded: of a run, of a further attempt, of a redrive.
+pub(super) async fn waits(work: &mut Work<WorkflowRun>, ctx: &Context, rules: &[Rule]) -> Option<Done> {
     let Limits { concurrent, per_second } = guardrail::limits(rules);
     if let Some((max, name)) = concurrent
         && let Err(position) = ctx.guardrails.take_place(&work.object, max)
@@ -101,23 +104,29 @@ pub(super) fn waits(work: &mut Work<WorkflowRun>, ctx: &Context, rules: &[Rule])
         let message =
             format!("Position {position}: Guardrail \"{name}\" lets this namespace have {max} runs under way at once.");
         // The end of another run wakes it.
-        return Some(queued(work, &message, ASKS_AGAIN_AFTER));
+        return Some(queued(work, ctx, &message, ASKS_AGAIN_AFTER).await);
     }
     let (per_second, name) = per_second?;
     let (namespace, uid) = (work.namespace(), work.object.uid().unwrap_or_default());
     let wait = ctx.guardrails.take_turn(&namespace, &uid, per_second, Instant::now()).err()?;
     let message = format!("Guardrail \"{name}\" lets this namespace start {per_second} runs a second.");
-    Some(queued(work, &message, wait))
+    Some(queued(work, ctx, &message, wait).await)
 }
 
 /// A run that waits for a place asks again so often, so that its place in the line is not forgotten.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-fn queued(work: &mut Work<WorkflowRun>, message: &str, again: Duration) -> Done {
-    work.conditions(|conditions| {
-        conditions.progressing("Queued", message);
-    });
-    Done::again(Requeue::After(again))
+/// The status of a run that has ended tells how, until it goes on; so an event tells that it waits.
+async fn queued(work: &mut Work<WorkflowRun>, ctx: &Context, message: &str, again: Duration) -> Done {
+    let finished = work.status().phase.unwrap_or_default().is_finished();
+    if finished {
+        publish(&work.object, EventType::Normal, "RedriveQueued", message, ctx).await;
+    } else {
+        work.conditions(|conditions| {
+            conditions.progressing("Queued", message);
+        });
+    }
+    Done { requeue: Requeue::After(again), release: finished }
 }
 
 /// A run is over or gone: the first that waits for its place is looked at.

@@ -32,6 +32,12 @@ pub(super) fn asked(run: &WorkflowRun) -> Option<String> {
     run.annotations().get(REDRIVE).cloned()
 }
 
+/// Whether a redrive of the run was asked for and neither made nor refused yet.
+pub(in crate::controllers) fn wants_redrive(run: &WorkflowRun) -> bool {
+    let asked = run.annotations().get(REDRIVE).map(String::as_str);
+    run.status.as_ref().is_some_and(|status| run::wants_redrive(status, asked))
+}
+
 /// The next attempt, by `spec.retry`.
 pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
     let uid = work.object.uid().unwrap_or_default();
@@ -52,13 +58,16 @@ pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> R
 async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Attempt) -> Result<Done, Failure> {
     // spec.retry asks for it and no person does, so it is made as the binding.
     let (workflow, found) = super::workflow_and_binding(work, ctx).await?;
-    admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await?;
+    let rules = admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await?;
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
     let session = found.session(ctx, &purpose).await?;
     let input = start::input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) != attempt.input_digest {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
         return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+    }
+    if let Some(later) = admit::waits(work, ctx, &rules).await {
+        return Ok(later);
     }
     record(work, ctx, attempt.clone(), None).await?;
     start::start(work, ctx, workflow.spec.machine_type, session, &attempt, &input).await
@@ -71,13 +80,19 @@ async fn redrive(
     asked: Option<String>,
 ) -> Result<Done, Failure> {
     session(work, ctx).await?;
-    if let Err(failure) = admit::may_redrive(work, ctx, &attempt, None).await {
-        return match failure.class {
-            Class::Conflict | Class::Transient => Err(failure),
-            // What somebody asked for is answered; a retry waits until it may.
-            _ if asked.is_some() => refuse(work, ctx, &failure.message).await,
-            _ => Err(failure),
-        };
+    let rules = match admit::may_redrive(work, ctx, &attempt, None).await {
+        Ok(rules) => rules,
+        Err(failure) => {
+            return match failure.class {
+                Class::Conflict | Class::Transient => Err(failure),
+                // What somebody asked for is answered; a retry waits until it may.
+                _ if asked.is_some() => refuse(work, ctx, &failure.message).await,
+                _ => Err(failure),
+            };
+        }
+    };
+    if let Some(later) = admit::waits(work, ctx, &rules).await {
+        return Ok(later);
     }
     record(work, ctx, attempt.clone(), asked).await?;
     go_on(work, ctx, attempt).await
@@ -153,8 +168,10 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
     match retry::redrive_step(&attempt, &found) {
         RedriveStep::Made => return under_way(work, ctx, &attempt).await,
         RedriveStep::NotShownYet => return Ok(later),
-        RedriveStep::Ask => admit::may_redrive(work, ctx, &attempt, Some(&found)).await?,
+        RedriveStep::Ask => {}
     }
+    // It was recorded after its turn, and has its place.
+    admit::may_redrive(work, ctx, &attempt, Some(&found)).await?;
     let requester = attempt.requested_by.clone();
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
     let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;

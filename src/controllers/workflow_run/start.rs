@@ -53,7 +53,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         return Ok(queued(work, &resolved.workflow, position, waiting, active));
     }
     work.hold(ctx).await?;
-    if let Some(later) = admit::waits(work, ctx, &resolved.rules) {
+    if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
         return Ok(later);
     }
     let session = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;

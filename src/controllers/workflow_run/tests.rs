@@ -13,6 +13,7 @@ use crate::digest::sha256_hex;
 use crate::status::find;
 
 mod ends;
+mod limits;
 
 fn refusal(code: &str) -> (u16, String) {
     (400, json!({"__type": format!("com.amazonaws.states#{code}"), "message": "no"}).to_string())

@@ -247,6 +247,15 @@ fn requirement_21_every_account_that_a_definition_names_counts() {
         json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject",
             "Parameters": {"Bucket": "arn:aws:s3:eu-west-1:999988887777:accesspoint/p"}}}),
         json!({"ItemBatcher": {"BatchInput": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}}),
+        json!({"Items": [{"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}]}),
+        json!({"Choices": [{"Assign": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}]}),
+        json!({"Choices": [{"Output": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}]}),
+        json!({"Choices": [{"Output": {"Comment": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}]}),
+        json!({"Catch": [{"Assign": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}]}),
+        json!({"Catch": [{"Output": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}]}),
+        json!({"Type": "Fail", "Cause": "arn:aws:lambda:eu-west-1:999988887777:function:f"}),
+        json!({"Assign": {"keys": {"arn:aws:lambda:eu-west-1:999988887777:function:f": 1}}}),
+        json!({"FieldOfLater": ["arn:aws:lambda:eu-west-1:999988887777:function:f"]}),
     ];
     for fields in foreign {
         for definition in [task(&fields), inside(task(&fields))] {
@@ -272,6 +281,7 @@ fn requirement_21_every_account_that_a_definition_names_counts() {
         json!({"Parameters": {"Bucket": "arn:aws:s3:::bucket", "Policy": "arn:aws:iam::aws:policy/ReadOnlyAccess"}}),
         json!({"Parameters": {"Number": "999988887777", "Text": "barn: 999988887777", "Url": "https://a.example/999988887777/q"}}),
         json!({"Comment": "as arn:aws:iam::999988887777:role/x does", "Parameters": {"FunctionName.$": "$.fn"}}),
+        json!({"Catch": [{"Comment": "as arn:aws:iam::999988887777:role/x does", "ErrorEquals": ["States.ALL"]}]}),
     ];
     for fields in own {
         assert_eq!(said(&task(&fields)), Ok(()), "{fields}");

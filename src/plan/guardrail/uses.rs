@@ -45,7 +45,7 @@ fn machine(value: &Value, path: &str, found: &mut Uses) {
         let path = format!("{path}/States/{}", name.replace('~', "~0").replace('/', "~1"));
         let Some(state) = state.as_object() else { continue };
         caller(state, &path, found);
-        for part in ["ItemReader", "ResultWriter", "ItemBatcher"] {
+        for part in PARTS_OF_MAP {
             if let Some(part_of_map) = state.get(part).and_then(Value::as_object) {
                 caller(part_of_map, &format!("{path}/{part}"), found);
             }
@@ -53,7 +53,7 @@ fn machine(value: &Value, path: &str, found: &mut Uses) {
         for (index, branch) in state.get("Branches").and_then(Value::as_array).into_iter().flatten().enumerate() {
             machine(branch, &format!("{path}/Branches/{index}"), found);
         }
-        for field in ["ItemProcessor", "Iterator"] {
+        for field in INNER {
             if let Some(inner) = state.get(field) {
                 machine(inner, &format!("{path}/{field}"), found);
             }
@@ -61,9 +61,20 @@ fn machine(value: &Value, path: &str, found: &mut Uses) {
     }
 }
 
-/// Fields whose values are handed to a call, or to the states after.
-const HANDED_ON: [&str; 8] =
-    ["Parameters", "Arguments", "ItemSelector", "BatchInput", "ResultSelector", "Result", "Assign", "Output"];
+/// Fields of a Map that may call, or hand something on, by themselves.
+const PARTS_OF_MAP: [&str; 3] = ["ItemReader", "ResultWriter", "ItemBatcher"];
+/// Fields that hold a state machine.
+const INNER: [&str; 2] = ["ItemProcessor", "Iterator"];
+
+/// What no call and no later state gets to see. Every other field may hand its values on, those that are not known here too.
+fn is_no_data(field: &str) -> bool {
+    field == "Comment"
+}
+
+/// What is looked at by a rule of its own.
+fn is_seen_apart(field: &str) -> bool {
+    matches!(field, "Resource" | "Credentials" | "Branches") || PARTS_OF_MAP.contains(&field) || INNER.contains(&field)
+}
 
 fn caller(holder: &Map<String, Value>, path: &str, found: &mut Uses) {
     if let Some(arn) = holder.get("Resource").and_then(Value::as_str) {
@@ -73,18 +84,34 @@ fn caller(holder: &Map<String, Value>, path: &str, found: &mut Uses) {
     if let Some(given) = holder.get("Credentials") {
         credentials(given, path, found);
     }
-    for field in HANDED_ON {
-        if let Some(value) = holder.get(field) {
-            texts(value, &mut |text| accounts(text, path, found));
+    let mut see = |text: &str| accounts(text, path, found);
+    for (field, value) in holder.iter().filter(|(field, _)| !is_no_data(field) && !is_seen_apart(field)) {
+        match value.as_array().filter(|_| matches!(field.as_str(), "Choices" | "Catch" | "Retry")) {
+            Some(rules) => rules.iter().for_each(|rule| texts_of_rule(rule, &mut see)),
+            None => texts(value, &mut see),
         }
     }
 }
+
+/// Of a rule of a Choice, a Catch or a Retry, which may have a comment of its own.
+fn texts_of_rule(rule: &Value, see: &mut impl FnMut(&str)) {
+    for (_, value) in rule.as_object().into_iter().flatten().filter(|(field, _)| !is_no_data(field)) {
+        texts(value, see);
+    }
+}
+
+/// Keys too: an expression may take them for values.
 
 fn texts(value: &Value, see: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => see(text),
         Value::Array(items) => items.iter().for_each(|item| texts(item, see)),
-        Value::Object(fields) => fields.values().for_each(|field| texts(field, see)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                see(key);
+                texts(field, see);
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

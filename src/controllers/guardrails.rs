@@ -229,12 +229,14 @@ pub(super) async fn runs_as(
     let records = status.filter(|status| status.state_machine_arn.as_ref() == Some(&machine));
     let records = records.map(|status| status.runs_as.as_slice()).unwrap_or_default();
     let known = runs.version.map_or_else(|| of_machine(records), |number| of_version(records, number));
-    if let Some(known) = known {
-        return Ok(known.clone());
+    if let Some(whole) = known.filter(|known| !known.omitted) {
+        return Ok(whole.clone());
     }
+    // AWS does not tell it.
+    let from_config_map = known.is_some_and(|known| known.from_config_map);
     let key = (uid, runs.arn.clone());
     if let Some(read) = ctx.guardrails.read.get(&key).await {
-        return Ok(RunsAs::clone(&read));
+        return Ok(RunsAs { from_config_map, ..RunsAs::clone(&read) });
     }
     let found = match ctx.step_functions.describe_state_machine(session, &runs.arn).await {
         Ok(found) => found.ok_or_else(|| unknown(&runs.arn, "AWS shows no such version or state machine"))?,
@@ -243,7 +245,7 @@ pub(super) async fn runs_as(
     };
     let definition = serde_json::from_str(&found.definition);
     let definition = definition.map_err(|_| unknown(&runs.arn, "AWS does not show its definition"))?;
-    let read = guardrail::runs_as(&found.role_arn, &definition, false);
+    let read = guardrail::runs_as(&found.role_arn, &definition, from_config_map);
     if runs.version.is_some() {
         ctx.guardrails.read.insert(key, Arc::new(read.clone())).await;
     }

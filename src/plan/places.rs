@@ -150,7 +150,11 @@ mod tests {
         let late = seen(&["a"], &["b", "c"]);
         assert_eq!(places.take(asks("a", 1), 1, &late, at(2)), Ok(()));
         assert_eq!(places.take(asks("b", 2), 1, &late, at(2)), Err(1), "though its end is remembered");
-        assert_eq!(places.take(asks("b", 2), 1, &ended, at(3)), Err(1), "the watch shows the end, and not yet what follows");
+        assert_eq!(
+            places.take(asks("b", 2), 1, &ended, at(3)),
+            Err(1),
+            "the watch shows the end, and not yet what follows"
+        );
         assert_eq!(places.take(asks("b", 2), 1, &late, at(70)), Err(1), "for as long as it runs");
         places.end("a", at(71));
         assert_eq!(places.take(asks("b", 2), 1, &late, at(72)), Ok(()));

@@ -29,4 +29,7 @@ pub struct RunsAs {
     /// Whether the definition, or a value in it, came from a ConfigMap.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_config_map: bool,
+    /// Set where the rest is too large to be kept here: it is read from AWS before a start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omitted: bool,
 }

@@ -30,10 +30,12 @@ pub fn runs_as(execution_role_arn: &str, definition: &Value, from_config_map: bo
         account_ids: accounts.into_iter().filter(|id| Some(id.as_str()) != own).collect(),
         open_credentials: used.open_credentials.into_iter().next(),
         from_config_map,
+        omitted: false,
     }
 }
 
-/// Remembers what a version runs as. One that is too large to keep is read from AWS when it is started.
+/// Remembers what a version runs as. Of one that is too large to keep only that it came from a ConfigMap, which AWS cannot tell; the
+/// rest is read from AWS when it is started.
 pub fn remember_version(records: &mut Vec<RunsAs>, number: i64, runs_as: &RunsAs) {
     for record in records.iter_mut() {
         record.versions.retain(|version| *version != number);
@@ -43,16 +45,25 @@ pub fn remember_version(records: &mut Vec<RunsAs>, number: i64, runs_as: &RunsAs
 
 /// Remembers what the state machine itself runs as, without a version, from `now` on unless it already did.
 pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timestamp) {
-    let known = records.iter().find(|record| record.unversioned_since.is_some());
-    if known.is_some_and(|known| is_like(known, runs_as)) {
+    if of_machine(records).zip(kept(runs_as)).is_some_and(|(known, kept)| is_like(known, &kept)) {
         return;
     }
-    forget_machine(records);
+    clear_machine(records);
     with(records, runs_as, |record| record.unversioned_since = Some(Time(now)));
 }
 
-/// Before the state machine is written: until the answer is there, nobody knows what it runs as.
+/// Before the state machine is written: until the answer is there, nobody knows what it runs as. It may still be what came from a
+/// ConfigMap.
 pub fn forget_machine(records: &mut Vec<RunsAs>) {
+    let mapped = of_machine(records).filter(|machine| machine.from_config_map);
+    let since = mapped.and_then(|machine| machine.unversioned_since.clone());
+    clear_machine(records);
+    if since.is_some() {
+        omit(records, RunsAs { unversioned_since: since, ..from_config_map() });
+    }
+}
+
+fn clear_machine(records: &mut Vec<RunsAs>) {
     for record in records.iter_mut() {
         record.unversioned_since = None;
     }
@@ -77,23 +88,40 @@ pub fn of_machine(records: &[RunsAs]) -> Option<&RunsAs> {
     records.iter().find(|record| record.unversioned_since.is_some())
 }
 
+/// What is kept of a record: all, or where it is too large that it came from a ConfigMap.
+fn kept(runs_as: &RunsAs) -> Option<RunsAs> {
+    let whole = fits(runs_as).then(|| RunsAs { versions: Vec::new(), unversioned_since: None, ..runs_as.clone() });
+    whole.or_else(|| runs_as.from_config_map.then(from_config_map))
+}
+
+fn from_config_map() -> RunsAs {
+    RunsAs { from_config_map: true, omitted: true, ..RunsAs::default() }
+}
+
+/// Adds what a record from a ConfigMap is of to the one that keeps no more than that.
+fn omit(records: &mut Vec<RunsAs>, record: RunsAs) {
+    let mut rest = records.iter().position(|one| one.omitted).map_or_else(from_config_map, |at| records.remove(at));
+    rest.versions.extend(record.versions);
+    rest.versions.sort_unstable();
+    rest.unversioned_since = rest.unversioned_since.or(record.unversioned_since);
+    records.insert(0, rest);
+}
+
 /// Adds to the record that is alike, or as a new one. Oldest records go first where all together are too large.
 fn with(records: &mut Vec<RunsAs>, runs_as: &RunsAs, add: impl FnOnce(&mut RunsAs)) {
     records.retain(|record| !record.versions.is_empty() || record.unversioned_since.is_some());
-    if !fits(runs_as) {
-        return;
-    }
-    let at = records.iter().position(|record| is_like(record, runs_as));
-    let mut record = at.map_or_else(
-        || RunsAs { versions: Vec::new(), unversioned_since: None, ..runs_as.clone() },
-        |at| records.remove(at),
-    );
+    let Some(kept) = kept(runs_as) else { return };
+    let at = records.iter().position(|record| is_like(record, &kept));
+    let mut record = at.map_or(kept, |at| records.remove(at));
     add(&mut record);
     // The newest stands last.
     records.push(record);
-    let mut all: usize = records.iter().map(size).sum();
-    while all > MAX_RECORDS && records.len() > 1 {
-        all -= size(&records.remove(0));
+    while records.iter().map(size).sum::<usize>() > MAX_RECORDS {
+        let oldest = records.iter().position(|record| !record.omitted).filter(|at| at + 1 < records.len());
+        let Some(oldest) = oldest.map(|at| records.remove(at)) else { return };
+        if oldest.from_config_map {
+            omit(records, oldest);
+        }
     }
 }
 

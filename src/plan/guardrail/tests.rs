@@ -450,6 +450,34 @@ mod records {
         assert!(size < 9_000, "{size}");
         assert!(of_version(&records, 900).is_some() && of_version(&records, 3).is_none(), "the newest are kept");
     }
+
+    #[test]
+    fn that_a_version_came_from_a_config_map_is_kept_however_large_its_record_is_and_however_many_follow() {
+        let accounts: Vec<String> = (0..70).map(|n| format!("arn:aws:sns:eu-west-1:{n:012}:t")).collect();
+        let large = runs_as("r", &task(&json!({"Result": accounts})), true);
+        let (mut records, since) = (Vec::new(), Timestamp::UNIX_EPOCH);
+        remember_version(&mut records, 1, &large);
+        remember_version(&mut records, 2, &RunsAs { from_config_map: true, ..of("lambda:invoke") });
+        remember_machine(&mut records, &large, since);
+        let before = records.clone();
+        remember_machine(&mut records, &large, Timestamp::MAX);
+        assert_eq!(records, before, "a status that says the same does not change");
+        forget_machine(&mut records);
+        assert!(of_machine(&records).is_some_and(|machine| machine.from_config_map), "while it is written");
+        remember_machine(&mut records, &of("sqs:sendMessage"), since);
+        assert!(!of_machine(&records).unwrap().from_config_map);
+        for version in 3..=900 {
+            let name = "x".repeat(usize::try_from(version % 200).unwrap());
+            remember_version(&mut records, version, &of(&format!("aws-sdk:a{name}:b")));
+        }
+        for version in [1, 2] {
+            let kept = of_version(&records, version).unwrap();
+            assert!(kept.from_config_map && kept.omitted, "{version}");
+            forget_version(&mut records, version);
+            assert_eq!(of_version(&records, version), None);
+        }
+        assert!(of_version(&records, 900).is_some_and(|newest| !newest.omitted));
+    }
 }
 
 proptest! {

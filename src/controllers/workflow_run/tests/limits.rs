@@ -11,8 +11,10 @@ fn takes_every_call(seen: &Seen) -> (u16, String) {
     let answer = match seen.operation() {
         "StartExecution" => json!({"executionArn": arn, "startDate": 1.0}),
         "RedriveExecution" => json!({"redriveDate": 3.0}),
-        "DescribeExecution" => json!({"executionArn": arn, "stateMachineArn": MACHINE, "status": "FAILED", "error": "E",
-            "startDate": 1.0, "stopDate": 2.0, "redriveCount": 0, "redriveStatus": "REDRIVABLE"}),
+        "DescribeExecution" => {
+            json!({"executionArn": arn, "stateMachineArn": MACHINE, "status": "FAILED", "error": "E",
+            "startDate": 1.0, "stopDate": 2.0, "redriveCount": 0, "redriveStatus": "REDRIVABLE"})
+        }
         _ => json!({"events": []}),
     };
     (200, answer.to_string())

@@ -26,7 +26,11 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     suspended(suite, &elsewhere);
     other_names(suite);
     other_accounts(suite);
+    other_fields(suite);
     tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-starts"]);
+    forgotten_source(suite);
+    beyond_the_limit(suite);
+    beyond_the_pace(suite);
 }
 
 fn made(suite: &Suite<'_>, name: &str, spec: &Value) {
@@ -197,4 +201,106 @@ fn other_accounts(suite: &mut Suite<'_>) {
     }
     let open = json!({"Credentials": {"RoleArn.$": "$.role"}});
     calls(suite, "a role in Credentials from the input", "g-open", &open, "is known only when it runs");
+}
+
+/// Another account's function, in fields that hand values to the states after.
+fn other_fields(suite: &mut Suite<'_>) {
+    let arn = format!("arn:aws:lambda:eu-west-1:{ANOTHER}:function:f");
+    let own = "https://sqs.eu-west-1.amazonaws.com/000000000000/q";
+    let send = |url: &str| {
+        json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": true,
+        "Arguments": {"QueueUrl": url, "MessageBody": "x"}})
+    };
+    let then = send("{% $states.input.fn %}");
+    let before = |state: Value| json!({"QueryLanguage": "JSONata", "StartAt": "S", "States": {"S": state, "T": then}});
+    let choice = |field: &str| json!({"Type": "Choice", "Choices": [{"Condition": "{% true %}", field: {"fn": arn}, "Next": "T"}], "Default": "T"});
+    let catch = |field: &str| {
+        let mut state = send(own);
+        state.as_object_mut().unwrap().remove("End");
+        state["Next"] = json!("T");
+        state["Catch"] = json!([{"ErrorEquals": ["States.ALL"], field: {"fn": arn}, "Next": "T"}]);
+        state
+    };
+    let each = json!({"Type": "Map", "Items": [{"fn": arn}], "Next": "T",
+        "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}});
+    let cases = [
+        ("another account's function in Items", "g-items", each),
+        ("another account's function in Assign of a choice", "g-choice-assign", choice("Assign")),
+        ("another account's function in Output of a choice", "g-choice-output", choice("Output")),
+        ("another account's function in Assign of a Catch", "g-catch-assign", catch("Assign")),
+        ("another account's function in Output of a Catch", "g-catch-output", catch("Output")),
+    ];
+    let words = format!("AWS account {ANOTHER} at /States/S");
+    for (what, name, state) in cases {
+        let workflow = suite.tenant.workflow(name, &before(state));
+        suite.condition(what, &workflow, (Layer::Operator, "Stalled", "RefusedByGuardrail"), &words);
+    }
+}
+
+/// A record that is too large to keep, of what AWS does not tell.
+fn forgotten_source(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    let arns: Vec<String> = (0..70).map(|n| format!("arn:aws:sns:eu-west-1:{n:012}:t")).collect();
+    let definition = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": arns, "End": true}}});
+    tenant.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "g-large"},
+        "data": {"asl": definition.to_string()}}));
+    let mut workflow = tenant.workflow("g-large", &Value::Null);
+    workflow["spec"].as_object_mut().unwrap().remove("definition");
+    workflow["spec"]["definitionFrom"] = json!({"configMapKeyRef": {"name": "g-large", "key": "asl"}});
+    tenant.apply(&workflow);
+    tenant.wait_for(suite.operator, "sfn/g-large", "Ready", "True", "Synced");
+    guardrail(tenant, "hostile-source", &json!({"forbidDefinitionFrom": true}));
+    tenant.wait_for(suite.operator, "sfn/g-large", "Stalled", "True", "RefusedByGuardrail");
+    let run = workflow_run("g-large", "g-large", &json!({}));
+    let refused = (Layer::Operator, "Ready", "RefusedByGuardrail");
+    suite.condition("a run of a large definition from a ConfigMap", &run, refused, "must not come from a ConfigMap");
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-source"]);
+}
+
+/// Runs that had ended and are asked to go on, all at once.
+fn beyond_the_limit(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    made(suite, "g-slow", &json!({"definition": waiting(120)}));
+    let names = ["g-slow-0", "g-slow-1", "g-slow-2"];
+    for name in names {
+        tenant.apply(&workflow_run(name, "g-slow", &json!({})));
+        let run = tenant.wait_for(suite.operator, &format!("sfnrun/{name}"), "Started", "True", "ExecutionStarted");
+        tenant.bed.aws.states("StopExecution", &json!({"executionArn": run["status"]["executionARN"]})).unwrap();
+        let over = |object: &Value| object["status"]["phase"] == "Aborted";
+        let resource = format!("sfnrun/{name}");
+        tenant.wait_for_object(suite.operator, &resource, "end", Duration::from_secs(60), over);
+    }
+    guardrail(tenant, "hostile-limit", &json!({"maxConcurrentRuns": 1}));
+    std::thread::sleep(Duration::from_secs(2));
+    tenant.kubectl(&["annotate", "sfnrun", names[0], names[1], names[2], "stepbound.dev/redrive=1"]);
+    tenant.apply(&workflow_run("g-slow-3", "g-slow", &json!({})));
+    std::thread::sleep(Duration::from_secs(10));
+    let executions = tenant.bed.front.executions(&tenant.machine_arn("g-slow"));
+    let running = executions.iter().filter(|one| one["status"] == "RUNNING").count();
+    assert!(running <= 1, "{running} run where 1 may");
+    suite.harmless("redrives and a new run, past maxConcurrentRuns", Layer::Operator, "they wait, one runs");
+    tenant.kubectl(&["delete", "sfnrun", names[0], names[1], names[2], "g-slow-3"]);
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-limit"]);
+}
+
+/// Attempts by `spec.retry` are starts too.
+fn beyond_the_pace(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    made(suite, "g-failing", &json!({}));
+    guardrail(tenant, "hostile-pace", &json!({"maxStartsPerSecond": 1}));
+    std::thread::sleep(Duration::from_secs(2));
+    let retry = json!({"retry": {"strategy": "Restart", "limit": 10, "backoff": {"interval": "100ms", "factor": 1}}});
+    let begun = std::time::Instant::now();
+    for number in 0..4 {
+        tenant.apply(&workflow_run(&format!("g-failing-{number}"), "g-failing", &retry));
+    }
+    std::thread::sleep(Duration::from_secs(12));
+    let most = begun.elapsed().as_secs() + 2;
+    let starts = starts_of(tenant, "g-failing");
+    assert!(u64::try_from(starts).unwrap() <= most, "{starts} starts where {most} may");
+    suite.harmless("restarts in a short interval, past maxStartsPerSecond", Layer::Operator, "each waits for its turn");
+    for number in 0..4 {
+        tenant.kubectl(&["delete", "sfnrun", &format!("g-failing-{number}")]);
+    }
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-pace"]);
 }

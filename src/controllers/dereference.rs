@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 use moka::future::Cache;
 
 use super::Context;
-use super::runner::api_failure;
+use super::named::{VALUE_NOT_ALLOWED, named, named_at_the_end};
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding};
 use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::BindingScope;
@@ -22,6 +22,7 @@ use crate::outcome::{Class, Failure};
 use crate::plan::binding::{Wanted, check_region, wanted_policy};
 use crate::plan::workflow::names_of;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
+use crate::runs::FORBIDDEN;
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
 /// withdrawal or suspension that a watch tells of ends it at once.
@@ -141,8 +142,10 @@ impl Authorization {
 async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Authorization>, NoSession> {
     // Taken first: what ends it from here on is not in what is read.
     let epoch = ctx.sessions.epoch(namespace, binding);
-    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
-    let Some(found) = api.get_opt(binding).await.map_err(|error| api_failure(&error))? else {
+    let found = named::<TrustBinding>(ctx, namespace, binding)
+        .await
+        .map_err(|failure| NoSession { gone: failure.reason == VALUE_NOT_ALLOWED, ..NoSession::from(failure) })?;
+    let Some(found) = found else {
         let message = format!(
             "TrustBinding \"{binding}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );
@@ -204,9 +207,7 @@ pub(super) async fn last_session_for(
     if Timestamp::now().duration_since(deleted) > CLEAN_UP_LASTS {
         return Ok(LastSession::Gone(none.failure));
     }
-    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), namespace);
-    let found = api.get_opt(binding).await.map_err(|error| api_failure(&error))?;
-    let held = match found {
+    let held = match named_at_the_end::<TrustBinding>(ctx, namespace, binding).await? {
         Some(binding) => held(ctx, &binding, purpose).await,
         None => None,
     };
@@ -310,12 +311,11 @@ pub(super) async fn key_with(
 /// UID of the binding's service account, which exists and consents.
 async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &str) -> Result<String, NoSession> {
     let spec = &binding.spec;
-    let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(ctx.client.clone(), namespace);
-    let account = accounts.get_opt(&spec.service_account_name).await.map_err(|error| NoSession {
+    let account = named::<PartialObjectMeta<ServiceAccount>>(ctx, namespace, &spec.service_account_name).await;
+    let account = account.map_err(|failure| NoSession {
         // The right to read accounts can go before the objects do: it is a Role of the namespace.
-        gone: matches!(&error, kube::Error::Api(status) if status.code == 403),
-        error: None,
-        failure: api_failure(&error),
+        gone: failure.reason == FORBIDDEN || failure.reason == VALUE_NOT_ALLOWED,
+        ..NoSession::from(failure)
     })?;
     let Some(account) = account else {
         let error = IdentityError::ServiceAccountMissing {
@@ -335,8 +335,7 @@ async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &s
 }
 
 async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result<ExternalProvider, NoSession> {
-    let api = Api::<IdentityProvider>::namespaced(ctx.client.clone(), namespace);
-    let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
+    let found = named::<IdentityProvider>(ctx, namespace, name).await?;
     let Some(found) = found.filter(|found| found.meta().deletion_timestamp.is_none()) else {
         let message = format!(
             "IdentityProvider \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
@@ -380,7 +379,7 @@ pub(super) fn value_not_allowed(value: &NotAllowed) -> Failure {
     let message = format!(
         "{value}, so nothing was asked of AWS for this object. Correct it, in a new object where it cannot be changed."
     );
-    Failure::new(Class::Terminal, "ValueNotAllowed", message)
+    Failure::new(Class::Terminal, VALUE_NOT_ALLOWED, message)
 }
 
 /// What the binding's sessions are for.
@@ -405,9 +404,7 @@ pub(super) async fn config_map(
     namespace: &str,
     name: &str,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), namespace);
-    let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
-    let map = found.ok_or_else(|| {
+    let map = named::<ConfigMap>(ctx, namespace, name).await?.ok_or_else(|| {
         let message = format!(
             "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );

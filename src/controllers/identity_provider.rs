@@ -9,6 +9,7 @@ use kube::api::Api;
 use kube::{Resource, ResourceExt};
 
 use super::Context;
+use super::named::check_name;
 use super::runner::{Done, EventWhenReady, Managed, Work};
 use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType, IdentityProvider, IdentityProviderStatus};
 use crate::identity::{IdentityError, WebError};
@@ -72,6 +73,7 @@ async fn secret_is_granted(work: &mut Work<IdentityProvider>, ctx: &Context) -> 
     let Some(secret) = secret_grant::secret_of(&work.object).map(str::to_owned) else { return Ok(()) };
     let (namespace, issuer) = (work.namespace(), work.object.spec.issuer.clone());
     let takes_untied = !ctx.settings.lockdown && secret_grant::takes_untied(&work.object);
+    check_name("Secret", &namespace, &secret)?;
     let api = Api::<Secret>::namespaced(ctx.client.clone(), &namespace);
     let unreadable = |problem, transient| {
         let key = work.object.spec.client_authentication.secret_key_ref.as_ref().map(|from| from.key.clone());

@@ -7,6 +7,7 @@ mod gone;
 mod guardrails;
 mod identity_provider;
 mod measure;
+mod named;
 mod run_queue;
 mod runner;
 pub mod sharing;

@@ -24,6 +24,7 @@ use observe::observe;
 
 use super::attribution::stamped;
 use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for, session_as, session_for};
+use super::named::{named, named_at_the_end};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
 use super::{Context, measure};
 use crate::api::v1alpha1::{
@@ -147,9 +148,7 @@ async fn workflow_and_binding(
     ctx: &Context,
 ) -> Result<(Workflow, Arc<Authorization>), Failure> {
     let (namespace, name) = (work.namespace(), &work.object.spec.workflow_ref.name);
-    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace);
-    let found = api.get_opt(name).await.map_err(|error| api_failure(&error))?;
-    let workflow = found.ok_or_else(|| {
+    let workflow = named::<Workflow>(ctx, &namespace, name).await?.ok_or_else(|| {
         let message = format!("Workflow \"{name}\" does not exist in namespace \"{namespace}\". Create it; the run goes on by itself then.");
         Failure::new(Class::Waiting, "WorkflowNotFound", message)
     })?;
@@ -221,8 +220,8 @@ async fn stop(
 /// Whether the state machine has a key of the account's own, with which AWS would encrypt error and cause of a stop. Where its
 /// Workflow is gone nobody knows, and then they are left out too: they stand in the run.
 async fn has_own_key(work: &Work<WorkflowRun>, ctx: &Context) -> Result<bool, Failure> {
-    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
-    let found = api.get_opt(&work.object.spec.workflow_ref.name).await.map_err(|error| api_failure(&error))?;
+    let name = &work.object.spec.workflow_ref.name;
+    let found = named_at_the_end::<Workflow>(ctx, &work.namespace(), name).await?;
     Ok(found.is_none_or(|workflow| workflow.spec.encryption.is_some()))
 }
 

@@ -12,6 +12,7 @@ use kube::{Resource, ResourceExt};
 
 use super::Context;
 use super::attribution::stamped;
+use super::named::named;
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, fenced, publish};
 use crate::api::v1alpha1::{
     ActiveRun, FIELD_MANAGER, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, WorkflowRun, WorkflowSchedule,
@@ -84,7 +85,7 @@ async fn owned_runs(work: &Work<WorkflowSchedule>, ctx: &Context) -> Result<Vec<
     let known = work.object.status.iter().flat_map(|status| &status.active);
     let unseen: Vec<&ActiveRun> = known.filter(|known| runs.iter().all(|run| run.uid != known.uid)).collect();
     for known in unseen {
-        let found = api.get_opt(&known.name).await.map_err(|error| api_failure(&error))?;
+        let found = named::<WorkflowRun>(ctx, &work.namespace(), &known.name).await?;
         runs.extend(found.iter().filter(|run| owns(work, run)).map(OwnedRun::from));
     }
     Ok(runs)
@@ -109,6 +110,10 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     match runs_api(work, ctx).patch(&run.name, &parameters, &Patch::Merge(&patch)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        // Somebody was first, and a cancel is not changed: the next look sees theirs.
+        Err(kube::Error::Api(status)) if status.code == 422 => {
+            Err(Failure::new(Class::Conflict, "Conflict", "the run was cancelled meanwhile"))
+        }
         Err(error) => Err(api_failure(&error)),
         Ok(_) => Ok(()),
     }
@@ -129,8 +134,7 @@ async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -
 
 /// A run of the name is there: ours from before, or somebody else's, which is left alone, and the time is missed.
 async fn taken(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {
-    let found = runs_api(work, ctx).get_opt(&tick.run_name).await.map_err(|error| api_failure(&error))?;
-    let Some(run) = found else {
+    let Some(run) = named::<WorkflowRun>(ctx, &work.namespace(), &tick.run_name).await? else {
         return Err(Failure::new(Class::Conflict, "Conflict", "a run of the name was there and is gone again"));
     };
     if owns(work, &run) {

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::token::is_object_name;
 use super::{ExternalProvider, IdentityError};
-use crate::api::v1alpha1::SecretKeyRef;
+use crate::api::v1alpha1::{SecretKeyRef, is_object_name};
 use crate::plan::secret_grant::{self, ISSUER_ANNOTATION};
 
 /// Longest wait for the API server.

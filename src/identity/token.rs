@@ -8,6 +8,7 @@ use serde::Deserialize;
 use zeroize::Zeroize;
 
 use super::{IdentityError, SessionKey};
+use crate::api::v1alpha1::is_object_name;
 use crate::aws::sanitised;
 use crate::iam::trust::Claims;
 use crate::outcome::bounded;
@@ -120,13 +121,6 @@ impl Minter {
         })?;
         WebIdentityToken::read(token)?.check(key, audience)
     }
-}
-
-/// Names become part of a path, where a slash or a question mark would ask for something else.
-pub(super) fn is_object_name(name: &str) -> bool {
-    name.split('.').all(|label| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    })
 }
 
 fn missing(key: &SessionKey) -> IdentityError {

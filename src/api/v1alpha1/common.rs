@@ -25,12 +25,28 @@ pub const GIT_REVISION: &str = "stepbound.dev/git-revision";
 /// The audience that STS expects of a web identity token unless the provider lists another.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 
+/// What the API server takes as the name of an object: a DNS subdomain (RFC 1123), at most 253 characters.
+pub const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// True of what fits [`OBJECT_NAME_PATTERN`]. Names become part of a path, where a slash or a question mark would ask for
+/// something else.
+pub fn is_object_name(text: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.first().is_some_and(is_end)
+            && bytes.last().is_some_and(is_end)
+            && bytes.iter().all(|byte| is_end(byte) || *byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 /// Names another object of the same kind family in the same namespace; there is no namespace field on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalRef {
     /// Name of the object, in this namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
 }
 
@@ -39,7 +55,7 @@ pub struct LocalRef {
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyRef {
     /// Name of the ConfigMap, in this namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
     /// Key in the ConfigMap's data.
     #[schemars(length(min = 1, max = 253))]
@@ -162,6 +178,45 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_code_takes_the_names_that_the_schema_takes() {
+        let pattern = regex::Regex::new(OBJECT_NAME_PATTERN).unwrap();
+        let long = "a".repeat(253);
+        for name in ["a", "0", "fulfil", "kube-root-ca.crt", "a.b-c.0", "x--y", &long] {
+            assert!(pattern.is_match(name) && is_object_name(name), "{name}");
+        }
+        for none in [
+            "",
+            "fulfil?",
+            "fulfil#x",
+            "../workflows/fulfil",
+            "x/../theirs",
+            "own name",
+            "%2e%2e/theirs",
+            "a\n",
+            "a..b",
+            ".",
+            "..",
+            ".a",
+            "a.",
+            "-a",
+            "a-",
+            "a.-b",
+            "a-.b",
+            "A",
+            "a_b",
+            "ä",
+            "a:b",
+            "a;b",
+            "a&b",
+            "a\\b",
+            "a\0",
+        ] {
+            assert!(!pattern.is_match(none) && !is_object_name(none), "{none:?}");
+        }
+        assert!(!is_object_name(&"a".repeat(254)));
+    }
 
     #[test]
     fn durations_add_up_and_nonsense_is_refused() {

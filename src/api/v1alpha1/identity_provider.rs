@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::binding_settings::Finding;
-use super::common::conditions_schema;
+use super::common::{OBJECT_NAME_PATTERN, conditions_schema};
 
 /// An IdentityProvider is an OIDC provider whose tokens TrustBindings show to STS instead of the cluster's own.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub enum SubjectToken {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// Name of the Secret, in this namespace.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
     /// Key in the Secret's data.
     #[schemars(length(min = 1, max = 253))]

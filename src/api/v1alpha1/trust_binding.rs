@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, TrustedIdentity,
 };
-use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schema};
+use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, OBJECT_NAME_PATTERN, conditions_schema};
 
 /// A TrustBinding says which service account of this namespace acts as which IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schem
 #[x_kube(validation = ("duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h')", "sessionDuration must be between 15m and 12h"))]
 pub struct TrustBindingSpec {
     /// Service account, in this namespace, that acts as the role. Never `default`. Immutable.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub service_account_name: String,
     /// ARN of the IAM role to assume: exact, no wildcard, any partition. Immutable.
     #[serde(rename = "roleARN")]

@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{ConfigMapKeyRef, DurationString, Timestamped, any_json_schema, conditions_schema, some_value};
+use super::common::{
+    ConfigMapKeyRef, DurationString, OBJECT_NAME_PATTERN, Timestamped, any_json_schema, conditions_schema, some_value,
+};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
 
 /// Executions of runs without a name are named after the run's UID, further attempts with `-` and their number. No other run
@@ -46,7 +48,7 @@ const NO_UID_MESSAGE: &str =
 #[x_kube(validation = ("has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)", "timeout cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("self.mode == oldSelf.mode && self.deletionPolicy == oldSelf.deletionPolicy && self.output == oldSelf.output", "mode, deletionPolicy and output cannot be changed; create another WorkflowRun"))]
 #[x_kube(validation = ("has(self.retry) == has(oldSelf.retry) && (!has(self.retry) || self.retry == oldSelf.retry)", "retry cannot be changed; create another WorkflowRun"))]
-#[x_kube(validation = ("!has(oldSelf.cancel) || has(self.cancel)", "a cancel cannot be taken back; create another WorkflowRun"))]
+#[x_kube(validation = ("!has(oldSelf.cancel) || (has(self.cancel) && self.cancel == oldSelf.cancel)", "a cancel can be neither taken back nor changed: it is of who asked for it first; create another WorkflowRun"))]
 pub struct WorkflowRunSpec {
     /// The Workflow to run, and which of it. Immutable.
     pub workflow_ref: WorkflowRef,
@@ -74,7 +76,7 @@ pub struct WorkflowRunSpec {
     /// What happens when the execution fails; by default the run fails with it. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Set it to stop the execution. Cannot be taken back.
+    /// Set it to stop the execution. Once set it can be neither taken back nor changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
     /// What happens to a running execution when this object is deleted. Immutable.
@@ -97,7 +99,7 @@ pub struct WorkflowRunSpec {
 ]))]
 pub struct WorkflowRef {
     /// Name of the Workflow, in this namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
     /// Alias of it to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]

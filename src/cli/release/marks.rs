@@ -7,7 +7,7 @@ use kube::api::{Api, DynamicObject};
 use kube::{Client, ResourceExt};
 
 use super::{ReleaseError, ReleaseFlags};
-use crate::api::v1alpha1::TrustBinding;
+use crate::api::v1alpha1::{TrustBinding, is_object_name};
 use crate::aws::{SdkStepFunctions, Session, StepFunctions, http_client};
 use crate::config::Endpoints;
 use crate::identity::{
@@ -80,6 +80,9 @@ impl Marks {
     }
 
     async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, String> {
+        if !is_object_name(binding) {
+            return Err(format!("\"{binding}\" cannot be the name of a TrustBinding"));
+        }
         let bindings = Api::<TrustBinding>::namespaced(self.client.clone(), namespace);
         let found = bindings.get(binding).await.map_err(|error| format!("TrustBinding \"{binding}\": {error}"))?;
         if let Some(provider) = &found.spec.identity_provider_ref {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::Api;
 use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
 use super::dereference::{Authorization, authorized_binding, config_map, config_map_value};
-use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, publish};
+use super::named::named;
+use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use super::{Context, guardrails, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
@@ -193,9 +193,7 @@ async fn guarded(work: &Work<Workflow>, ctx: &Context, definition: Option<&asl::
     if rules.is_empty() {
         return Ok(());
     }
-    let api = Api::<TrustBinding>::namespaced(ctx.client.clone(), &namespace);
-    let binding = api.get_opt(&spec.trust_binding_ref.name).await.map_err(|error| api_failure(&error))?;
-    if let Some(binding) = binding {
+    if let Some(binding) = named::<TrustBinding>(ctx, &namespace, &spec.trust_binding_ref.name).await? {
         guardrail::check_binding(&rules, &namespace, &binding.spec)?;
     }
     let name = machine_name(work, ctx);

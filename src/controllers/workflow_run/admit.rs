@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
-use kube::api::Api;
 
 use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow, WorkflowRun};
 use crate::aws::{Execution, Session};
 use crate::controllers::attribution::stamped;
 use crate::controllers::dereference::{Authorization, session_as, session_for};
-use crate::controllers::runner::{Done, Work, api_failure, publish};
+use crate::controllers::named::named;
+use crate::controllers::runner::{Done, Work, publish};
 use crate::controllers::{Context, guardrails};
 use crate::iam::binding_role::session::Purpose;
 use crate::kube::events::EventType;
@@ -81,8 +81,7 @@ async fn execution_runs_as(
     session: &Session,
     execution: &Execution,
 ) -> Result<(String, RunsAs), Failure> {
-    let api = Api::<Workflow>::namespaced(ctx.client.clone(), &work.namespace());
-    let workflow = api.get_opt(&work.object.spec.workflow_ref.name).await.map_err(|error| api_failure(&error))?;
+    let workflow = named::<Workflow>(ctx, &work.namespace(), &work.object.spec.workflow_ref.name).await?;
     let arn = execution.version_arn.as_ref().unwrap_or(&execution.state_machine_arn);
     let unknown = || guardrail::unknown(&execution.arn, "the state machine may have been changed since it began");
     let runs = Runs::of(arn).ok_or_else(unknown)?;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::Api;
 
 use super::Context;
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
 use crate::aws::{AwsError, AwsErrorKind};
-use crate::controllers::runner::{Done, Work, api_failure};
+use crate::controllers::named::named;
+use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Classify, Failure, Requeue};
 use crate::plan::refusal::{self, Refused};
 use crate::plan::run::Step;
@@ -59,13 +59,11 @@ pub(super) async fn holds(work: &Work<WorkflowRun>, ctx: &Context, step: &Step) 
 /// Digest of what a start of the run depends on, as the API server has it now.
 async fn seen(work: &Work<WorkflowRun>, ctx: &Context) -> Result<String, Failure> {
     let namespace = work.namespace();
-    let workflows = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace);
-    let workflow = workflows.get_opt(&work.object.spec.workflow_ref.name).await.map_err(|error| api_failure(&error))?;
+    let workflow = named::<Workflow>(ctx, &namespace, &work.object.spec.workflow_ref.name).await?;
     let recorded = work.object.status.as_ref().map(super::binding_name).filter(|name| !name.is_empty());
-    let named = recorded.or_else(|| workflow.as_ref().map(|workflow| workflow.spec.trust_binding_ref.name.clone()));
-    let bindings = Api::<TrustBinding>::namespaced(ctx.client.clone(), &namespace);
-    let binding = match named {
-        Some(name) => bindings.get_opt(&name).await.map_err(|error| api_failure(&error))?,
+    let binding = recorded.or_else(|| workflow.as_ref().map(|workflow| workflow.spec.trust_binding_ref.name.clone()));
+    let binding = match binding {
+        Some(name) => named::<TrustBinding>(ctx, &namespace, &name).await?,
         None => None,
     };
     Ok(refusal::seen(workflow.as_ref(), binding.as_ref()))

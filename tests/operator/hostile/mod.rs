@@ -7,6 +7,7 @@ mod executions;
 mod guardrails;
 mod identity;
 mod metrics;
+mod outside;
 mod policies;
 
 use crate::admission::{may_edit, minting, using};
@@ -57,6 +58,7 @@ fn a_hostile_tenant_gets_nowhere() {
     metrics::metrics(&mut suite);
     executions::attempts(&mut suite);
     policies::attempts(&mut suite);
+    outside::attempts(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 50);
 

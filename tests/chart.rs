@@ -139,9 +139,9 @@ fn policies_that_change_objects_are_rendered_only_for_servers_that_have_them() {
 #[test]
 fn policies_hold_only_in_the_namespaces_that_the_release_watches() {
     for kind in ["MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"] {
-        for policy in policies(kind, MUTATING, &["operator.watchNamespaces=[\"a\"]"]) {
+        for policy in policies(kind, MUTATING, &["operator.watchNamespaces=[\"a\"]", "outputs.configMaps=true"]) {
             let name = policy["metadata"]["name"].as_str().unwrap();
-            if ["operator-tokens", "operator-specs"].iter().any(|own| name.ends_with(own)) {
+            if ["operator-tokens", "operator-specs", "operator-outputs"].iter().any(|own| name.ends_with(own)) {
                 let everywhere = &policy["spec"]["matchConstraints"]["namespaceSelector"];
                 assert_eq!(everywhere, &json!({}), "the operator is held in other namespaces too");
                 continue;
@@ -387,6 +387,12 @@ fn config_maps_may_be_created_only_where_outputs_are_wanted_there() {
     assert_eq!(creates(&["outputs.configMaps=true"]), ["ClusterRole"]);
     let narrow = creates(&["outputs.configMaps=true", "operator.watchNamespaces=[\"a\",\"b\"]"]);
     assert_eq!(narrow, ["Role", "Role"]);
+    // Where it may, a policy says which.
+    let bounds = |sets: &[&str]| {
+        let all = policies("ValidatingAdmissionPolicy", MUTATING, sets);
+        all.iter().any(|policy| policy["metadata"]["name"] == "system-stepbound-operator-outputs")
+    };
+    assert!(bounds(&["outputs.configMaps=true"]) && !bounds(&[]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 
@@ -91,9 +91,13 @@ async fn owned_runs(work: &Work<WorkflowSchedule>, ctx: &Context) -> Result<Vec<
     Ok(runs)
 }
 
+/// As an admission policy lets nobody else write it; a reference of another kind with our UID is none of ours.
 fn owns(work: &Work<WorkflowSchedule>, run: &WorkflowRun) -> bool {
-    let uid = work.object.uid();
-    run.owner_references().iter().any(|owner| owner.controller == Some(true) && Some(&owner.uid) == uid.as_ref())
+    let ours = work.object.controller_owner_ref(&());
+    run.owner_references().iter().any(|owner| {
+        let same = |ours: &OwnerReference| (&owner.kind, &owner.uid) == (&ours.kind, &ours.uid);
+        owner.controller == Some(true) && ours.as_ref().is_some_and(same)
+    })
 }
 
 async fn act(work: &mut Work<WorkflowSchedule>, ctx: &Context, action: &Action) -> Result<(), Failure> {

@@ -11,6 +11,11 @@ pub(crate) fn as_operator(tenant: &Tenant, args: &[&str], input: Option<&Value>)
     run(kubectl.arg("--kubeconfig").arg(kubeconfig).args(args), input.map(Value::to_string).as_deref())
 }
 
+/// A reference by which the garbage collector deletes an object.
+pub(crate) fn owner_that_is_gone() -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "11111111-2222-3333-4444-555555555555"})
+}
+
 /// Lets the operator's account create tokens of every account, as `tokens.mode: ClusterWide` or a careless Role would: what
 /// is refused then is refused by the policy.
 pub(crate) fn let_it_mint_everything(tenant: &Tenant) {
@@ -122,6 +127,11 @@ fn requirement_30_the_operators_own_token_changes_no_spec_and_gives_no_command()
     ] {
         let annotation = json!({"metadata": {"annotations": {format!("stepbound.dev/{key}"): value}}});
         refused(patch(resource, &annotation), &annotation, "the operator changes no annotation");
+    }
+    // The garbage collector deletes what nobody owns any more.
+    for resource in ["sfn/fulfil", "sfnrun/order", "tb/orders"] {
+        let change = json!({"metadata": {"ownerReferences": [owner_that_is_gone()]}});
+        refused(patch(resource, &change), &resource, "the operator changes no owner reference");
     }
     let run = workflow_run("of-nobody", "fulfil", &json!({}));
     let created = as_operator(&tenant, &["-n", "unchanged", "create", "-f", "-"], Some(&run));

@@ -164,7 +164,15 @@ fn requirement_24_taking_over_needs_a_right_where_the_owner_is() {
     .unwrap();
     tenant.bed.control_plane.kubectl(&["-n", "owners", "delete", "role,rolebinding", "--all"]);
     tenant.apply(&from("test/owners/fulfil"));
-    patch_as(&tenant, "alice", "sfn/fulfil", &json!({"spec": {"suspend": true}})).unwrap();
+    wait_until(Duration::from_secs(10), "the right has gone", || dry(&from("test/owners/fulfil")).err());
+    // Somebody else has asked: whoever lets it happen by another change needs the right too. A label is free.
+    let suspend = json!({"spec": {"suspend": true}});
+    let refused_still = patch_as(&tenant, "alice", "sfn/fulfil", &suspend).unwrap_err();
+    assert!(refused_still.contains("may not take over"), "{refused_still}");
+    patch_as(&tenant, "alice", "sfn/fulfil", &json!({"metadata": {"labels": {"team": "a"}}})).unwrap();
+    let without =
+        json!({"metadata": {"annotations": {"stepbound.dev/take-over-from": null}}, "spec": {"suspend": true}});
+    patch_as(&tenant, "alice", "sfn/fulfil", &without).unwrap();
 }
 
 /// Where the chart does not know the cluster's id every owner may be of this cluster, so the right is asked for each.

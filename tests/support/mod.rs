@@ -270,15 +270,10 @@ impl Tenant {
         json!({"operator": {"watchNamespaces": namespaces, "clusterID": "test"}, "tokens": {"grants": grants}})
     }
 
-    /// The right that the chart's value `outputs.configMaps` gives.
+    /// Sets the chart's value `outputs.configMaps`.
     pub fn let_outputs_be_stored(&self) {
-        let group = "rbac.authorization.k8s.io";
-        let (version, named) = (format!("{group}/v1"), json!({"name": "outputs"}));
-        let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}]);
-        self.apply(&json!({"apiVersion": version, "kind": "Role", "metadata": named, "rules": rules}));
-        self.apply(&json!({"apiVersion": version, "kind": "RoleBinding", "metadata": named,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": "outputs"},
-            "subjects": [{"kind": "ServiceAccount", "name": "stepbound", "namespace": self.system}]}));
+        let set = ["--reuse-values", "--set", "outputs.configMaps=true"];
+        self.bed.helm(&[&["upgrade", "stepbound", CHART, "-n", &self.system], &set[..]].concat(), None).unwrap();
     }
 
     /// Starts the operator with the token of the chart's own account.

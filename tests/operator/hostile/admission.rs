@@ -2,7 +2,7 @@
 
 use super::with;
 use crate::attempts::{Layer, Suite};
-use crate::held::let_it_mint_everything;
+use crate::held::{as_operator, let_it_mint_everything, owner_that_is_gone};
 use crate::*;
 
 /// Mallory may use the binding `orders`; `payments` is of others in the same namespace.
@@ -10,7 +10,9 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     bindings(suite);
     take_overs(suite);
     secrets(suite);
+    schedules(suite);
     operators_token(suite);
+    operators_maps(suite);
 }
 
 fn through_payments(object: Value) -> Value {
@@ -46,6 +48,9 @@ fn bindings(suite: &mut Suite<'_>) {
     suite.command("another execution role for their Workflow", &patch(role), None, Admission, WORDS);
     let promote = ["-n", "hostile", "annotate", "sfn/paid", "stepbound.dev/promote=live"];
     suite.command("a command for their Workflow by an annotation", &promote, None, Admission, WORDS);
+    let gone = json!({"metadata": {"ownerReferences": [owner_that_is_gone()]}}).to_string();
+    let owned = ["-n", "hostile", "patch", "sfn/paid", "--type=merge", "-p", gone.as_str()];
+    suite.command("their Workflow deleted by an owner that does not exist", &owned, None, Admission, WORDS);
     let release = ["-n", "hostile", "annotate", "sfn/paid", "stepbound.dev/release-to=far/hostile/paid"];
     suite.command("letting their state machine go to another cluster", &release, None, Admission, WORDS);
     let moved = r#"{"spec": {"trustBindingRef": {"name": "payments"}}}"#;
@@ -71,6 +76,12 @@ fn take_overs(suite: &mut Suite<'_>) {
     suite.object("the victim's state machine, by an annotation", &from("test/victim/fulfil"), Admission, words);
     let later = ["-n", "hostile", "annotate", "sfn/fulfil", "stepbound.dev/take-over-from=test/victim/fulfil"];
     suite.command("the same, on a Workflow that is there", &later, None, Admission, words);
+    // An administrator wrote it, or nobody asked at the time.
+    let mut asked = tenant.workflow("asked", &waiting(0));
+    asked["metadata"]["annotations"] = json!({"stepbound.dev/take-over-from": "test/victim/fulfil"});
+    tenant.apply(&with(asked, "/spec/suspend", json!(true)));
+    let go_on = ["-n", "hostile", "patch", "sfn/asked", "--type=merge", "-p", r#"{"spec": {"suspend": false}}"#];
+    suite.command("a take-over that somebody else has asked for before", &go_on, None, Admission, words);
     suite.object(
         "the state machines of the victim's ACK",
         &from("ack/victim"),
@@ -95,6 +106,50 @@ fn secrets(suite: &mut Suite<'_>) {
         &provider,
         Layer::Admission,
         "may not read Secret hostile/payments",
+    );
+}
+
+/// Runs that a schedule, or AWS, would take for the schedule's own.
+fn schedules(suite: &mut Suite<'_>) {
+    use Layer::Admission;
+    const WORDS: &str = "runs of a WorkflowSchedule are created by the operator alone";
+    let uid = "11111111-2222-3333-4444-555555555555";
+    let owner = json!([{"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "name": "nightly", "uid": uid, "controller": true}]);
+    let run = || workflow_run("nightly-29999999", "fulfil", &json!({"input": {"by": "mallory"}}));
+    let owned = with(run(), "/metadata/ownerReferences", owner.clone());
+    suite.object("a run in place of a schedule's", &owned, Admission, WORDS);
+    let label = json!({"stepbound.dev/schedule": "nightly"});
+    suite.object("a schedule's label on a run", &with(run(), "/metadata/labels", label), Admission, WORDS);
+    let name = json!({"executionName": format!("{uid}-29999999"), "startDeadline": "2099-01-01T00:00:00Z"});
+    let claims = workflow_run("claims", "fulfil", &name);
+    suite.object("the execution name of a schedule's next run", &claims, Admission, WORDS);
+    let adopted = json!({"metadata": {"ownerReferences": owner}}).to_string();
+    let adopted = ["-n", "hostile", "patch", "sfnrun/running", "--type=merge", "-p", adopted.as_str()];
+    suite.command("a schedule as controller of a run that is there", &adopted, None, Admission, WORDS);
+}
+
+/// With `outputs.configMaps` RBAC lets the account create every ConfigMap.
+fn operators_maps(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    tenant.let_outputs_be_stored();
+    let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"mapRoles": "x"}});
+    let probe = ["-n", "hostile", "create", "--dry-run=server", "-f", "-"];
+    wait_until(Duration::from_secs(20), "the right is there and the policy holds", || {
+        as_operator(tenant, &probe, Some(&map("probe"))).err().filter(|said| said.contains("AdmissionPolicy"))
+    });
+    let create = ["-n", "hostile", "create", "-f", "-"];
+    let words = "creates ConfigMaps of outputs alone";
+    suite.stolen("the operator's token: the cluster's map of roles", &create, Some(&map("aws-auth")), words);
+    let nobodys = map("evil-output");
+    suite.stolen("the operator's token: an output of no run", &create, Some(&nobodys), words);
+    let uid = "11111111-2222-3333-4444-555555555555";
+    let owner = json!([{"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "name": "evil", "uid": uid, "controller": true}]);
+    let loaded = with(nobodys, "/metadata/ownerReferences", owner);
+    suite.stolen(
+        "the operator's token: an output with other keys",
+        &create,
+        Some(&loaded),
+        "under the key output.json",
     );
 }
 
@@ -152,5 +207,12 @@ fn operators_token(suite: &mut Suite<'_>) {
         &["-n", "hostile", "create", "-f", "-"],
         Some(&run),
         "creates runs of schedules",
+    );
+    let gone = json!({"metadata": {"ownerReferences": [owner_that_is_gone()]}}).to_string();
+    suite.stolen(
+        "the operator's token: a run deleted by an owner that does not exist",
+        &["-n", "hostile", "patch", "sfnrun/running", "--type=merge", "-p", &gone],
+        None,
+        "the operator changes no owner reference",
     );
 }

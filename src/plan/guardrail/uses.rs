@@ -101,7 +101,6 @@ fn texts_of_rule(rule: &Value, see: &mut impl FnMut(&str)) {
 }
 
 /// Keys too: an expression may take them for values.
-
 fn texts(value: &Value, see: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => see(text),

@@ -116,8 +116,8 @@ fn schedules(suite: &mut Suite<'_>) {
     let uid = "11111111-2222-3333-4444-555555555555";
     let owner = json!([{"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "name": "nightly", "uid": uid, "controller": true}]);
     let run = || workflow_run("nightly-29999999", "fulfil", &json!({"input": {"by": "mallory"}}));
-    let owned = with(run(), "/metadata/ownerReferences", owner.clone());
-    suite.object("a run in place of a schedule's", &owned, Admission, WORDS);
+    let taken_for_its = with(run(), "/metadata/ownerReferences", owner.clone());
+    suite.object("a run in place of a schedule's", &taken_for_its, Admission, WORDS);
     let label = json!({"stepbound.dev/schedule": "nightly"});
     suite.object("a schedule's label on a run", &with(run(), "/metadata/labels", label), Admission, WORDS);
     let name = json!({"executionName": format!("{uid}-29999999"), "startDeadline": "2099-01-01T00:00:00Z"});

@@ -56,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::v1alpha1::Workflow;
+    use crate::api::v1alpha1::{TrustBinding, Workflow};
     use crate::controllers::dereference::{LastSession, authorized_binding, config_map, last_session_for};
     use crate::controllers::stand_in::World;
     use crate::iam::binding_role::session::Purpose;
@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_fetched_by_what_is_no_name() {
         let world = World::new("STANDARD", |_| (500, String::new())).await;
-        assert!(named::<Workflow>(&world.ctx, "shop", "orders").await.unwrap().is_some());
+        assert!(named::<TrustBinding>(&world.ctx, "shop", "orders").await.unwrap().is_some());
         for none in NO_NAMES {
             let refused = named::<Workflow>(&world.ctx, "shop", none).await.unwrap_err();
             assert_eq!((refused.class, refused.reason), (Class::Terminal, VALUE_NOT_ALLOWED), "{none}");

@@ -100,6 +100,16 @@ fn fields_that_a_call_does_not_have_are_told_and_those_that_it_lacks() {
     let found = told("aws-sdk:rds:startDBInstance", json!({"DBInstanceIdentifier": "shop"}));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].0 == "SB081" && found[0].1.contains("did you mean \"DbInstanceIdentifier\"?"), "{found:?}");
+    // CreateStackRequest.Builder.templateURL, DbInstance.Builder.multiAZ (AWS SDK for Java 2).
+    assert_eq!(
+        told(
+            "aws-sdk:cloudformation:createStack",
+            json!({"StackName": "s", "TemplateURL": "https://a", "RoleARN": "r"})
+        ),
+        []
+    );
+    let groups = json!({"AutoScalingGroupName": "g", "TargetGroupARNs": ["a"]});
+    assert_eq!(told("aws-sdk:autoscaling:attachLoadBalancerTargetGroups", groups), []);
     let found = told("dynamodb:getItem", json!({"TableName": "t"}));
     assert!(found[0].0 == "SB082" && found[0].1.contains("needs Key too"), "{found:?}");
     assert_eq!(told("dynamodb:getItem", json!({"TableName": "t", "Key.$": "$.key"})), []);

@@ -121,13 +121,38 @@ fn find(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
     if prefix == "lambda" && format.arn.ends_with(":function:${FunctionName}") {
         return function(task);
     }
+    if prefix == "secretsmanager"
+        && let Some(arn) = task.payload.get("SecretId").text().filter(|text| text.starts_with("arn:"))
+    {
+        return Found::Arns(vec![secret(arn)]);
+    }
     let mut written = written_arns(task);
     written.extend(task.payload.get("QueueUrl").text().and_then(|url| messaging::queue_arn(task, &url)));
     let written: Vec<String> = written.iter().filter(fits).cloned().collect();
-    if !written.is_empty() {
-        return Found::Arns(written);
+    let found = if written.is_empty() { fill(task, prefix, format) } else { Found::Arns(written) };
+    match found {
+        Found::Arns(arns) if format.arn.ends_with(":log-group:${LogGroupName}") => {
+            Found::Arns(arns.into_iter().map(|arn| log_group(&permission.action, arn)).collect())
+        }
+        found => found,
     }
-    fill(task, prefix, format)
+}
+
+/// Secrets have a hyphen and six characters of their own after their name, which an ARN in a call may leave out (Secrets Manager
+/// user guide, "Find secrets"). The name may have slashes.
+fn secret(arn: String) -> String {
+    let own = arn.rsplit_once('-').map_or("", |(_, own)| own);
+    if own.len() == 6 && own.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
+        arn
+    } else {
+        format!("{arn}-??????")
+    }
+}
+
+/// Most actions are allowed on a log group by the ARN that ends in `:*` (CloudWatch Logs API reference, `LogGroup.arn`).
+fn log_group(action: &str, arn: String) -> String {
+    let without = ["logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"].contains(&action);
+    if without || arn.ends_with(":*") { arn } else { format!("{arn}:*") }
 }
 
 /// Functions are named in many forms (Lambda API reference, parameter `FunctionName`).

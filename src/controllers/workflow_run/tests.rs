@@ -158,10 +158,17 @@ const OF_EVERY_OPERATION: usize = 8;
 
 /// The codes that the SDK knows of an operation, from its own source: a new one fails the test until it has a row.
 fn codes_of(operation: &str) -> Vec<String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let arguments = ["metadata", "--offline", "--locked", "--format-version", "1"];
-    let output = std::process::Command::new(cargo).args(arguments).output().unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cargo = |arguments: &[&str]| {
+        let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let version = cargo(&["-vV"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    // Packages of other platforms may never have been fetched.
+    let metadata = cargo(&["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", host]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let package = metadata["packages"].as_array().unwrap().iter().find(|one| one["name"] == "aws-sdk-sfn").unwrap();
     let folder = std::path::Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
     let source = std::fs::read_to_string(folder.join(format!("src/protocol_serde/shape_{operation}.rs"))).unwrap();

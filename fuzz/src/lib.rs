@@ -22,6 +22,7 @@ mod source {
     }
 
     pub mod plan {
+        pub mod alias_move;
         pub mod guardrail;
 
         pub mod workflow {

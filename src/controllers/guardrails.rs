@@ -15,26 +15,28 @@ use moka::future::Cache;
 use tokio::sync::watch;
 
 use super::Context;
+use super::dereference::Authorization;
 use super::runner::api_failure;
-use super::workflow_run::wants_redrive;
 use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
 use crate::aws::Session;
+use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Classify, Failure};
-use crate::plan::guardrail::{self, Rule, Runs, of_machine, of_version, selects, unknown};
+use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_version, selects, unknown};
 use crate::plan::places::{Asks, Places, Seen};
-use crate::plan::run::machine_arn;
+use crate::plan::run::{machine_arn, machine_name};
 
 /// How long the labels of a namespace are believed. They are read only where there are Guardrails.
 const LABELS_LAST: Duration = Duration::from_secs(5);
 
-/// How long it is remembered what a version runs as that was read from AWS.
-const READ_LASTS: Duration = Duration::from_secs(24 * 3600);
+/// How long it is remembered what a version runs as that was read from AWS. A version never changes, but a machine that somebody
+/// deletes and makes again may have another of the same number.
+const READ_LASTS: Duration = Duration::from_secs(300);
 
 /// What is known of the Guardrails.
 pub(super) struct Guardrails {
     store: OnceLock<Store<Guardrail>>,
     labels: Cache<String, Arc<BTreeMap<String, String>>>,
-    /// What versions run as that no status tells of, by UID of the Workflow and ARN: a version never changes.
+    /// What versions run as that no status tells of, by UID of the Workflow and ARN.
     read: Cache<(String, String), Arc<RunsAs>>,
     changes: watch::Sender<u64>,
     turns: Mutex<HashMap<String, Turns>>,
@@ -56,6 +58,11 @@ impl Guardrails {
             places: Mutex::default(),
             runs: Mutex::default(),
         }
+    }
+
+    /// A state machine was made: versions of an older one of its name are not those that were read.
+    pub(super) fn forget_read(&self) {
+        self.read.invalidate_all();
     }
 
     /// An item for each change of a Guardrail: every object may be helped or held by it.
@@ -115,7 +122,7 @@ impl Guardrails {
             let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
             if started && !over {
                 seen.active.insert(run.uid().unwrap_or_default());
-            } else if !leaves && (!over || wants_redrive(&run)) {
+            } else if !leaves && (!over || run.wants_redrive()) {
                 seen.waiting.insert(run.uid().unwrap_or_default());
             }
         }
@@ -250,6 +257,30 @@ pub(super) async fn runs_as(
         ctx.guardrails.read.insert(key, Arc::new(read.clone())).await;
     }
     Ok(read)
+}
+
+/// Whether each of these may be started through a target, as the rules and the binding's list say.
+pub(super) async fn may_start(
+    ctx: &Context,
+    rules: &[Rule],
+    workflow: &Workflow,
+    found: &Authorization,
+    target_arn: &str,
+    runs: impl FnOnce() -> Result<Vec<Runs>, Failure>,
+) -> Result<(), Failure> {
+    let (namespace, binding) = (workflow.namespace().unwrap_or_default(), &found.binding.spec);
+    let start = Start { namespace: &namespace, rules, binding, target_arn, runs: &[] };
+    guardrail::may_start(&start)?;
+    if !guardrail::needs_runs_as(rules, binding) {
+        return Ok(());
+    }
+    let session = found.session(ctx, &Purpose::Observe(machine_name(target_arn))).await?;
+    for one in runs()? {
+        let runs_as = runs_as(ctx, &session, Some(workflow), &one).await.map_err(|failure| one.refused(failure))?;
+        let runs = [(one.arn.clone(), runs_as)];
+        guardrail::may_start(&Start { runs: &runs, ..start.clone() }).map_err(|failure| one.refused(failure))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

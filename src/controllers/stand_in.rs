@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
+use super::run_queue::RunQueue;
 use super::{Attribution, Context, Ports, Settings, guardrails, runner};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::aws::stand_in::{Seen, StandIn};
@@ -168,6 +169,7 @@ pub(super) struct World {
     pub(super) ctx: Arc<Context>,
     pub(super) aws: StandIn,
     objects: Arc<Objects>,
+    queue: Arc<RunQueue>,
     _stop: watch::Sender<bool>,
 }
 
@@ -204,7 +206,11 @@ impl World {
         let client = serve(objects.clone()).await;
         let (stop, stopped) = watch::channel(false);
         let ctx = context(client, &aws);
-        let world = Self { ctx: ctx.clone(), aws, objects, _stop: stop };
+        let (queue, _) = RunQueue::new();
+        queue.note(&watcher::Event::Init);
+        queue.note(&watcher::Event::InitDone);
+        ctx.run_queues.add(None, queue.clone());
+        let world = Self { ctx: ctx.clone(), aws, objects, queue, _stop: stop };
         world.add(
             "trustbindings",
             &json!({"kind": "TrustBinding", "metadata": {"name": "orders"},
@@ -268,7 +274,9 @@ impl World {
     pub(super) async fn wake(&self, name: &str) {
         let run = self.run(name);
         let (store, mut writer) = reflector::store();
-        writer.apply_watcher_event(&watcher::Event::Apply(run.clone()));
+        let seen = watcher::Event::Apply(run.clone());
+        self.queue.note(&seen);
+        writer.apply_watcher_event(&seen);
         Box::pin(runner::reconcile(Arc::new(run), self.ctx.clone(), store)).await.unwrap();
         while self.ctx.has_flights() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -9,7 +9,6 @@ mod progress;
 mod refusal;
 mod start;
 
-pub(super) use again::wants_redrive;
 pub(super) use progress::LOOK_EVERY;
 
 use std::sync::Arc;
@@ -63,7 +62,7 @@ impl Managed for WorkflowRun {
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
         // One that is to go on keeps the place that it was given for that.
-        if gone || over && !wants_redrive(&work.object) {
+        if gone || over && !work.object.wants_redrive() {
             admit::free(work, ctx);
         } else if done.is_err() && status.is_none_or(WorkflowRunStatus::awaits_start) {
             ctx.guardrails.give_back(&work.object);
@@ -105,9 +104,8 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
         return Ok(Done::again(Requeue::After(Duration::from_secs(5))));
     }
     let status = work.object.status.clone().unwrap_or_default();
-    let asked = again::asked(&work.object);
     let now = Timestamp::now();
-    let next = run::next(&work.object.spec, &status, asked.as_deref(), now);
+    let next = run::next(&work.object.spec, &status, work.object.redrive_asked(), now);
     if let Some(later) = refusal::holds(work, ctx, &next).await? {
         return Ok(later);
     }

@@ -1,6 +1,7 @@
 //! What is to be done, decided from what was seen. Nothing here knows a client, a clock or the SDK.
 
 pub mod alarms;
+pub mod alias_move;
 pub mod analysis;
 pub mod attribution;
 pub mod binding;

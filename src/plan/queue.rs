@@ -31,10 +31,10 @@ pub enum Turn {
     },
 }
 
-/// Runs of one Workflow that have not ended.
+/// Runs of one Workflow that have not ended, or are asked to go on.
 #[derive(Debug, Default)]
 struct Runs {
-    /// Not started, with their UIDs.
+    /// Not started, or ended and asked to go on, with their UIDs.
     waiting: BTreeMap<Place, String>,
     /// Started.
     active: HashSet<String>,
@@ -98,14 +98,15 @@ impl Queues {
         let finished = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let started = status.is_some_and(|status| !status.awaits_start());
         let leaves = run.metadata.deletion_timestamp.is_some() || run.spec.cancel.is_some();
-        if finished || (leaves && !started) {
+        let goes_on = finished && run.wants_redrive();
+        if finished && !goes_on || leaves && (!started || finished) {
             return self.forget(&uid);
         }
         let key = (run.metadata.namespace.clone()?, run.spec.workflow_ref.name.clone());
         let place = (run.metadata.creation_timestamp.as_ref()?.0, run.metadata.name.clone()?);
         let runs = self.workflows.entry(key.clone()).or_default();
         self.known.insert(uid.clone(), (key.clone(), place.clone()));
-        if started {
+        if started && !goes_on {
             runs.forget(&place, &uid);
             runs.active.insert(uid);
             return None;

@@ -53,7 +53,7 @@ impl Step {
 
 /// Decides from the records alone. `asked` is the value of the annotation that asks for a redrive.
 pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&str>, now: Timestamp) -> Step {
-    let asked = wants_redrive(status, asked);
+    let asked = status.last_handled.is_new(asked);
     let finished = status.phase.unwrap_or_default().is_finished();
     if finished && asked {
         return may_redrive(spec, status, now).map_or_else(Step::RefuseRedrive, |()| Step::RecordRedrive);
@@ -81,11 +81,6 @@ pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&s
         (None, Some(intent)) => Step::RecordStop(intent),
         (None, None) => Step::Observe(arn.clone()),
     }
-}
-
-/// Whether a redrive was asked for, by this value of the annotation, that was neither made nor refused yet.
-pub fn wants_redrive(status: &WorkflowRunStatus, asked: Option<&str>) -> bool {
-    asked.is_some() && asked != status.last_handled.redrive.as_deref()
 }
 
 fn between_attempts(

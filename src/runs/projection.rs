@@ -8,9 +8,6 @@ use crate::api::v1alpha1::{FINALIZER, WorkflowRun};
 /// Condition that says where the output is, or that it is still to be read.
 pub const OUTPUT_STORED: &str = "OutputStored";
 
-/// Annotation by which people ask for a redrive of a run that has ended.
-const REDRIVE: &str = "stepbound.dev/redrive";
-
 /// True when nothing is left to do for a run, ever, unless somebody changes it: such a run is not held in memory at all.
 /// A change of it comes by the watch as any other.
 pub fn is_settled(run: &WorkflowRun) -> bool {
@@ -18,10 +15,8 @@ pub fn is_settled(run: &WorkflowRun) -> bool {
     let finished = status.phase.unwrap_or_default().is_finished();
     let held = run.finalizers().iter().any(|name| name == FINALIZER);
     let current = status.observed_generation == run.metadata.generation;
-    let token = run.annotations().get(REDRIVE);
-    let asked = token.is_some() && token != status.last_handled.redrive.as_ref();
     let owes = owes_output(run) || awaits_right(run);
-    finished && !held && current && !asked && !owes && run.spec.ttl_after_finished.is_none()
+    finished && !held && current && !run.wants_redrive() && !owes && run.spec.ttl_after_finished.is_none()
 }
 
 /// What the watch shows, with a run that is settled as one that is gone.
@@ -67,6 +62,7 @@ pub fn forget_finished(run: &mut WorkflowRun) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1alpha1::REDRIVE;
     use serde_json::json;
 
     fn run(more: &serde_json::Value) -> WorkflowRun {

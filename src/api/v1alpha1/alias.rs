@@ -109,6 +109,12 @@ pub struct AliasStatus {
     pub arn: String,
     /// Where it routes, the older version first.
     pub routes: Vec<Route>,
+    /// Versions that AWS was asked to route to and has not yet answered for: executions may start as these too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<i64>,
+    /// Versions that it routed to until a moment ago: for some seconds executions may still start as these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<i64>,
     /// Where its rollout stands.
     pub phase: RolloutPhase,
     /// Number of the version that is being rolled out, or was rolled back.

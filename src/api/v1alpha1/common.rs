@@ -14,6 +14,8 @@ pub const FIELD_MANAGER: &str = "stepbound";
 pub const REQUESTED_BY: &str = "stepbound.dev/requested-by";
 /// Annotation that says who set `spec.cancel` of a run. Admission sets it.
 pub const CANCEL_REQUESTED_BY: &str = "stepbound.dev/cancel-requested-by";
+/// Annotation that asks for a redrive of a run that has ended; any new value asks again.
+pub const REDRIVE: &str = "stepbound.dev/redrive";
 /// Annotation that says who asked for a redrive of a run. Admission sets it.
 pub const REDRIVE_REQUESTED_BY: &str = "stepbound.dev/redrive-requested-by";
 /// Label of a run with the name of the WorkflowSchedule that created it.

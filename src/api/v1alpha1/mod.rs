@@ -22,8 +22,8 @@ pub use binding_settings::{
 };
 pub use common::{
     CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
-    GIT_REVISION, LocalRef, OBJECT_NAME_PATTERN, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT,
-    Timestamped, is_object_name,
+    GIT_REVISION, LocalRef, OBJECT_NAME_PATTERN, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL,
+    SCHEDULED_AT, Timestamped, is_object_name,
 };
 pub use guardrail::{Guardrail, GuardrailSpec};
 pub use identity_provider::{

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    ConfigMapKeyRef, DurationString, OBJECT_NAME_PATTERN, Timestamped, any_json_schema, conditions_schema, some_value,
+    ConfigMapKeyRef, DurationString, OBJECT_NAME_PATTERN, REDRIVE, Timestamped, any_json_schema, conditions_schema,
+    some_value,
 };
 use super::retry::{AttemptCause, RedriveStatus, Retry};
 
@@ -400,6 +401,18 @@ impl WorkflowRunStatus {
     }
 }
 
+impl WorkflowRun {
+    /// The value by which a redrive is asked for.
+    pub fn redrive_asked(&self) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(REDRIVE).map(String::as_str)
+    }
+
+    /// True when a redrive was asked for and neither made nor refused yet.
+    pub fn wants_redrive(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.last_handled.is_new(self.redrive_asked()))
+    }
+}
+
 /// Values of annotations that ask for something once. A value that stands here was acted on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -410,6 +423,11 @@ pub struct RunLastHandled {
 }
 
 impl RunLastHandled {
+    /// True of a value that asks for a redrive and was not acted on.
+    pub fn is_new(&self, redrive: Option<&str>) -> bool {
+        redrive.is_some() && redrive != self.redrive.as_deref()
+    }
+
     /// True when nothing was ever asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -9,12 +9,14 @@ use kube::ResourceExt;
 use super::Hands;
 use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
 use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
-use crate::controllers::Context;
 use crate::controllers::runner::{Work, fenced};
+use crate::controllers::{Context, guardrails};
 use crate::outcome::Failure;
-use crate::plan::alarms;
+use crate::plan::alias_move::routes_to;
 use crate::plan::analysis::{Counts, Tally, Verdict, judge};
+use crate::plan::guardrail::Runs;
 use crate::plan::rollout::{Alarms, Decision, Situation, asks_alarms, decide, is_under_way};
+use crate::plan::{alarms, alias_move};
 
 /// Names an alias and the version that takes over at once: `live/5`.
 const PROMOTE: &str = "stepbound.dev/promote";
@@ -44,7 +46,7 @@ pub(super) async fn converge(
     let mut converged = Converged::default();
     for alias in work.object.spec.aliases.clone() {
         let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else { break };
-        let decision = decision(work, ctx, hands, machine_arn, &alias, latest).await?;
+        let mut decision = decision(work, ctx, hands, machine_arn, &alias, latest).await?;
         let mut known = known(work, &alias.name);
         if let Some(recorded) = known.clone().filter(|_| closely) {
             let routes = arns(machine_arn, &recorded);
@@ -56,7 +58,15 @@ pub(super) async fn converge(
                 known = known.filter(|_| work.object.spec.drift == DriftPolicy::Report);
             }
         }
-        route(ctx, hands, machine_arn, known.as_ref(), &decision.status).await?;
+        if alias_move::is_due(known.as_ref(), &decision.status.routes) {
+            may_route(work, ctx, hands, machine_arn, &decision.status).await?;
+            write_ahead(work, ctx, &decision.status).await?;
+            route(ctx, hands, machine_arn, known.is_none(), &decision.status).await?;
+            let before = self::known(work, &alias.name);
+            decision.status = alias_move::moved(before.as_ref(), decision.status, Timestamp::now());
+        }
+        let settles = alias_move::settle(&mut decision.status, Timestamp::now(), ctx.settings.alias_settle_time);
+        converged.look_again = converged.look_again.into_iter().chain(settles).min();
         if let Some(bad) = decision.quarantine {
             stop_running(ctx, session, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
         }
@@ -177,20 +187,44 @@ fn tally<'a>(executions: impl Iterator<Item = &'a ListedExecution>) -> HashMap<S
     tallies
 }
 
-/// Creates or moves the alias where its routes are not yet as decided.
+/// Refuses to move an alias to a version that may not be started. What it routes to already it may go back to.
+async fn may_route(
+    work: &Work<Workflow>,
+    ctx: &Context,
+    hands: &Hands<'_>,
+    machine_arn: &str,
+    decided: &AliasStatus,
+) -> Result<(), Failure> {
+    let rules = guardrails::rules(ctx, &work.namespace()).await?;
+    let there = known(work, &decided.name).map(|known| known.routes).unwrap_or_default();
+    let new = decided.routes.iter().map(|route| route.version).filter(|version| !routes_to(&there, *version));
+    let runs = || Ok(new.filter_map(|version| Runs::of(&format!("{machine_arn}:{version}"))).collect());
+    let checked = guardrails::may_start(ctx, &rules, &work.object, hands.binding, &decided.arn, runs).await;
+    checked.map_err(|failure| {
+        let message = format!("Alias \"{}\" is not moved. {}", decided.name, failure.message);
+        Failure { message, ..failure }
+    })
+}
+
+/// Notes in the status where the alias is about to route: runs by it are judged by that from now on.
+async fn write_ahead(work: &mut Work<Workflow>, ctx: &Context, decided: &AliasStatus) -> Result<(), Failure> {
+    if let Some(known) = work.status().aliases.iter_mut().find(|alias| alias.name == decided.name) {
+        alias_move::ask(known, &decided.routes);
+    }
+    work.write(ctx).await
+}
+
+/// Creates or moves the alias.
 async fn route(
     ctx: &Context,
     hands: &Hands<'_>,
     machine_arn: &str,
-    known: Option<&AliasStatus>,
+    is_new: bool,
     decided: &AliasStatus,
 ) -> Result<(), Failure> {
-    if known.is_some_and(|known| known.routes == decided.routes) {
-        return Ok(());
-    }
     fenced(ctx)?;
     let (routes, session) = (arns(machine_arn, decided), hands.writer(ctx).await?);
-    if known.is_none() {
+    if is_new {
         match ctx.step_functions.create_alias(&session, &decided.name, &routes).await {
             // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.
             Err(error) if error.code == "ConflictException" => {}

@@ -120,6 +120,7 @@ async fn create(
         }
     }
     ctx.workflows.wrote(&desired.owner.uid);
+    ctx.guardrails.forget_read();
     work.status().versions.clear();
     work.status().runs_as.clear();
     Ok(created.version_arn)

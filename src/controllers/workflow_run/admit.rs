@@ -16,6 +16,7 @@ use crate::iam::binding_role::session::Purpose;
 use crate::kube::events::EventType;
 use crate::outcome::{Failure, Requeue};
 use crate::plan::guardrail::{self, Limits, Rule, Runs, Start};
+use crate::plan::queue::Turn;
 use crate::plan::run::{execution_arn, machine_name};
 
 /// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run.
@@ -28,17 +29,9 @@ pub(super) async fn allowed(
 ) -> Result<Vec<Rule>, Failure> {
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
-    let mut runs = Vec::new();
-    let binding = &found.binding.spec;
-    if guardrail::needs_runs_as(&rules, binding) {
-        let session = found.session(ctx, &Purpose::Observe(machine_name(target_arn))).await?;
-        let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
-        for one in guardrail::what_runs(target_arn, aliases)? {
-            let runs_as = guardrails::runs_as(ctx, &session, Some(workflow), &one).await?;
-            runs.push((one.arn, runs_as));
-        }
-    }
-    guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
+    let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
+    let runs = || guardrail::what_runs(target_arn, aliases);
+    guardrails::may_start(ctx, &rules, workflow, found, target_arn, runs).await?;
     Ok(rules)
 }
 
@@ -91,6 +84,24 @@ async fn execution_runs_as(
         return Err(unknown());
     }
     Ok((runs.arn, runs_as))
+}
+
+/// Waits for its turn where the Workflow has as many runs under way as `spec.maxConcurrentRuns` says: whatever starts, and
+/// whatever goes on after its end. The end of another run wakes it; the slow look renews the position that its message tells.
+pub(super) async fn in_line(work: &mut Work<WorkflowRun>, ctx: &Context, workflow: &Workflow) -> Option<Done> {
+    const RENEWED_EVERY: Duration = Duration::from_secs(300);
+    let Turn::Waits { position, waiting, active } = ctx.run_queues.turn(&work.object, workflow) else { return None };
+    let max = workflow.spec.max_concurrent_runs.unwrap_or_default();
+    let message = format!(
+        "Position {position} of {waiting}: Workflow \"{}\" has {active} runs under way and allows {max} (spec.maxConcurrentRuns).",
+        workflow.name_any()
+    );
+    let status = work.status();
+    if !status.phase.unwrap_or_default().is_finished() {
+        // It waits as if AWS had never refused it, so that its place in the line is kept.
+        (status.refusal, status.attempts) = (None, Vec::new());
+    }
+    Some(queued(work, ctx, &message, RENEWED_EVERY).await)
 }
 
 /// Waits where the namespace has as many runs under way as it may, or has started as many in this second. Every start goes by

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{admit, end, observe, refusal, session, start};
-use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, WorkflowRun};
+use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, Workflow, WorkflowRun};
 use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind};
 use crate::controllers::Context;
 use crate::controllers::attribution::stamped;
 use crate::controllers::dereference::session_as;
+use crate::controllers::named::named;
 use crate::controllers::runner::{Done, Work, fenced, publish};
 use crate::digest::sha256_hex;
 use crate::iam::binding_role::session::Purpose;
@@ -22,21 +23,8 @@ use crate::plan::retry::{self, RedriveStep};
 use crate::plan::run;
 use crate::status::{Conditions, RECONCILING, STALLED};
 
-/// Asks for a redrive; any new value asks again.
-const REDRIVE: &str = "stepbound.dev/redrive";
 /// How long to wait for AWS to show what is known to have happened.
 const SHOWN_LATER: Duration = Duration::from_secs(1);
-
-/// The value by which a redrive is asked for.
-pub(super) fn asked(run: &WorkflowRun) -> Option<String> {
-    run.annotations().get(REDRIVE).cloned()
-}
-
-/// Whether a redrive of the run was asked for and neither made nor refused yet.
-pub(in crate::controllers) fn wants_redrive(run: &WorkflowRun) -> bool {
-    let asked = run.annotations().get(REDRIVE).map(String::as_str);
-    run.status.as_ref().is_some_and(|status| run::wants_redrive(status, asked))
-}
 
 /// The next attempt, by `spec.retry`.
 pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
@@ -91,6 +79,15 @@ async fn redrive(
             };
         }
     };
+    if asked.is_some() {
+        // One that had ended has given its place up; a retry by spec.retry has it still.
+        let workflow = named::<Workflow>(ctx, &work.namespace(), &work.object.spec.workflow_ref.name).await?;
+        if let Some(workflow) = workflow
+            && let Some(later) = admit::in_line(work, ctx, &workflow).await
+        {
+            return Ok(later);
+        }
+    }
     if let Some(later) = admit::waits(work, ctx, &rules).await {
         return Ok(later);
     }
@@ -131,18 +128,22 @@ fn not_ended(conditions: &mut Conditions) {
 
 /// A redrive that somebody asked for.
 pub(super) async fn redrive_as_asked(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, Failure> {
-    let token = asked(&work.object);
+    let token = work.object.redrive_asked().map(str::to_owned);
     let next = retry::redrive_attempt(work.status(), AttemptCause::Asked, Timestamp::now());
     let Some(mut attempt) = next else {
         return refuse(work, ctx, "No execution of this run was started. Create another run.").await;
     };
     attempt.requested_by = stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?;
-    redrive(work, ctx, attempt, token).await
+    let done = redrive(work, ctx, attempt, token).await;
+    if work.object.wants_redrive() && done.as_ref().is_err_and(|failure| failure.class != Class::Conflict) {
+        ctx.run_queues.step_aside(&work.object);
+    }
+    done
 }
 
 /// Says why a redrive that somebody asked for is not made; the same token does not ask again.
 pub(super) async fn refuse(work: &mut Work<WorkflowRun>, ctx: &Context, why: &str) -> Result<Done, Failure> {
-    let token = asked(&work.object);
+    let token = work.object.redrive_asked().map(str::to_owned);
     let status = work.status();
     status.last_handled.redrive = token;
     let finished = status.phase.unwrap_or_default().is_finished();

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::{Context, admit, again, end, observe, own, refusal, workflow_and_binding};
+use super::{Context, admit, end, observe, own, refusal, workflow_and_binding};
 use crate::api::v1alpha1::{
     Attempt, AttemptCause, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
@@ -21,7 +21,6 @@ use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::guardrail::Rule;
 use crate::plan::ownership::mark;
-use crate::plan::queue::Turn;
 use crate::plan::retry::check_mode;
 use crate::plan::run;
 use crate::plan::run_result::{self, console_url};
@@ -49,8 +48,8 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
             return Err(failure);
         }
     };
-    if let Turn::Waits { position, waiting, active } = ctx.run_queues.turn(&work.object, &resolved.workflow) {
-        return Ok(queued(work, &resolved.workflow, position, waiting, active));
+    if let Some(later) = admit::in_line(work, ctx, &resolved.workflow).await {
+        return Ok(later);
     }
     work.hold(ctx).await?;
     if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
@@ -58,7 +57,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     }
     let session = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
     let attempt = first_attempt(work, &resolved);
-    let copied_along = again::asked(&work.object);
+    let copied_along = work.object.redrive_asked().map(str::to_owned);
     let status = work.status();
     status.phase = Some(Phase::Starting);
     status.attempts = vec![attempt.clone()];
@@ -107,23 +106,6 @@ async fn resolve(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Resolved
     check_mode(&work.object.spec, workflow.spec.machine_type)?;
     let input = input(work, ctx).await?;
     Ok(Resolved { workflow, binding, rules, target_arn, input })
-}
-
-/// The end of another run wakes it; the slow look renews the position that its message tells.
-fn queued(work: &mut Work<WorkflowRun>, workflow: &Workflow, position: usize, waiting: usize, active: usize) -> Done {
-    const RENEWED_EVERY: Duration = Duration::from_secs(300);
-    let max = workflow.spec.max_concurrent_runs.unwrap_or_default();
-    let message = format!(
-        "Position {position} of {waiting}: Workflow \"{}\" has {active} runs under way and allows {max} (spec.maxConcurrentRuns).",
-        workflow.name_any()
-    );
-    // It waits as if AWS had never refused it, so that its place in the line is kept.
-    let status = work.status();
-    (status.refusal, status.attempts) = (None, Vec::new());
-    work.conditions(|conditions| {
-        conditions.progressing("Queued", &message);
-    });
-    Done::again(Requeue::After(RENEWED_EVERY))
 }
 
 /// Starts a recorded attempt.

@@ -3,6 +3,7 @@
 use super::{Rule, Subject, check_binding, check_name, check_runs_as, refusal};
 use crate::api::v1alpha1::{AliasStatus, RunsAs, TrustBindingSpec};
 use crate::outcome::{Class, Failure};
+use crate::plan::alias_move;
 use crate::plan::workflow::check_execution_role;
 
 /// What would be started, resolved: for an alias each version that it routes to.
@@ -38,15 +39,34 @@ pub struct Runs {
     pub arn: String,
     /// Number of the version; `None` for the state machine itself.
     pub version: Option<i64>,
+    /// The alias that AWS is moving, by which this may run for a while although the alias does not, or not yet, route to it.
+    pub moving_alias: Option<String>,
 }
 
 impl Runs {
     /// Of the ARN of a version or of a state machine; `None` for that of an alias.
     pub fn of(arn: &str) -> Option<Self> {
         match qualifier(arn) {
-            None => Some(Self { arn: arn.to_owned(), version: None }),
-            Some(number) => number.parse().ok().map(|version| Self { arn: arn.to_owned(), version: Some(version) }),
+            None => Some(Self { arn: arn.to_owned(), version: None, moving_alias: None }),
+            Some(number) => {
+                let version = number.parse().ok()?;
+                Some(Self { arn: arn.to_owned(), version: Some(version), moving_alias: None })
+            }
         }
+    }
+
+    /// Says of a refusal that it is for a while alone, where that is so.
+    pub fn refused(&self, failure: Failure) -> Failure {
+        let Some(alias) =
+            self.moving_alias.as_ref().filter(|_| matches!(failure.class, Class::Terminal | Class::Waiting))
+        else {
+            return failure;
+        };
+        let message = format!(
+            "AWS is moving {alias}, and until that is done an execution by it may start as {}. It starts by itself then. {}",
+            self.arn, failure.message
+        );
+        Failure::new(Class::Waiting, "AliasMoving", message)
     }
 }
 
@@ -59,15 +79,19 @@ pub fn what_runs(target_arn: &str, aliases: &[AliasStatus]) -> Result<Vec<Runs>,
         return Ok(vec![runs]);
     }
     let machine: String = target_arn.split(':').take(7).collect::<Vec<_>>().join(":");
-    let routes = aliases.iter().find(|alias| alias.arn == target_arn).map(|alias| alias.routes.as_slice());
-    let Some(routes) = routes.filter(|routes| !routes.is_empty()) else {
+    let alias = aliases.iter().find(|alias| alias.arn == target_arn && !alias.routes.is_empty());
+    let Some(alias) = alias else {
         let message = format!(
             "It is not known where {target_arn} routes, so nobody can say whether it may be started. Add the alias to spec.aliases of the Workflow; the run goes on by itself then."
         );
         return Err(Failure::new(Class::Waiting, "AliasUnknown", message));
     };
-    let version = |number: i64| Runs { arn: format!("{machine}:{number}"), version: Some(number) };
-    Ok(routes.iter().map(|route| version(route.version)).collect())
+    let version = |number: i64| Runs {
+        arn: format!("{machine}:{number}"),
+        version: Some(number),
+        moving_alias: (!alias_move::routes_to(&alias.routes, number)).then(|| target_arn.to_owned()),
+    };
+    Ok(alias_move::may_start(alias).into_iter().map(version).collect())
 }
 
 /// Whether it may be started now. Every start goes by this: of a run, of a further attempt, of a redrive, of a schedule.

@@ -377,6 +377,25 @@ mod starts {
     }
 
     #[test]
+    fn what_an_alias_is_moved_from_and_to_is_refused_for_that_while() {
+        let alias = json!({"name": "live", "ARN": format!("{MACHINE}:live"), "phase": "Stable",
+            "routes": [{"version": 2, "weight": 100}], "asked": [3], "left": [1]});
+        let aliases: Vec<AliasStatus> = vec![serde_json::from_value(alias).unwrap()];
+        let runs = what_runs(&format!("{MACHINE}:live"), &aliases).unwrap();
+        let refused = || Failure::new(Class::Terminal, REFUSED, "Guardrail \"g\" refuses it.");
+        let said: Vec<_> = runs.iter().map(|one| (one.version.unwrap(), one.refused(refused()))).collect();
+        assert_eq!(said[0], (2, refused()), "what it routes to is refused for good");
+        for (version, failure) in &said[1..] {
+            assert_eq!((failure.class, failure.reason), (Class::Waiting, "AliasMoving"), "version {version}");
+            assert!(failure.message.contains(&format!("may start as {MACHINE}:{version}")), "{}", failure.message);
+            assert!(failure.message.contains("Guardrail \"g\" refuses it."), "{}", failure.message);
+        }
+        assert_eq!(said[1..].iter().map(|(version, _)| *version).collect::<Vec<_>>(), [3, 1]);
+        let throttled = Failure::new(Class::Transient, "Throttled", "slowly");
+        assert_eq!(runs[1].refused(throttled.clone()), throttled, "what is no refusal stays what it is");
+    }
+
+    #[test]
     fn nothing_is_read_where_nothing_speaks_of_what_runs() {
         let mut spec = binding("arn:aws:iam::111122223333:role/shop-orders", "eu-west-1");
         let of_binding = json!({"allowedRegions": [], "maxConcurrentRuns": 1, "requireAlias": true});

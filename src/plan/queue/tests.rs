@@ -46,6 +46,32 @@ fn runs_start_in_order_of_creation_as_places_become_free() {
 }
 
 #[test]
+fn a_run_that_is_asked_to_go_on_waits_for_a_place_as_the_older_one() {
+    let mut queues = Queues::default();
+    queues.see(&with_phase("a", 1, "Failed"));
+    assert_eq!(queues.active(&key()), 0);
+    queues.see(&with_phase("b", 2, "Running"));
+    queues.see(&waiting("c", 3));
+    let mut asked = with_phase("a", 1, "Failed");
+    asked.metadata.annotations = Some([(crate::api::v1alpha1::REDRIVE.to_owned(), "1".to_owned())].into());
+    queues.see(&asked);
+    assert_eq!(queues.turn(&key(), "uid-a", 1), Turn::Waits { position: 1, waiting: 2, active: 1 });
+    assert_eq!(queues.turn(&key(), "uid-c", 1), Turn::Waits { position: 2, waiting: 2, active: 1 });
+    assert_eq!(queues.see(&with_phase("b", 2, "Succeeded")), Some(key()));
+    assert_eq!(queues.turn(&key(), "uid-c", 1), Turn::Waits { position: 2, waiting: 2, active: 0 });
+    assert_eq!(queues.turn(&key(), "uid-a", 1), Turn::Now);
+    let mut goes_on = asked.clone();
+    goes_on.status.as_mut().unwrap().phase = Some(crate::api::v1alpha1::Phase::Running);
+    goes_on.status.as_mut().unwrap().last_handled.redrive = Some("1".into());
+    queues.see(&goes_on);
+    assert_eq!(queues.active(&key()), 1, "it is under way once");
+    let mut refused = asked;
+    refused.status.as_mut().unwrap().last_handled.redrive = Some("1".into());
+    assert_eq!(queues.see(&refused), Some(key()), "a refusal frees its place");
+    assert_eq!(queues.turn(&key(), "uid-c", 1), Turn::Now);
+}
+
+#[test]
 fn a_run_that_cannot_start_holds_up_nobody_and_keeps_its_place_in_order() {
     let mut queues = Queues::default();
     queues.see(&waiting("a", 1));

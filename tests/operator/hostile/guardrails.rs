@@ -49,6 +49,10 @@ fn before(suite: &Suite<'_>) {
     made(suite, "g-versioned", &json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
     let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
     tenant.wait_for_object(suite.operator, "sfn/g-versioned", "version 2", Duration::from_secs(40), two);
+    made(suite, "g-moved", &json!({"aliases": [{"name": "live"}]}));
+    made(suite, "g-moved", &json!({"definition": waiting(0), "aliases": [{"name": "live"}]}));
+    let moved = |object: &Value| object["status"]["aliases"][0]["routes"][0]["version"] == 2;
+    tenant.wait_for_object(suite.operator, "sfn/g-moved", "version 2 by the alias", Duration::from_secs(40), moved);
     let listed = json!([tenant.execution_role_arn()]);
     create_as(tenant, "mallory", &with(tenant.binding("listed"), "/spec/allowedExecutionRoleARNs", listed)).unwrap();
     made(suite, "g-listed", &json!({"trustBindingRef": {"name": "listed"}, "definition": waiting(0)}));
@@ -86,6 +90,14 @@ fn starts(suite: &mut Suite<'_>) {
     suite.condition("a run of an old version", &version, refused, words);
     let alias = workflow_run("g-4", "g-versioned", &json!({"workflowRef": {"name": "g-versioned", "alias": "old"}}));
     suite.condition("a run by an alias of an old version", &alias, refused, words);
+    change(suite, "sfn/g-moved", &json!({"aliases": [{"name": "live", "version": 1}]}));
+    let held = tenant.wait_for(suite.operator, "sfn/g-moved", "Stalled", "True", "RefusedByGuardrail");
+    let said = condition(&held, "Stalled").unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("Alias \"live\" is not moved.") && said.contains(words), "{said}");
+    let asked =
+        tenant.bed.front.calls_about("g-moved:1\"").into_iter().filter(|call| call.operation.ends_with("Alias"));
+    assert_eq!(asked.count(), 1, "it was created at version 1, and is not moved back");
+    suite.harmless("an alias moved to an old version", Operator, "RefusedByGuardrail: it stays");
     let listed = (Operator, "Ready", "ExecutionRoleNotAllowed");
     suite.condition("a run as a role taken off the list", &run("g-5", "g-listed"), listed, "is not among");
     tenant.wait_for(suite.operator, "sfnrun/g-again", "Ready", "False", "RefusedByGuardrail");

@@ -58,6 +58,25 @@ async fn a_redrive_waits_for_a_place_as_a_start_does() {
 }
 
 #[tokio::test]
+async fn a_redrive_waits_for_a_place_of_its_workflow_too() {
+    let world = World::new("Standard", takes_every_call).await;
+    world.change("workflows", "orders", &json!({"spec": {"maxConcurrentRuns": 1}}));
+    world.add_run("first", &json!({}));
+    world.wake("first").await;
+    world.wake("first").await;
+    asked_to_go_on(&world, "order");
+    world.wake("order").await;
+    assert_eq!((world.calls("StartExecution"), world.calls("RedriveExecution")), (1, 0));
+    assert_eq!(world.run("order").status.unwrap().phase, Some(Phase::Failed), "its end stays told");
+    let told = world.events().into_iter().find(|(_, reason, _)| reason == "RedriveQueued").unwrap();
+    assert!(told.2.starts_with("Position 1 of 1: Workflow \"orders\" has 1 runs under way and allows 1"), "{told:?}");
+    world.change("workflowruns", "first", &json!({"status": {"phase": "Failed"}}));
+    world.wake("first").await;
+    world.wake("order").await;
+    assert_eq!(world.calls("RedriveExecution"), 1);
+}
+
+#[tokio::test]
 async fn restarts_and_redrives_keep_the_pace_of_starts() {
     let world = World::guarded("Standard", &json!({"maxStartsPerSecond": 1}), takes_every_call).await;
     for (strategy, names) in [("Restart", ["a", "b", "c"]), ("Redrive", ["d", "e", "f"])] {

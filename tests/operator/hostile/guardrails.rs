@@ -49,8 +49,8 @@ fn before(suite: &Suite<'_>) {
     made(suite, "g-versioned", &json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
     let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
     tenant.wait_for_object(suite.operator, "sfn/g-versioned", "version 2", Duration::from_secs(40), two);
-    made(suite, "g-moved", &json!({"aliases": [{"name": "live"}]}));
-    made(suite, "g-moved", &json!({"definition": waiting(0), "aliases": [{"name": "live"}]}));
+    made(suite, "g-moved", &json!({"aliases": [{"name": "live", "version": 1}]}));
+    made(suite, "g-moved", &json!({"definition": waiting(0), "aliases": [{"name": "live", "version": 2}]}));
     let moved = |object: &Value| object["status"]["aliases"][0]["routes"][0]["version"] == 2;
     tenant.wait_for_object(suite.operator, "sfn/g-moved", "version 2 by the alias", Duration::from_secs(40), moved);
     let listed = json!([tenant.execution_role_arn()]);

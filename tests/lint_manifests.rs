@@ -1,29 +1,16 @@
 //! `stepbound lint` on manifests: what the API server and the operator would refuse, with its place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+#[path = "support/linter.rs"]
+mod linter;
 #[path = "support/manifests.rs"]
 mod manifests;
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
+use linter::findings as lint;
 use serde_json::{Value, json};
 use stepbound::api::v1alpha1::custom_resource_definitions;
-
-/// The findings of a text.
-fn lint(text: &str) -> Vec<Value> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_stepbound"))
-        .args(["lint", "-o", "json", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap().stdout;
-    let report: Value = serde_json::from_slice(&output).unwrap();
-    report["findings"].as_array().unwrap().clone()
-}
 
 fn told(found: &[Value]) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();

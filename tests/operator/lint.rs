@@ -1,33 +1,29 @@
 //! What the linter says in CI, the API server and the operator say in the cluster.
 
+#[path = "../support/linter.rs"]
+mod linter;
 #[path = "../support/manifests.rs"]
 mod manifests;
 
 use super::*;
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 /// Severity, code, path and message.
 type Told = BTreeSet<[String; 4]>;
 
-fn told(list: &Value) -> Told {
+fn told<'a>(list: impl IntoIterator<Item = &'a Value>) -> Told {
     let one = |found: &Value| {
         ["severity", "code", "path", "message"].map(|field| found[field].as_str().unwrap_or_default().to_lowercase())
     };
-    list.as_array().into_iter().flatten().map(one).collect()
+    list.into_iter().map(one).collect()
+}
+
+fn diagnostics(object: &Value) -> &[Value] {
+    object["status"]["diagnostics"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn by_linter(workflow: &Value) -> Told {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_stepbound"))
-        .args(["lint", "-o", "json", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(workflow.to_string().as_bytes()).unwrap();
-    let output: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
-    told(&output["findings"])
+    told(&linter::findings(&workflow.to_string()))
 }
 
 #[test]
@@ -47,7 +43,7 @@ fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_ov
     }
     tenant.apply(&workflow);
     let refused = tenant.wait_for(&operator, "sfn/fulfil", "DefinitionValid", "False", "DefinitionInvalid");
-    assert_eq!(told(&refused["status"]["diagnostics"]), expected);
+    assert_eq!(told(diagnostics(&refused)), expected);
     assert_eq!(refused["status"]["diagnostics"][0]["severity"], "Error", "the worst first");
 
     // A Standard one that is mended has warnings alone, and then none that it does not want.
@@ -55,7 +51,7 @@ fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_ov
     let mut other = tenant.workflow("doubtful", &mended);
     tenant.apply(&other);
     let doubtful = tenant.wait_for(&operator, "sfn/doubtful", "Ready", "True", "Synced");
-    assert_eq!(told(&doubtful["status"]["diagnostics"]), by_linter(&other));
+    assert_eq!(told(diagnostics(&doubtful)), by_linter(&other));
     assert_eq!(doubtful["status"]["diagnostics"][0]["code"], "SB071");
     other["metadata"]["annotations"] = json!({"stepbound.dev/lint-ignore": "SB071@/States/Ask"});
     assert_eq!(by_linter(&other), Told::new());

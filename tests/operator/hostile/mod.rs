@@ -7,8 +7,8 @@ mod executions;
 mod guardrails;
 mod identity;
 mod metrics;
-mod outside;
 mod policies;
+mod spoofing;
 
 use crate::admission::{may_edit, minting, using};
 use crate::attempts::{Layer, Suite};
@@ -58,7 +58,7 @@ fn a_hostile_tenant_gets_nowhere() {
     metrics::metrics(&mut suite);
     executions::attempts(&mut suite);
     policies::attempts(&mut suite);
-    outside::attempts(&mut suite);
+    spoofing::attempts(&mut suite);
     suite.print();
     assert!(suite.rows.len() >= 50);
 

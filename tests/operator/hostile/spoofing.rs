@@ -1,5 +1,5 @@
-//! What somebody found who had only the docs, the charts and the source: one object under two names, a comma in a list, and
-//! words under another's name.
+//! Something passed off as something else: one object under two names, a comma that makes one role two, and words under the name of
+//! another.
 
 use super::with;
 use crate::attempts::{Layer, Suite};

@@ -137,6 +137,8 @@ impl<'a> Node<'a> {
         for part in pointer.split('/').skip(1) {
             let name = part.replace("~1", "/").replace("~0", "~");
             node = match node.value {
+                // RFC 6901: digits, without a sign.
+                Value::Array(_) if name.starts_with('+') => return None,
                 Value::Array(_) => node.items().nth(name.parse().ok()?)?,
                 _ => node.get(&name)?,
             };
@@ -271,6 +273,7 @@ mod tests {
             let parsed = parse(text).unwrap();
             let node = parsed.root().pointer("/a/1/b~1~0").unwrap();
             assert_eq!(node.value(), "ü");
+            assert!(parsed.root().pointer("/a/+1").is_none(), "an index has no sign");
             assert_eq!(parsed.root().path_to(node), "/a/1/b~1~0");
             assert_eq!(text[node.span().start..node.span().end].trim_matches('"'), "ü");
             let last = parsed.root().get("c").unwrap();

@@ -137,7 +137,8 @@ fn promoted(work: &Work<Workflow>, alias: &str) -> Option<i64> {
     let asked = work.object.annotations().get(PROMOTE)?;
     let handled = work.object.status.as_ref().and_then(|status| status.last_handled.promote.as_ref());
     let (name, version) = asked.split_once('/')?;
-    (handled != Some(asked) && name == alias).then(|| version.parse().ok()).flatten()
+    let is_number = version.bytes().all(|byte| byte.is_ascii_digit());
+    (handled != Some(asked) && name == alias && is_number).then(|| version.parse().ok()).flatten()
 }
 
 fn is_paused(work: &Work<Workflow>, alias: &str) -> bool {

@@ -71,7 +71,8 @@ fn decoded(text: &str) -> String {
     while let [first, tail @ ..] = rest {
         let code = match (first, tail) {
             (b'%', [high, low, ..]) => {
-                std::str::from_utf8(&[*high, *low]).ok().and_then(|two| u8::from_str_radix(two, 16).ok())
+                let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit(high).zip(digit(low)).map(|(high, low)| high * 16 + low)
             }
             _ => None,
         };

@@ -185,7 +185,8 @@ fn in_network(network: &str, address: &str) -> bool {
     };
     let (Ok(base), Ok(address)) = (base.parse::<IpAddr>(), address.parse::<IpAddr>()) else { return false };
     let ((base, size), (address, other)) = (bits(base), bits(address));
-    let length = length.map_or(Some(size), |text| text.parse().ok().filter(|length| *length <= size));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    let length = length.map_or(Some(size), |text| digits(text).filter(|length| *length <= size));
     let Some(length) = length.filter(|_| size == other) else { return false };
     length == 0 || (base ^ address).checked_shr(128 - length).unwrap_or(0) == 0
 }
@@ -220,6 +221,7 @@ mod tests {
             ("IpAddress", "10.0.0.0/8", "11.1.2.3", false),
             ("NotIpAddress", "10.0.0.0/8", "11.1.2.3", true),
             ("IpAddress", "0.0.0.0/0", "11.1.2.3", true),
+            ("IpAddress", "10.0.0.0/+8", "10.1.2.3", false),
             ("IpAddress", "2001:db8::/32", "2001:db8::1", true),
             ("IpAddress", "0.0.0.0/0", "2001:db8::1", false),
             ("NumericLessThan", "10", "9", true),

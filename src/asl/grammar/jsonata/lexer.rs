@@ -216,7 +216,8 @@ pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
 /// The four digits of `\uXXXX` at this byte.
 fn unit(text: &str, at: usize) -> Option<u16> {
     let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-    u16::from_str_radix(digits, 16).ok()
+    // `from_str_radix` takes a sign too.
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 fn operator(rest: &str) -> Option<&str> {

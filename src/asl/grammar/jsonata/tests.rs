@@ -66,6 +66,8 @@ fn what_is_not_of_the_language_is_refused_at_its_place() {
         (r"'\x'", 1),
         (r"'it\'s'", 3),
         (r"'\u00g0'", 1),
+        (r"'\u+12f'", 1),
+        (r"'\ud83d\u-12f'", 7),
         ("$x{'a': 1}[0]", 10),
         ("a{'a': 1}{'b': 2}", 9),
         ("a[0]@$x", 4),

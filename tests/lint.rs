@@ -1,6 +1,8 @@
 //! `stepbound lint` as people and CI run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "lint/inputs.rs"]
+mod inputs;
 #[path = "lint/integrations.rs"]
 mod integrations;
 
@@ -88,7 +90,7 @@ deploy/fulfil.yaml:18:15: error[SB012]: state \"Charge\" goes to \"Shp\", which 
    |               ^^^ no such state in this scope
    = Workflow shop/fulfil, at /States/Charge/Next
    = help: stepbound lint --explain SB012
-2 files, 1 error, 1 warning
+2 files (1 of them passed over: nothing of ours), 1 error, 1 warning
 ";
     assert_eq!(text, expected);
 }
@@ -225,10 +227,20 @@ fn what_is_neither_manifest_nor_definition_is_passed_over_in_folders_alone() {
     write("machine.asl.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#);
     let output = lint_in(folder.path(), &["."], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(String::from_utf8(output.stdout).unwrap().contains("machine.asl.json"));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("machine.asl.json") && told.contains("3 files (2 of them passed over"), "{told}");
+    let (_, counted) = run_in(folder.path(), &[".", "-o", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&counted).unwrap()["summary"]["passedOver"], 2);
     let output = lint_in(folder.path(), &["chart.yaml"], "");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains("helm template"));
+}
+
+/// Exit code and output in a folder.
+fn run_in(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = lint_in(folder, arguments, "");
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(super) struct JsonError {
     pub(super) message: String,
     /// True where the text is JSON but for this, so that reading it as YAML would not help.
     pub(super) is_json: bool,
+    pub(super) is_too_deep: bool,
 }
 
 /// Reads one value that fills the text.
@@ -23,7 +24,7 @@ pub(super) struct JsonError {
 /// # Errors
 /// The first place that is not JSON, or where a key stands a second time.
 pub(super) fn parse(text: &str) -> Result<Parsed, JsonError> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, places: Places::default() };
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, places: Places::default(), unquoted: Vec::new() };
     // One value takes about 16 bytes of text in real definitions.
     reader.places.0.reserve(text.len() / 16);
     let value = reader.value(Span::default(), 0)?;
@@ -31,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, JsonError> {
     if reader.at < reader.bytes.len() {
         return Err(reader.error("unexpected text after the value"));
     }
-    Ok(Parsed { value, places: reader.places, ambiguous: Vec::new() })
+    Ok(Parsed { value, places: reader.places, unquoted: reader.unquoted, ..Parsed::default() })
 }
 
 struct Reader<'a> {
@@ -39,18 +40,25 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     places: Places,
+    unquoted: Vec<Span>,
 }
 
 impl Reader<'_> {
     fn error(&self, message: impl Into<String>) -> JsonError {
         let rest = &self.bytes[self.at.min(self.bytes.len())..];
-        if rest.starts_with(b"//") || rest.starts_with(b"/*") {
-            let message = "JSON has no comments; remove this one, or put what it says into a field Comment".to_owned();
-            // YAML would take it for a part of the next key.
-            let is_json = self.text.trim_start().starts_with('{');
-            return JsonError { at: self.at, message, is_json };
-        }
-        JsonError { at: self.at, message: message.into(), is_json: false }
+        let begins = |mark: &str| rest.starts_with(mark.as_bytes());
+        let meant = if begins("//") || begins("/*") {
+            "JSON has no comments; remove this one, or put what it says into a field Comment"
+        } else if begins("%{") {
+            "%{ … } is a directive of a Terraform template; render the file first (templatefile) and lint what that gives"
+        } else if begins("${") {
+            "a placeholder without quotes cannot be read here; put the value in first (templatefile, DefinitionSubstitutions) and lint what that gives"
+        } else {
+            return JsonError { at: self.at, message: message.into(), is_json: false, is_too_deep: false };
+        };
+        // YAML would take a comment for a part of the next key.
+        let is_json = self.text.trim_start().starts_with('{');
+        JsonError { at: self.at, message: meant.to_owned(), is_json, is_too_deep: false }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -66,7 +74,8 @@ impl Reader<'_> {
     fn value(&mut self, key: Span, depth: usize) -> Result<Value, JsonError> {
         self.space();
         if depth >= MAX_DEPTH && matches!(self.peek(), Some(b'{' | b'[')) {
-            return Err(JsonError { is_json: true, ..self.error(format!("nested more than {MAX_DEPTH} deep")) });
+            let error = self.error(format!("nested more than {MAX_DEPTH} deep"));
+            return Err(JsonError { is_json: true, is_too_deep: true, ..error });
         }
         let index = self.places.open(key, self.at);
         let value = match self.peek() {
@@ -77,11 +86,38 @@ impl Reader<'_> {
             Some(b't') => self.word("true", Value::Bool(true))?,
             Some(b'f') => self.word("false", Value::Bool(false))?,
             Some(b'n') => self.word("null", Value::Null)?,
+            Some(b'$') if depth > 0 => self.placeholder()?,
             Some(_) => return Err(self.error("expected a value")),
             None => return Err(self.error("the text ends where a value is expected")),
         };
         self.places.close(index, self.at);
         Ok(value)
+    }
+
+    /// `${…}` without quotes, as templates have it where a number or a whole object will stand: its text, up to the brace that
+    /// closes it and what else stands before the next value. Texts inside of it may have braces.
+    fn placeholder(&mut self) -> Result<Value, JsonError> {
+        let (start, mut open, mut quoted, mut escaped) = (self.at, 0_usize, false, false);
+        if !self.text[start..].starts_with("${") {
+            return Err(self.error("expected a value"));
+        }
+        let ends = |(_, byte): &(usize, u8)| {
+            match byte {
+                _ if escaped => {}
+                b'"' => quoted = !quoted,
+                b'{' if !quoted => open += 1,
+                b'}' if !quoted && open > 0 => open -= 1,
+                b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' => return !quoted && open == 0,
+                _ => {}
+            }
+            escaped = quoted && !escaped && *byte == b'\\';
+            false
+        };
+        let end = self.bytes.iter().copied().enumerate().skip(start).find(ends);
+        let Some((end, _)) = end else { return Err(self.error("this placeholder is not closed")) };
+        self.unquoted.push(Span::new(start, end));
+        self.at = end;
+        Ok(Value::String(self.text[start..end].to_owned()))
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, JsonError> {
@@ -132,7 +168,7 @@ impl Reader<'_> {
             let span = Span::new(start, self.at);
             if fields.contains_key(&key) {
                 let message = format!("the key \"{key}\" stands here a second time");
-                return Err(JsonError { at: start, message, is_json: true });
+                return Err(JsonError { at: start, message, is_json: true, is_too_deep: false });
             }
             self.space();
             if self.peek() != Some(b':') {

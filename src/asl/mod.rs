@@ -1,5 +1,6 @@
 //! Amazon States Language: reading a definition, putting values in, checking it before AWS sees it.
 
+mod doubts;
 pub mod grammar;
 mod json;
 pub mod lint;
@@ -16,10 +17,11 @@ use serde_json::Value;
 
 use crate::digest::short_hex;
 
+pub use doubts::{doubts, with_placeholders, without_use};
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
-pub use source::{Ambiguous, Parsed, SyntaxError, parse, parse_all, to_yaml};
-pub use substitute::{substitute, unresolved};
+pub use source::{Ambiguous, Parsed, SyntaxError, Tagged, parse, parse_all, parse_whole, to_yaml};
+pub use substitute::{has_directive, substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
@@ -138,7 +140,7 @@ pub fn prepare_with(
     circumstances: Circumstances,
     ignore: &Ignore,
 ) -> Result<Definition, DefinitionError> {
-    let mut read = read(text, substitutions, circumstances)?;
+    let mut read = read(text, parse_whole, substitutions, circumstances)?;
     if !read.open.is_empty() {
         read.findings.extend(unresolved(Node::root(&read.value, &read.places), substitutions));
     }
@@ -155,7 +157,7 @@ pub fn prepare_with(
 /// # Errors
 /// As [`prepare`], but for names without a value.
 pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    let mut read = read(text, substitutions, Circumstances::default())?;
+    let mut read = read(text, parse, substitutions, Circumstances::default())?;
     read.findings.sort_by_key(|finding| finding.severity);
     finish(read)
 }
@@ -171,19 +173,22 @@ struct Read {
 
 fn read(
     text: &str,
+    parse: impl Fn(&str) -> Result<Parsed, SyntaxError>,
     substitutions: &BTreeMap<String, String>,
     circumstances: Circumstances,
 ) -> Result<Read, DefinitionError> {
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(DefinitionError::TooLarge(text.len()));
     }
-    let Parsed { mut value, places, ambiguous } = parse(text)?;
+    let mut parsed = parse(text)?;
+    let mut value = std::mem::take(&mut parsed.value);
     let outcome = substitute::apply(&mut value, substitutions);
-    let root = Node::root(&value, &places);
-    let placeholders = circumstances.placeholders || !outcome.unresolved.is_empty();
-    let mut findings: Vec<Finding> = ambiguous.iter().map(|scalar| doubtful(root, scalar)).collect();
+    let root = Node::root(&value, &parsed.places);
+    let placeholders = circumstances.placeholders || !outcome.unresolved.is_empty() || !parsed.unquoted.is_empty();
+    let mut findings = lint::lint(root, Circumstances { placeholders, ..circumstances });
+    doubts(root, &parsed, None, circumstances.placeholders, &mut findings);
     findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
-    findings.extend(lint::lint(root, Circumstances { placeholders, ..circumstances }));
+    let places = parsed.places;
     Ok(Read { value, places, findings, open: outcome.unresolved.into_iter().collect() })
 }
 
@@ -198,23 +203,6 @@ fn finish(read: Read) -> Result<Definition, DefinitionError> {
     }
     let hash = short_hex(text.as_bytes(), 8);
     Ok(Definition { text, hash, value, places, warnings: findings })
-}
-
-/// The finding about a scalar below this value that versions of YAML read differently.
-pub fn doubtful(root: Node<'_>, scalar: &Ambiguous) -> Finding {
-    let path = root.find(scalar.span.start).map_or("/".to_owned(), |node| root.path_to(node));
-    let message = format!(
-        "{} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant",
-        scalar.text
-    );
-    Finding::new("SB010", path, message, scalar.span)
-}
-
-/// The finding about a value for a name that the definition does not have.
-pub fn without_use(name: &str) -> Finding {
-    let message =
-        format!("the substitution \"{name}\" is used nowhere in the definition; remove it, or correct its name");
-    Finding::new("SB011", "/", message, Span::default())
 }
 
 #[cfg(test)]

@@ -190,6 +190,21 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The outermost value that begins at this byte of the text.
+    pub(super) fn starting_at(self, byte: usize) -> Option<Self> {
+        if self.span().start == byte {
+            return Some(self);
+        }
+        let mut inner = self.items().chain(self.fields().map(|(_, node)| node));
+        inner.find_map(|node| node.starting_at(byte))
+    }
+
+    /// True where a part of the text is within this value.
+    pub fn holds(self, span: Span) -> bool {
+        let own = self.span();
+        own.start <= span.start && span.end <= own.end
+    }
+
     /// Where the value stands.
     pub fn span(self) -> Span {
         self.place().map(|place| place.value).unwrap_or_default()

@@ -16,6 +16,8 @@ pub struct SyntaxError {
     pub column: usize,
     /// What the parser met there.
     pub message: String,
+    /// True where values are nested deeper than is read here: then nothing is known of the text, not even that it is wrong.
+    pub is_too_deep: bool,
 }
 
 /// A text as a tree.
@@ -27,6 +29,10 @@ pub struct Parsed {
     pub places: Places,
     /// Plain scalars of a YAML text that versions of YAML read differently.
     pub ambiguous: Vec<Ambiguous>,
+    /// Where values of a JSON text are `${…}` without quotes. As such they are texts in the tree; what they will be nobody knows.
+    pub unquoted: Vec<Span>,
+    /// Values of a YAML text behind a tag that CloudFormation resolves.
+    pub tagged: Vec<Tagged>,
 }
 
 impl Parsed {
@@ -49,6 +55,15 @@ pub struct Ambiguous {
     pub span: Span,
 }
 
+/// A value behind a tag of CloudFormation. Every other reader passes over the tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// `!Ref`, for example.
+    pub tag: String,
+    /// The bytes of the value.
+    pub span: Span,
+}
+
 /// Reads JSON or YAML. A text that starts with a brace is taken for JSON when it comes to reporting an error, because
 /// that is what its author meant.
 ///
@@ -56,6 +71,21 @@ pub struct Ambiguous {
 /// The place of the first error. A key that stands twice is one: JSON and YAML leave open which of the two counts.
 pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
     json::parse(text).or_else(|error| otherwise(text, &error, yaml::parse))
+}
+
+/// As [`parse`], for what nobody puts values into any more before it is read.
+///
+/// # Errors
+/// As [`parse`], and for a `${…}` without quotes: such a text is no JSON, and what it will be nobody knows.
+pub fn parse_whole(text: &str) -> Result<Parsed, SyntaxError> {
+    let parsed = parse(text)?;
+    let Some(span) = parsed.unquoted.first() else { return Ok(parsed) };
+    let (line, column) = Lines::of(text).position(span.start);
+    let message = format!(
+        "{} stands outside of quotes, and values are put into texts alone; write the value itself",
+        &text[span.start..span.end]
+    );
+    Err(SyntaxError { line, column, message, is_too_deep: false })
 }
 
 /// Reads JSON, or a stream of YAML documents as `kubectl apply` and Kustomize have them.
@@ -85,13 +115,16 @@ fn otherwise<T>(
 ) -> Result<T, SyntaxError> {
     let json = || {
         let (line, column) = Lines::of(text).position(error.at);
-        SyntaxError { line, column, message: error.message.clone() }
+        SyntaxError { line, column, message: error.message.clone(), is_too_deep: error.is_too_deep }
     };
     if error.is_json {
         return Err(json());
     }
-    // A slash begins a comment of those who write JSON with comments.
-    as_yaml(text).map_err(|error| if text.trim_start().starts_with(['{', '/']) { json() } else { error })
+    // A slash begins a comment of those who write JSON with comments, and a percent sign a directive of a template.
+    as_yaml(text).map_err(|error| {
+        let begins = text.trim_start();
+        if begins.starts_with(['{', '/']) || begins.starts_with("%{") { json() } else { error }
+    })
 }
 
 #[cfg(test)]

@@ -46,9 +46,19 @@ pub(super) fn has_name(text: &str) -> bool {
     names(text).next().is_some()
 }
 
-/// True when some tool puts a value into a text: `${Name}`, `${AWS::Region}`, `${ var.items[0].arn }`.
+/// True when some tool puts a value into a text: `${Name}`, `${AWS::Region}`, `${ var.items[0].arn }`, `%{ if x }`.
 pub(super) fn is_template(text: &str) -> bool {
-    text.find("${").is_some_and(|at| text[at..].contains('}'))
+    text.find("${").is_some_and(|at| text[at..].contains('}')) || has_directive(text)
+}
+
+/// True when a text has a directive of Terraform's templates (Terraform documentation, "Strings and Templates").
+pub fn has_directive(text: &str) -> bool {
+    const WORDS: [&str; 5] = ["if", "else", "endif", "for", "endfor"];
+    text.match_indices("%{").any(|(at, mark)| {
+        let rest = text[at + mark.len()..].trim_start_matches('~').trim_start();
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
+        WORDS.contains(&word)
+    })
 }
 
 /// Where each `${Name}` of a text stands, and its name. Other tools' templates have spaces around it. Anything else is the
@@ -124,10 +134,16 @@ mod tests {
         let outcome = apply(&mut tree, &values());
         assert_eq!(tree, json!({"a": "arn:x:live", "b": "${  Other}", "c": "${ two words }"}));
         assert_eq!(outcome.unresolved, BTreeSet::from(["${Other}".into()]));
-        for text in ["${ Fn }", "arn:${AWS::Partition}:states", "${ var.items[0].arn }", "${jsonencode(x)}"] {
+        for text in [
+            "${ Fn }",
+            "arn:${AWS::Partition}:states",
+            "${ var.items[0].arn }",
+            "${jsonencode(x)}",
+            "a%{~ if b ~}c%{ endif }",
+        ] {
             assert!(is_template(text), "{text}");
         }
-        assert!(!is_template("${open") && !is_template("$states.input{a: b}"));
+        assert!(!is_template("${open") && !is_template("$states.input{a: b}") && !is_template("{% $a %{'b': 1} %}"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::position::{Places, Span};
 use super::scalar;
-use super::source::{Ambiguous, Parsed, SyntaxError};
+use super::source::{Ambiguous, Parsed, SyntaxError, Tagged};
 
 /// Deeper nesting than any real definition has; it bounds the recursion, as `serde_json` does for JSON.
 const MAX_DEPTH: usize = 128;
@@ -38,6 +38,7 @@ fn read(text: &str, most: usize) -> Result<Vec<Parsed>, SyntaxError> {
         anchors: HashMap::new(),
         expanded: 0,
         ambiguous: Vec::new(),
+        tagged: Vec::new(),
     };
     let mut documents = Vec::new();
     loop {
@@ -51,7 +52,8 @@ fn read(text: &str, most: usize) -> Result<Vec<Parsed>, SyntaxError> {
                 let tree = builder.tree(node, 0)?;
                 let mut places = Places::default();
                 let value = tree.flatten(Span::default(), &mut places);
-                documents.push(Parsed { value, places, ambiguous: std::mem::take(&mut builder.ambiguous) });
+                let (ambiguous, tagged) = (std::mem::take(&mut builder.ambiguous), std::mem::take(&mut builder.tagged));
+                documents.push(Parsed { value, places, ambiguous, tagged, unquoted: Vec::new() });
             }
             _ => {}
         }
@@ -182,7 +184,32 @@ struct Builder<'a> {
     anchors: HashMap<usize, (Tree, usize)>,
     expanded: usize,
     ambiguous: Vec<Ambiguous>,
+    tagged: Vec<Tagged>,
 }
+
+/// Short forms of functions of CloudFormation (user guide, "Intrinsic function reference" and "Condition functions").
+const CLOUD_FORMATION: [&str; 20] = [
+    "And",
+    "Base64",
+    "Cidr",
+    "Condition",
+    "Equals",
+    "FindInMap",
+    "GetAZs",
+    "GetAtt",
+    "If",
+    "ImportValue",
+    "Join",
+    "Length",
+    "Not",
+    "Or",
+    "Ref",
+    "Select",
+    "Split",
+    "Sub",
+    "ToJsonString",
+    "Transform",
+];
 
 type Node<'a> = (Event<'a>, Range);
 
@@ -197,9 +224,18 @@ impl<'a> Builder<'a> {
 
     fn tree(&mut self, (event, range): Node<'a>, depth: usize) -> Result<Tree, SyntaxError> {
         if depth > MAX_DEPTH {
-            return Err(error(range.start, format!("nested more than {MAX_DEPTH} deep")));
+            let error = error(range.start, format!("nested more than {MAX_DEPTH} deep"));
+            return Err(SyntaxError { is_too_deep: true, ..error });
         }
         let mut at = self.bytes.span(range);
+        if let Event::Scalar(_, _, _, Some(tag))
+        | Event::SequenceStart(_, Some(tag))
+        | Event::MappingStart(_, Some(tag)) = &event
+            && tag.handle == "!"
+            && CLOUD_FORMATION.contains(&tag.suffix.as_str())
+        {
+            self.tagged.push(Tagged { tag: format!("!{}", tag.suffix), span: at });
+        }
         let (anchor, content) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 (anchor, Content::Scalar(self.scalar(&text, style, tag.as_deref(), range)?))
@@ -347,7 +383,7 @@ fn merge(fields: &mut Fields, merged: Tree) -> Option<()> {
 }
 
 fn error(at: Marker, message: impl Into<String>) -> SyntaxError {
-    SyntaxError { line: at.line(), column: at.col() + 1, message: message.into() }
+    SyntaxError { line: at.line(), column: at.col() + 1, message: message.into(), is_too_deep: false }
 }
 
 fn scan_error(found: &ScanError) -> SyntaxError {

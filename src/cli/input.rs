@@ -143,7 +143,12 @@ impl Objects {
     /// A file that was named must be readable; one that was found in a folder may be of another kind.
     fn read(&mut self, name: &str, text: &str, named: bool) -> Result<(), InputError> {
         match asl::parse_all(text) {
-            Ok(documents) => documents.into_iter().try_for_each(|document| self.add(name, document.value)),
+            Ok(documents) => documents.into_iter().try_for_each(|document| {
+                let is_definition = document.value.get("kind").is_none();
+                let value =
+                    if is_definition { asl::with_placeholders(document.root(), &document) } else { document.value };
+                self.add(name, value)
+            }),
             Err(_) if !named && !text.contains("stepbound.dev/") && !text.contains("StartAt") => Ok(()),
             Err(source) => Err(InputError::Syntax { name: name.to_owned(), source }),
         }

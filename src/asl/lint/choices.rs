@@ -50,6 +50,9 @@ const RULE: [&str; 6] = ["Next", "Comment", "Assign", "Output", "Condition", "Qu
 /// The rules of a Choice.
 pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     let Kind::Choice(choice) = &state.kind else { return };
+    if state.node.get("Choices").is_some_and(|choices| lint.is_unknown(choices)) {
+        return;
+    }
     if choice.choices.is_empty() {
         return lint.report_key("SB008", state.node, format!("state \"{}\" is a Choice without Choices", state.name));
     }

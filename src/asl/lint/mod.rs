@@ -85,7 +85,7 @@ pub struct Circumstances {
 }
 
 /// More findings than anybody reads; it bounds the work on a text that is wrong throughout.
-const MAX_FINDINGS: usize = 1000;
+pub(super) const MAX_FINDINGS: usize = 1000;
 
 /// All findings about a definition, in the order of the text.
 pub fn lint(root: Node<'_>, circumstances: Circumstances) -> Vec<Finding> {
@@ -120,6 +120,9 @@ type States<'m, 'a> = HashMap<&'a str, &'m State<'a>>;
 
 impl<'a> Lint<'a> {
     fn machine(&mut self, machine: &Machine<'a>, depth: usize) {
+        if self.is_unknown(machine.node) {
+            return;
+        }
         if !machine.node.value().is_object() {
             return self.report("SB001", machine.node, "a state machine must be an object with StartAt and States");
         }
@@ -170,6 +173,11 @@ impl<'a> Lint<'a> {
         if !self.is_full() {
             self.findings.push(Finding::new(code, self.root.path_to(node), message, span));
         }
+    }
+
+    /// True for a value that is not known here.
+    fn is_unknown(&self, node: Node<'a>) -> bool {
+        node.as_str().is_some_and(|text| self.is_placeholder(text))
     }
 
     /// True for a text that stands for a value that is not known here.

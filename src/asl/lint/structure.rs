@@ -14,6 +14,9 @@ const MAX_NAME: usize = 80;
 /// A machine has states, a first one, ways to each and an end.
 pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &States<'_, 'a>, depth: usize) {
     let node = machine.node;
+    if node.get("States").is_some_and(|states| lint.is_unknown(states)) {
+        return;
+    }
     if states.is_empty() {
         return lint.report("SB002", node, "States is missing or empty; it must be an object of states by name");
     }
@@ -34,7 +37,7 @@ pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &S
     // A state without a way out, or with one to nowhere, is told as such.
     let leads = |state: &State<'a>| {
         let mut targets = state.transitions().into_iter().filter_map(Node::as_str);
-        targets.all(|target| states.contains_key(target))
+        !may_lead_anywhere(lint, state) && targets.all(|target| states.contains_key(target))
     };
     let ends = |state: &State<'a>| match state.kind {
         _ if !leads(state) => true,
@@ -53,6 +56,9 @@ fn unreachable<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, start: &'a str, s
     let mut reached: HashSet<&str> = HashSet::from([start]);
     let mut open = vec![start];
     while let Some(state) = open.pop().and_then(|name| states.get(name)) {
+        if may_lead_anywhere(lint, state) {
+            return;
+        }
         for target in state.transitions().into_iter().filter_map(Node::as_str) {
             if lint.is_placeholder(target) {
                 return;
@@ -68,11 +74,21 @@ fn unreachable<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, start: &'a str, s
     }
 }
 
+/// True where the state, or what says its ways, is not known here.
+fn may_lead_anywhere<'a>(lint: &Lint<'a>, state: &State<'a>) -> bool {
+    let ways = ["Choices", "Catch"].into_iter().filter_map(|field| state.node.get(field));
+    lint.is_unknown(state.node)
+        || ways.into_iter().any(|list| lint.is_unknown(list) || list.items().any(|way| lint.is_unknown(way)))
+}
+
 /// What every state needs; false where the rest cannot be judged.
 pub(super) fn state<'a>(lint: &mut Lint<'a>, state: &State<'a>, siblings: &States<'_, 'a>) -> bool {
     let (name, node) = (state.name, state.node);
     if name.len() > MAX_NAME && name.chars().count() > MAX_NAME {
         lint.report_key("SB004", node, format!("the name of a state has at most {MAX_NAME} characters"));
+    }
+    if lint.is_unknown(node) {
+        return false;
     }
     if !node.value().is_object() {
         lint.report("SB001", node, format!("state \"{name}\" must be an object"));
@@ -87,7 +103,8 @@ pub(super) fn state<'a>(lint: &mut Lint<'a>, state: &State<'a>, siblings: &State
         return false;
     }
     let needs_way_out = !matches!(state.kind, Kind::Choice(_) | Kind::Succeed | Kind::Fail(_));
-    if needs_way_out && state.end == state.next.is_some() {
+    let is_end_known = node.get("End").is_none_or(|end| !lint.is_unknown(end));
+    if needs_way_out && is_end_known && state.end == state.next.is_some() {
         lint.report_key("SB006", node, format!("state \"{name}\" needs exactly one of Next and End: true"));
     }
     for target in state.transitions() {

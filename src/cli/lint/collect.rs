@@ -1,10 +1,12 @@
 //! From texts to findings: manifests, the definitions in them, and bare definitions. Reads and writes nothing.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
 use super::input::Source;
+use super::nothing;
 use super::operator::{self, Objects};
 use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
@@ -12,8 +14,8 @@ use super::verdict;
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
-    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubtful, substitute, unresolved,
-    without_use,
+    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubts, has_directive, substitute,
+    unresolved, with_placeholders, without_use,
 };
 use crate::aws::DefinitionDiagnostic;
 use crate::iam::partition;
@@ -43,16 +45,15 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
     let mut report = Report { files: sources.len(), ..Report::default() };
     let mut texts = Vec::new();
     for source in sources {
-        let documents = match asl::parse_all(&source.text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                if !source.found || is_ours(&source.text) {
-                    report.findings.push(syntax(source, &error));
-                }
-                Vec::new()
+        let looked_at = Cell::new(false);
+        let documents = asl::parse_all(&source.text).unwrap_or_else(|error| {
+            if source.folder.is_none() || is_ours(&source.text) {
+                report.findings.push(syntax(source, &error));
+                looked_at.set(true);
             }
-        };
-        texts.push(File { source, lines: Lines::of(&source.text), documents });
+            Vec::new()
+        });
+        texts.push(File { source, lines: Lines::of(&source.text), documents, looked_at });
     }
     let (schemas, config_maps, objects) = (Schemas::new()?, HashMap::new(), Objects::default());
     let mut collector = Collector { options, schemas, config_maps, objects, report };
@@ -66,6 +67,7 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
             each_object(document.root(), &mut |object| collector.object(file, document, object));
         }
     }
+    collector.nothing(&texts);
     let order = |found: &Located| (found.file.clone(), found.line, found.column);
     collector.report.findings.sort_by_key(order);
     Ok(collector.report)
@@ -77,19 +79,42 @@ fn is_ours(text: &str) -> bool {
 }
 
 fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
-    let hint = if source.text.contains("{{") {
+    let (text, message) = (source.text.as_str(), &error.message);
+    // What AWS may take is no error; of a manifest the operator reads no more than this does.
+    let may_be_right = error.is_too_deep && text.contains("StartAt") && !text.contains(GROUP);
+    let finding = if may_be_right {
+        let message = format!(
+            "{message}, which is deeper than is read here: nothing of this text was looked at. AWS may take it all the same"
+        );
+        Finding::new("SB009", "/", message, Span::default())
+    } else {
+        let hint = template_hint(text, Lines::of(text).line(error.line), message);
+        Finding::new("SB025", "/", format!("{message}{hint}"), Span::default())
+    };
+    Located { file: source.name.clone(), line: error.line, column: error.column, width: 1, finding, subject: None }
+}
+
+/// Which tool's template a text may be that cannot be read.
+fn template_hint(text: &str, line: &str, message: &str) -> &'static str {
+    if text.contains("{{") {
         "; this looks like a template: lint what it renders, as in `helm template . | stepbound lint -`"
+    } else if message.contains("%{") || message.contains("placeholder") {
+        ""
+    } else if has_directive(text) {
+        "; %{ … } is a directive of a Terraform template: render the file first (templatefile) and lint what that gives"
+    } else if line.contains("${") {
+        "; a placeholder without quotes inside of braces or brackets cannot be read before its value is put in: lint what the template gives, or write the value in a line of its own"
     } else {
         ""
-    };
-    let finding = Finding::new("SB025", "/", format!("{}{hint}", error.message), Span::default());
-    Located { file: source.name.clone(), line: error.line, column: error.column, width: 1, finding, subject: None }
+    }
 }
 
 struct File<'a> {
     source: &'a Source,
     lines: Lines<'a>,
     documents: Vec<Parsed>,
+    /// Whether anything in it was ours, or was asked for by something of ours.
+    looked_at: Cell<bool>,
 }
 
 /// The objects of a document: itself, or the items of a List.
@@ -140,17 +165,24 @@ impl<'a> Collector<'a> {
         let version = object.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
         let kind = object.get("kind").and_then(Node::as_str);
         if let Some(kind) = kind.filter(|_| version.starts_with(GROUP)) {
+            file.looked_at.set(true);
             return self.manifest(file, document, object, kind);
         }
         let named = [".asl.json", ".asl.yaml", ".asl.yml"].iter().any(|end| file.source.name.ends_with(end));
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
         if kind.is_none() && (is_definition || named) {
+            file.looked_at.set(true);
             let place = Place { file, subject: None, embedded: None };
             let circumstances = Circumstances { express: self.options.express, placeholders: true, partition: None };
-            let mut findings = lint(object, circumstances);
-            findings.extend(document.ambiguous.iter().map(|scalar| doubtful(object, scalar)));
+            let value = with_placeholders(object, document);
+            let mut findings = lint(object.with_value(&value), circumstances);
+            doubts(object, document, None, true, &mut findings);
             findings.extend(too_large(object, MAX_DEFINITION_BYTES));
-            let is_whole = || unresolved(object, &BTreeMap::new()).is_empty();
+            let is_whole = || {
+                document.unquoted.is_empty()
+                    && document.tagged.is_empty()
+                    && unresolved(object, &BTreeMap::new()).is_empty()
+            };
             let question = (self.options.asking && is_whole())
                 .then(|| Question { text: object.value().to_string(), express: self.options.express });
             self.definition(&place, object, findings, question, &Ignore::default());
@@ -164,6 +196,13 @@ impl<'a> Collector<'a> {
             name: text_at(object, "/metadata/name").unwrap_or("without a name").to_owned(),
         };
         let place = Place { file, subject: Some(subject), embedded: None };
+        if let Some(span) = document.unquoted.first() {
+            let text = file.source.text.get(span.start..span.end).unwrap_or_default();
+            let message = format!(
+                "{text} stands outside of quotes, which the API server cannot read; lint the manifest once the value is put in"
+            );
+            return self.add(&place, vec![Finding::new("SB025", "/", message, *span)], &Ignore::default());
+        }
         let annotations = object.pointer("/metadata/annotations");
         let annotation = annotations.and_then(|annotations| annotations.get(IGNORE_ANNOTATION));
         let (ignore, unknown) = Ignore::parse_annotation(annotation.and_then(Node::as_str).unwrap_or_default());
@@ -174,15 +213,9 @@ impl<'a> Collector<'a> {
         findings.extend(refused.into_iter().filter(|finding| is_seen || !finding.is_error()));
         findings.extend(unknown.map(|finding| at(annotation.unwrap_or(object), finding)));
         let definition = object.pointer("/spec/definition");
-        let (inside, outside): (Vec<_>, Vec<_>) = document
-            .ambiguous
-            .iter()
-            .filter(|scalar| within(object, scalar.span))
-            .partition(|scalar| definition.is_some_and(|definition| within(definition, scalar.span)));
-        findings.extend(outside.into_iter().map(|scalar| doubtful(object, scalar)));
+        doubts(object, document, definition, false, &mut findings);
         if kind == "Workflow" {
-            let inside = inside.into_iter().filter_map(|scalar| Some(doubtful(definition?, scalar))).collect();
-            self.workflow(&place, object, inside, &mut findings, &ignore);
+            self.workflow(&place, object, document, &mut findings, &ignore);
         }
         self.add(&place, findings, &ignore);
     }
@@ -192,7 +225,7 @@ impl<'a> Collector<'a> {
         &mut self,
         place: &Place<'a>,
         object: Node<'a>,
-        ambiguous: Vec<Finding>,
+        document: &Parsed,
         outer: &mut Vec<Finding>,
         ignore: &Ignore,
     ) {
@@ -202,7 +235,7 @@ impl<'a> Collector<'a> {
         let run = Run { object, values: &values, complete, express, asking: self.options.asking };
         if let Some(definition) = object.pointer("/spec/definition").filter(|node| node.value().is_object()) {
             let (mut findings, question) = run.findings(definition, outer);
-            findings.extend(ambiguous);
+            doubts(definition, document, None, false, &mut findings);
             findings.extend(too_large(definition, MAX_INLINE_BYTES));
             return self.definition(place, definition, findings, question, ignore);
         }
@@ -219,13 +252,14 @@ impl<'a> Collector<'a> {
             outer.push(finding(object, reference, "SB092", message));
             return;
         };
+        file.looked_at.set(true);
         let text = node.as_str().unwrap_or_default();
         let place = Place { file, subject: place.subject.clone(), embedded: Some((Lines::of(text), node)) };
-        match asl::parse(text) {
+        match asl::parse_whole(text) {
             Ok(parsed) => {
                 let root = parsed.root();
                 let (mut findings, question) = run.findings(root, outer);
-                findings.extend(parsed.ambiguous.iter().map(|scalar| doubtful(root, scalar)));
+                doubts(root, &parsed, None, false, &mut findings);
                 findings.extend(too_large(root, MAX_DEFINITION_BYTES));
                 self.definition(&place, root, findings, question, ignore);
             }
@@ -249,7 +283,8 @@ impl<'a> Collector<'a> {
         };
         for from in object.pointer("/spec/substitutionsFrom").into_iter().flat_map(Node::items) {
             let Some(name) = text_at(from, "/configMapRef/name") else { continue };
-            if let Some((_, data)) = self.config_maps.get(&(namespace, name)) {
+            if let Some((file, data)) = self.config_maps.get(&(namespace, name)) {
+                file.looked_at.set(true);
                 values.extend(texts(*data));
             } else {
                 complete = false;
@@ -261,6 +296,34 @@ impl<'a> Collector<'a> {
         }
         values.extend(object.pointer("/spec/substitutions").into_iter().flat_map(texts));
         (values, complete)
+    }
+
+    /// Files and folders that were given and held nothing that was looked at.
+    fn nothing(&mut self, files: &[File<'_>]) {
+        let (named, found): (Vec<&File<'_>>, Vec<&File<'_>>) =
+            files.iter().partition(|file| file.source.folder.is_none());
+        let mut told: Vec<(String, String)> = Vec::new();
+        for file in named.into_iter().filter(|file| !file.looked_at.get()) {
+            told.push((file.source.name.clone(), nothing::in_text(&file.source.text, &file.documents)));
+        }
+        let mut folders: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for file in found {
+            let (all, passed_over) = folders.entry(file.source.folder.as_deref().unwrap_or_default()).or_default();
+            *all += 1;
+            *passed_over += usize::from(!file.looked_at.get());
+        }
+        for (folder, (all, passed_over)) in folders {
+            self.report.passed_over += passed_over;
+            if all == passed_over {
+                told.push((folder.to_owned(), nothing::in_folder(all)));
+            }
+        }
+        for (file, message) in told {
+            let finding = Finding::new("SB097", "/", message, Span::default());
+            if !self.options.ignore.covers(&finding) {
+                self.report.findings.push(Located { file, line: 1, column: 1, width: 1, finding, subject: None });
+            }
+        }
     }
 
     fn add(&mut self, place: &Place<'a>, findings: Vec<Finding>, ignore: &Ignore) {
@@ -359,11 +422,6 @@ fn place_of(lines: &Lines<'_>, span: Span) -> (usize, usize, usize) {
         (lines.line(line).chars().count() + 1).saturating_sub(column)
     };
     (line, column, width.max(1))
-}
-
-fn within(node: Node<'_>, span: Span) -> bool {
-    let own = node.span();
-    own.start <= span.start && span.end <= own.end
 }
 
 fn at(node: Node<'_>, finding: Finding) -> Finding {

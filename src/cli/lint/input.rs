@@ -13,8 +13,8 @@ pub struct Source {
     pub name: String,
     /// All of it.
     pub text: String,
-    /// Found in a folder: what is neither a manifest nor a definition is passed over.
-    pub found: bool,
+    /// The folder that was given, where the text was found in one: what is neither a manifest nor a definition is passed over.
+    pub folder: Option<String>,
 }
 
 /// Folders that hold nothing of a project's own.
@@ -27,11 +27,15 @@ pub(super) fn read(paths: &BTreeSet<&PathBuf>) -> Result<Vec<Source>, LintError>
             let mut text = String::new();
             let failed = |source| LintError::Read { name: "standard input".into(), source };
             std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-            sources.push(Source { name: "<stdin>".into(), text, found: false });
+            sources.push(Source { name: "<stdin>".into(), text, folder: None });
         } else if path.is_dir() {
-            folder(path, &mut sources)?;
+            let before = sources.len();
+            folder(path, path, &mut sources)?;
+            if sources.len() == before {
+                return Err(LintError::NoFiles(path.display().to_string()));
+            }
         } else {
-            sources.push(file(path, false)?);
+            sources.push(file(path, None)?);
         }
     }
     Ok(sources)
@@ -42,13 +46,18 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> LintError {
     move |source| LintError::Read { name, source }
 }
 
-fn file(path: &Path, found: bool) -> Result<Source, LintError> {
-    let text = std::fs::read_to_string(path).map_err(failed(path))?;
-    Ok(Source { name: path.display().to_string(), text, found })
+fn file(path: &Path, folder: Option<&Path>) -> Result<Source, LintError> {
+    let text = match std::fs::read_to_string(path) {
+        // What is no text is no manifest.
+        Err(error) if folder.is_some() && error.kind() == std::io::ErrorKind::InvalidData => String::new(),
+        read => read.map_err(failed(path))?,
+    };
+    let folder = folder.map(|folder| folder.display().to_string());
+    Ok(Source { name: path.display().to_string(), text, folder })
 }
 
 /// In the order of names; links are not followed, so none leads in a circle.
-fn folder(path: &Path, sources: &mut Vec<Source>) -> Result<(), LintError> {
+fn folder(given: &Path, path: &Path, sources: &mut Vec<Source>) -> Result<(), LintError> {
     let entries = std::fs::read_dir(path).map_err(failed(path))?;
     let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(failed(path))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -57,13 +66,9 @@ fn folder(path: &Path, sources: &mut Vec<Source>) -> Result<(), LintError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type().map_err(failed(&path))?;
         if kind.is_dir() && !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()) {
-            folder(&path, sources)?;
+            folder(given, &path, sources)?;
         } else if kind.is_file() && [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension)) {
-            // What is no text is no manifest.
-            match file(&path, true) {
-                Err(LintError::Read { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {}
-                read => sources.push(read?),
-            }
+            sources.push(file(&path, Some(given))?);
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let mut value = json!({
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "definitions": definitions.collect::<Vec<_>>(),
-        "summary": {"files": report.files, "errors": report.errors(), "warnings": report.warnings()},
+        "summary": {"files": report.files, "passedOver": report.passed_over, "errors": report.errors(), "warnings": report.warnings()},
     });
     if asked > 0 {
         let differences: Vec<Value> = report.differences.iter().map(difference).collect();

@@ -6,6 +6,7 @@ mod defaults;
 mod input;
 mod json;
 mod metadata;
+mod nothing;
 mod operator;
 mod report;
 mod rules;
@@ -91,6 +92,9 @@ pub enum LintError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder without anything to read.
+    #[error("there is no .yaml, .yml or .json file in {0}; correct the path")]
+    NoFiles(String),
     /// AWS.
     #[error(transparent)]
     Aws(#[from] AwsLintError),

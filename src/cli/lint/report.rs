@@ -83,6 +83,8 @@ pub struct Definition {
 pub struct Report {
     /// How many files or streams were read.
     pub files: usize,
+    /// How many of them were found in a folder, hold nothing of ours and were passed over.
+    pub passed_over: usize,
     /// The definitions that were checked.
     pub definitions: Vec<Definition>,
     /// In the order of the files and lines.

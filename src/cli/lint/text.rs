@@ -42,13 +42,19 @@ pub(super) fn print(report: &Report, sources: &[Source], quiet: bool, colour: bo
             0 => ", no definition in it".to_owned(),
             _ => String::new(),
         };
-        let _ = writeln!(out, "{}{checked}, {errors}, {warnings}", count(report.files, "file"));
+        let passed_over = match report.passed_over {
+            0 => String::new(),
+            files => format!(" ({files} of them passed over: nothing of ours)"),
+        };
+        let _ = writeln!(out, "{}{passed_over}{checked}, {errors}, {warnings}", count(report.files, "file"));
     }
     out
 }
 
 fn frame(out: &mut String, found: &Located, sources: &[Source], paint: &impl Fn(&'static str, &str) -> String) {
-    let text = sources.iter().find(|source| source.name == found.file).map_or("", |source| source.text.as_str());
+    // A folder has no lines.
+    let Some(source) = sources.iter().find(|source| source.name == found.file) else { return };
+    let text = source.text.as_str();
     let line: Vec<char> = Lines::of(text).line(found.line).chars().collect();
     let from = (found.column - 1).saturating_sub(AROUND).min(line.len());
     let to = (found.column - 1 + found.width + AROUND).min(line.len());

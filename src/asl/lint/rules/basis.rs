@@ -141,4 +141,5 @@ const BASES: &[(&str, Basis)] = &[
     ("SB091", Ours("The API server refuses the object by its schema.")),
     ("SB094", Ours("The operator does nothing with such an object.")),
     ("SB096", Recorded("It is the answer of AWS itself.")),
+    ("SB097", Ours("A run that looked at nothing says nothing.")),
 ];

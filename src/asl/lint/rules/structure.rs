@@ -88,9 +88,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "SB009",
         severity: Warning,
-        title: "states are nested too deep to be looked at",
+        title: "states or values are nested too deep to be looked at",
         label: "too deep",
-        why: "Machines inside of Map and Parallel are read down to 64 levels, far more than any real definition has. What is below is not checked.",
+        why: "Machines inside of Map and Parallel are read down to 64 levels, and values down to 127, far more than any real definition has. What is below is not checked, and of a text with deeper values nothing is.",
         fix: "Move inner machines to Workflows of their own and start them with arn:aws:states:::states:startExecution.sync:2.",
         example: "",
         scope: Definition,

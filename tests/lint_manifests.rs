@@ -136,6 +136,32 @@ fn an_input_that_is_a_text_of_json_is_doubted() {
 }
 
 #[test]
+fn a_length_of_time_that_means_nothing_is_doubted() {
+    let object = |kind: &str, spec: Value| {
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec})
+            .to_string()
+    };
+    let run =
+        |timeout: &str| told(&lint(&object("WorkflowRun", json!({"workflowRef": {"name": "b"}, "timeout": timeout}))));
+    let schedule = |text: &str, timeout: &str| {
+        let template = json!({"spec": {"workflowRef": {"name": "b"}, "timeout": timeout}});
+        told(&lint(&object("WorkflowSchedule", json!({"schedule": text, "runTemplate": template}))))
+    };
+    let doubt = |path: &str| ("SB098".to_owned(), path.to_owned());
+    for nothing in ["0s", "0ms", "0h0m"] {
+        assert_eq!(run(nothing), [doubt("/spec/timeout")], "{nothing}");
+        assert_eq!(schedule("@daily", nothing), [doubt("/spec/runTemplate/spec/timeout")], "{nothing}");
+    }
+    assert_eq!(run("1ms"), []);
+    for fast in ["@every 0s", "@every -5s", "@every 59s", "@every 1ms"] {
+        assert_eq!(schedule(fast, "1m"), [doubt("/spec/schedule")], "{fast}");
+    }
+    for slow in ["@every 1m", "@every 90s", "* * * * *"] {
+        assert_eq!(schedule(slow, "1m"), [], "{slow}");
+    }
+}
+
+#[test]
 fn a_definition_with_comments_is_told_that_json_has_none() {
     let found =
         lint("{\n  // where it begins\n  \"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}\n}\n");

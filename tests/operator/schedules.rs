@@ -190,6 +190,11 @@ fn history_beyond_the_limits_is_deleted_and_bad_schedules_are_refused_or_explain
         ("sunday", json!({"schedule": "0 0 * * 7"}), "ScheduleInvalid"),
         ("never", json!({"schedule": "0 0 31 2 *"}), "ScheduleNeverDue"),
         ("nowhere", json!({"timeZone": "Europe/Atlantis"}), "TimeZoneUnknown"),
+        (
+            "labelled",
+            json!({"runTemplate": {"metadata": {"labels": {"team": "my team"}}, "spec": {"workflowRef": {"name": "w"}}}}),
+            "RunTemplateInvalid",
+        ),
     ] {
         tenant.apply(&schedule(name, &more));
         tenant.wait_for(&operator, &format!("sfncron/{name}"), "Stalled", "True", reason);

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::common::{CompactJson, Timestamped};
+use super::common::{CompactJson, ROLE_ARN_PATTERN, Timestamped};
 use crate::iam::binding_role::values;
 
 /// Limits of a session. Kept as it was written, so that a value nobody knows can be reported instead of breaking the watch
@@ -65,7 +65,7 @@ impl JsonSchema for SessionPolicy {
 pub struct ExecutionRoleArn(
     #[schemars(
         length(max = 2048),
-        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
+        regex(pattern = ROLE_ARN_PATTERN)
     )]
     pub String,
 );

@@ -30,6 +30,13 @@ pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 /// What the API server takes as the name of an object: a DNS subdomain (RFC 1123), at most 253 characters.
 pub const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
+/// The id of an account of AWS.
+pub const ACCOUNT_PATTERN: &str = "^[0-9]{12}$";
+/// A region of AWS, whichever it adds: `eu-west-1`, `us-gov-east-1`.
+pub const REGION_PATTERN: &str = "^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$";
+/// The ARN of an IAM role, in any partition.
+pub const ROLE_ARN_PATTERN: &str = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$";
+
 /// True of what fits [`OBJECT_NAME_PATTERN`]. Names become part of a path, where a slash or a question mark would ask for
 /// something else.
 pub fn is_object_name(text: &str) -> bool {
@@ -41,6 +48,28 @@ pub fn is_object_name(text: &str) -> bool {
             && bytes.iter().all(|byte| is_end(byte) || *byte == b'-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// What the API server takes as the value of a label, and as the name in a key: at most 63 letters, digits, `-`, `_` and `.`, of
+/// which the first and the last are a letter or digit. Empty values are taken.
+pub fn is_label_value(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    bytes.len() <= 63
+        && ends(bytes.first())
+        && ends(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+/// What the API server takes as the key of a label and as a finalizer: a name, with or without a domain and a slash before it.
+pub fn is_qualified_name(key: &str) -> bool {
+    let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+    domain.is_none_or(is_object_name) && !name.is_empty() && is_label_value(name)
+}
+
+/// What the API server takes as the key of an annotation: as of a label, in whichever case.
+pub fn is_annotation_key(key: &str) -> bool {
+    is_qualified_name(&key.to_lowercase())
 }
 
 /// Names another object of the same kind family in the same namespace; there is no namespace field on purpose.
@@ -218,6 +247,24 @@ mod tests {
             assert!(!pattern.is_match(none) && !is_object_name(none), "{none:?}");
         }
         assert!(!is_object_name(&"a".repeat(254)));
+    }
+
+    #[test]
+    fn labels_and_annotations_are_as_the_api_server_takes_them() {
+        let long = "a".repeat(63);
+        for value in ["", "a", "1.2_x-Y", &long] {
+            assert!(is_label_value(value), "{value}");
+        }
+        for value in ["-", "a ", "a/b", ".a", "a_", "\u{e4}", &format!("{long}a")] {
+            assert!(!is_label_value(value), "{value}");
+        }
+        for key in ["a", "A_b", "app.kubernetes.io/name", "x/Y"] {
+            assert!(is_qualified_name(key) && is_annotation_key(key), "{key}");
+        }
+        for key in ["", "/", "a/", "/a", "a/b/c", "a b", "-a", "a..b/c"] {
+            assert!(!is_qualified_name(key) && !is_annotation_key(key), "{key}");
+        }
+        assert!(!is_qualified_name("Acme.example/a") && is_annotation_key("Acme.example/a"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::common::{ACCOUNT_PATTERN, REGION_PATTERN};
+
 /// A Guardrail says what the namespaces that it selects may do. Where several select a namespace, each must allow.
 #[derive(CustomResource, JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -107,13 +109,13 @@ fn selector_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn accounts_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 12, "pattern": "^[0-9]{12}$"}})
+    json_schema!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 12, "pattern": ACCOUNT_PATTERN}})
 }
 
 fn regions_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
-        "items": {"type": "string", "maxLength": 32, "pattern": "^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$"},
+        "items": {"type": "string", "maxLength": 32, "pattern": REGION_PATTERN},
     })
 }
 

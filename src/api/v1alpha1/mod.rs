@@ -21,9 +21,10 @@ pub use binding_settings::{
     TrustedIdentity,
 };
 pub use common::{
-    CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
-    GIT_REVISION, LocalRef, OBJECT_NAME_PATTERN, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL,
-    SCHEDULED_AT, Timestamped, is_object_name,
+    ACCOUNT_PATTERN, CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString,
+    FIELD_MANAGER, FINALIZER, GIT_REVISION, LocalRef, OBJECT_NAME_PATTERN, REDRIVE, REDRIVE_REQUESTED_BY,
+    REGION_PATTERN, REQUESTED_BY, ROLE_ARN_PATTERN, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped, is_annotation_key,
+    is_label_value, is_object_name, is_qualified_name,
 };
 pub use guardrail::{Guardrail, GuardrailSpec};
 pub use identity_provider::{

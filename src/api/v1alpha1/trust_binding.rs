@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, TrustedIdentity,
 };
-use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, OBJECT_NAME_PATTERN, conditions_schema};
+use super::common::{
+    DEFAULT_AUDIENCE, DurationString, LocalRef, OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN,
+    conditions_schema,
+};
 
 /// A TrustBinding says which service account of this namespace acts as which IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,11 +46,11 @@ pub struct TrustBindingSpec {
     #[serde(rename = "roleARN")]
     #[schemars(
         length(max = 2048),
-        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
+        regex(pattern = ROLE_ARN_PATTERN)
     )]
     pub role_arn: String,
     /// AWS region of the STS endpoint and of every state machine of this binding, of the same partition as `roleARN`. Immutable.
-    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$"))]
+    #[schemars(length(max = 32), regex(pattern = REGION_PATTERN))]
     pub region: String,
     /// Audience of the minted token: what the IAM identity provider lists as client id. Others than the default only where the operator allows them.
     #[serde(default = "default_audience")]

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, AliasStatus};
-use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
+use super::common::{
+    CompactJson, ConfigMapKeyRef, DurationString, LocalRef, ROLE_ARN_PATTERN, conditions_schema, opaque_object_schema,
+};
 use super::runs_as::RunsAs;
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 use crate::iam::binding_role::values;
@@ -60,7 +62,7 @@ pub struct WorkflowSpec {
     #[serde(rename = "executionRoleARN")]
     #[schemars(
         length(max = 2048),
-        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")
+        regex(pattern = ROLE_ARN_PATTERN)
     )]
     pub execution_role_arn: String,
     /// The definition in Amazon States Language, written as an object. Exactly one of definition and definitionFrom.

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::collect::finding;
-use crate::api::v1alpha1::{IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowSchedule};
+use crate::api::v1alpha1::{
+    DurationString, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowSchedule,
+};
 use crate::asl::Node;
 use crate::asl::lint::Finding;
 use crate::outcome::Failure;
@@ -74,6 +76,11 @@ impl Check<'_, '_> {
         }
     }
 
+    fn doubted(&mut self, pointer: &str, code: &'static str, message: &str) {
+        let node = self.object.pointer(pointer).unwrap_or(self.object);
+        self.findings.push(finding(self.object, node, code, message.to_owned()));
+    }
+
     fn binding(&mut self, binding: &TrustBinding) {
         self.told("/spec/region", check_region(&binding.spec));
         self.told("/spec/sessionPolicy", wanted_policy(&binding.spec).map(drop));
@@ -102,6 +109,10 @@ impl Check<'_, '_> {
 
     fn run(&mut self, spec: &WorkflowRunSpec, namespace: &str, at: &str) {
         self.told(&format!("{at}/inputFrom"), check_source(spec));
+        if spec.timeout.as_ref().and_then(DurationString::to_std).is_some_and(|length| length.is_zero()) {
+            let message = "a timeout of nothing stops the run as soon as it has started; leave the field out for a run without one";
+            self.doubted(&format!("{at}/timeout"), "SB098", message);
+        }
         if let Some(input) = &spec.input {
             self.told(&format!("{at}/input"), check_input(&input.to_string()));
             self.text_of_json(input, &format!("{at}/input"));
@@ -121,17 +132,19 @@ impl Check<'_, '_> {
     /// An execution whose input is a text gets that text and no object.
     fn text_of_json(&mut self, input: &Value, pointer: &str) {
         let inner = input.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let (Some(inner), Some(node)) = (inner, self.object.pointer(pointer)) else { return };
-        if inner.is_object() || inner.is_array() {
+        if inner.is_some_and(|inner| inner.is_object() || inner.is_array()) {
             let message = "the input is a text that holds JSON, so the execution gets a text; write the JSON itself, without quotes around it";
-            self.findings.push(finding(self.object, node, "SB095", message.into()));
+            self.doubted(pointer, "SB095", message);
         }
     }
 
     fn schedule(&mut self, schedule: &WorkflowSchedule) {
-        for failure in schedule::problems(&schedule.spec, Timestamp::now()) {
-            let field = if failure.reason == "TimeZoneUnknown" { "/spec/timeZone" } else { "/spec/schedule" };
-            self.told(field, Err(failure));
+        for (pointer, failure) in schedule::problems(&schedule.spec, Timestamp::now()) {
+            self.told(&pointer, Err(failure));
+        }
+        if schedule::is_faster_than_a_minute(&schedule.spec) {
+            let message = "runs are named after the minute that they are scheduled for, so there is at most one a minute; write @every 1m, or start what is needed more often from within one execution";
+            self.doubted("/spec/schedule", "SB098", message);
         }
         let template = &schedule.spec.run_template.spec;
         self.run(template, &schedule.namespace().unwrap_or_default(), "/spec/runTemplate/spec");

@@ -96,7 +96,7 @@ fn log_group(object: Node<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn unknown(object: Node<'_>, node: Node<'_>, field: &str, known: &[&str]) -> Finding {
+pub(super) fn unknown(object: Node<'_>, node: Node<'_>, field: &str, known: &[&str]) -> Finding {
     let near = known.iter().find(|known| {
         known.eq_ignore_ascii_case(field) || known.to_lowercase() == field.to_lowercase().trim_end_matches('s')
     });

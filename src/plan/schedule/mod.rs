@@ -2,6 +2,7 @@
 
 pub mod cron;
 mod duration;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -175,7 +176,11 @@ struct Clock {
 
 fn read(spec: &WorkflowScheduleSpec) -> Result<(Cron, TimeZone), Failure> {
     let zone = zone(spec)?;
-    Ok((times(spec)?, zone))
+    let read = (times(spec)?, zone);
+    match template::problems(&spec.run_template).into_iter().next() {
+        Some((_, failure)) => Err(failure),
+        None => Ok(read),
+    }
 }
 
 fn zone(spec: &WorkflowScheduleSpec) -> Result<TimeZone, Failure> {
@@ -196,13 +201,22 @@ fn never_due(spec: &WorkflowScheduleSpec) -> Failure {
     Failure::new(Class::Terminal, "ScheduleNeverDue", message)
 }
 
-/// Why nothing of a schedule would ever run, all of it: `TimeZoneUnknown`, `ScheduleInvalid` or `ScheduleNeverDue`.
-pub fn problems(spec: &WorkflowScheduleSpec, now: Timestamp) -> Vec<Failure> {
-    match (zone(spec), times(spec)) {
-        (Ok(zone), Ok(cron)) if cron.next(now, &zone).is_none() => vec![never_due(spec)],
-        (Ok(_), Ok(_)) => Vec::new(),
-        (zone, times) => zone.err().into_iter().chain(times.err()).collect(),
-    }
+/// Why nothing of a schedule would ever run, all of it, each with the JSON pointer of its place: `TimeZoneUnknown`,
+/// `ScheduleInvalid`, `ScheduleNeverDue` or `RunTemplateInvalid`.
+pub fn problems(spec: &WorkflowScheduleSpec, now: Timestamp) -> Vec<(String, Failure)> {
+    let (at_zone, at_schedule) =
+        (|failure| ("/spec/timeZone".to_owned(), failure), |failure| ("/spec/schedule".to_owned(), failure));
+    let mut found = match (zone(spec), times(spec)) {
+        (Ok(zone), Ok(cron)) if cron.next(now, &zone).is_none() => vec![at_schedule(never_due(spec))],
+        (zone, times) => zone.err().map(at_zone).into_iter().chain(times.err().map(at_schedule)).collect(),
+    };
+    found.extend(template::problems(&spec.run_template));
+    found
+}
+
+/// True where the schedule asks for more than one run a minute. There is one at most: runs are named after the minute.
+pub fn is_faster_than_a_minute(spec: &WorkflowScheduleSpec) -> bool {
+    matches!(times(spec), Ok(Cron::Every(delay)) if delay.as_secs() < 60)
 }
 
 /// Runs beyond the limits of history, oldest first.

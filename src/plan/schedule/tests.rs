@@ -126,6 +126,10 @@ fn forbid_waits_and_replace_cancels_first() {
     assert_eq!(creations(&plan(who, &replace, &status, &ended, now)).len(), 1);
 }
 
+fn labelled(metadata: &serde_json::Value) -> serde_json::Value {
+    json!({"runTemplate": {"metadata": metadata, "spec": {"workflowRef": {"name": "fulfil"}}}})
+}
+
 #[test]
 fn what_cannot_be_scheduled_says_why() {
     for (more, reason, word) in [
@@ -138,6 +142,9 @@ fn what_cannot_be_scheduled_says_why() {
         (json!({"timeZone": "europe/paris"}), "TimeZoneUnknown", "Europe/Paris"),
         (json!({"timeZone": "Local"}), "TimeZoneUnknown", "IANA"),
         (json!({"schedule": "59 23 31 2 *"}), "ScheduleNeverDue", "five years"),
+        (labelled(&json!({"labels": {"team": "my team"}})), "RunTemplateInvalid", "\"team\" has a value"),
+        (labelled(&json!({"labels": {"Acme.example/a": ""}})), "RunTemplateInvalid", "no key of a label"),
+        (labelled(&json!({"annotations": {"a/b/c": ""}})), "RunTemplateInvalid", "no key of an annotation"),
     ] {
         let planned = plan(
             identity("2026-01-01T00:30:00Z"),

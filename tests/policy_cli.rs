@@ -116,9 +116,48 @@ fn a_policy_is_compared_with_what_is_needed() {
     assert!(told.contains(&format!("state Charge: Lambda, request-response on {arn}:*")), "{told}");
 
     let bare = file(folder.path(), "bare.json", &json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}));
-    let ran =
-        stepbound(&["policy", "execution-role", &bare, "--region", "eu-west-1", "--account", "0", "--compare", &other]);
+    let ran = stepbound(&[
+        "policy",
+        "execution-role",
+        &bare,
+        "--region",
+        "eu-west-1",
+        "--account",
+        "000000000000",
+        "--compare",
+        &other,
+    ]);
     assert!(out(&ran).contains("excess:  unknown"), "{}", out(&ran));
+}
+
+#[test]
+fn what_would_be_part_of_every_arn_is_checked_first() {
+    let role = "arn:aws:iam::111122223333:role/r";
+    let policy = |flags: &[&str]| stepbound(&[&["policy", "execution-role", QUICKSTART], flags].concat());
+    let render = |role: &str| {
+        stepbound(&["trust", "render", "--role-arn", role, "--issuer", "https://issuer.example", "--subject", "s"])
+    };
+    let explain = |role: &str| {
+        stepbound(&["trust", "explain", "--policy", "p.json", "--token-claims", "c.json", "--role-arn", role])
+    };
+    for (ran, expected) in [
+        (policy(&["--account", "1"]), "an account has 12 digits"),
+        (policy(&["--region", "eu-west1"]), "a region is written as eu-west-1"),
+        (policy(&["--partition", "AWS"]), "a partition is written as aws"),
+        (policy(&["--execution-role", "r"]), "a role is written as arn:aws:iam::111122223333:role/name"),
+        (policy(&["--region", "cn-north-1"]), "region cn-north-1 is of partition aws-cn, but the partition is aws"),
+        (
+            policy(&["--region", "eu-west-1", "--partition", "aws-cn"]),
+            "region eu-west-1 is of partition aws, but the partition is aws-cn",
+        ),
+        (render("arn:aws:iam::1:role/r"), "a role is written as"),
+        (explain("arn:aws:iam::111122223333:user/r"), "a role is written as"),
+    ] {
+        assert!(ran.status.code() == Some(2) && err(&ran).contains(expected), "{expected}: {ran:?}");
+    }
+    assert!(render(role).status.success(), "{:?}", render(role));
+    // A region that AWS adds later.
+    assert!(policy(&["--region", "zz-north-1"]).status.success(), "{:?}", policy(&["--region", "zz-north-1"]));
 }
 
 #[test]
@@ -266,5 +305,38 @@ fn a_drawing_in_a_format_that_there_is_not_is_refused() {
     assert!(!folder.path().join("x.png").exists());
     for name in ["x.svg", "x.SVG", "x.dot", "x.txt", "drawing"] {
         assert_eq!(stepbound(&["graph", &definition, "--output-file", &at(name)]).status.code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn what_other_tools_put_in_is_a_name_without_a_value_here_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let tagged = write(
+        "machine.yaml",
+        "StartAt: A\nStates:\n  A: {Type: Task, Resource: !GetAtt Charge.Arn, TimeoutSeconds: !Ref Limit, End: true}\n",
+    );
+    let unquoted = write(
+        "machine.json",
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "${Charge.Arn}", "TimeoutSeconds": ${Limit}, "End": true}}}"#,
+    );
+    let place = ["--region", "eu-west-1", "--account", "111122223333"];
+    let given = ["--substitution", "Charge.Arn=arn:aws:lambda:eu-west-1:111122223333:function:f"];
+    for file in [&tagged, &unquoted] {
+        let drawn = stepbound(&["graph", file]);
+        assert!(drawn.status.success() && out(&drawn).contains('A'), "{file}: {}", err(&drawn));
+        let ran = stepbound(&[&["policy", "execution-role", file], &place[..]].concat());
+        assert!(
+            ran.status.success() && out(&ran).contains("--substitution Charge.Arn=VALUE"),
+            "{file}: {}{}",
+            out(&ran),
+            err(&ran)
+        );
+        let ran = stepbound(&[&["policy", "execution-role", file], &place[..], &given].concat());
+        assert!(out(&ran).contains("function:f"), "{file}: {}{}", out(&ran), err(&ran));
     }
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use kube::ResourceExt;
 
+use super::flags;
 use super::input::{InputError, Loaded, load};
 use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
@@ -41,13 +42,13 @@ pub struct ExecutionRoleFlags {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Account of the state machine; by default that of the Workflow's executionRoleARN
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = flags::account)]
     account: Option<String>,
     /// Region of the state machine; by default that of the Workflow's TrustBinding
-    #[arg(long)]
+    #[arg(long, value_parser = flags::region)]
     region: Option<String>,
     /// Partition of the account; by default that of the Workflow's executionRoleARN, else aws
-    #[arg(long)]
+    #[arg(long, value_parser = flags::partition)]
     partition: Option<String>,
     /// Name of the state machine; by default as the operator names it
     #[arg(long)]
@@ -56,7 +57,7 @@ pub struct ExecutionRoleFlags {
     #[arg(long, short)]
     namespace: Option<String>,
     /// The execution role of bare definitions, and where several Workflows are given, the role to speak of
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = flags::role_arn)]
     execution_role: Option<String>,
     /// A resource that a state takes from its input (repeatable)
     #[arg(long = "resource", value_name = "STATE=ARN", value_parser = pair)]
@@ -97,6 +98,20 @@ pub enum PolicyError {
         missing: &'static str,
         /// Where it could be known from.
         hint: &'static str,
+    },
+    /// The region is of another partition than the rest.
+    #[error(
+        "{what}: region {region} is of partition {of_region}, but the partition is {partition}, of --partition or the execution role; correct one of them"
+    )]
+    Partition {
+        /// Which state machine.
+        what: String,
+        /// The region.
+        region: String,
+        /// Its partition.
+        of_region: String,
+        /// The partition otherwise.
+        partition: String,
     },
     /// The policy to compare with cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -226,9 +241,18 @@ fn surroundings(one: &Loaded, flags: &ExecutionRoleFlags) -> Result<Surroundings
     }
     let of_region = || partition::of_region(region.as_deref()?).map(|partition| partition.id.to_owned());
     let of_role = || of_role.map(|arn| arn.partition.to_owned());
-    let partition = flags.partition.clone().or_else(of_role).or_else(of_region);
+    let of_region = of_region();
+    let partition = flags.partition.clone().or_else(of_role).or_else(|| of_region.clone());
+    let partition = partition.unwrap_or_else(|| "aws".into());
+    if let (Some(region), Some(of_region)) = (&region, of_region)
+        && of_region != partition
+        && partition::by_id(&partition).is_some()
+    {
+        let (what, region) = (one.what.clone(), region.clone());
+        return Err(PolicyError::Partition { what, region, of_region, partition });
+    }
     Ok(Surroundings {
-        partition: partition.unwrap_or_else(|| "aws".into()),
+        partition,
         region: region.ok_or_else(|| missing("region", ", or give the file of its TrustBinding too"))?,
         account: account.ok_or_else(|| missing("account", ""))?,
         name: flags.name.clone().or(named).or(by_default),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::{Manifest, namespace, tokens};
 use super::{Output, TrustError, content, print, read};
+use crate::cli::flags;
 use crate::iam::document::Document;
 use crate::iam::trust::{Audiences, Claims, Explanation, Outcome, Subject, Verdict, explain};
 use crate::identity::token_says;
@@ -33,7 +34,7 @@ pub(super) struct ExplainFlags {
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// ARN of the role, where neither the manifest nor get-role tells it
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = flags::role_arn)]
     role_arn: Option<String>,
     /// What to print
     #[arg(long, short, value_enum, default_value = "text")]

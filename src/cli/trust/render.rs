@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::manifest::{Manifest, namespace, tokens};
 use super::{TrustError, print};
 use crate::api::v1alpha1::DEFAULT_AUDIENCE;
+use crate::cli::flags;
 use crate::iam::trust::{TrustedToken, cloud_formation, render, terraform};
 
 /// Flags of `stepbound trust render`.
@@ -26,7 +27,7 @@ pub(super) struct RenderFlags {
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// ARN of the role
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = flags::role_arn)]
     role_arn: Option<String>,
     /// Service account, in --namespace
     #[arg(long, value_name = "NAME", conflicts_with = "subject")]

@@ -1,0 +1,69 @@
+//! Values of flags, held to the patterns that the kinds have for the same values.
+
+use regex::Regex;
+
+use crate::api::v1alpha1::{ACCOUNT_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN};
+
+/// An account's id.
+pub(super) fn account(text: &str) -> Result<String, String> {
+    fits(text, ACCOUNT_PATTERN, "an account has 12 digits, for example 111122223333")
+}
+
+/// A region, whichever AWS adds.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    fits(text, REGION_PATTERN, "a region is written as eu-west-1 or us-gov-east-1")
+}
+
+/// The ARN of a role.
+pub(super) fn role_arn(text: &str) -> Result<String, String> {
+    fits(text, ROLE_ARN_PATTERN, "a role is written as arn:aws:iam::111122223333:role/name")
+}
+
+/// A partition, whichever AWS adds.
+pub(super) fn partition(text: &str) -> Result<String, String> {
+    fits(text, "^aws(-[a-z]+)*$", "a partition is written as aws, aws-cn or aws-us-gov")
+}
+
+fn fits(text: &str, pattern: &str, form: &str) -> Result<String, String> {
+    let pattern = Regex::new(pattern).map_err(|error| error.to_string())?;
+    if pattern.is_match(text) { Ok(text.to_owned()) } else { Err(form.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kinds_take_is_taken_and_nothing_else() {
+        for (check, right, wrong) in [
+            (
+                account as fn(&str) -> Result<String, String>,
+                vec!["111122223333"],
+                vec!["", "1", "11112222333a", "1111222233334", " 111122223333", "111122223333\n"],
+            ),
+            (
+                region,
+                vec!["eu-west-1", "us-gov-east-1", "eusc-de-east-1", "zz-north-12"],
+                vec!["", "eu-west1", "EU-WEST-1", "eu", "eu-west-1a", "eu_west_1"],
+            ),
+            (
+                role_arn,
+                vec!["arn:aws:iam::111122223333:role/a/b", "arn:aws-cn:iam::111122223333:role/a"],
+                vec![
+                    "a",
+                    "arn:aws:iam::1:role/a",
+                    "arn:aws:iam::111122223333:user/a",
+                    "arn:aws:iam::111122223333:role/",
+                ],
+            ),
+            (
+                partition,
+                vec!["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-new"],
+                vec!["", "AWS", "cn", "aws-", "aws_cn"],
+            ),
+        ] {
+            assert!(right.iter().all(|text| check(text).is_ok()), "{right:?}");
+            assert!(wrong.iter().all(|text| check(text).is_err()), "{wrong:?}");
+        }
+    }
+}

@@ -243,6 +243,68 @@ fn the_token_travels_over_tls_or_not_at_all() {
     assert!(aws.seen().is_empty());
 }
 
+/// The flags with others of them, which count last where they stand twice.
+fn asked(folder: &Path, flags: &[&str]) -> (Option<i32>, String) {
+    let mut all: Vec<&str> = vec!["lint", "1.asl.json", "--aws"];
+    for (flag, value) in [("--role-arn", ROLE), ("--web-identity-token-file", "token"), ("--region", "eu-west-1")] {
+        if !flags.contains(&flag) {
+            all.extend([flag, value]);
+        }
+    }
+    all.extend(flags);
+    let output = Command::new(env!("CARGO_BIN_EXE_stepbound")).args(&all).current_dir(folder).output().unwrap();
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn nothing_is_announced_before_what_can_be_checked_from_here_is_right() {
+    let aws = Aws::start(|_| good());
+    let folder = folder();
+    write(&folder, "1.asl.json", &machine("arn:aws:lambda:eu-west-1:111122223333:function:f"));
+    std::fs::write(folder.path().join("words"), "not a token").unwrap();
+    let endpoints = ["--insecure-endpoints", "--sts-endpoint-url", &aws.url, "--sfn-endpoint-url", &aws.url];
+    for (flags, expected) in [
+        (["--region", "eu-west1"], "a region is written as eu-west-1"),
+        (["--role-arn", "arn:aws:iam::1:role/ci"], "a role is written as arn:aws:iam::111122223333:role/name"),
+        (["--region", "cn-north-1"], "--region cn-north-1 is of partition aws-cn, but --role-arn"),
+        (["--web-identity-token-file", "absent"], "cannot read the token in absent"),
+        (["--web-identity-token-file", "words"], "words holds no token in three parts"),
+        (["--role-arn", "arn:aws:iam::111122223333:role/other"], "AccessDenied"),
+    ] {
+        let (code, said) = asked(folder.path(), &[&flags[..], &endpoints].concat());
+        assert!(
+            code == Some(2) && said.contains(expected) && !said.contains("sent to AWS"),
+            "{flags:?}: {code:?} {said}"
+        );
+    }
+    assert!(aws.seen().iter().all(|seen| seen.operation == "STS"), "no definition left");
+}
+
+#[test]
+fn an_aws_that_is_not_reached_is_told_as_such_and_has_its_own_exit_code() {
+    let aws = Aws::start(|_| (503, json!({"__type": "ServiceUnavailableException", "message": "later"})));
+    let folder = folder();
+    write(&folder, "1.asl.json", &machine("arn:aws:lambda:eu-west-1:111122223333:function:f"));
+    // Takes connections and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    let closed = "http://127.0.0.1:1".to_owned();
+    for (sts, sfn, whom) in [
+        (closed.as_str(), aws.url.as_str(), "STS was not reached"),
+        ("http://sts.invalid", &aws.url, "STS was not reached"),
+        (&silent, &aws.url, "STS was not reached"),
+        (&aws.url, &closed, "Step Functions, about 1.asl.json, was not reached"),
+        (&aws.url, &aws.url, "Step Functions, about 1.asl.json, has no answer for now"),
+    ] {
+        let (code, said) =
+            asked(folder.path(), &["--insecure-endpoints", "--sts-endpoint-url", sts, "--sfn-endpoint-url", sfn]);
+        assert!(code == Some(3) && said.contains(whom), "{sts} {sfn}: {code:?} {said}");
+        assert!(!said.contains("refused role") && !said.contains("trust policy"), "{said}");
+        let is_silence = whom.ends_with("reached");
+        assert_eq!(said.contains("Look at the network"), is_silence, "{said}");
+    }
+}
+
 #[test]
 fn a_refusal_of_sts_is_told_with_what_the_token_says_and_without_the_token() {
     let aws = Aws::start(|_| good());

@@ -166,6 +166,7 @@ impl Classify for AwsError {
             return format!("{operation} waits for its turn: {message}. It goes on by itself.");
         }
         let next = denial_hint(message).unwrap_or_else(|| self.next_step());
-        bounded(&format!("AWS refused {operation}: {code}: {}. {next}", message.trim_end_matches('.')))
+        let said = if self.is_silence() { "AWS did not answer" } else { "AWS refused" };
+        bounded(&format!("{said} {operation}: {code}: {}. {next}", message.trim_end_matches('.')))
     }
 }

@@ -67,10 +67,11 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// 2 where a verb has exit codes of its own and 1 has a meaning there.
+    /// At least 2 where a verb has exit codes of its own and 1 has a meaning there.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Lint(_) | Self::Policy(_) => 2,
+            Self::Lint(error) => error.exit_code(),
+            Self::Policy(_) => 2,
             _ => 1,
         }
     }

@@ -138,14 +138,18 @@ pub fn cognito_issuer(region: &str) -> Option<&'static str> {
 /// # Errors
 /// What does not fit, as a sentence.
 pub fn agree(role_arn: &str, region: &str) -> Result<(), String> {
-    let role = Arn::parse(role_arn).map_or("", |arn| arn.partition);
-    match of_region(region) {
-        Some(partition) if by_id(role).is_some() && partition.id != role => Err(format!(
-            "spec.region {region} is of partition {}, but spec.roleARN {role_arn} is of partition {role}",
-            partition.id
+    match differing(role_arn, region) {
+        Some((of_region, of_role)) => Err(format!(
+            "spec.region {region} is of partition {of_region}, but spec.roleARN {role_arn} is of partition {of_role}"
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// The partitions of region and role where both are known and they are not the same.
+pub fn differing(role_arn: &str, region: &str) -> Option<(&'static str, &'static str)> {
+    let (of_region, of_role) = (of_region(region)?.id, of_arn(role_arn)?);
+    (of_region != of_role).then_some((of_region, of_role))
 }
 
 #[cfg(test)]

@@ -256,6 +256,12 @@ impl ExchangeError {
     /// The refusal with the token's claims beside what the role must allow.
     fn public(&self) -> String {
         let Self { cause, role_arn, claims, issuer_problem } = self;
+        if cause.is_silence() {
+            return format!(
+                "STS did not answer for role {role_arn}: {}: {}. It is tried again by itself.",
+                cause.code, cause.message
+            );
+        }
         let said =
             format!("STS refused sts:AssumeRoleWithWebIdentity for role {role_arn}: {}: {}", cause.code, cause.message);
         let next = match cause.code.as_str() {

@@ -12,13 +12,14 @@ use zeroize::Zeroize;
 
 use super::report::{Question, Report};
 use crate::api::v1alpha1::StateMachineType;
-use crate::asl::model::Arn;
 use crate::aws::{
     AwsError, AwsErrorKind, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, Session, StepFunctions,
     http_client,
 };
+use crate::cli::flags;
 use crate::config::{ConfigError, Endpoints, check_endpoint};
 use crate::iam::document::{Document, Statement};
+use crate::iam::partition;
 use crate::identity::{Exchanger, IdentityError, SessionKey, WebIdentityToken, token_says};
 
 /// The one action that is called and that the session allows.
@@ -37,13 +38,13 @@ pub(super) struct AwsFlags {
     #[arg(long, requires_all = ["role_arn", "web_identity_token_file", "region"])]
     pub(super) aws: bool,
     /// Role to assume for it; it needs states:ValidateStateMachineDefinition and no more
-    #[arg(long, value_name = "ARN", requires = "aws")]
+    #[arg(long, value_name = "ARN", requires = "aws", value_parser = flags::role_arn)]
     role_arn: Option<String>,
     /// The job's own OIDC token; no other credential is looked at
     #[arg(long, value_name = "FILE", requires = "aws")]
     web_identity_token_file: Option<PathBuf>,
     /// Region to ask in
-    #[arg(long, value_name = "REGION", requires = "aws")]
+    #[arg(long, value_name = "REGION", requires = "aws", value_parser = flags::region)]
     region: Option<String>,
     /// Endpoint of STS instead of AWS's own
     #[arg(long, value_name = "URL", requires = "aws")]
@@ -73,12 +74,22 @@ pub enum AwsLintError {
     /// The token would travel unencrypted.
     #[error(transparent)]
     Endpoint(#[from] ConfigError),
-    /// The role is none.
-    #[error("--role-arn {0} is no ARN of a role; write for example arn:aws:iam::111122223333:role/lint")]
-    NoRole(String),
+    /// The role's credentials would be good for nothing in the region.
+    #[error("{0}; give a role and a region of one partition")]
+    OtherPartition(String),
     /// STS gives no session.
     #[error("{0}")]
     Refused(String),
+    /// Nothing was decided, and trying again may help.
+    #[error("{what}: {source}. {hint}")]
+    NoAnswer {
+        /// What was not reached or did not answer.
+        what: String,
+        /// What happened.
+        source: AwsError,
+        /// What to do.
+        hint: &'static str,
+    },
     /// AWS does not answer the question.
     #[error("AWS could not be asked about {what}: {source}{hint}")]
     Asked {
@@ -98,15 +109,17 @@ pub enum AwsLintError {
 type Answers = Vec<Option<Vec<DefinitionDiagnostic>>>;
 
 /// Asks AWS about every definition of the report, after saying so.
-#[allow(clippy::print_stderr)]
 pub(super) fn ask(flags: &AwsFlags, report: &Report) -> Result<Answers, AwsLintError> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let (role, region) = (text(&flags.role_arn), text(&flags.region));
-    if Arn::parse(&role).is_none_or(|arn| arn.service != "iam" || !arn.resource.starts_with("role/")) {
-        return Err(AwsLintError::NoRole(role));
+    if let Some((of_region, of_role)) = partition::differing(&role, &region) {
+        return Err(AwsLintError::OtherPartition(format!(
+            "--region {region} is of partition {of_region}, but --role-arn {role} is of partition {of_role}"
+        )));
     }
     check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
     check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+    let token = token(flags.web_identity_token_file.as_deref().unwrap_or(Path::new("")))?;
     let count = report.definitions.iter().filter(|one| one.question.is_some()).count();
     let left = report.definitions.len() - count;
     let sent = if count == 1 { "1 definition is sent".to_owned() } else { format!("{count} definitions are sent") };
@@ -114,13 +127,18 @@ pub(super) fn ask(flags: &AwsFlags, report: &Report) -> Result<Answers, AwsLintE
         0 => String::new(),
         left => format!("; {left} of {} not, for want of values for names in them or for their size", count + left),
     };
-    eprintln!("note: {sent} to AWS Step Functions in {region} as {role} ({ACTION}){rest}");
+    let note = format!("note: {sent} to AWS Step Functions in {region} as {role} ({ACTION}){rest}");
     if count == 0 {
+        say(&note);
         return Ok(vec![None; report.definitions.len()]);
     }
-    let token = token(flags.web_identity_token_file.as_deref().unwrap_or(Path::new("")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(answers(flags, &role, &region, token, report))
+    runtime.block_on(answers(flags, &key(&role, &region), token, report, &note))
+}
+
+#[allow(clippy::print_stderr)]
+fn say(note: &str) {
+    eprintln!("{note}");
 }
 
 fn token(path: &Path) -> Result<WebIdentityToken, AwsLintError> {
@@ -133,16 +151,17 @@ fn token(path: &Path) -> Result<WebIdentityToken, AwsLintError> {
 
 async fn answers(
     flags: &AwsFlags,
-    role: &str,
-    region: &str,
+    key: &SessionKey,
     token: WebIdentityToken,
     report: &Report,
+    note: &str,
 ) -> Result<Answers, AwsLintError> {
     let http = http_client();
     let said = token_says(&token.claims);
     let exchanger = Exchanger::new(http.clone(), flags.sts_endpoint_url.clone());
-    let session = exchanger.exchange(&key(role, region), token, Timestamp::now()).await;
-    let session = session.map_err(|error| AwsLintError::Refused(refused(&error, role, &said)))?;
+    let session = exchanger.exchange(key, token, Timestamp::now()).await;
+    let session = session.map_err(|error| no_session(error, &key.role_arn, &said))?;
+    say(note);
     let endpoints = Endpoints { step_functions: flags.sfn_endpoint_url.clone(), ..Endpoints::default() };
     let states = SdkStepFunctions::new(http, &endpoints, Arc::default(), 1.0);
     let mut answers = Vec::with_capacity(report.definitions.len());
@@ -153,12 +172,7 @@ async fn answers(
         };
         let answer = answer(&states, &session, question).await;
         let subject = definition.subject.as_ref().map(|subject| format!(", {subject}")).unwrap_or_default();
-        let what = || format!("{}{subject}", definition.file);
-        answers.push(Some(answer.map_err(|source| AwsLintError::Asked {
-            what: what(),
-            hint: hint(&source),
-            source,
-        })?));
+        answers.push(Some(answer.map_err(|source| unasked(format!("{}{subject}", definition.file), source))?));
     }
     Ok(answers)
 }
@@ -207,10 +221,35 @@ fn key(role: &str, region: &str) -> SessionKey {
     }
 }
 
-fn refused(error: &IdentityError, role: &str, said: &str) -> String {
-    format!(
-        "{error}\n{said}\nThe trust policy of {role} must take this token: `stepbound trust render` writes one, `stepbound trust explain` reads one against the claims."
-    )
+fn no_session(error: IdentityError, role: &str, said: &str) -> AwsLintError {
+    match error {
+        IdentityError::Exchange(refused) if is_passing(&refused.cause) => no_answer("STS", refused.cause),
+        error => AwsLintError::Refused(format!(
+            "{error}\n{said}\nThe trust policy of {role} must take this token: `stepbound trust render` writes one, `stepbound trust explain` reads one against the claims."
+        )),
+    }
+}
+
+fn unasked(what: String, source: AwsError) -> AwsLintError {
+    if is_passing(&source) {
+        return no_answer(&format!("Step Functions, about {what},"), source);
+    }
+    AwsLintError::Asked { what, hint: hint(&source), source }
+}
+
+/// Neither a refusal nor an answer.
+fn is_passing(error: &AwsError) -> bool {
+    error.is_silence() || matches!(error.kind, AwsErrorKind::Unavailable | AwsErrorKind::Throttled)
+}
+
+fn no_answer(whom: &str, source: AwsError) -> AwsLintError {
+    let (what, hint) = if source.is_silence() {
+        let hint = "Nothing was refused. Look at the network from here: name resolution, proxy and firewall towards the endpoints of STS and Step Functions in this region, or --sts-endpoint-url and --sfn-endpoint-url; then run it again";
+        (format!("{whom} was not reached"), hint)
+    } else {
+        (format!("{whom} has no answer for now"), "Run it again later")
+    };
+    AwsLintError::NoAnswer { what, source, hint }
 }
 
 fn hint(error: &AwsError) -> &'static str {

@@ -32,7 +32,7 @@ pub use report::{Definition, Difference, Located, Question, Report, Subject};
 /// Flags of `stepbound lint`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, a file cannot be read, or AWS cannot be asked."
+    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, a file cannot be read, or AWS refuses to be asked; 3 AWS was not reached or gave no answer."
 )]
 pub struct LintFlags {
     /// Files and folders with manifests or definitions, in YAML or JSON; `-` is standard input
@@ -104,6 +104,13 @@ pub enum LintError {
     /// The custom resource definitions.
     #[error("a generated schema is not valid: {0}")]
     Schema(#[from] serde_json::Error),
+}
+
+impl LintError {
+    /// 3 where trying again may help: AWS was not reached, or had no answer for now.
+    pub(super) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Aws(AwsLintError::NoAnswer { .. })) { 3 } else { 2 }
+    }
 }
 
 pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {

@@ -170,6 +170,52 @@ fn what_a_binding_role_needs_is_printed_with_reasons_and_as_policies() {
 }
 
 #[test]
+fn what_holds_neither_policy_nor_binding_is_told_with_what_it_holds_and_what_is_wanted() {
+    let folder = Folder::new();
+    let workflow = MANIFEST.split("---").last().unwrap();
+    let wanted = "give the manifest of apiVersion stepbound.dev/v1alpha1 and kind TrustBinding";
+    for (name, text, held) in [
+        ("workflow.yaml", workflow, "holds no TrustBinding, but Workflow fulfil (stepbound.dev/v1alpha1);"),
+        ("service.yaml", "kind: Service\napiVersion: v1\n", "holds no TrustBinding, but a Service;"),
+        (
+            "argo.yaml",
+            "kind: Workflow\napiVersion: argoproj.io/v1alpha1\nmetadata: {name: a}\nspec: {}\n",
+            "but Workflow a (argoproj.io/v1alpha1);",
+        ),
+        (
+            "list.yaml",
+            "kind: TrustBindingList\napiVersion: stepbound.dev/v1alpha1\nitems: []\n",
+            "holds no TrustBinding, but nothing at all;",
+        ),
+        ("definition.yaml", "StartAt: A\nStates: {A: {Type: Succeed}}\n", "holds no TrustBinding, but a definition;"),
+        ("empty.yaml", "", "holds no TrustBinding, but nothing at all;"),
+    ] {
+        folder.write(name, text);
+        for verb in [&["trust", "lint"][..], &["trust", "render"], &["policy", "binding-role"]] {
+            let (code, _, error) = folder.run(&[verb, &[name]].concat());
+            assert!(code != 0 && error.contains(held) && error.contains(wanted), "{verb:?} {name}: {code} {error}");
+        }
+    }
+    for (name, text, held) in [
+        (
+            "definition.json",
+            r#"{"StartAt": "A", "States": {}}"#,
+            "is no policy, but an object with StartAt, States; wanted is a policy document with Statement",
+        ),
+        ("list.json", "[]", "is no policy, but no object; wanted"),
+        ("object.json", "{}", "is no policy, but an empty object; wanted"),
+    ] {
+        folder.write(name, text);
+        let (code, out, error) = folder.run(&["trust", "lint", name]);
+        assert!(code == 1 && error.contains(held) && out.is_empty(), "{name}: {code} {error}");
+    }
+    let both =
+        format!("kind: Workflow\napiVersion: argoproj.io/v1alpha1\nmetadata: {{name: a}}\nspec: {{}}\n---{MANIFEST}");
+    folder.write("both.yaml", &both);
+    assert_eq!(folder.good(&["trust", "lint", "both.yaml"]), "nothing found\n", "the other Workflow is none of ours");
+}
+
+#[test]
 fn bindings_in_manifests_are_linted_as_the_operator_finds_them() {
     let folder = Folder::new();
     assert_eq!(folder.good(&["trust", "lint", "binding.yaml"]), "nothing found\n");
@@ -191,7 +237,6 @@ fn bindings_in_manifests_are_linted_as_the_operator_finds_them() {
         (code, &found[0]["code"], &found[0]["subject"]),
         (1, &json!("ActionWildcard"), &json!("TrustBinding shop/orders"))
     );
-    folder.write("nothing.yaml", "kind: Service\napiVersion: v1\n");
-    assert!(folder.run(&["trust", "lint", "nothing.yaml"]).2.contains("holds no TrustBinding"));
+    folder.write("chart.yaml", "{{- if .Values.x }}\na: [\n");
     assert!(folder.run(&["trust", "lint", "."]).1.contains("TrustBinding shop/orders"), "a folder");
 }

@@ -73,6 +73,19 @@ fn lint(path: &Path) -> Result<Vec<Found>, TrustError> {
 fn of_policy(path: &Path, value: &Value) -> Result<Vec<Found>, TrustError> {
     let role = &value["Role"];
     let document = if role.is_object() { &role["AssumeRolePolicyDocument"] } else { value };
+    if document.get("Statement").is_none() {
+        let fields: Vec<&str> =
+            value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).take(4).collect();
+        let what = match value {
+            Value::Object(_) if fields.is_empty() => "an empty object".to_owned(),
+            Value::Object(_) => format!("an object with {}", fields.join(", ")),
+            _ => "no object".to_owned(),
+        };
+        let problem = format!(
+            "is no policy, but {what}; wanted is a policy document with Statement, what `aws iam get-role` prints, or a manifest with a TrustBinding. Definitions and Workflows are for `stepbound lint`"
+        );
+        return Err(content(path, &problem));
+    }
     let policy = Document::from_value(document).map_err(|error| content(path, &error))?;
     let weak: Vec<Weakness> = if policy.statements.iter().any(|statement| statement.principal.is_some()) {
         lint_trust(&policy).into_iter().chain(lint_service_trust(&policy)).collect()

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{TrustError, content, read};
-use crate::api::v1alpha1::{Activity, Finding, IdentityProvider, TrustBinding, TrustedIdentity, Workflow};
+use crate::api::v1alpha1::{Activity, Finding, GROUP, IdentityProvider, TrustBinding, TrustedIdentity, Workflow};
+use crate::asl;
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::Writing;
 use crate::iam::binding_role::values::{self, Key};
@@ -22,14 +22,24 @@ pub(in crate::cli) struct Manifest {
     workflows: Vec<Workflow>,
     activities: Vec<Activity>,
     providers: Vec<IdentityProvider>,
+    /// Kind and name of whatever was read.
+    held: Vec<String>,
 }
 
+/// So many of the objects that a file holds are named where none is the one that is wanted.
+const NAMED: usize = 4;
+
 impl Manifest {
-    /// Reads a file, or the YAML and JSON files of a folder. Objects of other kinds are passed over.
+    /// Reads a file, or the YAML and JSON files of a folder. Objects of other kinds are passed over, and in a folder what cannot
+    /// be read and is not ours.
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, TrustError> {
         let mut manifest = Self::default();
         for file in manifests(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })? {
-            manifest.add(&file, &read(&file)?)?;
+            let text = read(&file)?;
+            match manifest.add(&file, &text) {
+                Err(TrustError::Content { .. }) if file != path && !text.contains(GROUP) => {}
+                added => added?,
+            }
         }
         manifest.with_bindings(path)
     }
@@ -42,29 +52,40 @@ impl Manifest {
     }
 
     fn with_bindings(self, path: &Path) -> Result<Self, TrustError> {
-        if self.bindings.is_empty() {
-            return Err(content(path, &"holds no TrustBinding"));
+        if !self.bindings.is_empty() {
+            return Ok(self);
         }
-        Ok(self)
+        let more = if self.held.len() > NAMED { ", …" } else { "" };
+        let held = match self.held.len() {
+            0 => "nothing at all".to_owned(),
+            count => self.held[..count.min(NAMED)].join(", ") + more,
+        };
+        let problem = format!(
+            "holds no TrustBinding, but {held}; give the manifest of apiVersion {GROUP}/v1alpha1 and kind TrustBinding"
+        );
+        Err(content(path, &problem))
     }
 
     fn add(&mut self, path: &Path, text: &str) -> Result<(), TrustError> {
-        for document in serde_yaml::Deserializer::from_str(text) {
-            let value = Value::deserialize(document).map_err(|error| content(path, &error))?;
-            let items = if value["kind"] == "List" {
-                value["items"].as_array().cloned().unwrap_or_default()
-            } else {
-                vec![value]
-            };
-            for item in items {
-                match item["kind"].as_str() {
-                    Some("TrustBinding") => self.bindings.push(typed(path, item)?),
-                    Some("Workflow") => self.workflows.push(typed(path, item)?),
-                    Some("Activity") => self.activities.push(typed(path, item)?),
-                    Some("IdentityProvider") => self.providers.push(typed(path, item)?),
-                    _ => {}
-                }
-            }
+        let documents = asl::parse_all(text).map_err(|error| content(path, &error))?;
+        documents.into_iter().try_for_each(|document| self.object(path, document.value))
+    }
+
+    fn object(&mut self, path: &Path, mut value: Value) -> Result<(), TrustError> {
+        let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+        if kind.ends_with("List") && value["items"].is_array() {
+            let Value::Array(items) = value["items"].take() else { return Ok(()) };
+            return items.into_iter().try_for_each(|item| self.object(path, item));
+        }
+        self.held.extend(described(&value));
+        let version = value["apiVersion"].as_str().unwrap_or_default();
+        let is_ours = version.split_once('/').is_some_and(|(group, _)| group == GROUP);
+        match kind.as_str() {
+            "TrustBinding" if is_ours => self.bindings.push(typed(path, value)?),
+            "Workflow" if is_ours => self.workflows.push(typed(path, value)?),
+            "Activity" if is_ours => self.activities.push(typed(path, value)?),
+            "IdentityProvider" if is_ours => self.providers.push(typed(path, value)?),
+            _ => {}
         }
         Ok(())
     }
@@ -170,6 +191,20 @@ fn manifests(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(is_manifest).collect();
     files.sort();
     Ok(files)
+}
+
+/// What a document is, for whoever gave it; nothing for one without a value.
+fn described(value: &Value) -> Option<String> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    Some(match (text("/kind"), text("/metadata/name")) {
+        (Some(kind), Some(name)) => {
+            format!("{kind} {name} ({})", text("/apiVersion").unwrap_or("without an apiVersion"))
+        }
+        (Some(kind), None) => format!("a {kind}"),
+        (None, _) if value.get("StartAt").is_some() || value.get("States").is_some() => "a definition".into(),
+        (None, _) if value.is_null() => return None,
+        (None, _) => "something that is no manifest".into(),
+    })
 }
 
 fn typed<T: serde::de::DeserializeOwned>(path: &Path, value: Value) -> Result<T, TrustError> {

@@ -47,6 +47,23 @@ fn a_file_that_is_named_does_not_pass_without_being_looked_at() {
     let (code, told) = run_in(folder.path(), &["none"]);
     assert!(code == 2 && told.contains("there is no .yaml, .yml or .json file in none"), "{code} {told}");
 
+    // A name can say what a file should be.
+    std::fs::create_dir(folder.path().join("machines")).unwrap();
+    for text in ["", "# nothing yet\n", "{", "[]"] {
+        write("machines/good.json", "{\"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}}");
+        write("machines/other.asl.json", text);
+        let (code, told) = run_in(folder.path(), &["machines"]);
+        assert!(
+            code == 1 && told.contains("other.asl.json:1:") && !told.contains("passed over"),
+            "{text}: {code} {told}"
+        );
+    }
+
+    write("machines/good.json", "[]");
+    write("machines/other.asl.json", "{\"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}}");
+    let (code, told) = run_in(folder.path(), &["machines"]);
+    assert!(code == 0 && told.contains("2 files (1 of them passed over"), "{code} {told}");
+
     // What something of ours names is looked at, and so is a file with anything of ours in it.
     let machine = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: machine, namespace: shop}\ndata: {k: '{\"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}}'}\n";
     write("map.yaml", machine);

@@ -47,7 +47,7 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
     for source in sources {
         let looked_at = Cell::new(false);
         let documents = asl::parse_all(&source.text).unwrap_or_else(|error| {
-            if source.folder.is_none() || is_ours(&source.text) {
+            if is_asked_for(source) || is_ours(&source.text) {
                 report.findings.push(syntax(source, &error));
                 looked_at.set(true);
             }
@@ -71,6 +71,15 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
     let order = |found: &Located| (found.file.clone(), found.line, found.column);
     collector.report.findings.sort_by_key(order);
     Ok(collector.report)
+}
+
+/// True of what was named, and of what is a definition by its name.
+fn is_asked_for(source: &Source) -> bool {
+    source.folder.is_none() || is_named_as_definition(source)
+}
+
+fn is_named_as_definition(source: &Source) -> bool {
+    [".asl.json", ".asl.yaml", ".asl.yml"].iter().any(|end| source.name.ends_with(end))
 }
 
 /// A template of Helm, for example, is no YAML, and nobody asked to read it.
@@ -168,9 +177,8 @@ impl<'a> Collector<'a> {
             file.looked_at.set(true);
             return self.manifest(file, document, object, kind);
         }
-        let named = [".asl.json", ".asl.yaml", ".asl.yml"].iter().any(|end| file.source.name.ends_with(end));
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
-        if kind.is_none() && (is_definition || named) {
+        if kind.is_none() && (is_definition || is_named_as_definition(file.source)) {
             file.looked_at.set(true);
             let place = Place { file, subject: None, embedded: None };
             let circumstances = Circumstances { express: self.options.express, placeholders: true, partition: None };
@@ -300,17 +308,19 @@ impl<'a> Collector<'a> {
 
     /// Files and folders that were given and held nothing that was looked at.
     fn nothing(&mut self, files: &[File<'_>]) {
-        let (named, found): (Vec<&File<'_>>, Vec<&File<'_>>) =
-            files.iter().partition(|file| file.source.folder.is_none());
         let mut told: Vec<(String, String)> = Vec::new();
-        for file in named.into_iter().filter(|file| !file.looked_at.get()) {
-            told.push((file.source.name.clone(), nothing::in_text(&file.source.text, &file.documents)));
-        }
+        // How many files each folder has, and how many of them were passed over.
         let mut folders: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-        for file in found {
-            let (all, passed_over) = folders.entry(file.source.folder.as_deref().unwrap_or_default()).or_default();
-            *all += 1;
-            *passed_over += usize::from(!file.looked_at.get());
+        for file in files {
+            let (source, is_passed_over) = (file.source, !file.looked_at.get());
+            if is_passed_over && is_asked_for(source) {
+                told.push((source.name.clone(), nothing::in_text(&source.text, &file.documents)));
+            }
+            if let Some(folder) = &source.folder {
+                let (all, passed_over) = folders.entry(folder).or_default();
+                *all += 1;
+                *passed_over += usize::from(is_passed_over && !is_asked_for(source));
+            }
         }
         for (folder, (all, passed_over)) in folders {
             self.report.passed_over += passed_over;

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod integrations;
 pub mod kube;
 pub mod metrics;
+pub mod nesting;
 pub mod outcome;
 pub mod plan;
 pub mod runs;

@@ -20,6 +20,7 @@ use crate::controllers::{self, Attribution, Context, Ports, Settings};
 use crate::identity::{
     Cognito, Exchanger, IssuerRules, Issuers, Minter, Providers, Reach, SecretReader, SessionCache, Web,
 };
+use crate::kube::client::readable;
 use crate::kube::lease::{Elector, LEASE};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::Metrics;
@@ -77,7 +78,7 @@ async fn operate(config: Config) -> Result<(), OperatorError> {
     }
     let metrics = Arc::new(Metrics::default());
     let readiness = Readiness::default();
-    let client = Client::try_default().await?;
+    let client = readable(Client::try_default().await?);
     let server = serve(config.http_addr, &config.metrics, readiness.clone(), metrics.clone(), client.clone());
     let work = lead(&config, client, metrics, readiness, &mut signals);
     tokio::select! {

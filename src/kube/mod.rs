@@ -1,5 +1,6 @@
 //! What the operator does with the API server beside its own kinds.
 
+pub mod client;
 pub mod events;
 pub mod lease;
 pub mod membership;

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, RunMode, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
+use crate::nesting;
 use crate::outcome::{Class, Failure};
 
 /// Longest input that AWS takes, in bytes (`StartExecution`, parameter `input`).
@@ -210,8 +211,9 @@ pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
 /// Checks an input text.
 ///
 /// # Errors
-/// `InputInvalid` with line and column, `InputTooLarge` with the size.
+/// `InputInvalid` with line and column, `InputTooLarge` with the size, `NestedTooDeep`.
 pub fn check_input(text: &str) -> Result<(), Failure> {
+    nesting::check("The input", text)?;
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
         let message =
             format!("The input is not JSON: {error}. Mend the ConfigMap's value; the run starts by itself then.");

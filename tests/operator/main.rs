@@ -23,6 +23,7 @@ mod least_privilege;
 mod lint;
 mod lockdown;
 mod metrics;
+mod nesting;
 mod process;
 mod progress;
 mod providers;

@@ -14,6 +14,7 @@ use crate::api::v1alpha1::{
 };
 use crate::asl::Node;
 use crate::asl::lint::Finding;
+use crate::nesting;
 use crate::outcome::Failure;
 use crate::plan::binding::{check_pool, check_region, wanted_policy};
 use crate::plan::retry::check_mode;
@@ -92,6 +93,9 @@ impl Check<'_, '_> {
 
     fn workflow(&mut self, workflow: &Workflow) {
         let (namespace, spec) = (workflow.namespace().unwrap_or_default(), &workflow.spec);
+        if let Some(definition) = &spec.definition {
+            self.told("/spec/definition", nesting::check("spec.definition", definition.text()));
+        }
         let Some(binding) = self.others.bindings.get(&(namespace.clone(), spec.trust_binding_ref.name.clone())) else {
             return;
         };
@@ -114,7 +118,9 @@ impl Check<'_, '_> {
             self.doubted(&format!("{at}/timeout"), "SB098", message);
         }
         if let Some(input) = &spec.input {
-            self.told(&format!("{at}/input"), check_input(&input.to_string()));
+            if at == "/spec" {
+                self.told("/spec/input", check_input(&input.to_string()));
+            }
             self.text_of_json(input, &format!("{at}/input"));
         }
         let place = (namespace.to_owned(), spec.workflow_ref.name.clone());

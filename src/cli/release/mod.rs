@@ -15,6 +15,7 @@ use kube::{Client, ResourceExt};
 use url::Url;
 
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, custom_resource_definitions};
+use crate::kube::client::readable;
 use marks::{Mark, Marks};
 
 /// Objects asked for at once.
@@ -131,7 +132,7 @@ pub(super) fn run(flags: &ReleaseFlags) -> Result<(), ReleaseError> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = Client::try_default().await?;
+        let client = readable(Client::try_default().await?);
         let held = held(&client, flags).await?;
         if flags.check {
             return check(&held);

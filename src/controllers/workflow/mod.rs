@@ -26,6 +26,7 @@ use crate::aws::{MachineSettings, Priority, Session};
 use crate::iam::binding_role::session::{Purpose, Writing};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
+use crate::nesting;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
@@ -136,6 +137,7 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
     let (ignore, unknown) = ignored(work);
     let prepared = match (&spec.definition, &spec.definition_from) {
         (Some(json), _) => {
+            nesting::check("spec.definition", json.text())?;
             let values = substitutions(ctx, &namespace, spec, json.text()).await?;
             asl::prepare_with(json.text(), &values, circumstances, &ignore)
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::stand_in::StandIn;
 use super::wire_tests::{session_in, start};
 use super::*;
+use crate::api::v1alpha1::StateMachineType;
 use crate::config::Endpoints;
 
 const ARN: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-orders";

@@ -62,17 +62,6 @@ impl SdkStepFunctions {
         })
     }
 
-    pub(super) fn peek_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
-        let wait = self.wait_for_quota(session, operation, Priority::Change);
-        if wait.is_zero() { Ok(()) } else { Err(queued(operation, wait)) }
-    }
-
-    pub(super) fn wait_for_quota(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration {
-        let tenant = tenant_of(session);
-        let call = quota::Call { priority, ..quota_call(session, operation, &tenant) };
-        self.quotas.wait(call, Instant::now())
-    }
-
     /// Changes the part of AWS's quotas that may be used.
     pub fn set_quota_share(&self, share: f64) {
         self.quotas.set_share(share);
@@ -102,6 +91,28 @@ impl SdkStepFunctions {
             self.quotas.throttled(quota_call(session, operation, &tenant), Instant::now());
         }
         answer
+    }
+}
+
+/// How much of the quotas is left, before a call is made.
+pub trait CallQuota: Send + Sync {
+    /// Fails as a call of the operation would for want of quota, without making it.
+    fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError>;
+    /// Time until the quota has a token for a call of that priority; zero where it has one now. Takes nothing: those of
+    /// lower priority ask before they call.
+    fn quota_wait(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration;
+}
+
+impl CallQuota for SdkStepFunctions {
+    fn has_quota(&self, session: &Session, operation: &'static str) -> Result<(), AwsError> {
+        let wait = self.quota_wait(session, operation, Priority::Change);
+        if wait.is_zero() { Ok(()) } else { Err(queued(operation, wait)) }
+    }
+
+    fn quota_wait(&self, session: &Session, operation: &'static str, priority: Priority) -> Duration {
+        let tenant = tenant_of(session);
+        let call = quota::Call { priority, ..quota_call(session, operation, &tenant) };
+        self.quotas.wait(call, Instant::now())
     }
 }
 

@@ -193,7 +193,7 @@ impl Parts {
         );
         let exchanger = Exchanger::new(http.clone(), config.endpoints.sts.clone());
         let sessions = SessionCache::new(minter, providers, exchanger, metrics.clone());
-        let messages = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
+        let queues = Arc::new(SdkQueues::new(http.clone(), config.endpoints.sqs.clone(), metrics.clone()));
         let aws = Arc::new(SdkStepFunctions::new(http, &config.endpoints, metrics.clone(), config.aws_quota_share));
         let settings = Settings {
             cluster_id: cluster_id(config, &client).await?,
@@ -210,9 +210,14 @@ impl Parts {
         };
         let ports = Ports {
             sessions: Arc::new(sessions),
-            step_functions: aws.clone(),
+            state_machines: aws.clone(),
+            aliases: aws.clone(),
+            activities: aws.clone(),
+            executions: aws.clone(),
+            tagging: aws.clone(),
+            quota: aws.clone(),
             alarms: aws.clone(),
-            messages,
+            queues,
             iam: aws.clone(),
             issuers,
             relay: Arc::default(),

@@ -37,15 +37,15 @@ impl Managed for Activity {
         let writing = needs::activity(&work.object.spec, name.clone());
         let arn = arn(work, ctx, &session);
         let wanted = wanted_tags(work, ctx);
-        if !ctx.step_functions.has_activity(&session, &arn).await? {
+        if !ctx.activities.has_activity(&session, &arn).await? {
             work.hold(ctx).await?;
             record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
             let session = found.session(ctx, &Purpose::Write(&writing)).await?;
-            ctx.step_functions.create_activity(&session, &name, &settings(work), &wanted).await?;
+            ctx.activities.create_activity(&session, &name, &settings(work), &wanted).await?;
         }
         // A creation of a name that exists is answered as if it were ours, so the tags alone tell whose it is.
-        let present = ctx.step_functions.list_tags(&session, &arn).await?;
+        let present = ctx.tagging.list_tags(&session, &arn).await?;
         if !owner(work, ctx).owns(&present) {
             let message = format!(
                 "Activity {arn} exists and belongs to somebody else; it was not touched. Set another spec.name in a new Activity, or delete that one."
@@ -130,10 +130,10 @@ async fn apply_tags(
         if !missing.is_empty() {
             // The owner's mark goes along with every tag, so that IAM can ask for it.
             missing.extend(owner(work, ctx).tags());
-            ctx.step_functions.tag(&session, arn, &missing).await?;
+            ctx.tagging.tag(&session, arn, &missing).await?;
         }
         if !gone.is_empty() {
-            ctx.step_functions.untag(&session, arn, &gone).await?;
+            ctx.tagging.untag(&session, arn, &gone).await?;
         }
     }
     work.status().tag_keys = work.object.spec.tags.keys().cloned().collect();
@@ -154,11 +154,11 @@ async fn delete(work: &mut Work<Activity>, ctx: &Context) -> Result<Done, Failur
         }
     };
     let arn = arn(work, ctx, &session);
-    if ctx.step_functions.has_activity(&session, &arn).await? {
-        let present = ctx.step_functions.list_tags(&session, &arn).await?;
+    if ctx.activities.has_activity(&session, &arn).await? {
+        let present = ctx.tagging.list_tags(&session, &arn).await?;
         if owner(work, ctx).owns(&present) {
             fenced(ctx)?;
-            ctx.step_functions.delete_activity(&session, &arn).await?;
+            ctx.activities.delete_activity(&session, &arn).await?;
         }
     }
     Ok(Done::released())

@@ -245,7 +245,7 @@ pub(super) async fn runs_as(
     if let Some(read) = ctx.guardrails.read.get(&key).await {
         return Ok(RunsAs { from_config_map, ..RunsAs::clone(&read) });
     }
-    let found = match ctx.step_functions.describe_state_machine(session, &runs.arn).await {
+    let found = match ctx.state_machines.describe_state_machine(session, &runs.arn).await {
         Ok(found) => found.ok_or_else(|| unknown(&runs.arn, "AWS shows no such version or state machine"))?,
         Err(error) if error.class() == Class::Denied => return Err(unknown(&runs.arn, &error.public())),
         Err(error) => return Err(error.into()),

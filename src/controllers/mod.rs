@@ -37,7 +37,7 @@ use tokio::sync::watch;
 use crate::api::v1alpha1::{
     Activity, IdentityProvider, SCHEDULE_LABEL, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule,
 };
-use crate::aws::{Alarms, Iam, MessageQueues, Session, StepFunctions};
+use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Queues, Session, StateMachines, Tagging};
 use crate::iam::binding_role::session::Purpose;
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
@@ -85,12 +85,22 @@ pub struct Settings {
 pub struct Ports {
     /// Sessions of bindings.
     pub sessions: Arc<dyn Sessions>,
-    /// Step Functions.
-    pub step_functions: Arc<dyn StepFunctions>,
+    /// State machines.
+    pub state_machines: Arc<dyn StateMachines>,
+    /// Aliases.
+    pub aliases: Arc<dyn Aliases>,
+    /// Activities.
+    pub activities: Arc<dyn Activities>,
+    /// Executions.
+    pub executions: Arc<dyn Executions>,
+    /// Tags.
+    pub tagging: Arc<dyn Tagging>,
+    /// What is left of the quotas.
+    pub quota: Arc<dyn CallQuota>,
     /// CloudWatch's alarms.
     pub alarms: Arc<dyn Alarms>,
     /// Queues of events.
-    pub messages: Arc<dyn MessageQueues>,
+    pub queues: Arc<dyn Queues>,
     /// IAM.
     pub iam: Arc<dyn Iam>,
     /// Issuers of tokens.
@@ -105,12 +115,22 @@ pub struct Context {
     pub client: Client,
     /// Sessions of bindings.
     pub sessions: Arc<dyn Sessions>,
-    /// Step Functions.
-    pub step_functions: Arc<dyn StepFunctions>,
+    /// State machines.
+    pub state_machines: Arc<dyn StateMachines>,
+    /// Aliases.
+    pub aliases: Arc<dyn Aliases>,
+    /// Activities.
+    pub activities: Arc<dyn Activities>,
+    /// Executions.
+    pub executions: Arc<dyn Executions>,
+    /// Tags.
+    pub tagging: Arc<dyn Tagging>,
+    /// What is left of the quotas.
+    pub quota: Arc<dyn CallQuota>,
     /// CloudWatch's alarms.
     pub alarms: Arc<dyn Alarms>,
     /// Queues of events.
-    pub messages: Arc<dyn MessageQueues>,
+    pub queues: Arc<dyn Queues>,
     /// IAM.
     pub iam: Arc<dyn Iam>,
     /// Issuers of tokens.
@@ -150,7 +170,20 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let Ports { sessions, step_functions, alarms, messages, iam, issuers, relay } = ports;
+        let Ports {
+            sessions,
+            state_machines,
+            aliases,
+            activities,
+            executions,
+            tagging,
+            quota,
+            alarms,
+            queues,
+            iam,
+            issuers,
+            relay,
+        } = ports;
         let guardrails = guardrails::Guardrails::new();
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
@@ -158,9 +191,14 @@ impl Context {
         Self {
             client,
             sessions,
-            step_functions,
+            state_machines,
+            aliases,
+            activities,
+            executions,
+            tagging,
+            quota,
             alarms,
-            messages,
+            queues,
             iam,
             issuers,
             events,
@@ -244,7 +282,7 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     let sessions = Arc::new(BindingSessions(context.clone()));
     tokio::select! {
         () = worked => {}
-        () = context.tracker.run(context.step_functions.clone(), context.messages.clone(), sessions) => {}
+        () = context.tracker.run(context.executions.clone(), context.quota.clone(), context.queues.clone(), sessions) => {}
     }
 }
 

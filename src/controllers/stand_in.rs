@@ -286,7 +286,7 @@ impl World {
     /// Wakes a run with what AWS describes of its execution, as the tracker does.
     pub(super) async fn find(&self, name: &str) {
         let arn = self.run(name).status.unwrap().execution_arn.unwrap();
-        let described = self.ctx.step_functions.describe_execution(&session(None), &arn).await;
+        let described = self.ctx.executions.describe_execution(&session(None), &arn).await;
         self.ctx.tracker.found(described.unwrap().unwrap());
         self.wake(name).await;
     }
@@ -314,9 +314,14 @@ fn context(client: Client, aws: &StandIn) -> Arc<Context> {
     let adapter = Arc::new(SdkStepFunctions::new(http_client(), &endpoints, Arc::default(), 1.0));
     let ports = Ports {
         sessions: Arc::new(AnySession { changes: broadcast::Sender::new(1) }),
-        step_functions: adapter.clone(),
+        state_machines: adapter.clone(),
+        aliases: adapter.clone(),
+        activities: adapter.clone(),
+        executions: adapter.clone(),
+        tagging: adapter.clone(),
+        quota: adapter.clone(),
         alarms: adapter.clone(),
-        messages: Arc::new(SdkQueues::new(http_client(), None, Arc::default())),
+        queues: Arc::new(SdkQueues::new(http_client(), None, Arc::default())),
         iam: adapter,
         relay: Arc::default(),
         issuers: Arc::new(Issuers::new(Web::new(Reach { plain_http: true, private_addresses: true }).unwrap())),

@@ -210,7 +210,7 @@ async fn stop(
     };
     let why = (!has_own_key(work, ctx).await?).then_some((error, cause.trim()));
     fenced(ctx)?;
-    let stop = ctx.step_functions.stop_execution(&session, arn, why);
+    let stop = ctx.executions.stop_execution(&session, arn, why);
     audit::on_behalf_of(canceller, stop).await?;
     observe(work, ctx, arn).await
 }
@@ -321,7 +321,7 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     }
     let why = (!has_own_key(work, ctx).await?).then_some(("Stepbound.Deleted", "The WorkflowRun was deleted."));
     fenced(ctx)?;
-    match ctx.step_functions.stop_execution(&session, &arn, why).await {
+    match ctx.executions.stop_execution(&session, &arn, why).await {
         Err(error) if !matches!(error.kind, AwsErrorKind::NotFound | AwsErrorKind::Rejected) => Err(error.into()),
         _ if may_still_start(&work.object.spec, &status) => Ok(Done::again(Requeue::After(Duration::from_secs(1)))),
         _ => Ok(Done::released()),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::tracker::SessionSource;
 use super::{Hint, hint_of};
-use crate::aws::MessageQueues;
+use crate::aws;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::Failure;
 
@@ -60,7 +60,7 @@ impl Queues {
     /// Reads every queue that is named, for ever.
     pub(super) async fn run(
         &self,
-        messages: Arc<dyn MessageQueues>,
+        messages: Arc<dyn aws::Queues>,
         sessions: Arc<dyn SessionSource>,
         hint: impl Fn(Hint) + Copy,
     ) {
@@ -85,7 +85,7 @@ impl Queues {
     async fn read(
         &self,
         url: String,
-        messages: &Arc<dyn MessageQueues>,
+        messages: &Arc<dyn aws::Queues>,
         sessions: &Arc<dyn SessionSource>,
         hint: impl Fn(Hint) + Copy,
     ) -> String {
@@ -156,7 +156,7 @@ impl Turns {
 async fn receive(
     url: &str,
     (namespace, binding): &Binding,
-    messages: &Arc<dyn MessageQueues>,
+    messages: &Arc<dyn aws::Queues>,
     sessions: &Arc<dyn SessionSource>,
     hint: impl Fn(Hint),
 ) -> Result<(), Failure> {

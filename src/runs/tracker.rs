@@ -17,7 +17,7 @@ use super::queue::Queues;
 use super::relay::Relay;
 use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
 use crate::api::v1alpha1::WorkflowRun;
-use crate::aws::{AwsError, AwsErrorKind, Execution, ExecutionPage, MessageQueues, Priority, Session, StepFunctions};
+use crate::aws::{self, AwsError, AwsErrorKind, CallQuota, Execution, ExecutionPage, Executions, Priority, Session};
 use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure};
@@ -190,13 +190,14 @@ impl Tracker {
     /// Looks until it is dropped. One at a time.
     pub async fn run(
         &self,
-        aws: Arc<dyn StepFunctions>,
-        messages: Arc<dyn MessageQueues>,
+        executions: Arc<dyn Executions>,
+        quota: Arc<dyn CallQuota>,
+        queues: Arc<dyn aws::Queues>,
         sessions: Arc<dyn SessionSource>,
     ) {
         let mut received = self.received.lock().await;
         let hint = |hint: Hint| self.relay.pass(&hint);
-        tokio::join!(self.queues.run(messages, sessions.clone(), hint), async {
+        tokio::join!(self.queues.run(queues, sessions.clone(), hint), async {
             let mut tasks = JoinSet::new();
             let mut domains: HashMap<Domain, mpsc::UnboundedSender<Command>> = HashMap::new();
             while let Some((domain, command)) = received.recv().await {
@@ -207,9 +208,10 @@ impl Tracker {
                 let place = domain.clone();
                 let commands = domains.entry(domain).or_insert_with(|| {
                     let (commands, told) = mpsc::unbounded_channel();
-                    let caller = Caller { aws: aws.clone(), sessions: sessions.clone() };
+                    let reader =
+                        Reader { executions: executions.clone(), quota: quota.clone(), sessions: sessions.clone() };
                     let (board, metrics) = (self.board.clone(), self.metrics.clone());
-                    tasks.spawn(track(place, Arc::new(caller), board, metrics, told));
+                    tasks.spawn(track(place, Arc::new(reader), board, metrics, told));
                     commands
                 });
                 let _ = commands.send(command);
@@ -256,7 +258,7 @@ enum Done {
 /// The task of one account and region.
 async fn track(
     (account, region): Domain,
-    caller: Arc<Caller>,
+    reader: Arc<Reader>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     mut told: mpsc::UnboundedReceiver<Command>,
@@ -271,19 +273,19 @@ async fn track(
             && let Some(describe) = schedule.next_describe(Timestamp::now())
         {
             descriptions.under_way += 1;
-            under_way.push(Box::pin(caller.clone().describe(describe)));
+            under_way.push(Box::pin(reader.clone().describe(describe)));
         }
         while lists.is_open(LISTS)
             && let Some(look) = schedule.next_list(Timestamp::now())
         {
             lists.under_way += 1;
-            under_way.push(Box::pin(caller.clone().list(look)));
+            under_way.push(Box::pin(reader.clone().list(look)));
         }
         while outputs.is_open(DESCRIPTIONS)
             && let Some(describe) = schedule.next_output(Timestamp::now())
         {
             outputs.under_way += 1;
-            under_way.push(Box::pin(caller.clone().describe(describe)));
+            under_way.push(Box::pin(reader.clone().describe(describe)));
         }
         if tidied.elapsed() > Duration::from_secs(5) {
             tidied = Instant::now();
@@ -335,12 +337,13 @@ fn obey(schedule: &mut Schedule, command: Command) {
 }
 
 /// Makes calls as the bindings.
-struct Caller {
-    aws: Arc<dyn StepFunctions>,
+struct Reader {
+    executions: Arc<dyn Executions>,
+    quota: Arc<dyn CallQuota>,
     sessions: Arc<dyn SessionSource>,
 }
 
-impl Caller {
+impl Reader {
     async fn list(self: Arc<Self>, look: Look) -> Done {
         let session = match self.session(&look.machine).await {
             Ok(session) => session,
@@ -350,11 +353,11 @@ impl Caller {
                 return Done::List(look, outcome, None);
             }
         };
-        let wait = self.aws.quota_wait(&session, "states:ListExecutions", Priority::Observe);
+        let wait = self.quota.quota_wait(&session, "states:ListExecutions", Priority::Observe);
         if !wait.is_zero() {
             return Done::List(look, Outcome::Deferred, Some(wait));
         }
-        let answer = self.aws.list_page(&session, &look.page).await;
+        let answer = self.executions.list_page(&session, &look.page).await;
         Done::List(look, outcome_of(answer), None)
     }
 
@@ -367,11 +370,11 @@ impl Caller {
             }
         };
         let priority = if describe.output { Priority::Output } else { Priority::Observe };
-        let wait = self.aws.quota_wait(&session, "states:DescribeExecution", priority);
+        let wait = self.quota.quota_wait(&session, "states:DescribeExecution", priority);
         if !wait.is_zero() {
             return Done::Describe(describe, Outcome::Deferred, Some(wait));
         }
-        let answer = self.aws.describe_execution(&session, &describe.execution_arn).await;
+        let answer = self.executions.describe_execution(&session, &describe.execution_arn).await;
         Done::Describe(describe, outcome_of(answer), None)
     }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 use super::report::{Question, Report};
 use crate::api::v1alpha1::StateMachineType;
 use crate::aws::{
-    AwsError, AwsErrorKind, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, Session, StepFunctions,
+    AwsError, AwsErrorKind, CallQuota, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, Session, StateMachines,
     http_client,
 };
 use crate::cli::flags;

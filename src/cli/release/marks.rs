@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 
 use super::{ReleaseError, ReleaseFlags};
 use crate::api::v1alpha1::{TrustBinding, is_object_name};
-use crate::aws::{SdkStepFunctions, Session, StepFunctions, http_client};
+use crate::aws::{SdkStepFunctions, Session, Tagging, http_client};
 use crate::config::Endpoints;
 use crate::identity::{
     Cognito, Exchanger, IssuerRules, Issuers, Minter, Providers, Reach, SecretReader, SessionCache, SessionKey,

@@ -50,7 +50,7 @@ pub(super) async fn converge(
         let mut known = known(work, &alias.name);
         if let Some(recorded) = known.clone().filter(|_| closely) {
             let routes = arns(machine_arn, &recorded);
-            let actual = ctx.step_functions.alias_routes(session, &recorded.arn).await?;
+            let actual = ctx.aliases.alias_routes(session, &recorded.arn).await?;
             if !actual.as_ref().is_some_and(|actual| same_routes(actual, &routes)) {
                 let there = actual.as_ref().map_or_else(|| "nothing".to_owned(), told);
                 converged.drift.push(format!("aliases.{}: in AWS {there}, wanted {}", alias.name, told(&routes)));
@@ -157,7 +157,7 @@ async fn compare(
         return Ok((Verdict::TooFew, Counts::default()));
     };
     let settled = began.0.checked_add(ctx.settings.alias_settle_time).unwrap_or(began.0);
-    let listed = ctx.step_functions.list_executions(session, &status.arn, false).await?;
+    let listed = ctx.executions.list_executions(session, &status.arn, false).await?;
     let tallies = tally(listed.iter().filter(|execution| execution.started_at >= settled));
     let of = |version: i64| tallies.get(&format!("{machine_arn}:{version}")).cloned().unwrap_or_default();
     let old = status.routes.iter().find(|route| route.version != target).map_or(0, |route| route.version);
@@ -226,13 +226,13 @@ async fn route(
     fenced(ctx)?;
     let (routes, session) = (arns(machine_arn, decided), hands.writer(ctx).await?);
     if is_new {
-        match ctx.step_functions.create_alias(&session, &decided.name, &routes).await {
+        match ctx.aliases.create_alias(&session, &decided.name, &routes).await {
             // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.
             Err(error) if error.code == "ConflictException" => {}
             other => return other.map_err(Into::into),
         }
     }
-    ctx.step_functions.update_alias(&session, &decided.arn, &routes).await.map_err(Into::into)
+    ctx.aliases.update_alias(&session, &decided.arn, &routes).await.map_err(Into::into)
 }
 
 async fn stop_running(
@@ -247,11 +247,11 @@ async fn stop_running(
         return Ok(());
     }
     let version = format!("{machine_arn}:{bad}");
-    for execution in ctx.step_functions.list_executions(session, &version, true).await? {
+    for execution in ctx.executions.list_executions(session, &version, true).await? {
         fenced(ctx)?;
         let cause = format!("Version {bad} was rolled back.");
         let why = (!has_own_key).then_some(("Stepbound.RolledBack", cause.as_str()));
-        ctx.step_functions.stop_execution(session, &execution.arn, why).await?;
+        ctx.executions.stop_execution(session, &execution.arn, why).await?;
     }
     Ok(())
 }
@@ -277,7 +277,7 @@ async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, hands: &Hands<
     for alias in dropped {
         fenced(ctx)?;
         let session = hands.writer(ctx).await?;
-        ctx.step_functions.delete_alias(&session, &alias.arn).await?;
+        ctx.aliases.delete_alias(&session, &alias.arn).await?;
         work.status().aliases.retain(|known| known.name != alias.name);
     }
     Ok(())

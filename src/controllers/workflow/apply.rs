@@ -75,15 +75,15 @@ async fn act(
             Action::Publish(description) => {
                 let revision = work.status().revision_id.clone();
                 let published =
-                    ctx.step_functions.publish_version(session, &desired.arn, revision.as_deref(), description).await;
+                    ctx.state_machines.publish_version(session, &desired.arn, revision.as_deref(), description).await;
                 Some(published.map_err(|error| not_synced(work, &error))?)
             }
             Action::Tag(tags) => {
-                ctx.step_functions.tag(session, &desired.arn, tags).await?;
+                ctx.tagging.tag(session, &desired.arn, tags).await?;
                 None
             }
             Action::Untag(keys) => {
-                ctx.step_functions.untag(session, &desired.arn, keys).await?;
+                ctx.tagging.untag(session, &desired.arn, keys).await?;
                 None
             }
         };
@@ -104,9 +104,9 @@ async fn create(
         let asked = desired.take_over_from.as_deref();
         foreign(&desired.arn, tags, &desired.foreign_marks, &desired.owner, asked)
     };
-    let created = match ctx.step_functions.create_state_machine(session, request).await {
+    let created = match ctx.state_machines.create_state_machine(session, request).await {
         Err(error) if error.kind == AwsErrorKind::NameTaken => {
-            let tags = ctx.step_functions.list_tags(seeing, &desired.arn).await.unwrap_or_default();
+            let tags = ctx.tagging.list_tags(seeing, &desired.arn).await.unwrap_or_default();
             return Err(taken(&tags));
         }
         Err(error) => return Err(refused(work, ctx, session, desired, &error).await),
@@ -114,7 +114,7 @@ async fn create(
     };
     if request.version_description.is_none() {
         // Without a version's description another owner's identical creation is answered as if it were ours.
-        let tags = ctx.step_functions.list_tags(seeing, &desired.arn).await?;
+        let tags = ctx.tagging.list_tags(seeing, &desired.arn).await?;
         if !desired.owner.owns(&tags) {
             return Err(taken(&tags));
         }
@@ -139,7 +139,7 @@ async fn update(
         guardrail::forget_machine(&mut work.status().runs_as);
         work.write(ctx).await?;
     }
-    let updated = match ctx.step_functions.update_state_machine(session, request).await {
+    let updated = match ctx.state_machines.update_state_machine(session, request).await {
         Err(error) => {
             if error.kind != AwsErrorKind::Unavailable {
                 work.status().runs_as = known;
@@ -176,7 +176,7 @@ async fn refused(
     error: &AwsError,
 ) -> Failure {
     if error.kind == AwsErrorKind::InvalidDefinition {
-        let asked = ctx.step_functions.validate_definition(session, desired.definition.text(), desired.machine_type);
+        let asked = ctx.state_machines.validate_definition(session, desired.definition.text(), desired.machine_type);
         match asked.await {
             Ok(found) => work.status().diagnostics = found.iter().take(50).map(diagnostic).collect(),
             Err(error) => tracing::warn!(%error, "cannot ask AWS what is wrong with the definition"),
@@ -219,7 +219,7 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
     for number in prunable(&versions, retain, |number| used.contains(&format!("{machine}{number}"))) {
         fenced(ctx)?;
         let session = hands.writer(ctx).await?;
-        match ctx.step_functions.delete_version(&session, &format!("{machine}{number}")).await {
+        match ctx.state_machines.delete_version(&session, &format!("{machine}{number}")).await {
             Err(error) if error.code == "ConflictException" => {}
             other => {
                 other?;

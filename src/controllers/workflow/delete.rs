@@ -37,27 +37,27 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
         return Ok(waits);
     }
     let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &name);
-    let Some(machine) = ctx.step_functions.describe_state_machine(&session, &arn).await? else {
+    let Some(machine) = ctx.state_machines.describe_state_machine(&session, &arn).await? else {
         return Ok(Done::released());
     };
     if machine.deleting {
         return Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_secs(1)));
     }
-    let tags = ctx.step_functions.list_tags(&session, &arn).await?;
+    let tags = ctx.tagging.list_tags(&session, &arn).await?;
     if !owner(work, ctx).owns(&tags) {
         return Ok(Done::released());
     }
     fenced(ctx)?;
     if retained {
         let keys: Vec<String> = owner(work, ctx).tags().into_keys().chain([RELEASE_TAG.to_owned()]).collect();
-        ctx.step_functions.untag(&session, &arn, &keys).await?;
+        ctx.tagging.untag(&session, &arn, &keys).await?;
         return Ok(Done::released());
     }
-    if drain && ctx.step_functions.has_running_executions(&session, &arn).await? {
+    if drain && ctx.executions.has_running_executions(&session, &arn).await? {
         let message = "Waits for running executions to end; stop them to go on at once.";
         return Ok(progress(work, "Draining", message, Duration::from_secs(2)));
     }
-    ctx.step_functions.delete_state_machine(&session, &arn).await?;
+    ctx.state_machines.delete_state_machine(&session, &arn).await?;
     Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
 }
 

@@ -63,7 +63,7 @@ impl Managed for Workflow {
         let found = authorized_binding(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
         let desired = desired(work, ctx, &found.binding, definition)?;
         let session = found.session(ctx, &Purpose::Observe(Some(&desired.name))).await?;
-        let wait = ctx.step_functions.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
+        let wait = ctx.quota.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
         if !wait.is_zero() && rests(work) {
             // Whether somebody else has changed it can wait until those have called whose users wait for them.
             return Ok(Done::again(Requeue::After(wait.max(Duration::from_secs(1)))));
@@ -303,16 +303,16 @@ async fn observe(
     let status = work.object.status.clone().unwrap_or_default();
     if status.state_machine_arn.is_none() {
         // Looking for a machine that may not be created yet would spend another quota for nothing.
-        ctx.step_functions.has_quota(session, "states:CreateStateMachine")?;
+        ctx.quota.has_quota(session, "states:CreateStateMachine")?;
     }
-    let machine = ctx.step_functions.describe_state_machine(session, &desired.arn).await?;
+    let machine = ctx.state_machines.describe_state_machine(session, &desired.arn).await?;
     let synced = status::find(&status.conditions, "Synced");
     let changed = synced.and_then(|synced| synced.observed_generation) != work.object.meta().generation;
     let asked = asked_now(work) != status.last_handled.reconcile_now;
     let released = status.tag_keys.iter().any(|key| key == RELEASE_TAG) != desired.release_to.is_some();
     let due = ctx.workflows.tags_are_due(&desired.owner.uid) || asked || released;
     let tags = if needs_tags(machine.as_ref(), status.state_machine_arn.is_some(), changed, due) {
-        Some(ctx.step_functions.list_tags(session, &desired.arn).await?)
+        Some(ctx.tagging.list_tags(session, &desired.arn).await?)
     } else {
         None
     };

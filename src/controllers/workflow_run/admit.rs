@@ -55,7 +55,7 @@ pub(super) async fn may_redrive(
         let execution = match found {
             Some(found) => found.clone(),
             None => ctx
-                .step_functions
+                .executions
                 .describe_execution(&session, &arn)
                 .await?
                 .ok_or_else(|| guardrail::unknown(&arn, "AWS does not show the execution"))?,

@@ -163,7 +163,7 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
     let looks = session(work, ctx).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_else(|| run::execution_arn(&attempt));
     let later = Done::again(Requeue::After(SHOWN_LATER));
-    let Some(found) = ctx.step_functions.describe_execution(&looks, &arn).await? else {
+    let Some(found) = ctx.executions.describe_execution(&looks, &arn).await? else {
         return Ok(later);
     };
     match retry::redrive_step(&attempt, &found) {
@@ -178,7 +178,7 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
     let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;
     fenced(ctx)?;
     let token = format!("{}-{}", work.object.uid().unwrap_or_default(), attempt.redrive_count);
-    let redrive = ctx.step_functions.redrive_execution(&session, &arn, &token);
+    let redrive = ctx.executions.redrive_execution(&session, &arn, &token);
     match audit::on_behalf_of(requester, redrive).await {
         Ok(()) => under_way(work, ctx, &attempt).await,
         Err(error) if is_running(&error) && run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => Ok(later),

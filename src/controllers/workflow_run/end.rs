@@ -147,7 +147,7 @@ fn what_happened(work: &mut Work<WorkflowRun>, execution: &Execution, phase: Pha
 pub(super) async fn store_owed_output(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
     let session = super::session(work, ctx).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_default();
-    let found = ctx.step_functions.describe_execution(&session, &arn).await?;
+    let found = ctx.executions.describe_execution(&session, &arn).await?;
     if let Some(output) = found.and_then(|execution| execution.output) {
         return store_output(work, ctx, &output).await;
     }

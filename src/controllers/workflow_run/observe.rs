@@ -132,8 +132,8 @@ async fn end_of_listed(
     phase: Phase,
     followed: Followed,
 ) -> Result<Done, Failure> {
-    if ctx.step_functions.quota_wait(session, "states:DescribeExecution", Priority::Output).is_zero()
-        && let Ok(Some(execution)) = ctx.step_functions.describe_execution(session, &listed.arn).await
+    if ctx.quota.quota_wait(session, "states:DescribeExecution", Priority::Output).is_zero()
+        && let Ok(Some(execution)) = ctx.executions.describe_execution(session, &listed.arn).await
         && execution.status == listed.status
         && execution.redrive_count == listed.redrive_count
     {

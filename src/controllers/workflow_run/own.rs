@@ -59,7 +59,7 @@ pub(super) async fn take(
     // A look is nobody's request, so it is made as the binding.
     let session = super::session(work, ctx).await?;
     let arn = run::execution_arn(attempt);
-    let found = match ctx.step_functions.describe_execution(&session, &arn).await {
+    let found = match ctx.executions.describe_execution(&session, &arn).await {
         Ok(Some(found)) => found,
         Ok(None) => return not_shown_yet(work, ctx).await,
         Err(error) => return Err(refusal::record(work, ctx, error, Some(Timestamp::now())).await),
@@ -106,7 +106,7 @@ pub(super) async fn to_stop(
     attempt: &Attempt,
 ) -> Result<ToStop, Failure> {
     let input = work.object.spec.input.as_ref().map(ToString::to_string);
-    match ctx.step_functions.describe_execution(session, &run::execution_arn(attempt)).await? {
+    match ctx.executions.describe_execution(session, &run::execution_arn(attempt)).await? {
         Some(found) if is_adopted(work, attempt, input.as_deref(), &found) == Ok(false) => Ok(ToStop::Yes),
         None if run::may_still_land(attempt.recorded_at.0, Timestamp::now()) => Ok(ToStop::NotKnownYet),
         Some(_) | None => Ok(ToStop::No),

@@ -39,7 +39,7 @@ async fn newest_events(ctx: &Context, session: &Session, arn: &str) -> Result<Ve
     let mut events = Vec::new();
     let mut older = None;
     for _ in 0..MAX_PAGES {
-        let page = ctx.step_functions.newest_events(session, arn, older.as_deref()).await?;
+        let page = ctx.executions.newest_events(session, arn, older.as_deref()).await?;
         events.extend(page.events);
         older = page.older;
         if older.is_none() || !History::read(&events).needs_older() {
@@ -89,7 +89,7 @@ async fn look(ctx: &Context, session: &Session, arn: &str) -> Result<(Vec<String
     let history = History::read(&events);
     let states = history.current_states();
     let Some(map_run) = history.map_run() else { return Ok((states, None)) };
-    let counts = ctx.step_functions.map_run_counts(session, map_run).await?;
+    let counts = ctx.executions.map_run_counts(session, map_run).await?;
     let percent = counts.filter(|counts| counts.total > 0).map(|counts| counts.ended * 100 / counts.total);
     Ok((states, percent))
 }

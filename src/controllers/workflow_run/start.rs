@@ -153,7 +153,7 @@ pub(super) async fn resume(
     // Neither what is refused by now nor another input is started under the recorded attempt; what it had started may be there.
     let sees = super::session(work, ctx).await?;
     if !run::may_be_invisible(attempt.recorded_at.0, Timestamp::now())
-        && ctx.step_functions.describe_execution(&sees, &run::execution_arn(&attempt)).await?.is_none()
+        && ctx.executions.describe_execution(&sees, &run::execution_arn(&attempt)).await?.is_none()
     {
         if let Some(failure) = refused {
             return Err(failure);
@@ -214,7 +214,7 @@ async fn start_standard(
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
     let request = request(work, attempt, input);
-    let call = ctx.step_functions.start_execution(session, &request);
+    let call = ctx.executions.start_execution(session, &request);
     match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
         Ok(answer) if own::by_name(work, attempt) => started(work, answer.arn, answer.started_at, false),
         Err(error) if error.kind != AwsErrorKind::ExecutionExists => {
@@ -250,7 +250,7 @@ async fn dispatch(
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
     let request = request(work, attempt, input);
-    let call = ctx.step_functions.start_execution(session, &request);
+    let call = ctx.executions.start_execution(session, &request);
     match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
         Ok(answer) => {
             started(work, answer.arn, answer.started_at, false);
@@ -298,7 +298,7 @@ fn start_sync(
     tokio::spawn(audit::caused_by(cause, async move {
         let place = (run.namespace().unwrap_or_default(), run.name_any());
         if fenced(&ctx).is_ok() {
-            let call = ctx.step_functions.start_sync_execution(&session, &request);
+            let call = ctx.executions.start_sync_execution(&session, &request);
             let answer = audit::on_behalf_of(requester, call).await;
             end::record_sync(run, &ctx, answer).await;
         }

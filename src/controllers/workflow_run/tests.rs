@@ -118,7 +118,7 @@ async fn the_answer_of_a_synchronous_start_is_recorded_once_however_often_its_wr
         input: "{}".into(),
         trace_root: "1-0-a".into(),
     };
-    let answer = world.ctx.step_functions.start_sync_execution(&session, &request).await;
+    let answer = world.ctx.executions.start_sync_execution(&session, &request).await;
     // The write and the look after it fail; the next write is taken.
     world.refuse_requests(2);
     end::record_sync(world.run("order"), &world.ctx, answer).await;

@@ -470,7 +470,7 @@ async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
     let server = StandIn::start(|_| (400, r#"{"__type":"ExpiredTokenException","message":"expired"}"#.into())).await;
     let states = crate::aws::SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0);
     let first = cache.session(&key()).await.ok().unwrap();
-    let error = crate::aws::StepFunctions::list_tags(&states, &first, "arn").await.unwrap_err();
+    let error = crate::aws::Tagging::list_tags(&states, &first, "arn").await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
     assert!(cache.held("uid", None).await.is_none());
     let second = cache.session(&key()).await.ok().unwrap();

@@ -5,7 +5,7 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::aws::{MessageQueues, SdkQueues, SdkStepFunctions, StepFunctions};
+use crate::aws::{Queues, SdkQueues, SdkStepFunctions, Tagging};
 
 /// Has the next request to STS wait; gives what tells that it is there, and what lets it go on.
 fn hold_sts(world: &World) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {

@@ -49,7 +49,7 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
     let session = world.cache().session(&key()).await.ok().unwrap();
     let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
     let arn = "arn:aws:states:eu-west-1:111122223333:execution:m:x";
-    let call = crate::aws::StepFunctions::describe_execution(&states, &session, arn).await;
+    let call = crate::aws::Executions::describe_execution(&states, &session, arn).await;
     tracing::error!(debug = ?call, "called");
     log.text()
 }
@@ -99,7 +99,7 @@ async fn the_flow_in_a_poisoned_environment() {
     let world = world().await;
     let session = world.cache().session(&key()).await.ok().unwrap();
     let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
-    let _ = crate::aws::StepFunctions::describe_execution(&states, &session, "arn").await;
+    let _ = crate::aws::Executions::describe_execution(&states, &session, "arn").await;
     let seen = world.server.seen();
     assert_eq!(seen.len(), 3, "token, role, call");
     assert_eq!(seen[1].header("authorization"), "");
@@ -154,7 +154,7 @@ async fn a_call_that_nobody_waits_for_is_in_the_audit_log_too() {
     let states =
         crate::aws::SdkStepFunctions::new(http_client(), &step_functions_at(silent.clone()), Arc::default(), 1.0);
     let session = old_session(60);
-    let call = crate::aws::StepFunctions::describe_execution(&states, &session, "arn");
+    let call = crate::aws::Executions::describe_execution(&states, &session, "arn");
     tokio::time::timeout(Duration::from_millis(50), call).await.unwrap_err();
     let exchanger = Exchanger::new(http_client(), Some(silent));
     let token = super::super::super::token::tests::token(&serde_json::json!({

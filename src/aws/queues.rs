@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use url::Url;
 
 use super::gate::{self, config, given_up};
-use super::{AwsError, Message, MessageQueues, Session};
+use super::{AwsError, Message, Session};
 use crate::metrics::Metrics;
 
 /// Longest wait for messages in one call (`ReceiveMessage`, parameter `WaitTimeSeconds`).
@@ -44,8 +44,17 @@ impl SdkQueues {
     }
 }
 
+/// Queues of messages, read as the session's role.
 #[async_trait]
-impl MessageQueues for SdkQueues {
+pub trait Queues: Send + Sync {
+    /// At most ten messages; waits up to 20 s for the first.
+    async fn receive(&self, session: &Session, queue_url: &str) -> Result<Vec<Message>, AwsError>;
+    /// Deletes messages by their receipts; deleting one that is gone changes nothing.
+    async fn delete(&self, session: &Session, queue_url: &str, receipts: &[String]) -> Result<(), AwsError>;
+}
+
+#[async_trait]
+impl Queues for SdkQueues {
     async fn receive(&self, session: &Session, queue_url: &str) -> Result<Vec<Message>, AwsError> {
         let request = self.client(session).receive_message().queue_url(queue_url);
         let call = request.max_number_of_messages(MOST_MESSAGES).wait_time_seconds(LONG_POLL_SECONDS).send();

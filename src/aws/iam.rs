@@ -5,7 +5,15 @@ use aws_sdk_iam::Client;
 
 use super::gate::config;
 use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
-use super::{AwsError, AwsErrorKind, Iam, Session};
+use super::{AwsError, AwsErrorKind, Session};
+
+/// IAM, as far as a role can look at itself.
+#[async_trait]
+pub trait Iam: Send + Sync {
+    /// Trust policy of a role as JSON; `None` where there is no such role. `AccessDenied` where the session's role may not
+    /// read it.
+    async fn trust_policy(&self, session: &Session, role_arn: &str) -> Result<Option<String>, AwsError>;
+}
 
 #[async_trait]
 impl Iam for SdkStepFunctions {

@@ -8,7 +8,15 @@ use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 
 use super::gate::config;
 use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
-use super::{AlarmState, Alarms, AwsError, Session};
+use super::{AlarmState, AwsError, Session};
+
+/// CloudWatch's alarms, read as the session's role.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The states of the alarms of these names, at most 100; one that does not exist is left out.
+    async fn alarm_states(&self, session: &Session, names: &[String])
+    -> Result<BTreeMap<String, AlarmState>, AwsError>;
+}
 
 #[async_trait]
 impl Alarms for SdkStepFunctions {

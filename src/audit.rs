@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::aws::{Session, SessionOrigin};
+use crate::aws::{Caller, SessionOrigin};
 
 /// Target of the audit lines in the log.
 pub const TARGET: &str = "audit";
@@ -23,57 +23,34 @@ pub struct Cause {
     pub name: String,
     /// Its UID.
     pub uid: String,
-    /// Who asked for just this call, where the API server's word for it can be had. Whoever asked for the object did not ask for
-    /// all that is done for its sake: another may delete it.
-    pub requester: Option<String>,
     /// Revision in Git that it is of, where its annotation says so.
     pub git_revision: Option<String>,
 }
 
-tokio::task_local! {
-    static CAUSE: Cause;
-}
-
-/// Runs what is done for the sake of an object.
-pub async fn caused_by<T>(cause: Cause, work: impl Future<Output = T>) -> T {
-    CAUSE.scope(cause, work).await
-}
-
-/// Runs what is done because somebody asked for it.
-pub async fn on_behalf_of<T>(requester: Option<String>, work: impl Future<Output = T>) -> T {
-    CAUSE.scope(Cause { requester, ..cause() }, work).await
-}
-
-/// The object for whose sake the running task works; an empty one where it works for many.
-pub fn cause() -> Cause {
-    CAUSE.try_with(Clone::clone).unwrap_or_default()
-}
-
 /// The record of a request under way. It is written in any case: dropped without an outcome, for example because the
 /// reconcile ran out of time, the request is recorded as `Abandoned`, since AWS may have carried it out.
-pub(crate) struct Record<W: Fn(&Cause, &str, &str)> {
-    cause: Cause,
+pub(crate) struct Record<W: Fn(&str, &str)> {
     write: W,
     open: bool,
 }
 
-impl<W: Fn(&Cause, &str, &str)> Record<W> {
-    /// `write` takes the cause, AWS's request id and the outcome.
+impl<W: Fn(&str, &str)> Record<W> {
+    /// `write` takes AWS's request id and the outcome.
     pub(crate) fn begin(write: W) -> Self {
-        Self { cause: cause(), write, open: true }
+        Self { write, open: true }
     }
 
     /// Writes the record.
     pub(crate) fn end(mut self, request_id: &str, outcome: &str) {
         self.open = false;
-        (self.write)(&self.cause, request_id, outcome);
+        (self.write)(request_id, outcome);
     }
 }
 
-impl<W: Fn(&Cause, &str, &str)> Drop for Record<W> {
+impl<W: Fn(&str, &str)> Drop for Record<W> {
     fn drop(&mut self) {
         if self.open {
-            (self.write)(&self.cause, "", "Abandoned");
+            (self.write)("", "Abandoned");
         }
     }
 }
@@ -108,8 +85,9 @@ pub fn assumption(
     );
 }
 
-/// A call was made with a session. Its requester is whoever asked for this call, see [`on_behalf_of`].
-pub fn call(cause: &Cause, session: &Session, api: &str, target_arn: &str, request_id: &str, outcome: &str) {
+/// A call was made.
+pub fn call(caller: &Caller, api: &str, target_arn: &str, request_id: &str, outcome: &str) {
+    let Caller { session, cause, requester } = caller;
     let origin = &session.origin;
     tracing::info!(
         target: TARGET,
@@ -119,7 +97,7 @@ pub fn call(cause: &Cause, session: &Session, api: &str, target_arn: &str, reque
         namespace = &*field(&origin.namespace, NAME),
         name = &*field(&cause.name, NAME),
         uid = &*field(&cause.uid, ID),
-        requester = &*field(cause.requester.as_deref().unwrap_or_default(), USER),
+        requester = &*field(requester.as_deref().unwrap_or_default(), USER),
         git_revision = &*field(cause.git_revision.as_deref().unwrap_or_default(), REVISION),
         binding = &*field(&origin.binding, NAME),
         service_account_uid = &*field(&origin.service_account_uid, ID),
@@ -133,13 +111,13 @@ pub fn call(cause: &Cause, session: &Session, api: &str, target_arn: &str, reque
 }
 
 /// An object was let go while something of it may remain in AWS.
-pub fn orphaned(kind: &str, namespace: &str, name: &str, arn: &str, why: &str) {
+pub fn orphaned(cause: &Cause, namespace: &str, arn: &str, why: &str) {
     tracing::warn!(
         target: TARGET,
-        kind,
+        kind = cause.kind,
         namespace = &*field(namespace, NAME),
-        name = &*field(name, NAME),
-        uid = &*field(&cause().uid, ID),
+        name = &*field(&cause.name, NAME),
+        uid = &*field(&cause.uid, ID),
         target_arn = &*field(arn, ARN),
         why = &*field(why, ID),
         outcome = "Orphaned",
@@ -185,21 +163,5 @@ mod tests {
         let keys_and_time = 600;
         assert!(2 * longest + keys_and_time <= MAX_BYTES, "{longest}");
         assert_eq!(field(&"\"".repeat(10_000), ARN).len(), ARN);
-    }
-
-    #[tokio::test]
-    async fn a_cause_holds_for_what_is_done_within_and_nowhere_else() {
-        assert_eq!(cause(), Cause::default());
-        let of_run = Cause { kind: "WorkflowRun", name: "order".into(), ..Cause::default() };
-        caused_by(of_run.clone(), async {
-            assert_eq!(cause(), of_run);
-            on_behalf_of(Some("alice".into()), async {
-                assert_eq!(cause(), Cause { requester: Some("alice".into()), ..of_run.clone() });
-            })
-            .await;
-            assert_eq!(cause().requester, None);
-        })
-        .await;
-        assert_eq!(cause(), Cause::default());
     }
 }

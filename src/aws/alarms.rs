@@ -8,27 +8,22 @@ use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 
 use super::gate::config;
 use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
-use super::{AlarmState, AwsError, Session};
+use super::{AlarmState, AwsError, Caller, Session};
 
 /// CloudWatch's alarms, read as the session's role.
 #[async_trait]
 pub trait Alarms: Send + Sync {
     /// The states of the alarms of these names, at most 100; one that does not exist is left out.
-    async fn alarm_states(&self, session: &Session, names: &[String])
-    -> Result<BTreeMap<String, AlarmState>, AwsError>;
+    async fn alarm_states(&self, caller: &Caller, names: &[String]) -> Result<BTreeMap<String, AlarmState>, AwsError>;
 }
 
 #[async_trait]
 impl Alarms for SdkStepFunctions {
-    async fn alarm_states(
-        &self,
-        session: &Session,
-        names: &[String],
-    ) -> Result<BTreeMap<String, AlarmState>, AwsError> {
-        let request = self.cloudwatch(session).describe_alarms().set_alarm_names(Some(names.to_vec()));
+    async fn alarm_states(&self, caller: &Caller, names: &[String]) -> Result<BTreeMap<String, AlarmState>, AwsError> {
+        let request = self.cloudwatch(caller).describe_alarms().set_alarm_names(Some(names.to_vec()));
         // Without types AWS leaves composite alarms out.
         let call = request.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm).send();
-        let found = self.call(session, "cloudwatch:DescribeAlarms", &names.join(" "), call).await?;
+        let found = self.call(caller, "cloudwatch:DescribeAlarms", &names.join(" "), call).await?;
         let metric = found.metric_alarms.unwrap_or_default().into_iter();
         let composite = found.composite_alarms.unwrap_or_default().into_iter();
         let all = metric

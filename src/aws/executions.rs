@@ -12,8 +12,8 @@ use tracing::Instrument;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
 use super::sdk_types::{execution_status, redrivable, timestamp};
 use super::{
-    AwsError, AwsErrorKind, Execution, ExecutionPage, ExecutionStatus, HistoryEvent, HistoryPage, ListPage,
-    ListedExecution, MapRunCounts, Session, StartExecution, StartedExecution,
+    AwsError, AwsErrorKind, Caller, Execution, ExecutionPage, ExecutionStatus, HistoryEvent, HistoryPage, ListPage,
+    ListedExecution, MapRunCounts, StartExecution, StartedExecution,
 };
 use crate::telemetry;
 
@@ -25,45 +25,45 @@ const PAGE: i32 = 200;
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Starts an execution. Safe to repeat for Standard machines under the same name and input.
-    async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError>;
+    async fn start_execution(&self, caller: &Caller, request: &StartExecution) -> Result<StartedExecution, AwsError>;
     /// Starts an Express execution and waits for its end. Never repeated: it is not idempotent.
-    async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError>;
+    async fn start_sync_execution(&self, caller: &Caller, request: &StartExecution) -> Result<Execution, AwsError>;
     /// The execution, or `None` where AWS does not show it (yet).
-    async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError>;
+    async fn describe_execution(&self, caller: &Caller, arn: &str) -> Result<Option<Execution>, AwsError>;
     /// Stops an execution; stopping one that has ended changes nothing. `why` is error and cause for its history; `None` where the
     /// machine has a key of the account's own, whose permission they would need.
-    async fn stop_execution(&self, session: &Session, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError>;
+    async fn stop_execution(&self, caller: &Caller, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError>;
     /// Lets a Standard execution that ended without success go on from where it failed. A repeat with the same token within 15
     /// minutes changes nothing.
-    async fn redrive_execution(&self, session: &Session, arn: &str, token: &str) -> Result<(), AwsError>;
+    async fn redrive_execution(&self, caller: &Caller, arn: &str, token: &str) -> Result<(), AwsError>;
     /// The newest executions, at most 1,000, of a machine, version or alias; only those that run where `running` is set.
     /// Eventually consistent.
     async fn list_executions(
         &self,
-        session: &Session,
+        caller: &Caller,
         arn: &str,
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError>;
     /// A page, at most 1,000, of a machine's executions. Without a status newest start first, running ones by start or
     /// redrive, ended ones by their end. Eventually consistent.
-    async fn list_page(&self, session: &Session, request: &ListPage) -> Result<ExecutionPage, AwsError>;
+    async fn list_page(&self, caller: &Caller, request: &ListPage) -> Result<ExecutionPage, AwsError>;
     /// True when at least one execution of the machine runs. Eventually consistent.
-    async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError>;
+    async fn has_running_executions(&self, caller: &Caller, state_machine_arn: &str) -> Result<bool, AwsError>;
     /// A page of an execution's newest events, without their data; `older` is the token of the page before.
     async fn newest_events(
         &self,
-        session: &Session,
+        caller: &Caller,
         execution_arn: &str,
         older: Option<&str>,
     ) -> Result<HistoryPage, AwsError>;
     /// How far a Map Run is; `None` where there is none.
-    async fn map_run_counts(&self, session: &Session, arn: &str) -> Result<Option<MapRunCounts>, AwsError>;
+    async fn map_run_counts(&self, caller: &Caller, arn: &str) -> Result<Option<MapRunCounts>, AwsError>;
 }
 
 #[async_trait]
 impl Executions for SdkStepFunctions {
-    async fn start_execution(&self, session: &Session, request: &StartExecution) -> Result<StartedExecution, AwsError> {
-        let start = self.client(session).start_execution().state_machine_arn(&request.target_arn);
+    async fn start_execution(&self, caller: &Caller, request: &StartExecution) -> Result<StartedExecution, AwsError> {
+        let start = self.client(caller).start_execution().state_machine_arn(&request.target_arn);
         let start = start.name(&request.name).input(&request.input);
         let start = start.trace_header(telemetry::xray_header(&request.trace_root));
         // The caller decides whether a repeat is safe: it is not for Express.
@@ -71,13 +71,13 @@ impl Executions for SdkStepFunctions {
             .customize()
             .config_override(aws_sdk_sfn::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send();
-        let call = self.call(session, "states:StartExecution", &request.target_arn, call);
+        let call = self.call(caller, "states:StartExecution", &request.target_arn, call);
         let started = call.instrument(traced_as(&request.trace_root)).await?;
         Ok(StartedExecution { arn: started.execution_arn, started_at: timestamp(started.start_date) })
     }
 
-    async fn start_sync_execution(&self, session: &Session, request: &StartExecution) -> Result<Execution, AwsError> {
-        let start = self.client(session).start_sync_execution().state_machine_arn(&request.target_arn);
+    async fn start_sync_execution(&self, caller: &Caller, request: &StartExecution) -> Result<Execution, AwsError> {
+        let start = self.client(caller).start_sync_execution().state_machine_arn(&request.target_arn);
         let start = start.name(&request.name).input(&request.input);
         let start = start.trace_header(telemetry::xray_header(&request.trace_root));
         let once = aws_sdk_sfn::config::Builder::new()
@@ -86,7 +86,7 @@ impl Executions for SdkStepFunctions {
             // Nothing is sent while AWS waits for the end, which is not a stalled connection.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let call = start.customize().config_override(once).send();
-        let call = self.call(session, "states:StartSyncExecution", &request.target_arn, call);
+        let call = self.call(caller, "states:StartSyncExecution", &request.target_arn, call);
         let ended = call.instrument(traced_as(&request.trace_root)).await?;
         Ok(Execution {
             arn: ended.execution_arn,
@@ -110,9 +110,9 @@ impl Executions for SdkStepFunctions {
         })
     }
 
-    async fn describe_execution(&self, session: &Session, arn: &str) -> Result<Option<Execution>, AwsError> {
-        let call = self.client(session).describe_execution().execution_arn(arn).send();
-        let found = match self.call(session, "states:DescribeExecution", arn, call).await {
+    async fn describe_execution(&self, caller: &Caller, arn: &str) -> Result<Option<Execution>, AwsError> {
+        let call = self.client(caller).describe_execution().execution_arn(arn).send();
+        let found = match self.call(caller, "states:DescribeExecution", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,
         };
@@ -134,43 +134,43 @@ impl Executions for SdkStepFunctions {
         }))
     }
 
-    async fn stop_execution(&self, session: &Session, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError> {
+    async fn stop_execution(&self, caller: &Caller, arn: &str, why: Option<(&str, &str)>) -> Result<(), AwsError> {
         // Error and cause are encrypted with the machine's key; without them a stop needs no right to it.
         let (error, cause) = why.map_or((None, None), |(error, cause)| (Some(error.into()), Some(cause.into())));
-        let request = self.client(session).stop_execution().execution_arn(arn);
+        let request = self.client(caller).stop_execution().execution_arn(arn);
         let call = request.set_error(error).set_cause(cause).send();
-        self.call(session, "states:StopExecution", arn, call).await.map(drop)
+        self.call(caller, "states:StopExecution", arn, call).await.map(drop)
     }
 
-    async fn redrive_execution(&self, session: &Session, arn: &str, token: &str) -> Result<(), AwsError> {
-        let call = self.client(session).redrive_execution().execution_arn(arn).client_token(token).send();
-        self.call(session, "states:RedriveExecution", arn, call).await.map(drop)
+    async fn redrive_execution(&self, caller: &Caller, arn: &str, token: &str) -> Result<(), AwsError> {
+        let call = self.client(caller).redrive_execution().execution_arn(arn).client_token(token).send();
+        self.call(caller, "states:RedriveExecution", arn, call).await.map(drop)
     }
 
     async fn list_executions(
         &self,
-        session: &Session,
+        caller: &Caller,
         arn: &str,
         running: bool,
     ) -> Result<Vec<ListedExecution>, AwsError> {
-        let request = self.client(session).list_executions().state_machine_arn(arn).max_results(1000);
+        let request = self.client(caller).list_executions().state_machine_arn(arn).max_results(1000);
         let call = request.set_status_filter(running.then_some(SdkExecutionStatus::Running)).send();
-        let listed = self.call(session, "states:ListExecutions", arn, call).await?;
+        let listed = self.call(caller, "states:ListExecutions", arn, call).await?;
         Ok(listed.executions.into_iter().map(listed_execution).collect())
     }
 
-    async fn list_page(&self, session: &Session, page: &ListPage) -> Result<ExecutionPage, AwsError> {
-        let request = self.client(session).list_executions().state_machine_arn(&page.arn).max_results(1000);
+    async fn list_page(&self, caller: &Caller, page: &ListPage) -> Result<ExecutionPage, AwsError> {
+        let request = self.client(caller).list_executions().state_machine_arn(&page.arn).max_results(1000);
         let request = request.set_status_filter(page.status.map(sdk_status)).set_next_token(page.next_token.clone());
-        let listed = self.call(session, "states:ListExecutions", &page.arn, request.send()).await?;
+        let listed = self.call(caller, "states:ListExecutions", &page.arn, request.send()).await?;
         let executions = listed.executions.into_iter().map(listed_execution).collect();
         Ok(ExecutionPage { executions, next_token: listed.next_token })
     }
 
-    async fn has_running_executions(&self, session: &Session, state_machine_arn: &str) -> Result<bool, AwsError> {
-        let request = self.client(session).list_executions().state_machine_arn(state_machine_arn);
+    async fn has_running_executions(&self, caller: &Caller, state_machine_arn: &str) -> Result<bool, AwsError> {
+        let request = self.client(caller).list_executions().state_machine_arn(state_machine_arn);
         let call = request.status_filter(SdkExecutionStatus::Running).max_results(1).send();
-        match self.call(session, "states:ListExecutions", state_machine_arn, call).await {
+        match self.call(caller, "states:ListExecutions", state_machine_arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(false),
             // Express machines keep no list, and their executions last five minutes at most.
             Err(error) if error.code == "StateMachineTypeNotSupported" => Ok(false),
@@ -178,17 +178,17 @@ impl Executions for SdkStepFunctions {
         }
     }
 
-    async fn newest_events(&self, session: &Session, arn: &str, older: Option<&str>) -> Result<HistoryPage, AwsError> {
-        let request = self.client(session).get_execution_history().execution_arn(arn);
+    async fn newest_events(&self, caller: &Caller, arn: &str, older: Option<&str>) -> Result<HistoryPage, AwsError> {
+        let request = self.client(caller).get_execution_history().execution_arn(arn);
         let request = request.reverse_order(true).max_results(PAGE).include_execution_data(false);
         let call = request.set_next_token(older.map(str::to_owned)).send();
-        let page = self.call(session, "states:GetExecutionHistory", arn, call).await?;
+        let page = self.call(caller, "states:GetExecutionHistory", arn, call).await?;
         Ok(HistoryPage { events: page.events.into_iter().map(event).collect(), older: page.next_token })
     }
 
-    async fn map_run_counts(&self, session: &Session, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {
-        let call = self.client(session).describe_map_run().map_run_arn(arn).send();
-        let found = match self.call(session, "states:DescribeMapRun", arn, call).await {
+    async fn map_run_counts(&self, caller: &Caller, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {
+        let call = self.client(caller).describe_map_run().map_run_arn(arn).send();
+        let found = match self.call(caller, "states:DescribeMapRun", arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound => return Ok(None),
             other => other?,
         };

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::sdk::{refused_request_id, sdk_error};
-use super::{AwsError, AwsErrorKind, Credentials, Session};
+use super::{AwsError, AwsErrorKind, Caller, Credentials};
 use crate::audit;
 use crate::metrics::Metrics;
 
@@ -180,7 +180,7 @@ pub(super) use config;
 
 /// Makes one call: asks the gate, measures it, writes the audit line and turns the error into ours.
 pub(super) async fn call<T, E>(
-    session: &Session,
+    caller: &Caller,
     metrics: &Metrics,
     operation: &'static str,
     target: &str,
@@ -190,11 +190,10 @@ where
     T: RequestId,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    session.gate.check(operation)?;
+    caller.gate.check(operation)?;
     let started = Instant::now();
-    let record = audit::Record::begin(|cause, request_id, outcome| {
-        audit::call(cause, session, operation, target, request_id, outcome);
-    });
+    let record =
+        audit::Record::begin(|request_id, outcome| audit::call(caller, operation, target, request_id, outcome));
     let span = tracing::info_span!("aws_call", otel.name = operation, otel.kind = "client", target_arn = target);
     match call.instrument(span).await {
         Ok(answer) => {
@@ -207,7 +206,7 @@ where
             record.end(refused_request_id(&error), &refusal.code);
             metrics.aws_call(operation, refusal.kind.label(), started.elapsed());
             if refusal.kind == AwsErrorKind::SessionExpired {
-                session.gate.expire();
+                caller.gate.expire();
             }
             Err(refusal)
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::stand_in::StandIn;
-use super::wire_tests::{session_in, start};
+use super::wire_tests::{caller_in, start};
 use super::*;
 use crate::api::v1alpha1::StateMachineType;
 use crate::config::Endpoints;
@@ -16,7 +16,7 @@ const ARN: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-order
 const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/111122223333/events";
 
 /// Every call of every port, once.
-async fn every_call(session: &Session, server: &StandIn) -> Vec<(&'static str, AwsError)> {
+async fn every_call(caller: &Caller, server: &StandIn) -> Vec<(&'static str, AwsError)> {
     let url = Some(server.url.clone());
     let endpoints =
         Endpoints { step_functions: url.clone(), cloudwatch: url.clone(), iam: url.clone(), ..Endpoints::default() };
@@ -43,7 +43,7 @@ async fn every_call(session: &Session, server: &StandIn) -> Vec<(&'static str, A
     let mut refused = Vec::new();
     macro_rules! call {
         ($port:ident.$name:ident($($argument:expr),*)) => {
-            match $port.$name(session, $($argument),*).await {
+            match $port.$name(caller, $($argument),*).await {
                 Ok(_) => panic!("{} was answered", stringify!($name)),
                 Err(error) => refused.push((stringify!($name), error)),
             }
@@ -94,9 +94,9 @@ fn promised() -> Vec<String> {
 async fn requirement_27_no_call_of_any_port_is_made_once_the_epoch_is_over() {
     let server = StandIn::start(|_| (200, "{}".into())).await;
     let epoch = Epoch::default();
-    let session = session_in(epoch.clone());
+    let caller = caller_in(epoch.clone());
     epoch.end();
-    let refused = every_call(&session, &server).await;
+    let refused = every_call(&caller, &server).await;
     assert_eq!(server.seen().len(), 0);
     for (name, error) in &refused {
         assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::SessionExpired, "SessionGivenUp"), "{name}");
@@ -119,9 +119,9 @@ async fn requirement_27_the_signer_is_the_gate_for_every_attempt() {
         (500, "{}".into())
     })
     .await;
-    let session = session_in(epoch);
+    let caller = caller_in(epoch);
     let states = SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0);
-    let error = states.list_tags(&session, ARN).await.unwrap_err();
+    let error = states.list_tags(&caller, ARN).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::SessionExpired, "SessionGivenUp"), "{error}");
     assert_eq!(there.iter().take(1).count(), 1);
     assert_eq!(server.seen().len(), 1, "the second attempt was not signed");
@@ -142,10 +142,10 @@ async fn requirement_27_a_long_poll_ends_with_the_epoch_and_nothing_of_it_is_bel
     })
     .await;
     let queues = Arc::new(SdkQueues::new(http_client(), Some(server.url.clone()), Arc::default()));
-    let session = Arc::new(session_in(epoch.clone()));
+    let caller = caller_in(epoch.clone());
     let polling = tokio::spawn({
-        let (queues, session) = (queues.clone(), session.clone());
-        async move { queues.receive(&session, QUEUE).await }
+        let (queues, caller) = (queues.clone(), caller.clone());
+        async move { queues.receive(&caller, QUEUE).await }
     });
     let wait = move || there.recv_timeout(Duration::from_secs(20)).map(|()| there).unwrap();
     let there = tokio::task::spawn_blocking(wait).await.unwrap();
@@ -154,7 +154,7 @@ async fn requirement_27_a_long_poll_ends_with_the_epoch_and_nothing_of_it_is_bel
     let error = polling.await.unwrap().unwrap_err();
     assert_eq!(error.code, "SessionGivenUp");
     go.send(()).unwrap();
-    let deleted = queues.delete(&session, QUEUE, &["r".into()]).await.unwrap_err();
+    let deleted = queues.delete(&caller, QUEUE, &["r".into()]).await.unwrap_err();
     assert_eq!(deleted.code, "SessionGivenUp");
     assert!(there.try_recv().is_err(), "another request");
 }

@@ -5,22 +5,22 @@ use aws_sdk_iam::Client;
 
 use super::gate::config;
 use super::sdk::{CALL_TIMEOUT, SdkStepFunctions};
-use super::{AwsError, AwsErrorKind, Session};
+use super::{AwsError, AwsErrorKind, Caller, Session};
 
 /// IAM, as far as a role can look at itself.
 #[async_trait]
 pub trait Iam: Send + Sync {
     /// Trust policy of a role as JSON; `None` where there is no such role. `AccessDenied` where the session's role may not
     /// read it.
-    async fn trust_policy(&self, session: &Session, role_arn: &str) -> Result<Option<String>, AwsError>;
+    async fn trust_policy(&self, caller: &Caller, role_arn: &str) -> Result<Option<String>, AwsError>;
 }
 
 #[async_trait]
 impl Iam for SdkStepFunctions {
-    async fn trust_policy(&self, session: &Session, role_arn: &str) -> Result<Option<String>, AwsError> {
+    async fn trust_policy(&self, caller: &Caller, role_arn: &str) -> Result<Option<String>, AwsError> {
         let name = role_arn.rsplit('/').next().unwrap_or_default();
-        let call = self.iam(session).get_role().role_name(name).send();
-        let found = match self.call(session, "iam:GetRole", role_arn, call).await {
+        let call = self.iam(caller).get_role().role_name(name).send();
+        let found = match self.call(caller, "iam:GetRole", role_arn, call).await {
             Err(error) if error.kind == AwsErrorKind::NotFound || error.code == "NoSuchEntity" => return Ok(None),
             other => other?,
         };

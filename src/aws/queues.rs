@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use url::Url;
 
 use super::gate::{self, config, given_up};
-use super::{AwsError, Message, Session};
+use super::{AwsError, Caller, Message, Session};
 use crate::metrics::Metrics;
 
 /// Longest wait for messages in one call (`ReceiveMessage`, parameter `WaitTimeSeconds`).
@@ -48,34 +48,34 @@ impl SdkQueues {
 #[async_trait]
 pub trait Queues: Send + Sync {
     /// At most ten messages; waits up to 20 s for the first.
-    async fn receive(&self, session: &Session, queue_url: &str) -> Result<Vec<Message>, AwsError>;
+    async fn receive(&self, caller: &Caller, queue_url: &str) -> Result<Vec<Message>, AwsError>;
     /// Deletes messages by their receipts; deleting one that is gone changes nothing.
-    async fn delete(&self, session: &Session, queue_url: &str, receipts: &[String]) -> Result<(), AwsError>;
+    async fn delete(&self, caller: &Caller, queue_url: &str, receipts: &[String]) -> Result<(), AwsError>;
 }
 
 #[async_trait]
 impl Queues for SdkQueues {
-    async fn receive(&self, session: &Session, queue_url: &str) -> Result<Vec<Message>, AwsError> {
-        let request = self.client(session).receive_message().queue_url(queue_url);
+    async fn receive(&self, caller: &Caller, queue_url: &str) -> Result<Vec<Message>, AwsError> {
+        let request = self.client(caller).receive_message().queue_url(queue_url);
         let call = request.max_number_of_messages(MOST_MESSAGES).wait_time_seconds(LONG_POLL_SECONDS).send();
         let received = tokio::select! {
-            received = gate::call(session, &self.metrics, RECEIVE, queue_url, call) => received?,
+            received = gate::call(caller, &self.metrics, RECEIVE, queue_url, call) => received?,
             // A wait of this length is broken off; what was received meanwhile comes again to whoever may read it.
-            () = session.gate.closed() => return Err(given_up(RECEIVE)),
+            () = caller.gate.closed() => return Err(given_up(RECEIVE)),
         };
         // Nothing is believed that came in after the end.
-        session.gate.check(RECEIVE)?;
+        caller.gate.check(RECEIVE)?;
         let message =
             |one: aws_sdk_sqs::types::Message| Some(Message { body: one.body?, receipt: one.receipt_handle? });
         Ok(received.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
-    async fn delete(&self, session: &Session, queue_url: &str, receipts: &[String]) -> Result<(), AwsError> {
+    async fn delete(&self, caller: &Caller, queue_url: &str, receipts: &[String]) -> Result<(), AwsError> {
         let entry = |(index, receipt): (usize, &String)| {
             DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(receipt).build().ok()
         };
         let entries = receipts.iter().enumerate().filter_map(entry).collect();
-        let request = self.client(session).delete_message_batch().queue_url(queue_url).set_entries(Some(entries));
-        gate::call(session, &self.metrics, "sqs:DeleteMessage", queue_url, request.send()).await.map(drop)
+        let request = self.client(caller).delete_message_batch().queue_url(queue_url).set_entries(Some(entries));
+        gate::call(caller, &self.metrics, "sqs:DeleteMessage", queue_url, request.send()).await.map(drop)
     }
 }

@@ -18,7 +18,7 @@ use super::error::{TIMEOUT, UNCONNECTED};
 use super::gate::{self, config};
 use super::quota::{self, Quotas};
 use super::sanitise::sanitised;
-use super::{AwsError, AwsErrorKind, Priority, Session};
+use super::{AwsError, AwsErrorKind, Caller, Priority, Session};
 use crate::config::Endpoints;
 use crate::metrics::Metrics;
 use crate::outcome::{WAITING_FOR_QUOTA, bounded};
@@ -70,7 +70,7 @@ impl SdkStepFunctions {
     /// Makes one call through the session's gate, within the quota.
     pub(super) async fn call<T, E>(
         &self,
-        session: &Session,
+        caller: &Caller,
         operation: &'static str,
         target_arn: &str,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
@@ -79,16 +79,16 @@ impl SdkStepFunctions {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        session.gate.check(operation)?;
-        let tenant = tenant_of(session);
-        if let Err(wait) = self.quotas.take(quota_call(session, operation, &tenant), Instant::now()) {
+        caller.gate.check(operation)?;
+        let tenant = tenant_of(caller);
+        if let Err(wait) = self.quotas.take(quota_call(caller, operation, &tenant), Instant::now()) {
             self.metrics.quota_wait(operation, wait);
             return Err(queued(operation, wait));
         }
         // On the heap: the futures of the SDK are large, and those around them would hold them several times.
-        let answer = gate::call(session, &self.metrics, operation, target_arn, Box::pin(call)).await;
+        let answer = gate::call(caller, &self.metrics, operation, target_arn, Box::pin(call)).await;
         if answer.as_ref().is_err_and(|refusal| refusal.kind == AwsErrorKind::Throttled) {
-            self.quotas.throttled(quota_call(session, operation, &tenant), Instant::now());
+            self.quotas.throttled(quota_call(caller, operation, &tenant), Instant::now());
         }
         answer
     }

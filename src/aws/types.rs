@@ -1,6 +1,7 @@
 //! The types of the ports.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 
 use super::gate::{Clients, Gate};
 use crate::api::v1alpha1::{LogLevel, StateMachineType};
+use crate::audit::Cause;
 
 /// Tags of an AWS resource.
 pub type Tags = BTreeMap<String, String>;
@@ -44,6 +46,33 @@ pub struct Session {
     pub packed_policy_percent: Option<i32>,
     /// What audit records say of it.
     pub origin: SessionOrigin,
+}
+
+/// As whom AWS is called, for whose sake, and at whose request.
+#[derive(Clone)]
+pub struct Caller {
+    /// The session that signs.
+    pub session: Arc<Session>,
+    /// The object for whose sake it is.
+    pub cause: Arc<Cause>,
+    /// Who asked for just this call, where the API server's word for it can be had. Whoever asked for the object did not ask for
+    /// all that is done for its sake: another may delete it.
+    pub requester: Option<String>,
+}
+
+impl Caller {
+    /// For the sake of an object, and nobody's request.
+    pub fn new(session: Arc<Session>, cause: &Arc<Cause>) -> Self {
+        Self { session, cause: cause.clone(), requester: None }
+    }
+}
+
+impl Deref for Caller {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
 }
 
 impl Session {

@@ -18,11 +18,15 @@ use crate::outcome::Classify;
 const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop-orders";
 const EXECUTION: &str = "arn:aws:states:eu-west-1:111122223333:execution:shop-orders:run-1";
 
-fn session() -> Session {
-    session_in(Epoch::default())
+fn caller() -> Caller {
+    caller_in(Epoch::default())
 }
 
-pub(super) fn session_in(epoch: Epoch) -> Session {
+pub(super) fn caller_in(epoch: Epoch) -> Caller {
+    Caller::new(Arc::new(session_in(epoch)), &Arc::default())
+}
+
+fn session_in(epoch: Epoch) -> Session {
     let credentials = Credentials {
         access_key_id: "ASIASESSION".into(),
         secret_access_key: SecretString::from("canarysecret"),
@@ -78,9 +82,9 @@ async fn calls_are_signed_with_the_session_and_keep_the_custom_host() {
     })
     .await;
     let adapter = adapter(&server);
-    let ended = adapter.start_sync_execution(&session(), &start()).await.unwrap();
+    let ended = adapter.start_sync_execution(&caller(), &start()).await.unwrap();
     assert_eq!((ended.status, ended.output.as_deref()), (ExecutionStatus::Succeeded, Some("{}")));
-    let found = adapter.describe_execution(&session(), EXECUTION).await.unwrap().unwrap();
+    let found = adapter.describe_execution(&caller(), EXECUTION).await.unwrap().unwrap();
     assert_eq!((found.status, found.started_at.as_millisecond()), (ExecutionStatus::Running, 1500));
     let authority = server.url.authority();
     for seen in server.seen() {
@@ -107,9 +111,9 @@ async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_hos
     let connector = SharedHttpConnector::new(nowhere.clone());
     let http = aws_sdk_sfn::config::SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
     let adapter = SdkStepFunctions::new(http, &Endpoints::default(), Arc::default(), 1.0);
-    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    let error = adapter.start_sync_execution(&caller(), &start()).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::Unavailable, "ConnectionFailed"));
-    adapter.start_execution(&session(), &start()).await.unwrap_err();
+    adapter.start_execution(&caller(), &start()).await.unwrap_err();
     let seen = nowhere.0.lock().unwrap().clone();
     assert_eq!(seen, ["https://sync-states.eu-west-1.amazonaws.com/", "https://states.eu-west-1.amazonaws.com/"]);
 }
@@ -119,10 +123,10 @@ async fn starts_are_sent_once_and_reads_twice_at_most() {
     let server = StandIn::start(|_| (500, String::from("{}"))).await;
     let adapter = adapter(&server);
     let sent = |operation: &str| server.seen().iter().filter(|seen| seen.operation() == operation).count();
-    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    let error = adapter.start_sync_execution(&caller(), &start()).await.unwrap_err();
     assert_eq!(error.kind, AwsErrorKind::Unavailable);
-    adapter.start_execution(&session(), &start()).await.unwrap_err();
-    adapter.describe_execution(&session(), EXECUTION).await.unwrap_err();
+    adapter.start_execution(&caller(), &start()).await.unwrap_err();
+    adapter.describe_execution(&caller(), EXECUTION).await.unwrap_err();
     let counts = ["StartSyncExecution", "StartExecution", "DescribeExecution"].map(sent);
     assert_eq!(counts, [1, 1, 2]);
 }
@@ -141,7 +145,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() 
         }
     });
     let adapter = SdkStepFunctions::new(http_client(), &step_functions_at(url), Arc::default(), 1.0);
-    let error = adapter.start_sync_execution(&session(), &start()).await.unwrap_err();
+    let error = adapter.start_sync_execution(&caller(), &start()).await.unwrap_err();
     assert_eq!(error.kind, AwsErrorKind::Unavailable);
     assert_eq!(*connections.lock().unwrap(), 1);
 }
@@ -162,8 +166,8 @@ async fn a_refusal_keeps_its_meaning_and_loses_ids_and_tokens() {
         settings: MachineSettings::default(),
         version_description: Some("v".into()),
     };
-    let first = adapter.update_state_machine(&session(), &request).await.unwrap_err();
-    let second = adapter.update_state_machine(&session(), &request).await.unwrap_err();
+    let first = adapter.update_state_machine(&caller(), &request).await.unwrap_err();
+    let second = adapter.update_state_machine(&caller(), &request).await.unwrap_err();
     assert_eq!(first, second);
     assert_eq!(first.kind, AwsErrorKind::InvalidDefinition);
     assert_eq!(
@@ -185,12 +189,12 @@ async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
     })
     .await;
     let adapter = adapter(&server);
-    assert_eq!(adapter.describe_state_machine(&session(), MACHINE).await, Ok(None));
-    assert_eq!(adapter.describe_execution(&session(), EXECUTION).await, Ok(None));
-    assert_eq!(adapter.delete_state_machine(&session(), MACHINE).await, Ok(()));
-    assert_eq!(adapter.has_running_executions(&session(), MACHINE).await, Ok(false));
-    assert_eq!(adapter.list_tags(&session(), MACHINE).await.unwrap_err().kind, AwsErrorKind::NotFound);
-    let stopped = adapter.stop_execution(&session(), EXECUTION, Some(("Cancelled", "by its owner"))).await;
+    assert_eq!(adapter.describe_state_machine(&caller(), MACHINE).await, Ok(None));
+    assert_eq!(adapter.describe_execution(&caller(), EXECUTION).await, Ok(None));
+    assert_eq!(adapter.delete_state_machine(&caller(), MACHINE).await, Ok(()));
+    assert_eq!(adapter.has_running_executions(&caller(), MACHINE).await, Ok(false));
+    assert_eq!(adapter.list_tags(&caller(), MACHINE).await.unwrap_err().kind, AwsErrorKind::NotFound);
+    let stopped = adapter.stop_execution(&caller(), EXECUTION, Some(("Cancelled", "by its owner"))).await;
     assert_eq!(stopped.unwrap_err().kind, AwsErrorKind::NotFound);
 }
 
@@ -206,7 +210,7 @@ async fn a_history_is_read_from_its_newest_events_in_small_pages_without_executi
         (200, events.to_string())
     })
     .await;
-    let page = adapter(&server).newest_events(&session(), EXECUTION, Some("token")).await.unwrap();
+    let page = adapter(&server).newest_events(&caller(), EXECUTION, Some("token")).await.unwrap();
     assert_eq!(page.older.as_deref(), Some("older"));
     let names: Vec<_> = page.events.iter().map(|event| (event.name.as_deref(), event.index)).collect();
     assert_eq!(names, [(Some("Each"), Some(0)), (None, None), (Some("Charge"), None), (Some("First"), None)]);
@@ -220,8 +224,8 @@ async fn a_history_is_read_from_its_newest_events_in_small_pages_without_executi
 async fn a_stop_without_a_reason_sends_neither_error_nor_cause() {
     let server = StandIn::start(|_| (200, r#"{"stopDate":1}"#.into())).await;
     let adapter = adapter(&server);
-    adapter.stop_execution(&session(), EXECUTION, None).await.unwrap();
-    adapter.stop_execution(&session(), EXECUTION, Some(("E", "c"))).await.unwrap();
+    adapter.stop_execution(&caller(), EXECUTION, None).await.unwrap();
+    adapter.stop_execution(&caller(), EXECUTION, Some(("E", "c"))).await.unwrap();
     let asked: Vec<serde_json::Value> =
         server.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
     assert_eq!(asked[0], serde_json::json!({"executionArn": EXECUTION}));
@@ -238,10 +242,10 @@ async fn a_redrive_carries_its_token_and_the_description_says_what_aws_counts() 
     })
     .await;
     let adapter = adapter(&server);
-    adapter.redrive_execution(&session(), EXECUTION, "uid-1").await.unwrap();
+    adapter.redrive_execution(&caller(), EXECUTION, "uid-1").await.unwrap();
     let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
     assert_eq!(asked, serde_json::json!({"executionArn": EXECUTION, "clientToken": "uid-1"}));
-    let found = adapter.describe_execution(&session(), EXECUTION).await.unwrap().unwrap();
+    let found = adapter.describe_execution(&caller(), EXECUTION).await.unwrap().unwrap();
     assert_eq!(found.redrive_count, 2);
     assert_eq!(found.redrivable, Some(Err("Execution history event limit exceeded".into())));
 }
@@ -261,7 +265,7 @@ async fn a_creation_publishes_a_described_version_with_its_tags() {
         version_description: Some("stepbound:uid:hash".into()),
         tags: Tags::from([("owner".into(), "uid".into())]),
     };
-    let created = adapter(&server).create_state_machine(&session(), &request).await.unwrap();
+    let created = adapter(&server).create_state_machine(&caller(), &request).await.unwrap();
     assert_eq!(created.version_arn, Some(format!("{MACHINE}:1")));
     let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
     assert_eq!(asked["definition"], request.definition);

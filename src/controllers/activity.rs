@@ -9,7 +9,7 @@ use super::dereference::{Authorization, LastSession, authorized_binding, last_se
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
 use super::{Context, guardrails, owner};
 use crate::api::v1alpha1::{Activity, ActivityStatus, TrustBinding};
-use crate::aws::{MachineSettings, Session, Tags};
+use crate::aws::{Caller, MachineSettings, Tags};
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::workflow::{activity_arn, check_key, check_name, default_name, names_of};
@@ -33,19 +33,19 @@ impl Managed for Activity {
         guardrail::check_binding(&rules, &namespace, &binding.spec)?;
         check(work, ctx, binding)?;
         let name = name(work, ctx);
-        let session = found.session(ctx, &Purpose::Observe(Some(&name))).await?;
+        let caller = found.session(ctx, &work.cause, &Purpose::Observe(Some(&name))).await?;
         let writing = needs::activity(&work.object.spec, name.clone());
-        let arn = arn(work, ctx, &session);
+        let arn = arn(work, ctx, &caller);
         let wanted = wanted_tags(work, ctx);
-        if !ctx.activities.has_activity(&session, &arn).await? {
+        if !ctx.activities.has_activity(&caller, &arn).await? {
             work.hold(ctx).await?;
             record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
-            let session = found.session(ctx, &Purpose::Write(&writing)).await?;
-            ctx.activities.create_activity(&session, &name, &settings(work), &wanted).await?;
+            let caller = found.session(ctx, &work.cause, &Purpose::Write(&writing)).await?;
+            ctx.activities.create_activity(&caller, &name, &settings(work), &wanted).await?;
         }
         // A creation of a name that exists is answered as if it were ours, so the tags alone tell whose it is.
-        let present = ctx.tagging.list_tags(&session, &arn).await?;
+        let present = ctx.tagging.list_tags(&caller, &arn).await?;
         if !owner(work, ctx).owns(&present) {
             let message = format!(
                 "Activity {arn} exists and belongs to somebody else; it was not touched. Set another spec.name in a new Activity, or delete that one."
@@ -87,8 +87,8 @@ fn name(work: &Work<Activity>, ctx: &Context) -> String {
     work.object.spec.name.clone().unwrap_or_else(default)
 }
 
-fn arn(work: &Work<Activity>, ctx: &Context, session: &Session) -> String {
-    activity_arn(&session.assumed_role_arn, &session.region, &name(work, ctx))
+fn arn(work: &Work<Activity>, ctx: &Context, caller: &Caller) -> String {
+    activity_arn(&caller.assumed_role_arn, &caller.region, &name(work, ctx))
 }
 
 fn wanted_tags(work: &Work<Activity>, ctx: &Context) -> Tags {
@@ -126,14 +126,14 @@ async fn apply_tags(
     fenced(ctx)?;
     if !(missing.is_empty() && gone.is_empty()) {
         let writing = needs::activity(&work.object.spec, name(work, ctx));
-        let session = binding.session(ctx, &Purpose::Write(&writing)).await?;
+        let caller = binding.session(ctx, &work.cause, &Purpose::Write(&writing)).await?;
         if !missing.is_empty() {
             // The owner's mark goes along with every tag, so that IAM can ask for it.
             missing.extend(owner(work, ctx).tags());
-            ctx.tagging.tag(&session, arn, &missing).await?;
+            ctx.tagging.tag(&caller, arn, &missing).await?;
         }
         if !gone.is_empty() {
-            ctx.tagging.untag(&session, arn, &gone).await?;
+            ctx.tagging.untag(&caller, arn, &gone).await?;
         }
     }
     work.status().tag_keys = work.object.spec.tags.keys().cloned().collect();
@@ -144,21 +144,22 @@ async fn delete(work: &mut Work<Activity>, ctx: &Context) -> Result<Done, Failur
     let binding = work.object.spec.trust_binding_ref.name.clone();
     let name = name(work, ctx);
     let (namespace, clean) = (work.namespace(), Purpose::Clean(&name));
-    let session = match last_session_for(ctx, &namespace, &binding, &clean, deleted_at(&work.object)).await? {
-        LastSession::Usual(session) | LastSession::Held(session) => session,
-        LastSession::Gone(why) => {
-            if let Some(arn) = work.object.status.as_ref().and_then(|status| status.activity_arn.as_ref()) {
-                report_orphan(&work.object, arn, &why, ctx).await;
+    let caller =
+        match last_session_for(ctx, &work.cause, &namespace, &binding, &clean, deleted_at(&work.object)).await? {
+            LastSession::Usual(caller) | LastSession::Held(caller) => caller,
+            LastSession::Gone(why) => {
+                if let Some(arn) = work.object.status.as_ref().and_then(|status| status.activity_arn.as_ref()) {
+                    report_orphan(work, arn, &why, ctx).await;
+                }
+                return Ok(Done::released());
             }
-            return Ok(Done::released());
-        }
-    };
-    let arn = arn(work, ctx, &session);
-    if ctx.activities.has_activity(&session, &arn).await? {
-        let present = ctx.tagging.list_tags(&session, &arn).await?;
+        };
+    let arn = arn(work, ctx, &caller);
+    if ctx.activities.has_activity(&caller, &arn).await? {
+        let present = ctx.tagging.list_tags(&caller, &arn).await?;
         if owner(work, ctx).owns(&present) {
             fenced(ctx)?;
-            ctx.activities.delete_activity(&session, &arn).await?;
+            ctx.activities.delete_activity(&caller, &arn).await?;
         }
     }
     Ok(Done::released())

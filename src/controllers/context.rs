@@ -10,7 +10,7 @@ use moka::future::Cache;
 use super::run_queue::RunQueues;
 use super::runner::{self, Managed};
 use super::{Attribution, dereference, guardrails, workflow, workflow_run};
-use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Queues, Session, StateMachines, Tagging};
+use crate::aws::{Activities, Alarms, Aliases, CallQuota, Caller, Executions, Iam, Queues, StateMachines, Tagging};
 use crate::iam::binding_role::session::Purpose;
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
@@ -221,9 +221,9 @@ pub(super) struct BindingSessions(pub(super) Arc<Context>);
 
 #[async_trait::async_trait]
 impl SessionSource for BindingSessions {
-    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Arc<Session>, Failure> {
+    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Caller, Failure> {
         runner::fenced(&self.0)?;
-        let (_, session) = dereference::session_for(&self.0, namespace, binding, purpose).await?;
+        let (_, session) = dereference::session_for(&self.0, &Arc::default(), namespace, binding, purpose).await?;
         Ok(session)
     }
 }

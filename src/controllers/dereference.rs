@@ -13,7 +13,8 @@ use moka::future::Cache;
 use super::Context;
 use super::named::{VALUE_NOT_ALLOWED, named, named_at_the_end};
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding};
-use crate::aws::{Epoch, Session};
+use crate::audit::Cause;
+use crate::aws::{Caller, Epoch};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::{PolicyError, Purpose};
 use crate::iam::binding_role::values::NotAllowed;
@@ -93,29 +94,31 @@ pub(super) async fn authorized_binding(
 /// A session of the binding for the purpose, and the binding. It can do what the purpose says and nothing else.
 pub(super) async fn session_for(
     ctx: &Context,
+    cause: &Arc<Cause>,
     namespace: &str,
     binding: &str,
     purpose: &Purpose<'_>,
-) -> Result<(Arc<Authorization>, Arc<Session>), NoSession> {
+) -> Result<(Arc<Authorization>, Caller), NoSession> {
     let found = authorized_binding(ctx, namespace, binding).await?;
-    let session = found.session(ctx, purpose).await?;
-    Ok((found, session))
+    let caller = found.session(ctx, cause, purpose).await?;
+    Ok((found, caller))
 }
 
 /// The same with the name of whoever asked, where that is known and the binding wants it.
 pub(super) async fn session_as(
     ctx: &Context,
+    cause: &Arc<Cause>,
     namespace: &str,
     binding: &str,
     purpose: &Purpose<'_>,
     requester: Option<String>,
-) -> Result<Arc<Session>, NoSession> {
+) -> Result<Caller, NoSession> {
     let found = authorized_binding(ctx, namespace, binding).await?;
     let mut key = found.key_for(purpose)?;
     if found.binding.spec.attribution == Attribution::Requester {
-        key.requester = requester;
+        key.requester.clone_from(&requester);
     }
-    session_with(ctx, &key).await
+    Ok(Caller { requester, ..session_with(ctx, cause, &key).await? })
 }
 
 impl Authorization {
@@ -126,8 +129,13 @@ impl Authorization {
     }
 
     /// A session of the binding for the purpose.
-    pub(super) async fn session(&self, ctx: &Context, purpose: &Purpose<'_>) -> Result<Arc<Session>, NoSession> {
-        session_with(ctx, &self.key_for(purpose)?).await
+    pub(super) async fn session(
+        &self,
+        ctx: &Context,
+        cause: &Arc<Cause>,
+        purpose: &Purpose<'_>,
+    ) -> Result<Caller, NoSession> {
+        session_with(ctx, cause, &self.key_for(purpose)?).await
     }
 
     fn key_for(&self, purpose: &Purpose<'_>) -> Result<SessionKey, Failure> {
@@ -157,8 +165,8 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Au
 }
 
 /// The session of a key.
-pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<Session>, NoSession> {
-    ctx.sessions.session(key).await.map_err(|error| {
+pub(super) async fn session_with(ctx: &Context, cause: &Arc<Cause>, key: &SessionKey) -> Result<Caller, NoSession> {
+    let caller = ctx.sessions.session(key, cause).await.map_err(|error| {
         let gone = matches!(
             error,
             IdentityError::NamespaceTerminating { .. }
@@ -166,7 +174,8 @@ pub(super) async fn session_with(ctx: &Context, key: &SessionKey) -> Result<Arc<
                 | IdentityError::MintForbidden { .. }
         );
         NoSession { failure: error.clone().into(), error: Some(error), gone }
-    })
+    })?;
+    Ok(Caller::new(caller, cause))
 }
 
 /// The key of an authorized binding for the purpose.
@@ -183,9 +192,9 @@ pub(super) fn purposeful(
 /// A session for cleaning up after what is being deleted.
 pub(super) enum LastSession {
     /// As usual.
-    Usual(Arc<Session>),
+    Usual(Caller),
     /// Account, right or namespace are gone; this one is still held from before.
-    Held(Arc<Session>),
+    Held(Caller),
     /// None can be had any more: what is in AWS has to be left there.
     Gone(Failure),
 }
@@ -194,13 +203,14 @@ pub(super) enum LastSession {
 /// went, for at most [`CLEAN_UP_LASTS`].
 pub(super) async fn last_session_for(
     ctx: &Context,
+    cause: &Arc<Cause>,
     namespace: &str,
     binding: &str,
     purpose: &Purpose<'_>,
     deleted: Timestamp,
 ) -> Result<LastSession, Failure> {
-    let none = match session_for(ctx, namespace, binding, purpose).await {
-        Ok((_, session)) => return Ok(LastSession::Usual(session)),
+    let none = match session_for(ctx, cause, namespace, binding, purpose).await {
+        Ok((_, caller)) => return Ok(LastSession::Usual(caller)),
         Err(none) if none.gone => none,
         Err(none) => return Err(none.failure),
     };
@@ -208,16 +218,22 @@ pub(super) async fn last_session_for(
         return Ok(LastSession::Gone(none.failure));
     }
     let held = match named_at_the_end::<TrustBinding>(ctx, namespace, binding).await? {
-        Some(binding) => held(ctx, &binding, purpose).await,
+        Some(binding) => held(ctx, cause, &binding, purpose).await,
         None => None,
     };
     Ok(held.map_or(LastSession::Gone(none.failure), LastSession::Held))
 }
 
 /// A session of the binding for the purpose that is still held, whatever has become of its account.
-pub(super) async fn held(ctx: &Context, binding: &TrustBinding, purpose: &Purpose<'_>) -> Option<Arc<Session>> {
+pub(super) async fn held(
+    ctx: &Context,
+    cause: &Arc<Cause>,
+    binding: &TrustBinding,
+    purpose: &Purpose<'_>,
+) -> Option<Caller> {
     let policy = session_policy(binding, &binding_scope(ctx, binding), purpose).ok()?;
-    ctx.sessions.held(&binding.uid()?, policy.as_deref()).await
+    let session = ctx.sessions.held(&binding.uid()?, policy.as_deref()).await?;
+    Some(Caller::new(session, cause))
 }
 
 /// The key of a binding that is in use, whose audience is allowed and whose account exists and consents; otherwise its

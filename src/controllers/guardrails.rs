@@ -18,7 +18,8 @@ use super::Context;
 use super::dereference::Authorization;
 use super::runner::api_failure;
 use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
-use crate::aws::Session;
+use crate::audit::Cause;
+use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Classify, Failure};
 use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_version, selects, unknown};
@@ -226,7 +227,7 @@ async fn labels(ctx: &Context, namespace: &str) -> Result<Arc<BTreeMap<String, S
 /// What a version or a state machine runs as: as the Workflow's status remembers it, else as AWS describes it.
 pub(super) async fn runs_as(
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     workflow: Option<&Workflow>,
     runs: &Runs,
 ) -> Result<RunsAs, Failure> {
@@ -245,7 +246,7 @@ pub(super) async fn runs_as(
     if let Some(read) = ctx.guardrails.read.get(&key).await {
         return Ok(RunsAs { from_config_map, ..RunsAs::clone(&read) });
     }
-    let found = match ctx.state_machines.describe_state_machine(session, &runs.arn).await {
+    let found = match ctx.state_machines.describe_state_machine(caller, &runs.arn).await {
         Ok(found) => found.ok_or_else(|| unknown(&runs.arn, "AWS shows no such version or state machine"))?,
         Err(error) if error.class() == Class::Denied => return Err(unknown(&runs.arn, &error.public())),
         Err(error) => return Err(error.into()),
@@ -262,6 +263,7 @@ pub(super) async fn runs_as(
 /// Whether each of these may be started through a target, as the rules and the binding's list say.
 pub(super) async fn may_start(
     ctx: &Context,
+    cause: &Arc<Cause>,
     rules: &[Rule],
     workflow: &Workflow,
     found: &Authorization,
@@ -274,9 +276,9 @@ pub(super) async fn may_start(
     if !guardrail::needs_runs_as(rules, binding) {
         return Ok(());
     }
-    let session = found.session(ctx, &Purpose::Observe(machine_name(target_arn))).await?;
+    let caller = found.session(ctx, cause, &Purpose::Observe(machine_name(target_arn))).await?;
     for one in runs()? {
-        let runs_as = runs_as(ctx, &session, Some(workflow), &one).await.map_err(|failure| one.refused(failure))?;
+        let runs_as = runs_as(ctx, &caller, Some(workflow), &one).await.map_err(|failure| one.refused(failure))?;
         let runs = [(one.arn.clone(), runs_as)];
         guardrail::may_start(&Start { runs: &runs, ..start.clone() }).map_err(|failure| one.refused(failure))?;
     }

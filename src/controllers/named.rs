@@ -87,7 +87,16 @@ mod tests {
         for none in NO_NAMES {
             let refused = authorized_binding(&world.ctx, "shop", none).await.err().unwrap();
             assert_eq!((refused.failure.reason, refused.gone), (VALUE_NOT_ALLOWED, true), "{none}");
-            let last = last_session_for(&world.ctx, "shop", none, &purpose, jiff::Timestamp::now()).await.unwrap();
+            let last = last_session_for(
+                &world.ctx,
+                &std::sync::Arc::default(),
+                "shop",
+                none,
+                &purpose,
+                jiff::Timestamp::now(),
+            )
+            .await
+            .unwrap();
             assert!(matches!(last, LastSession::Gone(failure) if failure.reason == VALUE_NOT_ALLOWED), "{none}");
         }
     }

@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use super::Context;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, GIT_REVISION};
-use crate::audit;
+use crate::audit::{self, Cause};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
@@ -99,13 +99,21 @@ pub(super) trait Managed:
 pub(super) struct Work<K: Managed> {
     /// The object, with the status as it is to become.
     pub(super) object: K,
+    /// For whose sake the audit log says that something was done.
+    pub(super) cause: Arc<Cause>,
     persisted: Option<K::Status>,
 }
 
 impl<K: Managed> Work<K> {
     pub(super) fn new(mut object: K) -> Self {
         let persisted = object.status_field().clone();
-        Self { object, persisted }
+        let cause = Arc::new(Cause {
+            kind: K::KIND,
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            git_revision: object.annotations().get(GIT_REVISION).cloned(),
+        });
+        Self { object, cause, persisted }
     }
 
     /// Namespace of the object; namespaced kinds always have one.
@@ -245,8 +253,7 @@ pub(super) async fn reconcile<K: Managed>(
     let span =
         tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());
     let _running = ctx.objects.reconciling(K::KIND, &uid);
-    let result = audit::caused_by(cause(&*object), measured(Work::new((*object).clone()), &ctx));
-    let result = result.instrument(span).await;
+    let result = measured(Work::new((*object).clone()), &ctx).instrument(span).await;
     let requeue = match result {
         Ok(requeue) => {
             ctx.forget_failures(&uid);
@@ -279,18 +286,6 @@ async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Reque
     let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
     ctx.metrics.reconcile(K::KIND, class, started.elapsed());
     result
-}
-
-/// For whose sake the audit log says that something was done.
-fn cause<K: Managed>(object: &K) -> audit::Cause {
-    audit::Cause {
-        kind: K::KIND,
-        name: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
-        // Most calls are nobody's request: see `audit::on_behalf_of`.
-        requester: None,
-        git_revision: object.annotations().get(GIT_REVISION).cloned(),
-    }
 }
 
 async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
@@ -395,11 +390,11 @@ pub(super) async fn publish<K: Managed>(object: &K, event_type: EventType, reaso
 
 /// Says that something may remain in AWS: as metric, audit record and event. In a namespace that is being deleted the
 /// event is refused, which the log tells.
-pub(super) async fn report_orphan<K: Managed>(object: &K, arn: &str, why: &Failure, ctx: &Context) {
+pub(super) async fn report_orphan<K: Managed>(work: &Work<K>, arn: &str, why: &Failure, ctx: &Context) {
     ctx.metrics.orphaned(K::KIND);
-    audit::orphaned(K::KIND, &object.namespace().unwrap_or_default(), &object.name_any(), arn, why.reason);
+    audit::orphaned(&work.cause, &work.namespace(), arn, why.reason);
     let note = format!("{arn} may remain in AWS and has to be removed there: {}", why.message);
-    publish(object, EventType::Warning, "Orphaned", &note, ctx).await;
+    publish(&work.object, EventType::Warning, "Orphaned", &note, ctx).await;
 }
 
 /// When the deletion of an object was asked for.

@@ -22,8 +22,11 @@ use tokio::sync::{broadcast, watch};
 use super::run_queue::RunQueue;
 use super::{Attribution, Context, Ports, Settings, guardrails, runner};
 use crate::api::v1alpha1::WorkflowRun;
+use crate::audit::Cause;
 use crate::aws::stand_in::{Seen, StandIn};
-use crate::aws::{Clients, Credentials, Epoch, Gate, SdkQueues, SdkStepFunctions, Session, SessionOrigin, http_client};
+use crate::aws::{
+    Caller, Clients, Credentials, Epoch, Gate, SdkQueues, SdkStepFunctions, Session, SessionOrigin, http_client,
+};
 use crate::identity::{IdentityError, IssuerRules, Issuers, Reach, SessionKey, Sessions, Web};
 use crate::kube::{Events, Fence, Shard};
 
@@ -115,7 +118,7 @@ struct AnySession {
 
 #[async_trait::async_trait]
 impl Sessions for AnySession {
-    async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError> {
+    async fn session(&self, key: &SessionKey, _: &Cause) -> Result<Arc<Session>, IdentityError> {
         Ok(Arc::new(session(key.requester.clone())))
     }
     async fn held(&self, _: &str, _: Option<&str>) -> Option<Arc<Session>> {
@@ -134,7 +137,12 @@ impl Sessions for AnySession {
     }
 }
 
-pub(super) fn session(requester: Option<String>) -> Session {
+/// Somebody who calls AWS by the way.
+pub(super) fn caller() -> Caller {
+    Caller::new(Arc::new(session(None)), &Arc::default())
+}
+
+fn session(requester: Option<String>) -> Session {
     let credentials = Credentials {
         access_key_id: "ASIASESSION".into(),
         secret_access_key: SecretString::from("secret"),
@@ -286,7 +294,7 @@ impl World {
     /// Wakes a run with what AWS describes of its execution, as the tracker does.
     pub(super) async fn find(&self, name: &str) {
         let arn = self.run(name).status.unwrap().execution_arn.unwrap();
-        let described = self.ctx.executions.describe_execution(&session(None), &arn).await;
+        let described = self.ctx.executions.describe_execution(&caller(), &arn).await;
         self.ctx.tracker.found(described.unwrap().unwrap());
         self.wake(name).await;
     }

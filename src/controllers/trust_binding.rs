@@ -85,7 +85,7 @@ impl Managed for TrustBinding {
         };
         // The session that every object of the binding uses, so that what is proven is what will be used.
         let proof = purposeful(ctx, &work.object, &key, &Purpose::Observe(None))?;
-        let session = match session_with(ctx, &proof).await {
+        let session = match session_with(ctx, &work.cause, &proof).await {
             Ok(session) => session,
             Err(none) => return Err(refused(work, ctx, &proof, none).await),
         };
@@ -306,7 +306,7 @@ async fn probe(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) -> P
         work.status().identities = rotation::settle(&work.status().identities);
         return Probe::NotNeeded;
     }
-    let held = held(ctx, &work.object, &Purpose::Observe(None)).await.map(|session| session.expires_at);
+    let held = held(ctx, &work.cause, &work.object, &Purpose::Observe(None)).await.map(|session| session.expires_at);
     let key = match key_with(ctx, &work.object, named.as_deref(), epoch).await {
         Ok(key) => key,
         Err(none) => return Probe::Refused(none.failure),
@@ -315,7 +315,7 @@ async fn probe(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) -> P
         Ok(proof) => proof,
         Err(failure) => return Probe::Refused(failure),
     };
-    match session_with(ctx, &proof).await {
+    match session_with(ctx, &work.cause, &proof).await {
         Ok(session) => {
             let whole = Timestamp::now() + SignedDuration::from_secs(i64::from(key.duration_seconds));
             let identities = &work.status().identities;
@@ -398,7 +398,7 @@ async fn refused(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey,
     remember_tried(work, key, none.error.as_ref());
     let mut failure = none.failure;
     if let Some(IdentityError::Exchange(error)) = &none.error
-        && let Some(message) = look::explained(ctx, &work.object, key, error).await
+        && let Some(message) = look::explained(ctx, &work.cause, &work.object, key, error).await
     {
         failure = Failure::new(failure.class, failure.reason, message);
     }

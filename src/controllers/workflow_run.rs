@@ -30,8 +30,7 @@ use crate::api::v1alpha1::{
     CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest, Workflow, WorkflowRun,
     WorkflowRunSpec, WorkflowRunStatus,
 };
-use crate::audit;
-use crate::aws::{AwsErrorKind, Session};
+use crate::aws::{AwsErrorKind, Caller};
 use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
@@ -155,11 +154,11 @@ async fn workflow_and_binding(
 }
 
 /// A session to see the execution, of the binding as which the run was started, whatever has become of its Workflow.
-async fn session(work: &Work<WorkflowRun>, ctx: &Context) -> Result<Arc<Session>, Failure> {
+async fn session(work: &Work<WorkflowRun>, ctx: &Context) -> Result<Caller, Failure> {
     let status = work.object.status.clone().unwrap_or_default();
     let purpose = Purpose::Observe(machine(&status));
-    let (_, session) = session_for(ctx, &work.namespace(), &binding_name(&status), &purpose).await?;
-    Ok(session)
+    let (_, caller) = session_for(ctx, &work.cause, &work.namespace(), &binding_name(&status), &purpose).await?;
+    Ok(caller)
 }
 
 /// Name of the state machine that the run's last attempt starts.
@@ -202,7 +201,7 @@ async fn stop(
     let canceller = work.status().stop.as_ref().and_then(|stop| stop.requested_by.clone());
     let status = work.object.status.clone().unwrap_or_default();
     let purpose = Purpose::Observe(machine(&status));
-    let session = session_as(ctx, &work.namespace(), &binding_name(&status), &purpose, canceller.clone()).await?;
+    let caller = session_as(ctx, &work.cause, &work.namespace(), &binding_name(&status), &purpose, canceller).await?;
     let reason = work.object.spec.cancel.as_ref().map_or("", |cancel| cancel.reason.as_str());
     let (error, cause) = match intent {
         StopIntent::Cancel => ("Stepbound.Cancelled", format!("Cancelled by spec.cancel. {reason}")),
@@ -210,8 +209,7 @@ async fn stop(
     };
     let why = (!has_own_key(work, ctx).await?).then_some((error, cause.trim()));
     fenced(ctx)?;
-    let stop = ctx.executions.stop_execution(&session, arn, why);
-    audit::on_behalf_of(canceller, stop).await?;
+    ctx.executions.stop_execution(&caller, arn, why).await?;
     observe(work, ctx, arn).await
 }
 
@@ -303,17 +301,18 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     };
     let binding = binding_name(&status);
     let purpose = Purpose::Observe(machine(&status));
-    let last = last_session_for(ctx, &work.namespace(), &binding, &purpose, deleted_at(&work.object)).await?;
-    let session = match last {
-        LastSession::Usual(session) | LastSession::Held(session) => session,
+    let last =
+        last_session_for(ctx, &work.cause, &work.namespace(), &binding, &purpose, deleted_at(&work.object)).await?;
+    let caller = match last {
+        LastSession::Usual(caller) | LastSession::Held(caller) => caller,
         LastSession::Gone(why) => {
-            report_orphan(&work.object, &arn, &why, ctx).await;
+            report_orphan(work, &arn, &why, ctx).await;
             return Ok(Done::released());
         }
     };
     let unproven = status.attempts.last().filter(|last| status.execution_arn.is_none() && !own::by_name(work, last));
     if let Some(attempt) = unproven {
-        match own::to_stop(work, ctx, &session, attempt).await? {
+        match own::to_stop(work, ctx, &caller, attempt).await? {
             own::ToStop::Yes => {}
             own::ToStop::No => return Ok(Done::released()),
             own::ToStop::NotKnownYet => return Ok(Done::again(Requeue::After(Duration::from_secs(1)))),
@@ -321,7 +320,7 @@ async fn delete(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     }
     let why = (!has_own_key(work, ctx).await?).then_some(("Stepbound.Deleted", "The WorkflowRun was deleted."));
     fenced(ctx)?;
-    match ctx.executions.stop_execution(&session, &arn, why).await {
+    match ctx.executions.stop_execution(&caller, &arn, why).await {
         Err(error) if !matches!(error.kind, AwsErrorKind::NotFound | AwsErrorKind::Rejected) => Err(error.into()),
         _ if may_still_start(&work.object.spec, &status) => Ok(Done::again(Requeue::After(Duration::from_secs(1)))),
         _ => Ok(Done::released()),

@@ -16,6 +16,7 @@ use super::pace::Pace;
 use super::pauses::Pauses;
 use super::places::{Place, Places};
 use super::{Exchanger, ExternalProvider, IdentityError, Minter, Providers, SessionKey, Sessions, WebIdentityToken};
+use crate::audit::Cause;
 use crate::aws::{Epoch, Session};
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Classify};
@@ -101,17 +102,19 @@ impl SessionCache {
         }
     }
 
-    async fn fresh(&self, key: &SessionKey) -> Result<Session, IdentityError> {
-        match self.trade(key).await {
+    async fn fresh(&self, key: &SessionKey, cause: &Cause) -> Result<Session, IdentityError> {
+        match self.trade(key, cause).await {
             // The token can expire on the way when this machine's clock or the network lags: one more is worth it.
-            Err(IdentityError::Exchange(error)) if error.cause.code == "ExpiredTokenException" => self.trade(key).await,
+            Err(IdentityError::Exchange(error)) if error.cause.code == "ExpiredTokenException" => {
+                self.trade(key, cause).await
+            }
             other => other,
         }
     }
 
     /// No two places are held at once but for minting in the cluster, which is quick: what is dead holds up only what goes
     /// there too.
-    async fn trade(&self, key: &SessionKey) -> Result<Session, IdentityError> {
+    async fn trade(&self, key: &SessionKey, cause: &Cause) -> Result<Session, IdentityError> {
         let region = self.regions.of(&key.region);
         let (token, way) = match &key.provider {
             None => {
@@ -128,7 +131,7 @@ impl SessionCache {
         };
         let (issuer, key_id) = (token.claims.iss.clone(), token.key_id.clone());
         let started = Instant::now();
-        let mut session = self.exchanger.exchange(key, token, (self.clock)()).await;
+        let mut session = self.exchanger.exchange(key, cause, token, (self.clock)()).await;
         let silent = matches!(&session, Err(IdentityError::Exchange(error)) if error.cause.is_silence());
         region.report(if silent { Heard::Silence } else { Heard::Answer });
         drop(way);
@@ -226,7 +229,7 @@ fn mint_outcome(error: &IdentityError) -> &'static str {
 
 #[async_trait]
 impl Sessions for SessionCache {
-    async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError> {
+    async fn session(&self, key: &SessionKey, cause: &Cause) -> Result<Arc<Session>, IdentityError> {
         let slot = self.slots.get_with_by_ref(key, async { Arc::default() }).await;
         let mut slot = slot.lock().await;
         // Looked at here, since it may have ended while another's flight was waited for.
@@ -241,7 +244,7 @@ impl Sessions for SessionCache {
         if let Some(error) = self.pauses.check(key) {
             return self.bridged(key, &slot, error).await;
         }
-        let fresh = self.fresh(key).await;
+        let fresh = self.fresh(key, cause).await;
         if key.epoch.is_over() {
             // With what came of it, credentials too.
             self.slots.invalidate(key).await;

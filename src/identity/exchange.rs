@@ -12,7 +12,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
-use crate::audit;
+use crate::audit::{self, Cause};
 use crate::aws::{Clients, Credentials, Gate, Session, SessionOrigin, refused_request_id, sdk_error};
 use crate::outcome::Classify;
 use crate::plan::attribution;
@@ -38,6 +38,7 @@ impl Exchanger {
     pub async fn exchange(
         &self,
         key: &SessionKey,
+        cause: &Cause,
         token: WebIdentityToken,
         now: Timestamp,
     ) -> Result<Session, IdentityError> {
@@ -54,7 +55,7 @@ impl Exchanger {
             authorized_party: token.claims.azp.clone(),
         };
         let claims = token.claims.clone();
-        let record = audit::Record::begin(|cause, request_id, outcome| {
+        let record = audit::Record::begin(|request_id, outcome| {
             audit::assumption(cause, &origin, &name, &key.role_arn, request_id, outcome);
         });
         let answer = self

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use crate::audit::Cause;
 use crate::aws::{Epoch, Session};
 
 /// Everything that makes a session what it is. Change any of it, but the epoch, and it is another session.
@@ -82,7 +83,8 @@ impl SessionKey {
 pub trait Sessions: Send + Sync {
     /// A session that is good for at least another fifth of its life, or a fresh one. Where a fresh one cannot be had for
     /// a passing reason, the one at hand for as long as it is still good. None for a key whose epoch is over.
-    async fn session(&self, key: &SessionKey) -> Result<Arc<Session>, IdentityError>;
+    /// `cause` is the object for whose sake it is wanted.
+    async fn session(&self, key: &SessionKey, cause: &Cause) -> Result<Arc<Session>, IdentityError>;
     /// A session already held for this binding (by UID) with this policy and not expired, for the clean-up of what is
     /// being deleted after its service account has gone.
     async fn held(&self, binding_uid: &str, policy: Option<&str>) -> Option<Arc<Session>>;

@@ -17,7 +17,7 @@ use super::queue::Queues;
 use super::relay::Relay;
 use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
 use crate::api::v1alpha1::WorkflowRun;
-use crate::aws::{self, AwsError, AwsErrorKind, CallQuota, Execution, ExecutionPage, Executions, Priority, Session};
+use crate::aws::{self, AwsError, AwsErrorKind, CallQuota, Caller, Execution, ExecutionPage, Executions, Priority};
 use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure};
@@ -38,7 +38,7 @@ const IDLE_TICK: Duration = Duration::from_secs(60);
 #[async_trait]
 pub trait SessionSource: Send + Sync {
     /// A session of the binding for the purpose.
-    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Arc<Session>, Failure>;
+    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Caller, Failure>;
 }
 
 /// What a task is told.
@@ -378,7 +378,7 @@ impl Reader {
         Done::Describe(describe, outcome_of(answer), None)
     }
 
-    async fn session(&self, machine: &MachineKey) -> Result<Arc<Session>, Failure> {
+    async fn session(&self, machine: &MachineKey) -> Result<Caller, Failure> {
         let purpose = Purpose::Observe(machine_name(&machine.arn));
         self.sessions.session(&machine.namespace, &machine.binding, &purpose).await
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 use super::report::{Question, Report};
 use crate::api::v1alpha1::StateMachineType;
 use crate::aws::{
-    AwsError, AwsErrorKind, CallQuota, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, Session, StateMachines,
+    AwsError, AwsErrorKind, CallQuota, Caller, DefinitionDiagnostic, Epoch, Priority, SdkStepFunctions, StateMachines,
     http_client,
 };
 use crate::cli::flags;
@@ -158,11 +158,13 @@ async fn answers(
 ) -> Result<Answers, AwsLintError> {
     let http = http_client();
     let said = token_says(&token.claims);
+    let cause = Arc::default();
     let exchanger = Exchanger::new(http.clone(), flags.sts_endpoint_url.clone());
-    let session = exchanger.exchange(key, token, Timestamp::now()).await;
+    let session = exchanger.exchange(key, &cause, token, Timestamp::now()).await;
     let session = session.map_err(|error| no_session(error, &key.role_arn, &said))?;
     say(note);
     let endpoints = Endpoints { step_functions: flags.sfn_endpoint_url.clone(), ..Endpoints::default() };
+    let caller = Caller::new(Arc::new(session), &cause);
     let states = SdkStepFunctions::new(http, &endpoints, Arc::default(), 1.0);
     let mut answers = Vec::with_capacity(report.definitions.len());
     for definition in &report.definitions {
@@ -170,7 +172,7 @@ async fn answers(
             answers.push(None);
             continue;
         };
-        let answer = answer(&states, &session, question).await;
+        let answer = answer(&states, &caller, question).await;
         let subject = definition.subject.as_ref().map(|subject| format!(", {subject}")).unwrap_or_default();
         answers.push(Some(answer.map_err(|source| unasked(format!("{}{subject}", definition.file), source))?));
     }
@@ -180,14 +182,14 @@ async fn answers(
 /// Waits for the quota, of which AWS lets 100 calls through at once and one a second then.
 async fn answer(
     states: &SdkStepFunctions,
-    session: &Session,
+    caller: &Caller,
     question: &Question,
 ) -> Result<Vec<DefinitionDiagnostic>, AwsError> {
     let machine_type = if question.express { StateMachineType::Express } else { StateMachineType::Standard };
     let mut left = ATTEMPTS;
     loop {
-        tokio::time::sleep(states.quota_wait(session, ACTION, Priority::Change)).await;
-        match states.validate_definition(session, &question.text, machine_type).await {
+        tokio::time::sleep(states.quota_wait(caller, ACTION, Priority::Change)).await;
+        match states.validate_definition(caller, &question.text, machine_type).await {
             Err(error) if error.kind == AwsErrorKind::Queued => {}
             Err(error) if error.kind == AwsErrorKind::Throttled && left > 0 => {
                 left -= 1;

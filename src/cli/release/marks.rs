@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 
 use super::{ReleaseError, ReleaseFlags};
 use crate::api::v1alpha1::{TrustBinding, is_object_name};
-use crate::aws::{SdkStepFunctions, Session, Tagging, http_client};
+use crate::aws::{Caller, SdkStepFunctions, Tagging, http_client};
 use crate::config::Endpoints;
 use crate::identity::{
     Cognito, Exchanger, IssuerRules, Issuers, Minter, Providers, Reach, SecretReader, SessionCache, SessionKey,
@@ -79,7 +79,7 @@ impl Marks {
         Ok(Mark::Removed)
     }
 
-    async fn session(&self, namespace: &str, binding: &str) -> Result<Arc<Session>, String> {
+    async fn session(&self, namespace: &str, binding: &str) -> Result<Caller, String> {
         if !is_object_name(binding) {
             return Err(format!("\"{binding}\" cannot be the name of a TrustBinding"));
         }
@@ -114,7 +114,9 @@ impl Marks {
             // One call of a tool that holds nothing.
             epoch: crate::aws::Epoch::default(),
         };
-        self.sessions.session(&key).await.map_err(|error| error.to_string())
+        let cause = Arc::default();
+        let session = self.sessions.session(&key, &cause).await.map_err(|error| error.to_string())?;
+        Ok(Caller::new(session, &cause))
     }
 }
 

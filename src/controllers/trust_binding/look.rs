@@ -1,5 +1,6 @@
 //! Looks at the roles in IAM with the binding's own session: to explain a refusal, and to find what is weak.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Context;
@@ -7,7 +8,8 @@ use super::super::dereference::{binding_scope, held, purposeful, session_with};
 use super::super::runner::Work;
 use super::tokens;
 use crate::api::v1alpha1::TrustBinding;
-use crate::aws::{AwsErrorKind, Session};
+use crate::audit::Cause;
+use crate::aws::{AwsErrorKind, Caller};
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::document::Document;
 use crate::iam::trust::{explain, render};
@@ -39,15 +41,21 @@ enum Unread {
 }
 
 /// A role's trust policy, read with a session that may read this role.
-async fn read(ctx: &Context, binding: &TrustBinding, key: &SessionKey, role_arn: &str) -> Result<Document, Unread> {
+async fn read(
+    ctx: &Context,
+    cause: &Arc<Cause>,
+    binding: &TrustBinding,
+    key: &SessionKey,
+    role_arn: &str,
+) -> Result<Document, Unread> {
     let failed = |failure: Failure| Unread::Failed(failure.message);
     let key = purposeful(ctx, binding, key, &Purpose::Inspect(role_arn)).map_err(failed)?;
-    let session = session_with(ctx, &key).await.map_err(|none| failed(none.failure))?;
-    read_with(ctx, &session, role_arn).await
+    let caller = session_with(ctx, cause, &key).await.map_err(|none| failed(none.failure))?;
+    read_with(ctx, &caller, role_arn).await
 }
 
-async fn read_with(ctx: &Context, session: &Session, role_arn: &str) -> Result<Document, Unread> {
-    match ctx.iam.trust_policy(session, role_arn).await {
+async fn read_with(ctx: &Context, caller: &Caller, role_arn: &str) -> Result<Document, Unread> {
+    match ctx.iam.trust_policy(caller, role_arn).await {
         Ok(Some(text)) => Document::parse(&text).map_err(|error| Unread::Failed(error.to_string())),
         Ok(None) => Err(Unread::Failed("IAM knows no such role".into())),
         Err(error) if error.kind == AwsErrorKind::AccessDenied => Err(Unread::NotAllowed),
@@ -59,12 +67,12 @@ async fn read_with(ctx: &Context, session: &Session, role_arn: &str) -> Result<D
 /// Evaluates the binding and says what is weak. The roles' own policies are part of it as far as they can be read.
 pub(super) async fn evaluate(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey) -> Looked {
     let scope = binding_scope(ctx, &work.object);
-    let trust = read(ctx, &work.object, key, &key.role_arn).await;
+    let trust = read(ctx, &work.cause, &work.object, key, &key.role_arn).await;
     let mut execution = Vec::new();
     if trust.is_ok() {
         for arn in &scope.execution_roles {
             // Those that cannot be read are another team's; what is known of the rest still counts.
-            if let Ok(document) = read(ctx, &work.object, key, arn).await {
+            if let Ok(document) = read(ctx, &work.cause, &work.object, key, arn).await {
                 execution.push((arn.clone(), document));
             }
         }
@@ -111,6 +119,7 @@ pub(super) async fn evaluate(work: &mut Work<TrustBinding>, ctx: &Context, key: 
 /// is still held from before; without it the refusal says what must hold and that it was not checked.
 pub(super) async fn explained(
     ctx: &Context,
+    cause: &Arc<Cause>,
     binding: &TrustBinding,
     key: &SessionKey,
     error: &ExchangeError,
@@ -118,8 +127,8 @@ pub(super) async fn explained(
     if error.cause.kind != AwsErrorKind::AccessDenied {
         return None;
     }
-    let session = held(ctx, binding, &Purpose::Inspect(&key.role_arn)).await?;
-    let policy = read_with(ctx, &session, &key.role_arn).await.ok()?;
+    let caller = held(ctx, cause, binding, &Purpose::Inspect(&key.role_arn)).await?;
+    let policy = read_with(ctx, &caller, &key.role_arn).await.ok()?;
     let explanation = explain(&policy, &error.claims, &key.role_arn, Some(&key.session_name));
     Some(error.explained(&explanation))
 }

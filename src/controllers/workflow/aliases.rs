@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::Hands;
 use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
-use crate::aws::{ExecutionStatus, ListedExecution, Routes, Session};
+use crate::aws::{Caller, ExecutionStatus, ListedExecution, Routes};
 use crate::controllers::runner::{Work, fenced};
 use crate::controllers::{Context, guardrails};
 use crate::outcome::Failure;
@@ -41,7 +41,7 @@ pub(super) async fn converge(
     machine_arn: &str,
     closely: bool,
 ) -> Result<Converged, Failure> {
-    let session = hands.seeing;
+    let caller = hands.seeing;
     remove_dropped(work, ctx, hands).await?;
     let mut converged = Converged::default();
     for alias in work.object.spec.aliases.clone() {
@@ -50,7 +50,7 @@ pub(super) async fn converge(
         let mut known = known(work, &alias.name);
         if let Some(recorded) = known.clone().filter(|_| closely) {
             let routes = arns(machine_arn, &recorded);
-            let actual = ctx.aliases.alias_routes(session, &recorded.arn).await?;
+            let actual = ctx.aliases.alias_routes(caller, &recorded.arn).await?;
             if !actual.as_ref().is_some_and(|actual| same_routes(actual, &routes)) {
                 let there = actual.as_ref().map_or_else(|| "nothing".to_owned(), told);
                 converged.drift.push(format!("aliases.{}: in AWS {there}, wanted {}", alias.name, told(&routes)));
@@ -68,7 +68,7 @@ pub(super) async fn converge(
         let settles = alias_move::settle(&mut decision.status, Timestamp::now(), ctx.settings.alias_settle_time);
         converged.look_again = converged.look_again.into_iter().chain(settles).min();
         if let Some(bad) = decision.quarantine {
-            stop_running(ctx, session, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
+            stop_running(ctx, caller, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
         }
         converged.look_again = converged.look_again.into_iter().chain(decision.look_again).min();
         remember(work, decision);
@@ -121,8 +121,8 @@ async fn decision(
         now: Timestamp::now(),
     };
     if let Some(rollout) = alias.rollout.as_ref().filter(|_| asks_alarms(&situation)) {
-        let session = hands.writer(ctx).await?;
-        let found = ctx.alarms.alarm_states(&session, &rollout.alarms).await;
+        let caller = hands.writer(ctx).await?;
+        let found = ctx.alarms.alarm_states(&caller, &rollout.alarms).await;
         situation.alarms = alarms::say(&rollout.alarms, &found);
     }
     Ok(decide(&situation))
@@ -148,7 +148,7 @@ fn is_paused(work: &Work<Workflow>, alias: &str) -> bool {
 /// Executions that started after AWS can be taken to route by the new weights, version by version.
 async fn compare(
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     machine_arn: &str,
     alias: &Alias,
     status: &AliasStatus,
@@ -157,7 +157,7 @@ async fn compare(
         return Ok((Verdict::TooFew, Counts::default()));
     };
     let settled = began.0.checked_add(ctx.settings.alias_settle_time).unwrap_or(began.0);
-    let listed = ctx.executions.list_executions(session, &status.arn, false).await?;
+    let listed = ctx.executions.list_executions(caller, &status.arn, false).await?;
     let tallies = tally(listed.iter().filter(|execution| execution.started_at >= settled));
     let of = |version: i64| tallies.get(&format!("{machine_arn}:{version}")).cloned().unwrap_or_default();
     let old = status.routes.iter().find(|route| route.version != target).map_or(0, |route| route.version);
@@ -200,7 +200,8 @@ async fn may_route(
     let there = known(work, &decided.name).map(|known| known.routes).unwrap_or_default();
     let new = decided.routes.iter().map(|route| route.version).filter(|version| !routes_to(&there, *version));
     let runs = || Ok(new.filter_map(|version| Runs::of(&format!("{machine_arn}:{version}"))).collect());
-    let checked = guardrails::may_start(ctx, &rules, &work.object, hands.binding, &decided.arn, runs).await;
+    let checked =
+        guardrails::may_start(ctx, &work.cause, &rules, &work.object, hands.binding, &decided.arn, runs).await;
     checked.map_err(|failure| {
         let message = format!("Alias \"{}\" is not moved. {}", decided.name, failure.message);
         Failure { message, ..failure }
@@ -224,20 +225,20 @@ async fn route(
     decided: &AliasStatus,
 ) -> Result<(), Failure> {
     fenced(ctx)?;
-    let (routes, session) = (arns(machine_arn, decided), hands.writer(ctx).await?);
+    let (routes, caller) = (arns(machine_arn, decided), hands.writer(ctx).await?);
     if is_new {
-        match ctx.aliases.create_alias(&session, &decided.name, &routes).await {
+        match ctx.aliases.create_alias(&caller, &decided.name, &routes).await {
             // It is there with other routes: from a start of ours that was not recorded, or from before an adoption.
             Err(error) if error.code == "ConflictException" => {}
             other => return other.map_err(Into::into),
         }
     }
-    ctx.aliases.update_alias(&session, &decided.arn, &routes).await.map_err(Into::into)
+    ctx.aliases.update_alias(&caller, &decided.arn, &routes).await.map_err(Into::into)
 }
 
 async fn stop_running(
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     machine_arn: &str,
     alias: &Alias,
     bad: i64,
@@ -247,11 +248,11 @@ async fn stop_running(
         return Ok(());
     }
     let version = format!("{machine_arn}:{bad}");
-    for execution in ctx.executions.list_executions(session, &version, true).await? {
+    for execution in ctx.executions.list_executions(caller, &version, true).await? {
         fenced(ctx)?;
         let cause = format!("Version {bad} was rolled back.");
         let why = (!has_own_key).then_some(("Stepbound.RolledBack", cause.as_str()));
-        ctx.executions.stop_execution(session, &execution.arn, why).await?;
+        ctx.executions.stop_execution(caller, &execution.arn, why).await?;
     }
     Ok(())
 }
@@ -276,8 +277,8 @@ async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, hands: &Hands<
         work.status().aliases.iter().filter(|alias| !wanted.contains(&alias.name)).cloned().collect();
     for alias in dropped {
         fenced(ctx)?;
-        let session = hands.writer(ctx).await?;
-        ctx.aliases.delete_alias(&session, &alias.arn).await?;
+        let caller = hands.writer(ctx).await?;
+        ctx.aliases.delete_alias(&caller, &alias.arn).await?;
         work.status().aliases.retain(|known| known.name != alias.name);
     }
     Ok(())

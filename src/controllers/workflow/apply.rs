@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Hands;
 use crate::api::v1alpha1::{Diagnostic, DriftPolicy, PublishedVersion, RunsAs, Workflow, WorkflowRun};
-use crate::aws::{AwsError, AwsErrorKind, CreateStateMachine, DefinitionDiagnostic, Session, Tags, UpdateStateMachine};
+use crate::aws::{AwsError, AwsErrorKind, Caller, CreateStateMachine, DefinitionDiagnostic, Tags, UpdateStateMachine};
 use crate::controllers::Context;
 use crate::controllers::runner::{Work, api_failure, fenced};
 use crate::outcome::{Classify, Failure};
@@ -65,25 +65,24 @@ async fn act(
         work.status().tag_keys.clone_from(keys);
         work.write(ctx).await?;
     }
-    let writer = hands.writer(ctx).await?;
-    let session = &*writer;
+    let caller = &hands.writer(ctx).await?;
     for action in &plan.actions {
         fenced(ctx)?;
         let published = match action {
-            Action::Create(request) => create(work, ctx, session, hands.seeing, desired, request).await?,
-            Action::Update(request) => update(work, ctx, session, desired, request).await?,
+            Action::Create(request) => create(work, ctx, caller, hands.seeing, desired, request).await?,
+            Action::Update(request) => update(work, ctx, caller, desired, request).await?,
             Action::Publish(description) => {
                 let revision = work.status().revision_id.clone();
                 let published =
-                    ctx.state_machines.publish_version(session, &desired.arn, revision.as_deref(), description).await;
+                    ctx.state_machines.publish_version(caller, &desired.arn, revision.as_deref(), description).await;
                 Some(published.map_err(|error| not_synced(work, &error))?)
             }
             Action::Tag(tags) => {
-                ctx.tagging.tag(session, &desired.arn, tags).await?;
+                ctx.tagging.tag(caller, &desired.arn, tags).await?;
                 None
             }
             Action::Untag(keys) => {
-                ctx.tagging.untag(session, &desired.arn, keys).await?;
+                ctx.tagging.untag(caller, &desired.arn, keys).await?;
                 None
             }
         };
@@ -95,8 +94,8 @@ async fn act(
 async fn create(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
-    seeing: &Session,
+    caller: &Caller,
+    seeing: &Caller,
     desired: &Desired,
     request: &CreateStateMachine,
 ) -> Result<Option<String>, Failure> {
@@ -104,12 +103,12 @@ async fn create(
         let asked = desired.take_over_from.as_deref();
         foreign(&desired.arn, tags, &desired.foreign_marks, &desired.owner, asked)
     };
-    let created = match ctx.state_machines.create_state_machine(session, request).await {
+    let created = match ctx.state_machines.create_state_machine(caller, request).await {
         Err(error) if error.kind == AwsErrorKind::NameTaken => {
             let tags = ctx.tagging.list_tags(seeing, &desired.arn).await.unwrap_or_default();
             return Err(taken(&tags));
         }
-        Err(error) => return Err(refused(work, ctx, session, desired, &error).await),
+        Err(error) => return Err(refused(work, ctx, caller, desired, &error).await),
         Ok(created) => created,
     };
     if request.version_description.is_none() {
@@ -129,7 +128,7 @@ async fn create(
 async fn update(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     desired: &Desired,
     request: &UpdateStateMachine,
 ) -> Result<Option<String>, Failure> {
@@ -139,12 +138,12 @@ async fn update(
         guardrail::forget_machine(&mut work.status().runs_as);
         work.write(ctx).await?;
     }
-    let updated = match ctx.state_machines.update_state_machine(session, request).await {
+    let updated = match ctx.state_machines.update_state_machine(caller, request).await {
         Err(error) => {
             if error.kind != AwsErrorKind::Unavailable {
                 work.status().runs_as = known;
             }
-            return Err(refused(work, ctx, session, desired, &error).await);
+            return Err(refused(work, ctx, caller, desired, &error).await);
         }
         Ok(updated) => updated,
     };
@@ -171,12 +170,12 @@ fn remember_version(work: &mut Work<Workflow>, arn: Option<String>, runs_as: Opt
 async fn refused(
     work: &mut Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     desired: &Desired,
     error: &AwsError,
 ) -> Failure {
     if error.kind == AwsErrorKind::InvalidDefinition {
-        let asked = ctx.state_machines.validate_definition(session, desired.definition.text(), desired.machine_type);
+        let asked = ctx.state_machines.validate_definition(caller, desired.definition.text(), desired.machine_type);
         match asked.await {
             Ok(found) => work.status().diagnostics = found.iter().take(50).map(diagnostic).collect(),
             Err(error) => tracing::warn!(%error, "cannot ask AWS what is wrong with the definition"),
@@ -218,8 +217,8 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
     used.extend(routed.map(|version| format!("{machine}{version}")));
     for number in prunable(&versions, retain, |number| used.contains(&format!("{machine}{number}"))) {
         fenced(ctx)?;
-        let session = hands.writer(ctx).await?;
-        match ctx.state_machines.delete_version(&session, &format!("{machine}{number}")).await {
+        let caller = hands.writer(ctx).await?;
+        match ctx.state_machines.delete_version(&caller, &format!("{machine}{number}")).await {
             Err(error) if error.code == "ConflictException" => {}
             other => {
                 other?;

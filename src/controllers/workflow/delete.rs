@@ -22,10 +22,10 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     let binding = work.object.spec.trust_binding_ref.name.clone();
     let name = machine_name(work, ctx);
     let clean = Purpose::Clean(&name);
-    let last = last_session_for(ctx, &work.namespace(), &binding, &clean, deleted_at(&work.object)).await;
-    let (session, drain) = match last {
-        Ok(LastSession::Usual(session)) => (session, !retained),
-        Ok(LastSession::Held(session)) => (session, false),
+    let last = last_session_for(ctx, &work.cause, &work.namespace(), &binding, &clean, deleted_at(&work.object)).await;
+    let (caller, drain) = match last {
+        Ok(LastSession::Usual(caller)) => (caller, !retained),
+        Ok(LastSession::Held(caller)) => (caller, false),
         Ok(LastSession::Gone(failure)) => return Ok(let_go(work, ctx, &failure).await),
         Err(failure) if retained || (never_seen(work) && is_lasting(&failure)) => {
             return Ok(let_go(work, ctx, &failure).await);
@@ -36,28 +36,28 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     if drain && let Some(waits) = waits_for_runs(work, ctx).await? {
         return Ok(waits);
     }
-    let arn = state_machine_arn(&session.assumed_role_arn, &session.region, &name);
-    let Some(machine) = ctx.state_machines.describe_state_machine(&session, &arn).await? else {
+    let arn = state_machine_arn(&caller.assumed_role_arn, &caller.region, &name);
+    let Some(machine) = ctx.state_machines.describe_state_machine(&caller, &arn).await? else {
         return Ok(Done::released());
     };
     if machine.deleting {
         return Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_secs(1)));
     }
-    let tags = ctx.tagging.list_tags(&session, &arn).await?;
+    let tags = ctx.tagging.list_tags(&caller, &arn).await?;
     if !owner(work, ctx).owns(&tags) {
         return Ok(Done::released());
     }
     fenced(ctx)?;
     if retained {
         let keys: Vec<String> = owner(work, ctx).tags().into_keys().chain([RELEASE_TAG.to_owned()]).collect();
-        ctx.tagging.untag(&session, &arn, &keys).await?;
+        ctx.tagging.untag(&caller, &arn, &keys).await?;
         return Ok(Done::released());
     }
-    if drain && ctx.executions.has_running_executions(&session, &arn).await? {
+    if drain && ctx.executions.has_running_executions(&caller, &arn).await? {
         let message = "Waits for running executions to end; stop them to go on at once.";
         return Ok(progress(work, "Draining", message, Duration::from_secs(2)));
     }
-    ctx.state_machines.delete_state_machine(&session, &arn).await?;
+    ctx.state_machines.delete_state_machine(&caller, &arn).await?;
     Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
 }
 
@@ -125,7 +125,7 @@ fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Durat
 /// Lets go without AWS, and says that a state machine may remain where one was ever seen.
 async fn let_go(work: &Work<Workflow>, ctx: &Context, why: &Failure) -> Done {
     if let Some(arn) = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref()) {
-        report_orphan(&work.object, arn, why, ctx).await;
+        report_orphan(work, arn, why, ctx).await;
     }
     Done::released()
 }

@@ -22,7 +22,7 @@ use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
 use crate::asl::{self, Circumstances, Finding, Ignore};
-use crate::aws::{MachineSettings, Priority, Session};
+use crate::aws::{Caller, MachineSettings, Priority};
 use crate::iam::binding_role::session::{Purpose, Writing};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
@@ -62,13 +62,13 @@ impl Managed for Workflow {
         let definition = definition?;
         let found = authorized_binding(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
         let desired = desired(work, ctx, &found.binding, definition)?;
-        let session = found.session(ctx, &Purpose::Observe(Some(&desired.name))).await?;
-        let wait = ctx.quota.quota_wait(&session, "states:DescribeStateMachine", Priority::Drift);
+        let caller = found.session(ctx, &work.cause, &Purpose::Observe(Some(&desired.name))).await?;
+        let wait = ctx.quota.quota_wait(&caller, "states:DescribeStateMachine", Priority::Drift);
         if !wait.is_zero() && rests(work) {
             // Whether somebody else has changed it can wait until those have called whose users wait for them.
             return Ok(Done::again(Requeue::After(wait.max(Duration::from_secs(1)))));
         }
-        let observed = observe(work, ctx, &session, &desired).await?;
+        let observed = observe(work, ctx, &caller, &desired).await?;
         let mut plan = plan(&desired, &observed)?;
         if !plan.drift.is_empty() && ctx.workflows.settles(&desired.owner.uid) {
             // What AWS shows may be older than our own last write.
@@ -76,8 +76,8 @@ impl Managed for Workflow {
         }
         let writing = needs::machine(&work.object.spec, desired.name.clone());
         let taking = Writing { from_another_owner: plan.from_another_owner, ..writing.clone() };
-        apply::apply(work, ctx, &Hands::new(&found, &session, &taking), &desired, &observed, &plan).await?;
-        let hands = Hands::new(&found, &session, &writing);
+        apply::apply(work, ctx, &Hands::new(&found, &caller, &taking), &desired, &observed, &plan).await?;
+        let hands = Hands::new(&found, &caller, &writing);
         apply::prune(work, ctx, &hands).await?;
         let aliases = aliases::converge(work, ctx, &hands, &desired.arn, observed.tags.is_some()).await?;
         plan.drift.extend(aliases.drift);
@@ -103,18 +103,18 @@ impl Managed for Workflow {
 /// alone, which is made when it is used.
 struct Hands<'a> {
     binding: &'a Authorization,
-    seeing: &'a Session,
+    seeing: &'a Caller,
     writing: &'a Writing,
 }
 
 impl<'a> Hands<'a> {
-    fn new(binding: &'a Authorization, seeing: &'a Session, writing: &'a Writing) -> Self {
+    fn new(binding: &'a Authorization, seeing: &'a Caller, writing: &'a Writing) -> Self {
         Self { binding, seeing, writing }
     }
 
     /// The session to write.
-    async fn writer(&self, ctx: &Context) -> Result<Arc<Session>, Failure> {
-        Ok(self.binding.session(ctx, &Purpose::Write(self.writing)).await?)
+    async fn writer(&self, ctx: &Context) -> Result<Caller, Failure> {
+        Ok(self.binding.session(ctx, &self.seeing.cause, &Purpose::Write(self.writing)).await?)
     }
 }
 
@@ -297,22 +297,22 @@ fn settings(spec: &WorkflowSpec) -> MachineSettings {
 async fn observe(
     work: &Work<Workflow>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     desired: &Desired,
 ) -> Result<Observed, Failure> {
     let status = work.object.status.clone().unwrap_or_default();
     if status.state_machine_arn.is_none() {
         // Looking for a machine that may not be created yet would spend another quota for nothing.
-        ctx.quota.has_quota(session, "states:CreateStateMachine")?;
+        ctx.quota.has_quota(caller, "states:CreateStateMachine")?;
     }
-    let machine = ctx.state_machines.describe_state_machine(session, &desired.arn).await?;
+    let machine = ctx.state_machines.describe_state_machine(caller, &desired.arn).await?;
     let synced = status::find(&status.conditions, "Synced");
     let changed = synced.and_then(|synced| synced.observed_generation) != work.object.meta().generation;
     let asked = asked_now(work) != status.last_handled.reconcile_now;
     let released = status.tag_keys.iter().any(|key| key == RELEASE_TAG) != desired.release_to.is_some();
     let due = ctx.workflows.tags_are_due(&desired.owner.uid) || asked || released;
     let tags = if needs_tags(machine.as_ref(), status.state_machine_arn.is_some(), changed, due) {
-        Some(ctx.tagging.list_tags(session, &desired.arn).await?)
+        Some(ctx.tagging.list_tags(caller, &desired.arn).await?)
     } else {
         None
     };

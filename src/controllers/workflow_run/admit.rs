@@ -1,12 +1,11 @@
 //! Whether a run may start now, and as whom.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow, WorkflowRun};
-use crate::aws::{Execution, Session};
+use crate::aws::{Caller, Execution};
 use crate::controllers::attribution::stamped;
 use crate::controllers::dereference::{Authorization, session_as, session_for};
 use crate::controllers::named::named;
@@ -31,7 +30,7 @@ pub(super) async fn allowed(
     let rules = guardrails::rules(ctx, &namespace).await?;
     let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
     let runs = || guardrail::what_runs(target_arn, aliases);
-    guardrails::may_start(ctx, &rules, workflow, found, target_arn, runs).await?;
+    guardrails::may_start(ctx, &work.cause, &rules, workflow, found, target_arn, runs).await?;
     Ok(rules)
 }
 
@@ -46,7 +45,8 @@ pub(super) async fn may_redrive(
     let namespace = work.namespace();
     let rules = guardrails::rules(ctx, &namespace).await?;
     let purpose = Purpose::Observe(machine_name(&attempt.target_arn));
-    let (found_binding, session) = session_for(ctx, &namespace, &attempt.trust_binding_name, &purpose).await?;
+    let (found_binding, caller) =
+        session_for(ctx, &work.cause, &namespace, &attempt.trust_binding_name, &purpose).await?;
     let binding = &found_binding.binding.spec;
     let mut runs = Vec::new();
     if guardrail::needs_runs_as(&rules, binding) {
@@ -56,11 +56,11 @@ pub(super) async fn may_redrive(
             Some(found) => found.clone(),
             None => ctx
                 .executions
-                .describe_execution(&session, &arn)
+                .describe_execution(&caller, &arn)
                 .await?
                 .ok_or_else(|| guardrail::unknown(&arn, "AWS does not show the execution"))?,
         };
-        runs.push(execution_runs_as(work, ctx, &session, &execution).await?);
+        runs.push(execution_runs_as(work, ctx, &caller, &execution).await?);
     }
     let target_arn = attempt.target_arn.as_str();
     guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
@@ -71,14 +71,14 @@ pub(super) async fn may_redrive(
 async fn execution_runs_as(
     work: &Work<WorkflowRun>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     execution: &Execution,
 ) -> Result<(String, RunsAs), Failure> {
     let workflow = named::<Workflow>(ctx, &work.namespace(), &work.object.spec.workflow_ref.name).await?;
     let arn = execution.version_arn.as_ref().unwrap_or(&execution.state_machine_arn);
     let unknown = || guardrail::unknown(&execution.arn, "the state machine may have been changed since it began");
     let runs = Runs::of(arn).ok_or_else(unknown)?;
-    let runs_as = guardrails::runs_as(ctx, session, workflow.as_ref(), &runs).await?;
+    let runs_as = guardrails::runs_as(ctx, caller, workflow.as_ref(), &runs).await?;
     let since = runs_as.unversioned_since.as_ref().map(|since| since.0);
     if runs.version.is_none() && since.is_none_or(|since| since > execution.started_at) {
         return Err(unknown());
@@ -152,12 +152,13 @@ pub(super) async fn session_of_requester(
     ctx: &Context,
     binding: &TrustBinding,
     target_arn: &str,
-) -> Result<Arc<Session>, Failure> {
+) -> Result<Caller, Failure> {
     let requester = stamped(ctx, &work.object, REQUESTED_BY).await?;
     let purpose = Purpose::Run(machine_name(target_arn).unwrap_or_default());
-    let session = session_as(ctx, &work.namespace(), &binding.name_any(), &purpose, requester.clone()).await?;
+    let caller =
+        session_as(ctx, &work.cause, &work.namespace(), &binding.name_any(), &purpose, requester.clone()).await?;
     let status = work.status();
     status.requested_by = requester;
-    status.session_name = Some(session.session_name.clone());
-    Ok(session)
+    status.session_name = Some(caller.session_name.clone());
+    Ok(caller)
 }

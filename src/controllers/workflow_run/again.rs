@@ -8,7 +8,6 @@ use kube::ResourceExt;
 
 use super::{admit, end, observe, refusal, session, start};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, Workflow, WorkflowRun};
-use crate::audit;
 use crate::aws::{AwsError, AwsErrorKind};
 use crate::controllers::Context;
 use crate::controllers::attribution::stamped;
@@ -48,7 +47,7 @@ async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Atte
     let (workflow, found) = super::workflow_and_binding(work, ctx).await?;
     let rules = admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await?;
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-    let session = found.session(ctx, &purpose).await?;
+    let caller = found.session(ctx, &work.cause, &purpose).await?;
     let input = start::input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) != attempt.input_digest {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
@@ -58,7 +57,7 @@ async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Atte
         return Ok(later);
     }
     record(work, ctx, attempt.clone(), None).await?;
-    start::start(work, ctx, workflow.spec.machine_type, session, &attempt, &input).await
+    start::start(work, ctx, workflow.spec.machine_type, caller, &attempt, &input).await
 }
 
 async fn redrive(
@@ -175,11 +174,11 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
     admit::may_redrive(work, ctx, &attempt, Some(&found)).await?;
     let requester = attempt.requested_by.clone();
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-    let session = session_as(ctx, &work.namespace(), &attempt.trust_binding_name, &purpose, requester.clone()).await?;
+    let caller =
+        session_as(ctx, &work.cause, &work.namespace(), &attempt.trust_binding_name, &purpose, requester).await?;
     fenced(ctx)?;
     let token = format!("{}-{}", work.object.uid().unwrap_or_default(), attempt.redrive_count);
-    let redrive = ctx.executions.redrive_execution(&session, &arn, &token);
-    match audit::on_behalf_of(requester, redrive).await {
+    match ctx.executions.redrive_execution(&caller, &arn, &token).await {
         Ok(()) => under_way(work, ctx, &attempt).await,
         Err(error) if is_running(&error) && run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => Ok(later),
         Err(error) if error.kind == AwsErrorKind::NotRedrivable => {

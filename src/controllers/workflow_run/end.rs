@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt};
 use super::progress;
 use super::start::{ended_reason, express_failed, final_phase, mark_started};
 use crate::api::v1alpha1::{FIELD_MANAGER, OutputStore, Phase, WorkflowRun};
-use crate::aws::{AwsError, Execution, Session};
+use crate::aws::{AwsError, Caller, Execution};
 use crate::controllers::Context;
 use crate::controllers::runner::{Done, Work, api_failure, fenced, ready_of, tell};
 use crate::outcome::{Failure, Requeue};
@@ -32,12 +32,12 @@ const RECORD_TRIES: u32 = 20;
 pub(super) async fn finish(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     execution: &Execution,
     phase: Phase,
 ) -> Result<Done, Failure> {
     if matches!(phase, Phase::Failed | Phase::TimedOut) {
-        work.status().failed_state = progress::failed_state(ctx, session, &execution.arn).await;
+        work.status().failed_state = progress::failed_state(ctx, caller, &execution.arn).await;
     }
     conclude(work, ctx, execution, phase).await
 }
@@ -145,9 +145,9 @@ fn what_happened(work: &mut Work<WorkflowRun>, execution: &Execution, phase: Pha
 
 /// Tries once more to store the output; AWS keeps it for 90 days.
 pub(super) async fn store_owed_output(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
-    let session = super::session(work, ctx).await?;
+    let caller = super::session(work, ctx).await?;
     let arn = work.status().execution_arn.clone().unwrap_or_default();
-    let found = ctx.executions.describe_execution(&session, &arn).await?;
+    let found = ctx.executions.describe_execution(&caller, &arn).await?;
     if let Some(output) = found.and_then(|execution| execution.output) {
         return store_output(work, ctx, &output).await;
     }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::{Context, binding_name, end, session, start};
 use crate::api::v1alpha1::{Phase, StopIntent, WorkflowRun, WorkflowRunStatus};
-use crate::aws::{Execution, ExecutionStatus, ListedExecution, Priority, Session};
+use crate::aws::{Caller, Execution, ExecutionStatus, ListedExecution, Priority};
 use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Failure, Requeue, WAITING_FOR_QUOTA};
 use crate::plan::run;
@@ -22,18 +22,18 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Has the execution followed, or writes down the end that was found. The phase changes on positive evidence only:
 /// absence proves nothing.
 pub(super) async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, arn: &str) -> Result<Done, Failure> {
-    let session = session(work, ctx).await?;
+    let caller = session(work, ctx).await?;
     let status = work.object.status.clone().unwrap_or_default();
     let followed = followed(work, &status, arn);
     match ctx.tracker.evidence(arn, followed.redrive_count) {
         Some(Evidence::Described(execution)) => {
             if let Some(phase) = phase_of(execution.status, &status) {
-                return end::finish(work, ctx, &session, &execution, phase).await;
+                return end::finish(work, ctx, &caller, &execution, phase).await;
             }
         }
         Some(Evidence::Listed(listed)) => {
             if let Some(phase) = phase_of(listed.status, &status) {
-                return end_of_listed(work, ctx, &session, listed, phase, followed).await;
+                return end_of_listed(work, ctx, &caller, listed, phase, followed).await;
             }
         }
         Some(Evidence::Missing) => {
@@ -127,17 +127,17 @@ fn followed(work: &Work<WorkflowRun>, status: &WorkflowRunStatus, arn: &str) -> 
 async fn end_of_listed(
     work: &mut Work<WorkflowRun>,
     ctx: &Arc<Context>,
-    session: &Session,
+    caller: &Caller,
     listed: ListedExecution,
     phase: Phase,
     followed: Followed,
 ) -> Result<Done, Failure> {
-    if ctx.quota.quota_wait(session, "states:DescribeExecution", Priority::Output).is_zero()
-        && let Ok(Some(execution)) = ctx.executions.describe_execution(session, &listed.arn).await
+    if ctx.quota.quota_wait(caller, "states:DescribeExecution", Priority::Output).is_zero()
+        && let Ok(Some(execution)) = ctx.executions.describe_execution(caller, &listed.arn).await
         && execution.status == listed.status
         && execution.redrive_count == listed.redrive_count
     {
-        return end::finish(work, ctx, session, &execution, phase).await;
+        return end::finish(work, ctx, caller, &execution, phase).await;
     }
     if work.object.spec.retry.is_some() && !phase.is_good() {
         // Whether it is tried again depends on the error.
@@ -160,7 +160,7 @@ async fn end_of_listed(
         error: None,
         cause: None,
     };
-    let done = end::finish(work, ctx, session, &execution, phase).await?;
+    let done = end::finish(work, ctx, caller, &execution, phase).await?;
     work.conditions(|conditions| {
         let message = "The execution has ended; its output or error is read as soon as AWS's quota allows.";
         conditions.set(OUTPUT_STORED, Truth::Unknown, WAITING_FOR_QUOTA, message);
@@ -177,11 +177,11 @@ pub(super) async fn read_output(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>
     };
     let followed = followed(work, &status, &arn);
     if let Some(Evidence::Described(execution)) = ctx.tracker.evidence(&arn, followed.redrive_count) {
-        let session = session(work, ctx).await?;
+        let caller = session(work, ctx).await?;
         work.conditions(|conditions| {
             conditions.remove(OUTPUT_STORED);
         });
-        return end::finish(work, ctx, &session, &execution, phase).await;
+        return end::finish(work, ctx, &caller, &execution, phase).await;
     }
     ctx.tracker.want_output(followed);
     Ok(Done { requeue: Requeue::After(LONGEST), release: true })

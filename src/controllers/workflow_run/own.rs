@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{Context, observe, refusal, start};
 use crate::api::v1alpha1::{Attempt, StateMachineType, WorkflowRun};
-use crate::aws::Session;
+use crate::aws::Caller;
 use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::ownership::{adopt, is_own_name, is_reserved};
@@ -57,9 +57,9 @@ pub(super) async fn take(
     input: Option<&str>,
 ) -> Result<Done, Failure> {
     // A look is nobody's request, so it is made as the binding.
-    let session = super::session(work, ctx).await?;
+    let caller = super::session(work, ctx).await?;
     let arn = run::execution_arn(attempt);
-    let found = match ctx.executions.describe_execution(&session, &arn).await {
+    let found = match ctx.executions.describe_execution(&caller, &arn).await {
         Ok(Some(found)) => found,
         Ok(None) => return not_shown_yet(work, ctx).await,
         Err(error) => return Err(refusal::record(work, ctx, error, Some(Timestamp::now())).await),
@@ -102,11 +102,11 @@ pub(super) enum ToStop {
 pub(super) async fn to_stop(
     work: &Work<WorkflowRun>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     attempt: &Attempt,
 ) -> Result<ToStop, Failure> {
     let input = work.object.spec.input.as_ref().map(ToString::to_string);
-    match ctx.executions.describe_execution(session, &run::execution_arn(attempt)).await? {
+    match ctx.executions.describe_execution(caller, &run::execution_arn(attempt)).await? {
         Some(found) if is_adopted(work, attempt, input.as_deref(), &found) == Ok(false) => Ok(ToStop::Yes),
         None if run::may_still_land(attempt.recorded_at.0, Timestamp::now()) => Ok(ToStop::NotKnownYet),
         Some(_) | None => Ok(ToStop::No),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
-use crate::aws::{AwsError, HistoryEvent, Session};
+use crate::aws::{AwsError, Caller, HistoryEvent};
 use crate::controllers::Context;
 use crate::controllers::runner::{Done, Work};
 use crate::outcome::Requeue;
@@ -23,8 +23,8 @@ pub(in crate::controllers) const LOOK_EVERY: Duration = Duration::from_secs(3);
 const STATES_IN_A_LINE: usize = 3;
 
 /// The innermost state that failed; `None` where the history does not tell or cannot be read now.
-pub(super) async fn failed_state(ctx: &Context, session: &Session, arn: &str) -> Option<String> {
-    match newest_events(ctx, session, arn).await {
+pub(super) async fn failed_state(ctx: &Context, caller: &Caller, arn: &str) -> Option<String> {
+    match newest_events(ctx, caller, arn).await {
         Ok(events) => History::read(&events).failed_state().map(str::to_owned),
         Err(error) => {
             // An end without the state's name is better than none.
@@ -35,11 +35,11 @@ pub(super) async fn failed_state(ctx: &Context, session: &Session, arn: &str) ->
 }
 
 /// As many of the newest events as it takes to tell where the execution is.
-async fn newest_events(ctx: &Context, session: &Session, arn: &str) -> Result<Vec<HistoryEvent>, AwsError> {
+async fn newest_events(ctx: &Context, caller: &Caller, arn: &str) -> Result<Vec<HistoryEvent>, AwsError> {
     let mut events = Vec::new();
     let mut older = None;
     for _ in 0..MAX_PAGES {
-        let page = ctx.executions.newest_events(session, arn, older.as_deref()).await?;
+        let page = ctx.executions.newest_events(caller, arn, older.as_deref()).await?;
         events.extend(page.events);
         older = page.older;
         if older.is_none() || !History::read(&events).needs_older() {
@@ -63,8 +63,8 @@ pub(super) async fn follow(work: &mut Work<WorkflowRun>, ctx: &Context, arn: &st
         return;
     }
     ctx.looked_at.insert(uid, ()).await;
-    if let Ok(session) = super::session(work, ctx).await {
-        match look(ctx, &session, arn).await {
+    if let Ok(caller) = super::session(work, ctx).await {
+        match look(ctx, &caller, arn).await {
             Ok((states, percent)) => tell(work.status(), states, percent),
             Err(error) => tracing::debug!(%error, "the progress is not known"),
         }
@@ -84,12 +84,12 @@ pub(super) fn look_again_soon(run: &WorkflowRun, done: Done) -> Done {
     Done { requeue: Requeue::After(requeue), ..done }
 }
 
-async fn look(ctx: &Context, session: &Session, arn: &str) -> Result<(Vec<String>, Option<i64>), AwsError> {
-    let events = newest_events(ctx, session, arn).await?;
+async fn look(ctx: &Context, caller: &Caller, arn: &str) -> Result<(Vec<String>, Option<i64>), AwsError> {
+    let events = newest_events(ctx, caller, arn).await?;
     let history = History::read(&events);
     let states = history.current_states();
     let Some(map_run) = history.map_run() else { return Ok((states, None)) };
-    let counts = ctx.executions.map_run_counts(session, map_run).await?;
+    let counts = ctx.executions.map_run_counts(caller, map_run).await?;
     let percent = counts.filter(|counts| counts.total > 0).map(|counts| counts.ended * 100 / counts.total);
     Ok((states, percent))
 }

@@ -12,8 +12,7 @@ use super::{Context, admit, end, observe, own, refusal, workflow_and_binding};
 use crate::api::v1alpha1::{
     Attempt, AttemptCause, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
-use crate::audit;
-use crate::aws::{AwsError, AwsErrorKind, Session, StartExecution};
+use crate::aws::{AwsError, AwsErrorKind, Caller, StartExecution};
 use crate::controllers::dereference::{Authorization, config_map_value, session_as};
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
 use crate::digest::sha256_hex;
@@ -55,7 +54,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
         return Ok(later);
     }
-    let session = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
+    let caller = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
     let attempt = first_attempt(work, &resolved);
     let copied_along = work.object.redrive_asked().map(str::to_owned);
     let status = work.status();
@@ -70,7 +69,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     }
     // Refused where the watch has shown an older run than the API server has, one that was started or cancelled meanwhile.
     work.write(ctx).await?;
-    start(work, ctx, resolved.workflow.spec.machine_type, session, &attempt, &resolved.input).await
+    start(work, ctx, resolved.workflow.spec.machine_type, caller, &attempt, &resolved.input).await
 }
 
 fn with_its_name(work: &Work<WorkflowRun>, ctx: &Context, resolved: Resolved) -> Result<Resolved, Failure> {
@@ -113,14 +112,14 @@ pub(super) async fn start(
     work: &mut Work<WorkflowRun>,
     ctx: &Arc<Context>,
     machine_type: StateMachineType,
-    session: Arc<Session>,
+    caller: Caller,
     attempt: &Attempt,
     input: &str,
 ) -> Result<Done, Failure> {
     match (machine_type, work.object.spec.mode) {
-        (StateMachineType::Standard, _) => start_standard(work, ctx, &session, attempt, input, None).await,
-        (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &session, attempt, input).await,
-        (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, session, attempt, input)),
+        (StateMachineType::Standard, _) => start_standard(work, ctx, &caller, attempt, input, None).await,
+        (StateMachineType::Express, RunMode::Async) => dispatch(work, ctx, &caller, attempt, input).await,
+        (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(work, ctx, caller, attempt, input)),
     }
 }
 
@@ -146,9 +145,10 @@ pub(super) async fn resume(
         // As whom the start was recorded, so that its repeat is the same call.
         let requester = attempt.requested_by.clone();
         let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
-        let session = session_as(ctx, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
+        let caller =
+            session_as(ctx, &work.cause, &work.namespace(), &found.binding.name_any(), &purpose, requester).await?;
         let unanswered = Some(attempt.recorded_at.0);
-        return start_standard(work, ctx, &session, &attempt, &input, unanswered).await;
+        return start_standard(work, ctx, &caller, &attempt, &input, unanswered).await;
     }
     // Neither what is refused by now nor another input is started under the recorded attempt; what it had started may be there.
     let sees = super::session(work, ctx).await?;
@@ -207,15 +207,14 @@ fn request(work: &Work<WorkflowRun>, attempt: &Attempt, input: &str) -> StartExe
 async fn start_standard(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     attempt: &Attempt,
     input: &str,
     unanswered: Option<Timestamp>,
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
     let request = request(work, attempt, input);
-    let call = ctx.executions.start_execution(session, &request);
-    match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
+    match ctx.executions.start_execution(caller, &request).await {
         Ok(answer) if own::by_name(work, attempt) => started(work, answer.arn, answer.started_at, false),
         Err(error) if error.kind != AwsErrorKind::ExecutionExists => {
             return Err(refusal::record(work, ctx, error, unanswered).await);
@@ -244,14 +243,13 @@ pub(super) fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, 
 async fn dispatch(
     work: &mut Work<WorkflowRun>,
     ctx: &Context,
-    session: &Session,
+    caller: &Caller,
     attempt: &Attempt,
     input: &str,
 ) -> Result<Done, Failure> {
     fenced(ctx)?;
     let request = request(work, attempt, input);
-    let call = ctx.executions.start_execution(session, &request);
-    match audit::on_behalf_of(attempt.requested_by.clone(), call).await {
+    match ctx.executions.start_execution(caller, &request).await {
         Ok(answer) => {
             started(work, answer.arn, answer.started_at, false);
             let message = "Handed to an Express state machine; AWS tells nothing of its end.";
@@ -283,7 +281,7 @@ pub(super) async fn express_failed(
 fn start_sync(
     work: &mut Work<WorkflowRun>,
     ctx: &Arc<Context>,
-    session: Arc<Session>,
+    caller: Caller,
     attempt: &Attempt,
     input: &str,
 ) -> Done {
@@ -294,17 +292,15 @@ fn start_sync(
         return again;
     }
     let (ctx, run, request) = (ctx.clone(), work.object.clone(), request(work, attempt, input));
-    let (cause, requester) = (audit::cause(), attempt.requested_by.clone());
-    tokio::spawn(audit::caused_by(cause, async move {
+    tokio::spawn(async move {
         let place = (run.namespace().unwrap_or_default(), run.name_any());
         if fenced(&ctx).is_ok() {
-            let call = ctx.executions.start_sync_execution(&session, &request);
-            let answer = audit::on_behalf_of(requester, call).await;
+            let answer = ctx.executions.start_sync_execution(&caller, &request).await;
             end::record_sync(run, &ctx, answer).await;
         }
         ctx.end_flight(&uid);
         ctx.tracker.wake(&place.0, &place.1);
-    }));
+    });
     again
 }
 

@@ -111,14 +111,14 @@ async fn the_answer_of_a_synchronous_start_is_recorded_once_however_often_its_wr
     };
     let attempts = json!([attempt(1, "uid"), attempt(2, "uid-2"), attempt(3, "uid-3")]);
     world.change("workflowruns", "order", &json!({"status": {"phase": "Starting", "attempts": attempts}}));
-    let session = crate::controllers::stand_in::session(None);
+    let caller = crate::controllers::stand_in::caller();
     let request = crate::aws::StartExecution {
         target_arn: MACHINE.into(),
         name: "uid-3".into(),
         input: "{}".into(),
         trace_root: "1-0-a".into(),
     };
-    let answer = world.ctx.executions.start_sync_execution(&session, &request).await;
+    let answer = world.ctx.executions.start_sync_execution(&caller, &request).await;
     // The write and the look after it fail; the next write is taken.
     world.refuse_requests(2);
     end::record_sync(world.run("order"), &world.ctx, answer).await;

@@ -17,7 +17,7 @@ use super::super::token::tests::key;
 use super::*;
 use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType};
 use crate::aws::stand_in::{Seen, StandIn, step_functions_at};
-use crate::aws::{Clients, Credentials, Gate, SessionOrigin, http_client};
+use crate::aws::{Caller, Clients, Credentials, Gate, SessionOrigin, http_client};
 use crate::identity::{Cognito, ExternalProvider, IssuerRules, Issuers, Reach, SecretReader, Web};
 
 /// Done once, before an answer.
@@ -141,6 +141,11 @@ fn current_key(cache: &SessionCache) -> SessionKey {
 }
 
 /// A session that is due for renewal but good for another `seconds`.
+/// Whoever calls AWS with a session.
+fn caller(session: &Arc<Session>) -> Caller {
+    Caller::new(session.clone(), &Arc::default())
+}
+
 fn old_session(seconds: i64) -> Arc<Session> {
     old_session_in(Epoch::default(), seconds)
 }
@@ -200,7 +205,7 @@ async fn put(cache: &SessionCache, key: &SessionKey, session: Arc<Session>) {
 
 /// The error of a look-up, with the promise that holds for every error: no secret in any text of it.
 async fn refusal(cache: &SessionCache, key: &SessionKey) -> IdentityError {
-    let error = cache.session(key).await.err().expect("an error");
+    let error = cache.session(key, &Cause::default()).await.err().expect("an error");
     let texts = format!("{error} {error:?} {}", error.public());
     assert!(!texts.contains("canary"), "{texts}");
     error
@@ -210,7 +215,7 @@ async fn refusal(cache: &SessionCache, key: &SessionKey) -> IdentityError {
 #[tokio::test]
 async fn requirement_05_and_06_a_token_is_minted_for_one_audience_and_ten_minutes() {
     let world = world().await;
-    let session = world.cache().session(&key()).await.ok().unwrap();
+    let session = world.cache().session(&key(), &Cause::default()).await.ok().unwrap();
     assert_eq!(session.account_id, "111122223333");
     assert_eq!(session.origin.token_id, "token-id");
     let seen = world.server.seen();
@@ -230,9 +235,10 @@ async fn many_at_once_share_one_flight_and_later_ones_the_session() {
     let world = world().await;
     let cache = world.cache();
     let asked = key();
-    let all = futures::future::join_all((0..50).map(|_| cache.session(&asked))).await;
+    let cause = Cause::default();
+    let all = futures::future::join_all((0..50).map(|_| cache.session(&asked, &cause))).await;
     assert!(all.iter().all(Result::is_ok));
-    assert!(cache.session(&key()).await.is_ok());
+    assert!(cache.session(&key(), &Cause::default()).await.is_ok());
     assert_eq!(world.mints(), 1);
 }
 
@@ -266,11 +272,11 @@ async fn requirement_11_any_field_that_differs_takes_another_session() {
         // A cache for each, since a failure has the binding pause.
         let cache = world.cache();
         put(&cache, &key(), lasting()).await;
-        assert_eq!(cache.session(&key()).await.ok().unwrap().gate.access_key_id(), "ASIAOLD");
+        assert_eq!(cache.session(&key(), &Cause::default()).await.ok().unwrap().gate.access_key_id(), "ASIAOLD");
         let mut changed = key();
         change(&mut changed);
         let before = world.mints();
-        match cache.session(&changed).await {
+        match cache.session(&changed, &Cause::default()).await {
             Ok(session) => assert_eq!(session.gate.access_key_id(), "ASIAEXAMPLE", "{number}"),
             // The stand-in's tokens are for one audience only.
             Err(error) => assert!(
@@ -291,7 +297,7 @@ async fn an_expired_token_is_minted_again_once() {
     let world = world().await;
     let expired = || sts_error("ExpiredTokenException", "Token expired: current date/time 1690000000");
     world.sts_errors.lock().unwrap().push(expired());
-    assert!(world.cache().session(&key()).await.is_ok());
+    assert!(world.cache().session(&key(), &Cause::default()).await.is_ok());
     assert_eq!(world.mints(), 2);
     world.sts_errors.lock().unwrap().extend([expired(), expired(), expired(), expired()]);
     let error = refusal(&world.cache(), &key()).await;
@@ -376,7 +382,7 @@ async fn requirement_18_one_binding_that_fails_neither_hammers_nor_holds_up_a_th
     let patient = |key| async move {
         // On a slow machine a thousand may be turned away for a while, which is no refusal.
         loop {
-            match cached.session(key).await {
+            match cached.session(key, &Cause::default()).await {
                 Err(IdentityError::RateLimited) => tokio::task::yield_now().await,
                 answer => return answer,
             }
@@ -405,7 +411,8 @@ async fn exchanges_of_all_bindings_together_have_a_rate() {
     let world = world().await;
     let cache = SessionCache { pace: Pace::new(2, 1), ..world.cache() };
     let asked: Vec<_> = (0..100).map(|n| SessionKey { binding_uid: format!("u{n}"), ..key() }).collect();
-    let all = futures::future::join_all(asked.iter().map(|key| cache.session(key)));
+    let cause = Cause::default();
+    let all = futures::future::join_all(asked.iter().map(|key| cache.session(key, &cause)));
     let _ = tokio::time::timeout(Duration::from_millis(900), all).await;
     assert_eq!(world.mints(), 2);
 }
@@ -417,7 +424,7 @@ async fn a_session_that_is_still_good_bridges_an_outage_but_not_a_refusal() {
     world.mint_status.store(500, Ordering::SeqCst);
     put(&cache, &key(), old_session(600)).await;
     for _ in 0..2 {
-        assert_eq!(cache.session(&key()).await.ok().unwrap().gate.access_key_id(), "ASIAOLD");
+        assert_eq!(cache.session(&key(), &Cause::default()).await.ok().unwrap().gate.access_key_id(), "ASIAOLD");
     }
     let nearly_over = world.cache();
     put(&nearly_over, &key(), old_session(30)).await;
@@ -469,11 +476,11 @@ async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
     let cache = world.cache();
     let server = StandIn::start(|_| (400, r#"{"__type":"ExpiredTokenException","message":"expired"}"#.into())).await;
     let states = crate::aws::SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0);
-    let first = cache.session(&key()).await.ok().unwrap();
-    let error = crate::aws::Tagging::list_tags(&states, &first, "arn").await.unwrap_err();
+    let first = cache.session(&key(), &Cause::default()).await.ok().unwrap();
+    let error = crate::aws::Tagging::list_tags(&states, &caller(&first), "arn").await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
     assert!(cache.held("uid", None).await.is_none());
-    let second = cache.session(&key()).await.ok().unwrap();
+    let second = cache.session(&key(), &Cause::default()).await.ok().unwrap();
     assert!(!Arc::ptr_eq(&first, &second));
     assert_eq!(world.mints(), 2);
 }
@@ -483,8 +490,8 @@ async fn a_session_that_aws_calls_expired_is_replaced_at_the_next_use() {
 async fn a_forgotten_session_is_not_used_again() {
     let world = world().await;
     let cache = world.cache();
-    assert!(cache.session(&current_key(&cache)).await.is_ok());
+    assert!(cache.session(&current_key(&cache), &Cause::default()).await.is_ok());
     cache.forget("shop", "orders");
-    assert!(cache.session(&current_key(&cache)).await.is_ok());
+    assert!(cache.session(&current_key(&cache), &Cause::default()).await.is_ok());
     assert_eq!(world.mints(), 2);
 }

@@ -14,7 +14,7 @@ fn bindings(count: usize) -> Vec<SessionKey> {
 async fn use_all(cache: &SessionCache, keys: &[SessionKey]) -> Vec<Duration> {
     let one = |key| async move {
         let started = std::time::Instant::now();
-        assert!(cache.session(key).await.is_ok());
+        assert!(cache.session(key, &Cause::default()).await.is_ok());
         started.elapsed()
     };
     stream::iter(keys).map(one).buffer_unordered(64).collect().await
@@ -30,7 +30,7 @@ async fn requirement_18_a_thousand_busy_bindings_cost_at_most_1300_sts_calls_an_
     let cache = SessionCache { pace: Pace::new(1_000_000, 1_000_000), clock: Arc::new(clock), ..world.cache() };
     let (busy, idle) = (bindings(1000), SessionKey { binding_uid: "idle".into(), ..key() });
     use_all(&cache, &busy).await;
-    assert!(cache.session(&idle).await.is_ok());
+    assert!(cache.session(&idle, &Cause::default()).await.is_ok());
     let exchanges = || world.server.count("/") - 1001;
     let mut uses = 0;
     // Each is used every minute.
@@ -60,7 +60,7 @@ async fn requirement_18_an_issuer_that_is_down_does_not_slow_the_bindings_of_ano
                 key.binding_uid.push_str("-failing");
                 key.provider = Some(Arc::new(external(&world.silent, "silent")));
                 let cache = cache.clone();
-                failing.push(tokio::spawn(async move { cache.session(&key).await.is_ok() }));
+                failing.push(tokio::spawn(async move { cache.session(&key, &Cause::default()).await.is_ok() }));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -30,7 +30,7 @@ async fn requirement_27_an_exchange_under_way_when_the_binding_is_suspended_give
     let (there, go) = hold_sts(&world);
     let asking = tokio::spawn({
         let cache = cache.clone();
-        async move { cache.session(&current_key(&cache)).await }
+        async move { cache.session(&current_key(&cache), &Cause::default()).await }
     });
     until(there).await;
     cache.forget("shop", "orders");
@@ -49,7 +49,7 @@ async fn requirement_27_a_session_in_hand_ends_with_a_suspension_while_its_slot_
     let (there, go) = hold_sts(&world);
     let asking = tokio::spawn({
         let cache = cache.clone();
-        async move { cache.session(&current_key(&cache)).await }
+        async move { cache.session(&current_key(&cache), &Cause::default()).await }
     });
     until(there).await;
     cache.forget("shop", "orders");
@@ -64,10 +64,10 @@ async fn requirement_27_no_call_of_sqs_is_made_with_a_session_that_was_given_up(
     let cache = world.cache();
     let server = StandIn::start(|_| (200, "{}".into())).await;
     let queues = SdkQueues::new(http_client(), Some(server.url.clone()), Arc::default());
-    let session = cache.session(&current_key(&cache)).await.ok().unwrap();
+    let session = cache.session(&current_key(&cache), &Cause::default()).await.ok().unwrap();
     cache.forget("shop", "orders");
-    let _ = queues.receive(&session, "https://sqs.eu-west-1.amazonaws.com/111122223333/q").await;
-    let _ = queues.delete(&session, "https://sqs.eu-west-1.amazonaws.com/111122223333/q", &["r".into()]).await;
+    let _ = queues.receive(&caller(&session), "https://sqs.eu-west-1.amazonaws.com/111122223333/q").await;
+    let _ = queues.delete(&caller(&session), "https://sqs.eu-west-1.amazonaws.com/111122223333/q", &["r".into()]).await;
     assert_eq!(server.seen().len(), 0, "requests to SQS after the suspension");
 }
 
@@ -85,8 +85,8 @@ async fn requirement_27_a_call_is_not_repeated_after_the_suspension() {
     })
     .await;
     let states = SdkStepFunctions::new(http_client(), &server.endpoints(), Arc::default(), 1.0);
-    let session = cache.session(&current_key(&cache)).await.ok().unwrap();
-    let call = tokio::spawn(async move { states.list_tags(&session, "arn").await });
+    let session = cache.session(&current_key(&cache), &Cause::default()).await.ok().unwrap();
+    let call = tokio::spawn(async move { states.list_tags(&caller(&session), "arn").await });
     until(there).await;
     cache.forget("shop", "orders");
     go.send(()).unwrap();

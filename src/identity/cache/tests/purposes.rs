@@ -42,7 +42,9 @@ fn running(bindings: usize) -> Vec<SessionKey> {
 }
 
 async fn use_all(cache: &SessionCache, keys: &[SessionKey]) {
-    stream::iter(keys).for_each_concurrent(64, |key| async move { assert!(cache.session(key).await.is_ok()) }).await;
+    stream::iter(keys)
+        .for_each_concurrent(64, |key| async move { assert!(cache.session(key, &Cause::default()).await.is_ok()) })
+        .await;
 }
 
 /// Calls of STS and tokens: the first of all, and then in an hour in which every one is used every minute.

@@ -46,10 +46,10 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
     world.sts_errors.lock().unwrap().push(sts_error("AccessDenied", &format!("no {}", token("shop", "orders"))));
     let error = refusal(&cache, &key()).await;
     tracing::error!(%error, debug = ?error, "refused");
-    let session = world.cache().session(&key()).await.ok().unwrap();
+    let session = world.cache().session(&key(), &Cause::default()).await.ok().unwrap();
     let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
     let arn = "arn:aws:states:eu-west-1:111122223333:execution:m:x";
-    let call = crate::aws::Executions::describe_execution(&states, &session, arn).await;
+    let call = crate::aws::Executions::describe_execution(&states, &caller(&session), arn).await;
     tracing::error!(debug = ?call, "called");
     log.text()
 }
@@ -97,9 +97,9 @@ async fn every_assumption_and_every_call_is_one_audit_line() {
 async fn the_flow_in_a_poisoned_environment() {
     assert_eq!(std::env::var("AWS_ACCESS_KEY_ID").as_deref(), Ok("AKIAPOISON"));
     let world = world().await;
-    let session = world.cache().session(&key()).await.ok().unwrap();
+    let session = world.cache().session(&key(), &Cause::default()).await.ok().unwrap();
     let states = crate::aws::SdkStepFunctions::new(http_client(), &world.server.endpoints(), Arc::default(), 1.0);
-    let _ = crate::aws::Executions::describe_execution(&states, &session, "arn").await;
+    let _ = crate::aws::Executions::describe_execution(&states, &caller(&session), "arn").await;
     let seen = world.server.seen();
     assert_eq!(seen.len(), 3, "token, role, call");
     assert_eq!(seen[1].header("authorization"), "");
@@ -154,14 +154,16 @@ async fn a_call_that_nobody_waits_for_is_in_the_audit_log_too() {
     let states =
         crate::aws::SdkStepFunctions::new(http_client(), &step_functions_at(silent.clone()), Arc::default(), 1.0);
     let session = old_session(60);
-    let call = crate::aws::Executions::describe_execution(&states, &session, "arn");
+    let caller = caller(&session);
+    let call = crate::aws::Executions::describe_execution(&states, &caller, "arn");
     tokio::time::timeout(Duration::from_millis(50), call).await.unwrap_err();
     let exchanger = Exchanger::new(http_client(), Some(silent));
     let token = super::super::super::token::tests::token(&serde_json::json!({
         "iss": "https://issuer.example", "sub": "system:serviceaccount:shop:orders", "aud": "sts.amazonaws.com",
     }));
     let key = key();
-    let exchange = exchanger.exchange(&key, token.ok().unwrap(), Timestamp::now());
+    let cause = Cause::default();
+    let exchange = exchanger.exchange(&key, &cause, token.ok().unwrap(), Timestamp::now());
     assert!(tokio::time::timeout(Duration::from_millis(50), exchange).await.is_err());
     let text = log.text();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

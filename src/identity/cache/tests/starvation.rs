@@ -126,7 +126,7 @@ async fn first_sessions_beside(kind: Dead) -> (Duration, i64) {
         let (cache, mut key) = (cloud.cache.clone(), dead(kind, number, &cloud.silent));
         others.push(tokio::spawn(async move {
             loop {
-                assert!(cache.session(&key).await.is_err());
+                assert!(cache.session(&key, &Cause::default()).await.is_err());
                 if matches!(kind, Dead::SpecChangedInALoop) {
                     key.binding_generation += 1;
                 }
@@ -139,7 +139,7 @@ async fn first_sessions_beside(kind: Dead) -> (Duration, i64) {
         sleep(Duration::from_millis(1500)).await;
         let first = SessionKey { binding: format!("b{number}"), binding_uid: format!("u{number}"), ..key() };
         let started = Instant::now();
-        while let Err(error) = cloud.cache.session(&first).await {
+        while let Err(error) = cloud.cache.session(&first, &Cause::default()).await {
             assert_eq!(error.class(), Class::Transient, "{error}");
             assert!(started.elapsed() < Duration::from_secs(120), "beside 500 dead of {kind:?}: none in two minutes");
             sleep(Duration::from_secs(1)).await;

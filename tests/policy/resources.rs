@@ -83,7 +83,7 @@ fn speaks_of(field: &str, format: &Format) -> bool {
 }
 
 fn names_arn(field: &str) -> bool {
-    ["Arn", "Arns", "ArnList"].iter().any(|end| field.ends_with(end))
+    ["arn", "arns", "arnlist"].iter().any(|end| field.to_ascii_lowercase().ends_with(end))
 }
 
 /// A call that names a resource of the format in every field that can.
@@ -91,7 +91,8 @@ fn call(operation: &Operation, format: &Format) -> Value {
     let mut fields = Map::new();
     for parameter in operation.parameters() {
         let name = parameter.name;
-        let general = ["ResourceArn", "Arn", "ResourceArns", "Arns", "ResourceArnList", "TargetArn"].contains(&name);
+        let general = ["resourcearn", "arn", "resourcearns", "arns", "resourcearnlist", "targetarn"];
+        let general = general.contains(&name.to_ascii_lowercase().as_str());
         // A version needs another action.
         if name == "VersionId" {
             continue;

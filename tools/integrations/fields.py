@@ -7,7 +7,7 @@ fields; neither says which belongs to which. Names that agree belong together. W
 import pathlib
 import re
 
-from naming import letters, parameter, singular, words
+from naming import letters, parameter, plain, singular, words
 
 HERE = pathlib.Path(__file__).parent
 ENDINGS = ("Identifier", "Name", "Id", "Arn")
@@ -91,7 +91,8 @@ class Fields:
         self.verb, *rest = words(operation)
         self.of = letters(singular("".join(rest)))
         self.exceptions = exceptions
-        self.paths = paths
+        self.called = {plain(name): name for path in paths for name in path.split(".")}
+        self.paths = paths = [".".join(map(plain, path.split("."))) for path in paths]
         self.top = {letters(path): path for path in paths if "." not in path}
         self.nested = {}
         for path in paths:
@@ -168,6 +169,11 @@ class Fields:
 
     def mapping(self, prefix, arn):
         """For each name of a format its field, `*` for what the call makes, or None where a field is missing."""
+        found = self.found(prefix, arn)
+        real = lambda field: re.sub(r"[A-Za-z0-9]+", lambda name: self.called.get(name[0], name[0]), field)
+        return found and [real(field) for field in found]
+
+    def found(self, prefix, arn):
         found = parts(arn)
         ids = {noun(placeholder) for placeholder, _, _ in found if is_id(placeholder)}
         fields = []

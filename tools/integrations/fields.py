@@ -108,12 +108,20 @@ class Fields:
         return None
 
     def exception(self, prefix, placeholder):
-        for operation, field in self.exceptions.get((prefix, placeholder), []):
-            first = re.split(r"[.=#]", field)[0]
-            known = field[0] in "*-=" or "#" in field or letters(first) in {letters(path.split(".")[0]) for path in self.paths}
-            if operation in ("*", self.operation, self.action) and known:
-                return field
+        tops = {letters(path.split(".")[0]) for path in self.paths}
+        for operation, text in self.exceptions.get((prefix, placeholder), []):
+            if operation not in ("*", self.operation, self.action):
+                continue
+            paths, default = re.fullmatch(r"([^=]*)(=.*)?", text).groups()
+            known = [path for path in paths.split("+") if path in ("*", "-") or "#" in path or letters(path.split(".")[0]) in tops]
+            if known or not paths:
+                return "+".join(known) + (default or "")
         return None
+
+    def is_listed(self, prefix, arn):
+        """True of a format whose parts stand in `fields.txt` for this very operation."""
+        lines = [self.exceptions.get((prefix, placeholder), []) for placeholder, _, _ in parts(f"arn:%p:{arn}")]
+        return all(any(operation == self.operation for operation, _ in of) for of in lines) and bool(lines)
 
     def value(self, prefix, placeholder, fixed, is_last):
         exception = self.exception(prefix, placeholder)

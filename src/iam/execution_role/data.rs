@@ -16,8 +16,8 @@ pub(super) fn dynamodb(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
-/// The items of a transaction, each with the action that its table has to allow (DynamoDB developer guide, "Using IAM with
-/// DynamoDB transactions").
+/// The items of a transaction, each with the action that its table has to allow (`DynamoDB` developer guide, "Using IAM
+/// with `DynamoDB` transactions").
 const ITEMS: [(&str, &str); 5] = [
     ("ConditionCheck", "dynamodb:ConditionCheckItem"),
     ("Delete", "dynamodb:DeleteItem"),

@@ -32,11 +32,14 @@ fn template(task: &mut Task<'_>) {
     task.note("launches by a launch template, and what the launch template adds (roles, snapshots, tags) is not in the definition; add it by hand");
 }
 
-/// What is public or shared belongs to no account.
+/// What can be shared with everybody is of no account, and what is of IPAM of no region (service authorization reference, EC2).
 fn arn(task: &Task<'_>, kind: &str, name: &str) -> String {
     let mut there = task.here.clone();
     if matches!(kind, "image" | "snapshot") {
         there.account.clear();
+    }
+    if kind.starts_with("ipam") {
+        there.region.clear();
     }
     there.arn("ec2", &format!("{kind}/{name}"))
 }

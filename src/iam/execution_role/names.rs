@@ -1,5 +1,6 @@
 //! The forms in which calls name a resource, and what stands of them in its ARN.
 
+use super::machine_learning;
 use super::payload::Field;
 use super::resources::Found;
 use super::task::Task;
@@ -14,23 +15,19 @@ const PLACES: [(&str, &str); 3] = [("${Partition}", "\u{1}"), ("${Region}", "\u{
 pub(super) struct Named {
     /// The part.
     pub(super) text: String,
-    /// Partition, region and account, where the field has an ARN.
-    place: Option<[String; 3]>,
+    /// Signs of places and what stands there, where the field says that.
+    place: Vec<(&'static str, String)>,
 }
 
 impl Named {
     pub(super) fn here(text: impl Into<String>) -> Self {
-        Self { text: text.into(), place: None }
+        Self { text: text.into(), place: Vec::new() }
     }
 
     /// The format with this in the place of a name. A resource below another is where that one is.
     pub(super) fn put_into(&self, format: &str, name: &str) -> String {
-        let mut arn = format.replacen(&format!("${{{name}}}"), &self.text, 1);
-        for ((_, sign), value) in PLACES.iter().zip(self.place.iter().flatten()).filter(|(_, value)| !value.is_empty())
-        {
-            arn = arn.replace(sign, value);
-        }
-        arn
+        let arn = format.replacen(&format!("${{{name}}}"), &self.text, 1);
+        self.place.iter().fold(arn, |arn, (sign, value)| arn.replace(sign, value))
     }
 }
 
@@ -76,18 +73,28 @@ pub(super) fn read(text: &str, prefix: &str, format: &Format, name: &str) -> Res
     }
     if let Some(arn) = Arn::parse(text) {
         let part = part_of(&arn, format, name).ok_or(Found::Untold)?;
-        let place = Some([arn.partition, arn.region, arn.account].map(str::to_owned));
-        return plain(&part, prefix, name).map(|named| Named { place, ..named });
+        let parts = [arn.partition, arn.region, arn.account].map(str::to_owned);
+        let place = PLACES.iter().map(|(_, sign)| *sign).zip(parts).filter(|(_, value)| !value.is_empty());
+        return plain(&part, prefix, format, name).map(|named| Named { place: place.collect(), ..named });
     }
-    plain(text, prefix, name)
+    plain(text, prefix, format, name)
 }
 
-fn plain(text: &str, prefix: &str, name: &str) -> Result<Named, Found> {
+fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named, Found> {
     let part = match (prefix, name) {
         // Rules of the bus that every account has are named without it (EventBridge user guide, "ARN format").
         ("events", "EventBusName") if text == "default" => return Err(Found::LeftOut),
         // The ARN of a workgroup has an id in the place of its name.
         ("redshift-data", "WorkgroupId") if !text.contains('-') || text.len() != 36 => return Err(Found::Untold),
+        // Nodes that are no instances of EC2 have ids of their own.
+        ("ssm", "InstanceId") if format.arn.contains(":managed-instance/") != text.starts_with("mi-") => {
+            return Err(Found::LeftOut);
+        }
+        // What AWS owns has no account (Systems Manager user guide, "Setting up identity based policies examples"); its
+        // names begin as no other may (Systems Manager API reference, `CreateDocument`).
+        ("ssm", "DocumentName") if ["aws", "amazon", "amzn"].iter().any(|start| begins(text, start)) => {
+            return Ok(Named { text: text.to_owned(), place: vec![(PLACES[2].1, String::new())] });
+        }
         // A parameter may be asked for with its version or label behind a colon.
         ("ssm", "ParameterNameWithoutLeadingSlash") => {
             text.split(':').next().unwrap_or_default().trim_start_matches('/')
@@ -95,10 +102,23 @@ fn plain(text: &str, prefix: &str, name: &str) -> Result<Named, Found> {
         ("kms", "Alias") => text.trim_start_matches("alias/"),
         // Route 53 gives its ids with their kind: `/hostedzone/Z1`.
         ("route53", _) => text.rsplit('/').next().unwrap_or(text),
+        ("sagemaker", _) if machine_learning::is_small(&format.arn) => return Ok(Named::here(small(text))),
         ("ses", "IdentityName") => address(text),
+        // WAF developer guide, "Identity and access management for AWS WAF"; Performance Insights has kinds in small letters too.
+        ("wafv2", "Scope") if text == "CLOUDFRONT" => "global",
+        ("pi", "ServiceType") | ("wafv2", "Scope") => return Ok(Named::here(small(text))),
         _ => text,
     };
     Ok(Named::here(part))
+}
+
+fn begins(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
+
+/// In small letters, but for the names of a template.
+pub(super) fn small(text: &str) -> String {
+    if text.contains("${") { text.to_owned() } else { text.to_lowercase() }
 }
 
 /// The address of `Shop <shop@example.com>`.

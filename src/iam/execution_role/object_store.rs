@@ -181,15 +181,14 @@ fn source(task: &mut Task<'_>) {
         }
         (None, None) => (None, false),
     };
-    let resources = match place {
-        Some((name, key)) => bucket(task, &name).into_iter().map(|bucket| bucket.object(&key)).collect(),
-        None => {
-            let given = task.given("s3", "");
-            if given.is_empty() {
-                task.open(&field, "the object that it copies", "CopySource");
-            }
-            given
+    let resources = if let Some((name, key)) = place {
+        bucket(task, &name).into_iter().map(|bucket| bucket.object(&key)).collect()
+    } else {
+        let given = task.given("s3", "");
+        if given.is_empty() {
+            task.open(&field, "the object that it copies", "CopySource");
         }
+        given
     };
     let keeps_tags = task.payload.get("TaggingDirective").text().as_deref() == Some("COPY");
     let (read, tags) = if version {

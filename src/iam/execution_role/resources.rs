@@ -131,7 +131,8 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
     let missing: Vec<&str> = found
         .iter()
         .filter(|(format, found)| match found {
-            Found::Open(_) => true,
+            // A call that comes from the input as one need not have what may be left out.
+            Found::Open(_) => format.required || task.payload.whole_from_input().is_none(),
             Found::Untold => format.required,
             _ => false,
         })

@@ -46,8 +46,11 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
     }
 }
 
-/// What the fields of a call ask for beside its own actions.
+/// What the fields of a call ask for beside its own actions. Nothing is known of them where they come from the input as one.
 fn besides(task: &mut Task<'_>, operation: &Operation) {
+    if task.payload.whole_from_input().is_some() {
+        return;
+    }
     bedrock::besides(task, operation);
     credentials::derive(task, operation);
     instances::derive(task, operation);
@@ -96,7 +99,9 @@ fn passed_roles(task: &mut Task<'_>, operation: &Operation, permissions: &[Permi
         }
         match (field.text(), asked) {
             (Some(text), _) if is_role(&text) => roles.push(text),
-            (Some(text), Some(_)) if name.ends_with("Role") && is_role_name(&text) => {
+            (Some(text), Some(_))
+                if ["Role", "RoleName"].iter().any(|end| name.ends_with(end)) && is_role_name(&text) =>
+            {
                 let (partition, account) = (&task.here.partition, &task.here.account);
                 roles.push(format!("arn:{partition}:iam::{account}:role/{text}"));
             }

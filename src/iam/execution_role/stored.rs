@@ -100,9 +100,6 @@ fn elsewhere(task: &mut Task<'_>, field: &Field<'_>, what: &str, name: &str, act
 
 /// Objects by the URLs that a path of fields leads to: those that end in a slash stand for all below.
 fn urls(task: &mut Task<'_>, path: &str, action: &str) {
-    if task.payload.whole_from_input().is_some() {
-        return;
-    }
     for field in task.payload.values(path) {
         let what = if action == "s3:PutObject" { WRITTEN } else { READ };
         let Some(url) = field.text() else {
@@ -150,7 +147,7 @@ fn transcripts(task: &mut Task<'_>) {
     urls(task, "OutputLocation", "s3:PutObject");
 }
 
-/// The import lists its bucket and reads what lies below the prefix (DynamoDB developer guide, "Requesting a table import").
+/// The import lists its bucket and reads what lies below the prefix (`DynamoDB` developer guide, "Table import").
 fn import(task: &mut Task<'_>) {
     let (bucket, prefix) = ("S3BucketSource.S3Bucket", "S3BucketSource.S3KeyPrefix");
     let field = task.payload.get(bucket);

@@ -91,7 +91,7 @@ pub fn trust(data: &[u8]) {
             let before = explain(&policy, &claims, ROLE, session);
             let after = explain(&policy.clone().normalised(), &claims, ROLE, session);
             assert_eq!(before.verdict, after.verdict, "order means nothing");
-            assert!(!before.text().is_empty() && !before.fix().is_empty());
+            assert!(!before.text().is_empty() && !before.fix("it").is_empty());
             assert!(before.failures().len() <= before.statements.iter().map(|one| one.checks.len()).sum());
         }
     }

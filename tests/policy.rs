@@ -52,7 +52,7 @@ impl Case {
 
     fn expected(&self) -> Document {
         let words = |text: &Value| -> Vec<String> {
-            let text = text.as_str().unwrap().replace('@', "eu-west-1:111122223333");
+            let text = text.as_str().unwrap().replace(":@:", ":eu-west-1:111122223333:");
             text.split(' ').map(str::to_owned).collect()
         };
         let statements = self.value["allow"].as_array().unwrap().iter().map(|one| {

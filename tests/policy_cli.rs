@@ -340,3 +340,26 @@ fn what_other_tools_put_in_is_a_name_without_a_value_here_too() {
         assert!(out(&ran).contains("function:f"), "{file}: {}{}", out(&ran), err(&ran));
     }
 }
+
+#[test]
+fn a_resource_is_given_for_a_state_that_there_is_and_is_an_arn() {
+    let folder = tempfile::tempdir().unwrap();
+    let notify = json!({"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": {"TopicArn.$": "$.topic"}, "End": true});
+    let definition = file(folder.path(), "machine.json", &json!({"StartAt": "a=b", "States": {"a=b": notify}}));
+    let place = ["--region", "eu-west-1", "--account", "111122223333", "--resource"];
+    let run = |given: &str| stepbound(&[&["policy", "execution-role", &definition], &place[..], &[given]].concat());
+    let topic = "arn:aws:sns:eu-west-1:111122223333:news";
+    let ran = run(&format!("a=b={topic}"));
+    assert!(out(&ran).contains(&format!("sns:Publish  {topic}")), "{}{}", out(&ran), err(&ran));
+    for (given, told) in [
+        ("STATE=ARN", "must be STATE=ARN: the name of a state, and an ARN"),
+        ("a=b=news", "must be STATE=ARN"),
+        ("a=b=arn:aws:sns", "\"arn:aws:sns\" is no ARN"),
+        (&format!("=b={topic}"), "which no definition given has"),
+        (&format!("a=c={topic}"), "names the state \"a=c\", which no definition given has; did you mean \"a=b\"?"),
+    ] {
+        let ran = run(given);
+        assert_eq!(ran.status.code(), Some(2), "{given}: {}", out(&ran));
+        assert!(err(&ran).contains(told), "{given}: {}", err(&ran));
+    }
+}

@@ -240,3 +240,27 @@ fn bindings_in_manifests_are_linted_as_the_operator_finds_them() {
     folder.write("chart.yaml", "{{- if .Values.x }}\na: [\n");
     assert!(folder.run(&["trust", "lint", "."]).1.contains("TrustBinding shop/orders"), "a folder");
 }
+
+#[test]
+fn what_to_put_is_said_by_what_is_at_hand() {
+    let folder = Folder::new();
+    let role = "arn:aws:iam::111122223333:role/team/shop-orders";
+    let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},
+        "Condition": {"StringEquals": {"token.actions.githubusercontent.com:sub": "other"}}});
+    folder.write("policy.json", &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+    let claims = json!({"iss": "https://token.actions.githubusercontent.com", "sub": "repo:o/it's:ref:x", "aud": "sts.amazonaws.com"});
+    folder.write("claims.json", &claims.to_string());
+    let explain = ["trust", "explain", "--policy", "policy.json", "--role-arn", role];
+    let (code, out, _) = folder.run(&[&explain[..], &["--token-claims", "claims.json"]].concat());
+    let put = r"Fix: put the policy that `stepbound trust render --role-arn arn:aws:iam::111122223333:role/team/shop-orders --issuer 'https://token.actions.githubusercontent.com' --subject 'repo:o/it'\''s:ref:x' --audience 'sts.amazonaws.com'` prints on the role";
+    assert!(code == 1 && out.contains(put) && !out.contains(".status"), "{out}");
+    let subject = ["--subject", "repo:o/it's:ref:x", "--audience", "sts.amazonaws.com"];
+    let issuer = ["--issuer", "https://token.actions.githubusercontent.com"];
+    let rendered = folder.good(&[&["trust", "render", "--role-arn", role], &issuer[..], &subject].concat());
+    folder.write("policy.json", &rendered);
+    folder.good(&[&explain[..], &["--token-claims", "claims.json"]].concat());
+    folder.write("policy.json", &json!({"Version": "2012-10-17", "Statement": []}).to_string());
+    let (_, out, _) = folder.run(&[&explain[..4], &["--manifest", "binding.yaml", "--issuer", ISSUER]].concat());
+    assert!(!out.contains("trust render"), "{out}");
+}

@@ -16,9 +16,10 @@ use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
 use crate::asl::to_yaml;
 use crate::iam::document::{Document, DocumentError};
-use crate::iam::execution_role::{Derived, Surroundings, derive};
+use crate::iam::execution_role::{Derived, ENCRYPTION, Surroundings, derive};
 use crate::iam::partition;
 use crate::plan::workflow::default_name;
+use crate::similar::nearest;
 
 /// Flags of `stepbound policy`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,7 @@ pub struct ExecutionRoleFlags {
     #[arg(long, value_name = "ARN", value_parser = flags::role_arn)]
     execution_role: Option<String>,
     /// A resource that a state takes from its input (repeatable)
-    #[arg(long = "resource", value_name = "STATE=ARN", value_parser = pair)]
+    #[arg(long = "resource", value_name = "STATE=ARN", value_parser = resource)]
     resources: Vec<(String, String)>,
     /// A value for ${NAME} in the definition (repeatable)
     #[arg(long = "substitution", value_name = "NAME=VALUE", value_parser = pair)]
@@ -132,6 +133,14 @@ pub enum PolicyError {
     /// Workflows of several execution roles cannot become one policy.
     #[error("the Workflows given use {} execution roles; choose one with --execution-role:\n  {}", .0.len(), .0.join("\n  "))]
     SeveralRoles(Vec<String>),
+    /// A resource is given for a state that there is not.
+    #[error("--resource names the state \"{name}\", which no definition given has{}", nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default())]
+    NoState {
+        /// The name as given.
+        name: String,
+        /// The nearest name of a state.
+        nearest: Option<String>,
+    },
     /// The policy cannot be written as YAML.
     #[error("the policy cannot be written as YAML: {0}")]
     Yaml(#[from] serde_yaml::Error),
@@ -147,6 +156,20 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// `STATE=ARN`, or `STATE=https://…` for what an HTTP Task calls. The name of a state may have a sign of equality.
+fn resource(text: &str) -> Result<(String, String), String> {
+    let begins = ["=arn:", "=https://"].iter().filter_map(|begin| text.find(begin)).min();
+    let Some((state, resource)) =
+        begins.map(|at| (&text[..at], &text[at + 1..])).filter(|(state, _)| !state.is_empty())
+    else {
+        return Err("must be STATE=ARN: the name of a state, and an ARN (arn:…) or an endpoint (https://…)".into());
+    };
+    if resource.starts_with("arn:") && Arn::parse(resource).is_none() {
+        return Err(format!("\"{resource}\" is no ARN: an ARN is arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE"));
+    }
+    Ok((state.to_owned(), resource.to_owned()))
+}
+
 pub(super) fn run(flags: &PolicyFlags) -> Result<ExitCode, PolicyError> {
     match &flags.which {
         Which::ExecutionRole(flags) => execution_role(flags),
@@ -160,6 +183,7 @@ pub(super) fn run(flags: &PolicyFlags) -> Result<ExitCode, PolicyError> {
 fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
     let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
     let loaded = of_one_role(load(&flags.files, &substitutions)?, flags)?;
+    states_exist(&loaded, flags)?;
     let mut all = Derived::default();
     let mut machines = Vec::new();
     for one in &loaded {
@@ -189,6 +213,21 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A resource of a state that there is not would be dropped without a word.
+fn states_exist(loaded: &[Loaded], flags: &ExecutionRoleFlags) -> Result<(), PolicyError> {
+    let mut states: Vec<String> = vec![ENCRYPTION.to_owned()];
+    for one in loaded {
+        states.extend(one.definition.machine().walk().iter().map(|visit| visit.state.name.to_owned()));
+    }
+    match flags.resources.iter().find(|(name, _)| !states.contains(name)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let nearest = nearest(name, states.iter().map(String::as_str)).map(str::to_owned);
+            Err(PolicyError::NoState { name: name.clone(), nearest })
+        }
+    }
 }
 
 /// The document on standard output is for machines; what it lacks is for people.

@@ -7,17 +7,21 @@
 mod analytics;
 mod bedrock;
 mod compute;
+mod credentials;
 mod data;
 mod distributed_map;
 mod elastic_map_reduce;
 mod http;
+mod instances;
 mod machine;
 mod machine_learning;
 mod messaging;
+mod names;
 mod object_store;
 mod payload;
 mod resources;
 mod sdk;
+mod stored;
 mod task;
 mod template;
 #[cfg(test)]

@@ -250,7 +250,12 @@ impl ExchangeError {
     pub fn explained(&self, explanation: &Explanation) -> String {
         let Self { cause, role_arn, claims, .. } = self;
         let said = format!("STS refused {} for role {role_arn}.", cause.operation);
-        format!("{said}\n{}\n{}\n{}", token_says(claims), explanation.text(), explanation.fix())
+        format!(
+            "{said}\n{}\n{}\n{}",
+            token_says(claims),
+            explanation.text(),
+            explanation.fix("the policy in .status.trustPolicy")
+        )
     }
 
     /// The refusal with the token's claims beside what the role must allow.

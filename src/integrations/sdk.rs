@@ -16,9 +16,9 @@
 //! CreateHarness+                 newer than what is known of actions
 //! ```
 //!
-//! In brackets, with `;` between two, stands for each part of a format: a field, `A..B` for B at any depth below A, `A#` for the
-//! keys of A, `A=b` for b where A is left out, `=b` for b always, `*` for what AWS makes up when the resource is made; `(-)`
-//! where the fields do not name it.
+//! In brackets, with `;` between two, stands for each part of a format: a field, `A+B` for A and B, which name one each, `A..B`
+//! for B at any depth below A, `A#` for the keys of A, `A=b` for b where A is left out, `=b` for b always, `*` for what AWS makes
+//! up when the resource is made; `(-)` where the fields do not name it.
 
 use std::sync::LazyLock;
 
@@ -119,7 +119,7 @@ pub struct Format {
 pub enum Part {
     /// A field of the call, by its path.
     Field {
-        /// Names with dots between them; two dots stand for any depth, `#` at the end for the keys.
+        /// Names with dots between them; two dots stand for any depth, `#` at the end for the keys, `+` for one more path.
         path: &'static str,
         /// What AWS takes where it is left out.
         default: Option<&'static str>,
@@ -131,6 +131,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// True where more than one field names it.
+    pub fn has_several(&self) -> bool {
+        matches!(self, Self::Field { path, .. } if path.contains('+'))
+    }
+
     fn read(text: &'static str) -> Self {
         match text.split_once('=') {
             None if text == "*" => Self::Made,

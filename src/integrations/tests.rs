@@ -79,6 +79,10 @@ fn fields_are_named_as_step_functions_names_them() {
         parameters.iter().map(|one| one.name).collect::<Vec<_>>()
     };
     assert_eq!(names(Way::Sdk, "rds", "startDBInstance")[0], "DbInstanceIdentifier");
+    // CreateStackRequest.Builder.templateURL, CreateDbInstanceRequest.Builder.multiAZ (AWS SDK for Java 2).
+    assert!(names(Way::Sdk, "cloudformation", "createStack").contains(&"TemplateURL"));
+    assert!(names(Way::Sdk, "rds", "createDBInstance").contains(&"MultiAZ"));
+    assert!(names(Way::Sdk, "rds", "copyDBSnapshot").contains(&"SourceDBSnapshotIdentifier"));
     assert!(names(Way::Sdk, "s3", "putObject").contains(&"SsekmsKeyId"));
     assert!(names(Way::Sdk, "batch", "submitJob").contains(&"JobName"));
     assert!(names(Way::Optimised, "bedrock", "invokeModel").contains(&"Input"));

@@ -108,6 +108,8 @@ fn fields_that_a_call_does_not_have_are_told_and_those_that_it_lacks() {
         ),
         []
     );
+    let found = told("aws-sdk:cloudformation:createStack", json!({"StackName": "s", "TemplateUrl": "https://a"}));
+    assert!(found[0].0 == "SB081" && found[0].1.contains("did you mean \"TemplateURL\"?"), "{found:?}");
     let groups = json!({"AutoScalingGroupName": "g", "TargetGroupARNs": ["a"]});
     assert_eq!(told("aws-sdk:autoscaling:attachLoadBalancerTargetGroups", groups), []);
     let found = told("dynamodb:getItem", json!({"TableName": "t"}));

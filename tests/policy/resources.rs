@@ -82,8 +82,12 @@ fn speaks_of(field: &str, format: &Format) -> bool {
     about.iter().any(|word| field.iter().any(|one| alike(one, word))) || whole(&field).contains(&whole(&about))
 }
 
+/// Fields that take an account.
+const ACCOUNTS: [&str; 7] =
+    ["AccountId", "AwsAccountId", "CatalogID", "CatalogId", "DomainOwner", "QueueOwnerAWSAccountId", "RegistryId"];
+
 fn names_arn(field: &str) -> bool {
-    ["Arn", "Arns", "ArnList"].iter().any(|end| field.ends_with(end))
+    ["arn", "arns", "arnlist"].iter().any(|end| field.to_ascii_lowercase().ends_with(end))
 }
 
 /// A call that names a resource of the format in every field that can.
@@ -91,7 +95,8 @@ fn call(operation: &Operation, format: &Format) -> Value {
     let mut fields = Map::new();
     for parameter in operation.parameters() {
         let name = parameter.name;
-        let general = ["ResourceArn", "Arn", "ResourceArns", "Arns", "ResourceArnList", "TargetArn"].contains(&name);
+        let general = ["resourcearn", "arn", "resourcearns", "arns", "resourcearnlist", "targetarn"];
+        let general = general.contains(&name.to_ascii_lowercase().as_str());
         // A version needs another action.
         if name == "VersionId" {
             continue;
@@ -100,6 +105,8 @@ fn call(operation: &Operation, format: &Format) -> Value {
             json!("https://sqs.eu-west-1.amazonaws.com/111122223333/queue")
         } else if name == "CopySource" {
             json!("v-bucket/v-key")
+        } else if ACCOUNTS.contains(&name) {
+            json!("111122223333")
         } else if speaks_of(name, format) && name.ends_with("Identifier") && format.names().count() == 0 {
             // Where the format has no names, an ARN alone can name the resource.
             json!(instance(format))

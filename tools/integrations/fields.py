@@ -7,7 +7,7 @@ fields; neither says which belongs to which. Names that agree belong together. W
 import pathlib
 import re
 
-from naming import letters, parameter, singular, words
+from naming import letters, parameter, plain, singular, words
 
 HERE = pathlib.Path(__file__).parent
 ENDINGS = ("Identifier", "Name", "Id", "Arn")
@@ -91,7 +91,8 @@ class Fields:
         self.verb, *rest = words(operation)
         self.of = letters(singular("".join(rest)))
         self.exceptions = exceptions
-        self.paths = paths
+        self.called = {plain(name): name for path in paths for name in path.split(".")}
+        self.paths = paths = [".".join(map(plain, path.split("."))) for path in paths]
         self.top = {letters(path): path for path in paths if "." not in path}
         self.nested = {}
         for path in paths:
@@ -107,12 +108,20 @@ class Fields:
         return None
 
     def exception(self, prefix, placeholder):
-        for operation, field in self.exceptions.get((prefix, placeholder), []):
-            first = re.split(r"[.=#]", field)[0]
-            known = field[0] in "*-=" or "#" in field or letters(first) in {letters(path.split(".")[0]) for path in self.paths}
-            if operation in ("*", self.operation, self.action) and known:
-                return field
+        tops = {letters(path.split(".")[0]) for path in self.paths}
+        for operation, text in self.exceptions.get((prefix, placeholder), []):
+            if operation not in ("*", self.operation, self.action):
+                continue
+            paths, default = re.fullmatch(r"([^=]*)(=.*)?", text).groups()
+            known = [path for path in paths.split("+") if path in ("*", "-") or "#" in path or letters(path.split(".")[0]) in tops]
+            if known or not paths:
+                return "+".join(known) + (default or "")
         return None
+
+    def is_listed(self, prefix, arn):
+        """True of a format whose parts stand in `fields.txt` for this very operation."""
+        lines = [self.exceptions.get((prefix, placeholder), []) for placeholder, _, _ in parts(f"arn:%p:{arn}")]
+        return all(any(operation == self.operation for operation, _ in of) for of in lines) and bool(lines)
 
     def value(self, prefix, placeholder, fixed, is_last):
         exception = self.exception(prefix, placeholder)
@@ -168,6 +177,11 @@ class Fields:
 
     def mapping(self, prefix, arn):
         """For each name of a format its field, `*` for what the call makes, or None where a field is missing."""
+        found = self.found(prefix, arn)
+        real = lambda field: re.sub(r"[A-Za-z0-9]+", lambda name: self.called.get(name[0], name[0]), field)
+        return found and [real(field) for field in found]
+
+    def found(self, prefix, arn):
         found = parts(arn)
         ids = {noun(placeholder) for placeholder, _, _ in found if is_id(placeholder)}
         fields = []

@@ -16,6 +16,8 @@ from importlib import metadata, resources
 import fields
 import naming
 
+# CopyObject's source and destination can be given in parts (customisation of the SDK for Java 2).
+IN_PARTS = ["DestinationBucket", "DestinationKey", "SourceBucket", "SourceKey", "SourceVersionId"]
 HERE = pathlib.Path(__file__).parent
 OUTPUT = HERE.parent.parent / "src" / "integrations"
 # Actions that can be allowed on more kinds of resources than this tag anything, unless some of the kinds are needed.
@@ -75,14 +77,13 @@ def parameters(operation, shapes):
         return []
     shape = shapes[given["shape"]]
     needed = set(shape.get("required", []))
-    # CopyObject's source can be given in parts (customisation of the SDK for Java 2).
     needed -= {"CopySource"} | ({"Bucket", "Key"} if "CopySource" in needed else set())
     names = []
     for name, member in shape.get("members", {}).items():
         is_token = member.get("idempotencyToken") or member.get("deprecated")
         names.append(naming.parameter(name) + ("!" if name in needed and not is_token else ""))
     if "CopySource" in shape.get("members", {}):
-        names += ["DestinationBucket", "DestinationKey", "SourceBucket", "SourceKey", "SourceVersionId"]
+        names += IN_PARTS
     return names
 
 
@@ -113,6 +114,7 @@ class Table:
     def line(self, service, prefix, operation, model, shapes, signature):
         given = model.get("input")
         paths = list(fields.texts(shapes, given["shape"])) if given else []
+        paths += IN_PARTS if "CopySource" in paths else []
         called = fields.Fields(naming.operation(operation), paths, self.own_names)
         return " ".join([self.entry(service, prefix, operation, model, shapes, signature, called), *parameters(model, shapes)])
 
@@ -151,7 +153,7 @@ class Table:
                 needed[arn] = needed.get(arn, False) or bool(one["required"])
         passes = any("iam:PassRole" in one["dependent_actions"] for one in privilege["resource_types"].values())
         if len(needed) > MANY:
-            needed = {arn: True for arn, required in needed.items() if required}
+            needed = {arn: required for arn, required in needed.items() if required or called.is_listed(prefix, arn)}
         if len(needed) > MANY or (not needed and known and any(kind.rstrip("*") in known for kind in privilege["resource_types"])):
             on = "@*"
         else:

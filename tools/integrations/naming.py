@@ -14,8 +14,16 @@ def words(name):
 
 
 def parameter(name):
-    """The name of a parameter: DBInstanceIdentifier is DbInstanceIdentifier (developer guide, "Learning to use AWS service
-    SDK integrations": parameters are in PascalCase)."""
+    """The name of a parameter, in PascalCase (developer guide, "Learning to use AWS service SDK integrations"): that of the
+    setter in the SDK for Java 2, whose generator (Utils.unCapitalize) lowers the abbreviation at the beginning and leaves those
+    inside. DBInstanceIdentifier is DbInstanceIdentifier, and TemplateURL stays."""
+    head = re.match(r"[A-Z](?:[A-Z](?![a-z]))*", name)
+    small = name if head is None else head[0].lower() + name[head.end():]
+    return small[:1].upper() + small[1:]
+
+
+def plain(name):
+    """A name as the rules compare it: each word with one capital."""
     return "".join(word[:1].upper() + word[1:].lower() for word in words(name))
 
 

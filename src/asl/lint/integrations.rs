@@ -94,7 +94,7 @@ fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
             QueryLanguage::Jsonata => key,
         };
         given.push(name);
-        if known.iter().any(|one| is_called(one, name)) || lint.is_placeholder(key) {
+        if known.iter().any(|one| one.name == name) || lint.is_placeholder(key) {
             continue;
         }
         let hint = alike(name, &known).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
@@ -112,13 +112,6 @@ fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
         let message = format!("{what} needs {} too; without it each execution fails here", missing.join(", "));
         lint.report_key("SB082", payload, message);
     }
-}
-
-/// Names are those of the Java SDK, which writes an abbreviation at the beginning as one word (`DbInstanceIdentifier`) and leaves
-/// those inside as the service has them (`TemplateURL`, `MultiAZ`). Inside, a name is taken however they are written.
-fn is_called(parameter: &Parameter, name: &str) -> bool {
-    let capitals = |text: &str| text.bytes().take_while(u8::is_ascii_uppercase).count();
-    parameter.name.eq_ignore_ascii_case(name) && capitals(parameter.name) == capitals(name)
 }
 
 fn alike(name: &str, known: &[Parameter]) -> Option<&'static str> {

@@ -50,9 +50,10 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
         )
     })?;
     let explanation = explain(&policy, &claims, &role, None);
+    let fix = explanation.fix(&policy_to_put(flags, &claims, &role));
     match flags.output {
-        Output::Text => print(&format!("{}\n{}\n{}", token_says(&claims), explanation.text(), explanation.fix()))?,
-        Output::Json => print(&format!("{:#}", view(&explanation)))?,
+        Output::Text => print(&format!("{}\n{}\n{fix}", token_says(&claims), explanation.text()))?,
+        Output::Json => print(&format!("{:#}", view(&explanation, &fix)))?,
     }
     match explanation.verdict {
         Verdict::Allowed | Verdict::Depends => Ok(()),
@@ -60,6 +61,23 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
             Err(TrustError::Verdict(format!("the trust policy does not allow {}", explanation.action)))
         }
     }
+}
+
+/// Where a policy is that takes the token: a binding has it in its status, and for claims it can be rendered.
+fn policy_to_put(flags: &ExplainFlags, claims: &Claims, role: &str) -> String {
+    if flags.manifest.is_some() {
+        return "the policy in .status.trustPolicy".into();
+    }
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let audience = claims.aud.0.first().map(|audience| format!(" --audience {}", quoted(audience)));
+    let party = claims.azp.as_deref().map(|party| format!(" --authorized-party {}", quoted(party)));
+    format!(
+        "the policy that `stepbound trust render --role-arn {role} --issuer {} --subject {}{}{}` prints",
+        quoted(&claims.iss),
+        quoted(&claims.sub),
+        audience.unwrap_or_default(),
+        party.unwrap_or_default()
+    )
 }
 
 /// A trust policy by itself, or within the answer of `aws iam get-role`.
@@ -97,7 +115,7 @@ fn claims(flags: &ExplainFlags) -> Result<(Claims, Option<String>), TrustError> 
     Ok((claims, Some(binding.spec.role_arn.clone())))
 }
 
-fn view(explanation: &Explanation) -> Value {
+fn view(explanation: &Explanation, fix: &str) -> Value {
     let statements = explanation.statements.iter().map(|statement| {
         let checks = statement.checks.iter().map(|check| {
             let (what, operator) = match &check.subject {
@@ -122,5 +140,5 @@ fn view(explanation: &Explanation) -> Value {
         Verdict::NotAllowed => "NotAllowed",
     };
     json!({"verdict": verdict, "action": explanation.action, "decisive": explanation.decisive().map(|one| one.number),
-        "fix": explanation.fix(), "statements": statements.collect::<Vec<_>>()})
+        "fix": fix, "statements": statements.collect::<Vec<_>>()})
 }

@@ -4,9 +4,11 @@
 //! cross-Region inference" and "Supported Regions and models for inference profiles".
 
 use super::data::Location;
+use super::payload::Field;
 use super::task::Task;
 use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
+use crate::integrations::sdk::Operation;
 
 /// The geographies of AWS's own inference profiles, and the regions that one of them may route to. Which of these a profile has
 /// differs between models, and is not in a definition.
@@ -37,6 +39,7 @@ pub(super) fn derive(task: &mut Task<'_>, action: &str) -> bool {
     match action {
         "invokeModel" => {
             invoke(task, "ModelId", "bedrock:InvokeModel");
+            guardrail(task);
             let partition = task.here.partition.clone();
             for (field, action) in [("Input.S3Uri", "s3:GetObject"), ("Output.S3Uri", "s3:PutObject")] {
                 let value = task.payload.get(field);
@@ -69,14 +72,93 @@ pub(super) fn derive(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
-/// A model that is invoked by its id or ARN, or by an inference profile.
+/// What calls ask for beside their own action.
+pub(super) fn besides(task: &mut Task<'_>, operation: &Operation) {
+    match (operation.service, operation.name) {
+        // The guardrail is what it asks for itself.
+        (_, "ApplyGuardrail") => return,
+        ("bedrockagentruntime", "RetrieveAndGenerate" | "RetrieveAndGenerateStream") => {
+            let of = "RetrieveAndGenerateConfiguration.";
+            knowledge_base(task, &format!("{of}KnowledgeBaseConfiguration.KnowledgeBaseId"));
+            for kind in ["KnowledgeBaseConfiguration", "ExternalSourcesConfiguration"] {
+                invoke_if_named(task, &format!("{of}{kind}.ModelArn"));
+            }
+        }
+        ("bedrockagentruntime", "Rerank") => {
+            let of = "RerankingConfiguration.BedrockRerankingConfiguration.ModelConfiguration";
+            invoke_if_named(task, &format!("{of}.ModelArn"));
+        }
+        ("bedrockagentruntime", "InvokeInlineAgent") => invoke_if_named(task, "FoundationModel"),
+        ("bedrockruntime" | "bedrockagentruntime", _) => {}
+        _ => return,
+    }
+    guardrail(task);
+}
+
+fn invoke_if_named(task: &mut Task<'_>, field: &str) {
+    if !task.payload.get(field).is_absent() {
+        invoke(task, field, "bedrock:InvokeModel");
+    }
+}
+
+/// Answers out of a knowledge base are retrieved with the rights of the caller (Bedrock user guide, "Set up permissions for a user
+/// or role to create and manage knowledge bases").
+fn knowledge_base(task: &mut Task<'_>, field: &str) {
+    if !task.payload.get(field).is_absent() {
+        let base = task.resource(field, "bedrock", "knowledge-base/", "its knowledge base");
+        task.need(&["bedrock:Retrieve"], base);
+    }
+}
+
+/// A call by a guardrail applies it (Bedrock user guide, "Set up permissions to use Amazon Bedrock Guardrails").
+fn guardrail(task: &mut Task<'_>) {
+    if task.payload.whole_from_input().is_some() {
+        return;
+    }
+    let mut guardrails = Vec::new();
+    for field in task.payload.values(".GuardrailIdentifier+.GuardrailId") {
+        match (field.text(), &field) {
+            (Some(arn), _) if arn.starts_with("arn:") => guardrails.push(arn),
+            (Some(id), _) => guardrails.push(task.here.arn("bedrock", &format!("guardrail/{id}"))),
+            (None, Field::FromInput(_)) => {
+                let given = task.given("bedrock", "guardrail/");
+                if given.is_empty() {
+                    task.open(&field, "its guardrail", "GuardrailIdentifier");
+                }
+                guardrails.extend(given);
+            }
+            (None, _) => {}
+        }
+    }
+    task.need(&["bedrock:ApplyGuardrail"], guardrails);
+}
+
+/// A model that is invoked by its id or ARN, by an inference profile, or by a prompt or router that leads to models.
 pub(super) fn invoke(task: &mut Task<'_>, field: &str, action: &str) {
     let named = task.payload.get(field).text();
+    if let Some(arn) = named.as_ref().filter(|text| leads_to_others(text)) {
+        let is_prompt = Arn::parse(arn).is_some_and(|arn| arn.resource.starts_with("prompt/"));
+        task.need(&[if is_prompt { "bedrock:RenderPrompt" } else { action }], [arn]);
+        let models = task.given("bedrock", "foundation-model/");
+        if models.is_empty() {
+            task.missing(format!(
+                "calls a model by {arn}, which leads to models that the definition does not say; give each with --resource {}=ARN",
+                task.name
+            ));
+        }
+        return task.need(&[action], models);
+    }
     if let Some(profile) = named.and_then(|text| Profile::read(task, &text)) {
         return by_profile(task, &profile, action);
     }
     let model = model(task, field);
     task.need(&[action], model);
+}
+
+/// Prompts and routers have ARNs in the place of a model's id (Bedrock API reference, `Converse`).
+fn leads_to_others(text: &str) -> bool {
+    let kinds = ["prompt/", "prompt-router/", "default-prompt-router/"];
+    Arn::parse(text).is_some_and(|arn| kinds.iter().any(|kind| arn.resource.starts_with(kind)))
 }
 
 /// An inference profile.
@@ -129,6 +211,12 @@ fn models_of(task: &mut Task<'_>, profile: &Profile, geography: &str, model: &st
     }
     let listed = GEOGRAPHIES.iter().find(|(name, _)| *name == geography).map_or(&[][..], |(_, regions)| *regions);
     regions.extend(listed.iter().filter(|region| **region != own));
+    if !listed.is_empty() && !listed.contains(&own.as_str()) {
+        task.note(format!(
+            "calls the inference profile {geography}.{model} in {own}, which is not of its geography: it is offered in {} as far as is known here; where AWS does not have it in {own}, the call fails",
+            listed.join(", ")
+        ));
+    }
     let mut there = task.here.clone();
     there.account.clear();
     let mut models = Vec::new();

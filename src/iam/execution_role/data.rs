@@ -1,5 +1,6 @@
 //! Tables, and jobs that move and change data.
 
+use super::payload::{Field, Payload};
 use super::task::Task;
 
 pub(super) fn dynamodb(task: &mut Task<'_>, action: &str) -> bool {
@@ -13,6 +14,51 @@ pub(super) fn dynamodb(task: &mut Task<'_>, action: &str) -> bool {
     let table = task.resource("TableName", "dynamodb", "table/", "its table");
     task.need(&[needed], table);
     true
+}
+
+/// The items of a transaction, each with the action that its table has to allow (`DynamoDB` developer guide, "Using IAM
+/// with `DynamoDB` transactions").
+const ITEMS: [(&str, &str); 5] = [
+    ("ConditionCheck", "dynamodb:ConditionCheckItem"),
+    ("Delete", "dynamodb:DeleteItem"),
+    ("Get", "dynamodb:GetItem"),
+    ("Put", "dynamodb:PutItem"),
+    ("Update", "dynamodb:UpdateItem"),
+];
+
+/// A transaction; false where its items are not written out.
+pub(super) fn transaction(task: &mut Task<'_>) -> bool {
+    let items = task.payload.items("TransactItems").unwrap_or_default();
+    if items.iter().any(|item| item.whole_from_input().is_some()) {
+        return false;
+    }
+    for item in &items {
+        for (kind, action) in ITEMS {
+            if !item.get(kind).is_absent() {
+                let tables = table_of(task, item, kind);
+                task.need(&[action], tables);
+            }
+        }
+    }
+    !items.is_empty()
+}
+
+fn table_of(task: &mut Task<'_>, item: &Payload<'_>, kind: &str) -> Vec<String> {
+    let field = match item.get(kind) {
+        open @ Field::FromInput(_) => open,
+        _ => item.get(&format!("{kind}.TableName")),
+    };
+    match field.text() {
+        Some(arn) if arn.starts_with("arn:") => vec![arn],
+        Some(name) => vec![task.here.arn("dynamodb", &format!("table/{name}"))],
+        None => {
+            let given = task.given("dynamodb", "table/");
+            if given.is_empty() {
+                task.open(&field, "the table of an item", "TableName");
+            }
+            given
+        }
+    }
 }
 
 pub(super) fn glue(task: &mut Task<'_>, action: &str) -> bool {

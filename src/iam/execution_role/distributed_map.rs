@@ -98,7 +98,7 @@ fn writer(found: &Found<'_>, task: &mut Task<'_>) {
 fn bucket(task: &mut Task<'_>, payload: &Payload<'_>) -> Vec<String> {
     let field = payload.get("Bucket");
     if let Some(name) = field.text() {
-        return vec![format!("arn:{}:s3:::{name}", task.here.partition)];
+        return object_store::bucket(task, &name).into_iter().map(|bucket| bucket.arn().to_owned()).collect();
     }
     let given = task.given("s3", "");
     if given.is_empty() {
@@ -134,5 +134,6 @@ fn objects(task: &mut Task<'_>, payload: &Payload<'_>, part: &str, after: &str) 
         }
         _ => "*".into(),
     };
-    bucket(task, payload).into_iter().map(|arn| format!("{arn}/{path}")).collect()
+    let name = payload.get("Bucket").text().unwrap_or_default();
+    object_store::bucket(task, &name).into_iter().map(|bucket| bucket.object(&path)).collect()
 }

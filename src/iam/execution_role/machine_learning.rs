@@ -1,5 +1,6 @@
 //! `SageMaker`.
 
+use super::names::small;
 use super::task::Task;
 
 const SAGEMAKER: &str = "sagemaker.amazonaws.com";
@@ -99,13 +100,30 @@ fn endpoint(task: &mut Task<'_>, action: &str) {
     }
 }
 
-/// `SageMaker` writes names small in its ARNs.
+/// Kinds of resources whose names `SageMaker` writes small in their ARNs.
+const SMALL: [&str; 9] = [
+    "endpoint",
+    "endpoint-config",
+    "hyper-parameter-tuning-job",
+    "labeling-job",
+    "model",
+    "notebook-instance",
+    "processing-job",
+    "training-job",
+    "transform-job",
+];
+
+/// True of the format of an ARN in which `SageMaker` writes the name small.
+pub(super) fn is_small(format: &str) -> bool {
+    SMALL.iter().any(|kind| format.contains(&format!(":{kind}/")))
+}
+
 fn named(task: &mut Task<'_>, field: &str, kind: &str) -> Vec<String> {
     let prefix = format!("{kind}/");
     let arns = task.resource(field, "sagemaker", &prefix, &format!("its {}", kind.replace('-', " ")));
     arns.into_iter()
         .map(|arn| match arn.split_once(&format!(":{prefix}")) {
-            Some((before, name)) => format!("{before}:{prefix}{}", name.to_lowercase()),
+            Some((before, name)) => format!("{before}:{prefix}{}", small(name)),
             None => arn,
         })
         .collect()

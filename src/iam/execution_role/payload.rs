@@ -33,7 +33,7 @@ impl Field<'_> {
 }
 
 /// The payload of a state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Payload<'a> {
     whole: Option<&'a Value>,
     jsonata: bool,
@@ -82,14 +82,43 @@ impl<'a> Payload<'a> {
     }
 
     /// What a path of the table of integrations leads to, one for each item of the lists on the way: names with dots
-    /// between them, two dots for any depth, `#` for the keys. Names have no case here.
+    /// between them, two dots for any depth, `#` for the keys, `+` for two paths. Names have no case here.
     pub(super) fn values(&self, path: &str) -> Vec<Field<'a>> {
         let mut found = Vec::new();
-        let steps: Vec<&str> = path.split('.').collect();
-        if let Some(whole) = self.whole {
-            self.collect(whole, &steps, &mut found);
+        for path in path.split('+') {
+            let steps: Vec<&str> = path.split('.').collect();
+            if let Some(whole) = self.whole {
+                self.collect(whole, &steps, &mut found);
+            }
         }
         found
+    }
+
+    /// The objects of a name at any depth, each a payload of its own; of what comes from the input, the expression.
+    pub(super) fn objects(&self, name: &str) -> Vec<Result<Payload<'a>, String>> {
+        let mut found = Vec::new();
+        if let Some(whole) = self.whole {
+            self.gather(whole, name, &mut found);
+        }
+        found
+    }
+
+    fn gather(&self, value: &'a Value, wanted: &str, found: &mut Vec<Result<Payload<'a>, String>>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.gather(item, wanted, found)),
+            Value::Object(fields) => {
+                for (key, inner) in fields {
+                    let (name, is_path) = self.name(key);
+                    match (name.eq_ignore_ascii_case(wanted), is_path || self.expression(inner).is_some()) {
+                        (true, true) => found.push(Err(inner.as_str().unwrap_or_default().to_owned())),
+                        (true, false) => found.push(Ok(Payload { whole: Some(inner), jsonata: self.jsonata })),
+                        (false, true) => {}
+                        (false, false) => self.gather(inner, wanted, found),
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     fn collect(&self, value: &'a Value, steps: &[&str], found: &mut Vec<Field<'a>>) {
@@ -207,6 +236,11 @@ mod tests {
         assert_eq!(texts("RequestItems#"), [Some("b".to_owned()), Some("c".to_owned())]);
         assert_eq!(texts("Ids"), [Some("i-1".to_owned()), Some("i-2".to_owned())]);
         assert!(texts("Nothing").is_empty());
+        assert_eq!(texts("ids+.TableName").len(), 4);
+        let objects = payload.objects("Put");
+        assert_eq!(objects[0].as_ref().unwrap().get("TableName").text().as_deref(), Some("a"));
+        let open = json!({"Parameters": {"Image": {"S3Object.$": "$.o"}}});
+        assert_eq!(Payload::of(open.as_object().unwrap(), false).objects("S3Object")[0], Err("$.o".to_owned()));
         let deep = payload.deep();
         assert_eq!(deep.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["TableName", "TableName", "ids", "ids"]);
     }

@@ -1,10 +1,10 @@
 //! The resources of a call, from what is written in its fields: an ARN anywhere in it, or the ARN format of the action with
 //! its parts filled from the fields that the table of integrations names for them.
 
+use super::names::{self, Named};
 use super::payload::Field;
 use super::task::Task;
 use super::{compute, messaging, object_store};
-use crate::asl::model::Arn;
 use crate::iam::pattern;
 use crate::integrations::sdk::{Format, Part, Permission};
 
@@ -12,7 +12,8 @@ use crate::integrations::sdk::{Format, Part, Permission};
 const MANY: usize = 100;
 
 /// What a call says of one kind of resource.
-enum Found {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
     /// These.
     Arns(Vec<String>),
     /// A field that names it comes from the input.
@@ -25,8 +26,19 @@ enum Found {
     Alias(String),
 }
 
+impl Found {
+    /// What a field without a text says.
+    pub(super) fn of(field: &Field<'_>) -> Self {
+        match field {
+            Field::FromInput(expression) => Self::Open(expression.clone()),
+            _ => Self::LeftOut,
+        }
+    }
+}
+
 pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: &[Format]) {
     let found: Vec<(&Format, Found)> = formats.iter().map(|format| (format, find(task, permission, format))).collect();
+    let found = the_narrower(found);
     let mut arns: Vec<String> = Vec::new();
     for (_, found) in &found {
         if let Found::Arns(some) = found {
@@ -37,10 +49,7 @@ pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: 
     arns.dedup();
     for (_, found) in &found {
         if let Found::Alias(alias) = found {
-            return task.missing(format!(
-                "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
-                task.name
-            ));
+            return by_alias(task, alias);
         }
     }
     if arns.is_empty() {
@@ -49,13 +58,53 @@ pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: 
     untold(task, permission, &found);
     let is_open = arns.iter().any(|arn| arn.ends_with("/*")) && task.payload.get("Key").text().is_none();
     if permission.action.starts_with("s3:") && is_open {
-        task.note(format!(
-            "takes the key of its object from the input, so all objects of the bucket are allowed; narrow it with --resource {}=arn:aws:s3:::BUCKET/KEY",
-            task.name
-        ));
+        object_store::any_key(task);
     }
     let action = object_store::versioned(&task.payload, &permission.action).to_owned();
+    if action == "ses:SendEmail" || formats.iter().any(|format| format.arn.ends_with(":identity/${IdentityName}")) {
+        sender(task, &arns);
+    }
     task.need(&[&action], arns);
+}
+
+/// IAM allows the use of a key by the key's own ARN alone (KMS developer guide, "Controlling access to aliases").
+pub(super) fn by_alias(task: &mut Task<'_>, alias: &str) {
+    task.missing(format!(
+        "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
+        task.name
+    ));
+}
+
+/// An address may be sent from because it is verified itself or because its domain is (SES developer guide, "Verified
+/// identities"), and SES asks for the one that is.
+fn sender(task: &mut Task<'_>, arns: &[String]) {
+    for arn in arns {
+        let Some((before, address)) = arn.split_once(":identity/") else { continue };
+        let Some((_, domain)) = address.split_once('@') else { continue };
+        if !task.given("ses", "identity/").contains(arn) {
+            task.note(format!(
+                "sends as {address}; where the verified identity is its domain, give that with --resource {}={before}:identity/{domain}",
+                task.name
+            ));
+        }
+    }
+}
+
+/// `rule/${EventBusName}/${RuleName}` stands in the place of `rule/${RuleName}` where a field says which bus.
+fn the_narrower(found: Vec<(&Format, Found)>) -> Vec<(&Format, Found)> {
+    let head = |format: &Format| {
+        format.names().next().and_then(|name| format.arn.split(&format!("${{{name}}}")).next().map(str::to_owned))
+    };
+    let is_wider = |one: &Format| {
+        found.iter().any(|(other, said)| {
+            !matches!(said, Found::LeftOut)
+                && other.names().count() > one.names().count()
+                && other.names().last() == one.names().last()
+                && head(other) == head(one)
+        })
+    };
+    let wider: Vec<bool> = found.iter().map(|(format, _)| is_wider(format)).collect();
+    found.into_iter().zip(wider).filter(|(_, is_wider)| !is_wider).map(|(one, _)| one).collect()
 }
 
 fn nothing(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found)]) {
@@ -66,6 +115,10 @@ fn nothing(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Foun
     });
     let field = expression.map_or_else(|| from_input(task), Field::FromInput);
     let mut names: Vec<&str> = found.iter().flat_map(|(format, _)| format.names()).collect();
+    if names.is_empty() {
+        // No field has the id that is in such an ARN.
+        names = found.iter().map(|(format, _)| format.arn.as_str()).collect();
+    }
     names.dedup();
     task.open(&field, &what, &names.join(", "));
 }
@@ -77,7 +130,12 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
         found.iter().filter(|(_, found)| matches!(found, Found::Arns(_))).map(|(format, _)| names(format)).collect();
     let missing: Vec<&str> = found
         .iter()
-        .filter(|(format, found)| format.required && matches!(found, Found::Open(_) | Found::Untold))
+        .filter(|(format, found)| match found {
+            // A call that comes from the input as one need not have what may be left out.
+            Found::Open(_) => format.required || task.payload.whole_from_input().is_none(),
+            Found::Untold => format.required,
+            _ => false,
+        })
         .filter(|(format, _)| !known.contains(&names(format)))
         .map(|(format, _)| format.arn.as_str())
         .collect();
@@ -99,10 +157,19 @@ fn from_input<'a>(task: &Task<'a>) -> Field<'a> {
 
 /// All ARNs in the call, those at the top first.
 pub(super) fn written_arns(task: &Task<'_>) -> Vec<String> {
-    let top = task.payload.names().into_iter().flat_map(|name| task.payload.values(name));
-    let below = task.payload.deep().into_iter().map(|(_, field)| field);
+    let mut arns = arns_at_the_top(task);
+    for text in task.payload.deep().into_iter().filter_map(|(_, field)| field.text()) {
+        if text.starts_with("arn:") && !arns.contains(&text) {
+            arns.push(text);
+        }
+    }
+    arns
+}
+
+fn arns_at_the_top(task: &Task<'_>) -> Vec<String> {
+    let fields = task.payload.names().into_iter().flat_map(|name| task.payload.values(name));
     let mut arns: Vec<String> = Vec::new();
-    for text in top.chain(below).filter_map(|field| field.text()).filter(|text| text.starts_with("arn:")) {
+    for text in fields.filter_map(|field| field.text()).filter(|text| text.starts_with("arn:")) {
         if !arns.contains(&text) {
             arns.push(text);
         }
@@ -126,11 +193,7 @@ fn find(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
     {
         return Found::Arns(vec![secret(arn)]);
     }
-    let mut written = written_arns(task);
-    written.extend(task.payload.get("QueueUrl").text().and_then(|url| messaging::queue_arn(task, &url)));
-    let written: Vec<String> = written.iter().filter(fits).cloned().collect();
-    let found = if written.is_empty() { fill(task, prefix, format) } else { Found::Arns(written) };
-    match found {
+    match written_or_filled(task, permission, format, fits) {
         Found::Arns(arns) if format.arn.ends_with(":log-group:${LogGroupName}") => {
             Found::Arns(arns.into_iter().map(|arn| log_group(&permission.action, arn)).collect())
         }
@@ -138,9 +201,34 @@ fn find(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
     }
 }
 
+/// An ARN in a field of the call's own; else the format filled; else an ARN further below, which is more often that of something
+/// else: the destination of a bucket's replication is no bucket whose replication is set.
+fn written_or_filled(
+    task: &Task<'_>,
+    permission: &Permission,
+    format: &Format,
+    fits: impl Fn(&&String) -> bool,
+) -> Found {
+    // Where several fields name one each, those without an ARN count too; and a bucket is named by its own field alone.
+    let by_fields = format.parts.iter().flatten().any(Part::has_several)
+        || (permission.action.starts_with("s3:") && !task.payload.get("Bucket").is_absent());
+    let mut top = if by_fields { Vec::new() } else { arns_at_the_top(task) };
+    top.extend(task.payload.get("QueueUrl").text().and_then(|url| messaging::queue_arn(task, &url)));
+    top.retain(|arn| fits(&arn));
+    if !top.is_empty() {
+        return Found::Arns(top);
+    }
+    let filled = fill(task, permission, format);
+    if by_fields || matches!(filled, Found::Arns(_)) {
+        return filled;
+    }
+    let below: Vec<String> = written_arns(task).iter().filter(&fits).cloned().collect();
+    if below.is_empty() { filled } else { Found::Arns(below) }
+}
+
 /// Secrets have a hyphen and six characters of their own after their name, which an ARN in a call may leave out (Secrets Manager
 /// user guide, "Find secrets"). The name may have slashes.
-fn secret(arn: String) -> String {
+pub(super) fn secret(arn: String) -> String {
     let own = arn.rsplit_once('-').map_or("", |(_, own)| own);
     if own.len() == 6 && own.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
         arn
@@ -169,32 +257,30 @@ fn function(task: &Task<'_>) -> Found {
 }
 
 /// The format with its parts filled.
-fn fill(task: &Task<'_>, prefix: &str, format: &Format) -> Found {
+fn fill(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
+    let prefix = permission.action.split(':').next().unwrap_or_default();
     let Some(parts) = &format.parts else { return open_or(task, format, Found::Untold) };
-    let here = &task.here;
-    let arn = format.arn.replace("${Partition}", &here.partition);
-    let mut arns = vec![arn.replace("${Region}", &here.region).replace("${Account}", &here.account)];
+    let account = match names::account(task, prefix) {
+        Ok(account) => account,
+        Err(found) => return found,
+    };
+    let mut arns = vec![names::open(format)];
     for (name, part) in format.names().zip(parts) {
-        let values = match values(task, prefix, format, name, *part) {
+        let values = match values(task, permission, format, name, *part) {
             Ok(values) => values,
             Err(found) => return found,
         };
-        let place = format!("${{{name}}}");
         if *part == Part::Made {
             for arn in &mut arns {
-                *arn = revision(arn, &place);
+                *arn = revision(arn, &format!("${{{name}}}"));
             }
         }
-        arns =
-            arns.iter().flat_map(|arn| values.iter().map(|value| arn.replacen(&place, value, 1))).take(MANY).collect();
+        arns = arns.iter().flat_map(|arn| values.iter().map(|value| value.put_into(arn, name))).take(MANY).collect();
     }
-    if prefix == "secretsmanager" {
-        // Secrets have six characters of their own after their name (Secrets Manager user guide).
-        for arn in &mut arns {
-            arn.push_str("-??????");
-        }
-    }
-    Found::Arns(arns)
+    let placed = arns.iter().map(|arn| names::placed(task, &account, arn));
+    // Secrets have six characters of their own after their name (Secrets Manager user guide).
+    let own = if prefix == "secretsmanager" { "-??????" } else { "" };
+    Found::Arns(placed.map(|arn| arn + own).collect())
 }
 
 /// `report:4` has the revision that would stand behind the name.
@@ -213,7 +299,7 @@ fn open_or(task: &Task<'_>, format: &Format, otherwise: Found) -> Found {
         format.names().map(|name| name.trim_end_matches("Id").trim_end_matches("Name").to_lowercase()).collect();
     let named = task.payload.deep().into_iter().find_map(|(name, field)| match field {
         Field::FromInput(expression)
-            if name.ends_with("Arn") && of.iter().any(|of| name.to_lowercase().contains(of)) =>
+            if name.to_ascii_lowercase().ends_with("arn") && of.iter().any(|of| name.to_lowercase().contains(of)) =>
         {
             Some(expression)
         }
@@ -222,65 +308,40 @@ fn open_or(task: &Task<'_>, format: &Format, otherwise: Found) -> Found {
     named.map_or(otherwise, Found::Open)
 }
 
-/// The texts that one part can be.
-fn values(task: &Task<'_>, prefix: &str, format: &Format, name: &str, part: Part) -> Result<Vec<String>, Found> {
+/// What one part can be.
+fn values(
+    task: &Task<'_>,
+    permission: &Permission,
+    format: &Format,
+    name: &str,
+    part: Part,
+) -> Result<Vec<Named>, Found> {
+    let prefix = permission.action.split(':').next().unwrap_or_default();
     let (path, default) = match part {
-        Part::Made => return Ok(vec!["*".to_owned()]),
-        Part::Text(text) => return Ok(vec![text.to_owned()]),
+        Part::Made => return Ok(vec![Named::here("*")]),
+        Part::Text(text) => return Ok(vec![Named::here(text)]),
         Part::Field { path, default } => (path, default),
     };
     if let Some(expression) = task.payload.whole_from_input() {
         return Err(Found::Open(expression));
     }
-    let mut texts = Vec::new();
+    let mut named = Vec::new();
     for field in task.payload.values(path) {
         match (field.text(), field) {
-            (Some(text), _) => texts.push(value(&text, prefix, format, name)?),
+            (Some(text), _) => named.push(names::read(&text, prefix, format, name)?),
             // Which object of a bucket is often the input's to say.
-            (None, Field::FromInput(_)) if prefix == "s3" && name == "ObjectName" => texts.push("*".to_owned()),
+            (None, Field::FromInput(_)) if prefix == "s3" && name == "ObjectName" => named.push(Named::here("*")),
             (None, Field::FromInput(expression)) => return Err(Found::Open(expression)),
             (None, _) => {}
         }
     }
-    if texts.is_empty() && prefix == "s3" && name == "ObjectName" {
-        texts.push("*".to_owned());
+    if named.is_empty() && prefix == "s3" && name == "ObjectName" {
+        named.push(Named::here("*"));
     }
-    if texts.is_empty() {
-        return default.map(|text| vec![text.to_owned()]).ok_or_else(|| open_or(task, format, Found::LeftOut));
+    if named.is_empty() {
+        return default.map(|text| vec![Named::here(text)]).ok_or_else(|| open_or(task, format, Found::LeftOut));
     }
-    Ok(texts)
-}
-
-/// What a field says of a part: it may be the name itself, or an ARN that has it.
-fn value(text: &str, prefix: &str, format: &Format, name: &str) -> Result<String, Found> {
-    if prefix == "kms" && name == "KeyId" && (text.starts_with("alias/") || text.contains(":alias/")) {
-        return Err(Found::Alias(text.to_owned()));
-    }
-    if text.starts_with("arn:") {
-        return part_of(text, format, name).ok_or(Found::Untold);
-    }
-    // A parameter may be asked for with its version or label behind a colon.
-    if prefix == "ssm" && name == "ParameterNameWithoutLeadingSlash" {
-        let plain = text.split(':').next().unwrap_or_default();
-        return Ok(plain.trim_start_matches('/').to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// The part of an ARN that stands behind the same fixed word as in the format, or behind its own noun: `cluster/packing` has
-/// `ClusterName`.
-fn part_of(arn: &str, format: &Format, name: &str) -> Option<String> {
-    let resource = Arn::parse(arn)?.resource;
-    let before = format.arn.split(&format!("${{{name}}}")).next()?;
-    let fixed = before.rsplit(['/', ':']).find(|word| !word.is_empty()).filter(|word| !word.contains('}'));
-    let noun =
-        ["Name", "Identifier", "Id"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_lowercase();
-    let behind = |word: &str| {
-        let (_, rest) =
-            resource.split_once(&format!("{word}/")).or_else(|| resource.split_once(&format!("{word}:")))?;
-        rest.split(['/', ':']).next().filter(|part| !part.is_empty()).map(str::to_owned)
-    };
-    fixed.and_then(behind).or_else(|| behind(&noun))
+    if name.ends_with("WithPath") { names::with_path(task, permission, named) } else { Ok(named) }
 }
 
 /// The format as a pattern: every name is any text.

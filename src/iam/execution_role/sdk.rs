@@ -2,7 +2,7 @@
 
 use super::payload::Field;
 use super::task::Task;
-use super::{bedrock, object_store, resources};
+use super::{bedrock, credentials, data, instances, object_store, resources, stored};
 use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
 use crate::integrations::sdk::{Known, On, Operation, Permission};
@@ -34,11 +34,38 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
                 task.note(format!("takes all that it hands over from the input ({expression})"));
             }
             passed_roles(task, operation, permissions);
+            let is_transaction = matches!(operation.name, "TransactGetItems" | "TransactWriteItems");
+            if operation.service == "dynamodb" && is_transaction && data::transaction(task) {
+                return;
+            }
             for permission in permissions {
                 one(task, operation, permission);
             }
+            besides(task, operation);
         }
     }
+}
+
+/// What the fields of a call ask for beside its own actions. Nothing is known of them where they come from the input as one.
+fn besides(task: &mut Task<'_>, operation: &Operation) {
+    if task.payload.whole_from_input().is_some() {
+        return;
+    }
+    bedrock::besides(task, operation);
+    credentials::derive(task, operation);
+    instances::derive(task, operation);
+    stored::derive(task, operation);
+    match operation.service {
+        "s3" => object_store::besides(task, operation),
+        "lambda" => layers(task),
+        _ => {}
+    }
+}
+
+/// A function is given its layers by who may read them (Lambda developer guide, "Adding layers to functions").
+fn layers(task: &mut Task<'_>) {
+    let layers = task.payload.values("Layers").iter().filter_map(Field::text).collect::<Vec<_>>();
+    task.need(&["lambda:GetLayerVersion"], layers);
 }
 
 fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
@@ -49,6 +76,8 @@ fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
         return;
     }
     match &permission.on {
+        On::Formats(formats)
+            if operation.service == "s3" && object_store::in_other_form(task, operation, permission, formats) => {}
         On::Everything => task.need(&[&permission.action], ["*"]),
         On::AnyResource => any_resource(task, permission),
         On::Formats(formats) => resources::of_formats(task, permission, formats),
@@ -70,7 +99,9 @@ fn passed_roles(task: &mut Task<'_>, operation: &Operation, permissions: &[Permi
         }
         match (field.text(), asked) {
             (Some(text), _) if is_role(&text) => roles.push(text),
-            (Some(text), Some(_)) if name.ends_with("Role") && is_role_name(&text) => {
+            (Some(text), Some(_))
+                if ["Role", "RoleName"].iter().any(|end| name.ends_with(end)) && is_role_name(&text) =>
+            {
                 let (partition, account) = (&task.here.partition, &task.here.account);
                 roles.push(format!("arn:{partition}:iam::{account}:role/{text}"));
             }

@@ -263,7 +263,10 @@ impl<'a> Task<'a> {
 
     fn find(&mut self, message: &str, missing: bool) {
         let message = format!("state \"{}\" {message}", self.name);
-        self.findings.push(Finding { state: self.name.to_owned(), path: self.path.clone(), message, missing });
+        let finding = Finding { state: self.name.to_owned(), path: self.path.clone(), message, missing };
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     /// A resource is not written out.

@@ -178,17 +178,17 @@ impl Explanation {
         if lines.is_empty() { format!("{head} no condition at all") } else { format!("{head}\n{}", lines.join("\n")) }
     }
 
-    /// What to do about it.
-    pub fn fix(&self) -> &'static str {
+    /// What to do about it; `put` is where a policy is that takes the token.
+    pub fn fix(&self, put: &str) -> String {
         match self.verdict {
             Verdict::Allowed => {
-                "Nothing is wrong with the trust policy. Where STS refuses all the same: the role or its policy is a moment old, a service control policy denies sts:AssumeRoleWithWebIdentity, or the role does not exist."
+                "Nothing is wrong with the trust policy. Where STS refuses all the same: the role or its policy is a moment old, a service control policy denies sts:AssumeRoleWithWebIdentity, or the role does not exist.".into()
             }
-            Verdict::Depends => "Check the conditions that the token does not tell, marked with ?.",
+            Verdict::Depends => "Check the conditions that the token does not tell, marked with ?.".into(),
             Verdict::Denied(_) => {
-                "Fix: change or remove the statement that denies; no other statement can outweigh it."
+                "Fix: change or remove the statement that denies; no other statement can outweigh it.".into()
             }
-            Verdict::NotAllowed => "Fix: put the policy in .status.trustPolicy on the role, or correct what is marked.",
+            Verdict::NotAllowed => format!("Fix: put {put} on the role, or correct what is marked."),
         }
     }
 }

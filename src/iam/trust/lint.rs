@@ -1,7 +1,7 @@
 //! What makes a trust policy, a session policy or a role's permissions weaker than they need be.
 
 use super::operator::Operator;
-use super::provider::stands_for;
+use super::provider::{is_github, stands_for};
 use super::request::ASSUME;
 use crate::iam::document::{Document, Effect, Matcher, Principals, Statement};
 
@@ -146,6 +146,7 @@ fn entries(statement: &Statement) -> impl Iterator<Item = Entry<'_>> {
 
 fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
     let mut found = Vec::new();
+    let is_pinned = entries(statement).any(|entry| pins_owner(&entry));
     for entry in entries(statement).filter(|entry| matches!(entry.stands_for, "sub" | "aud" | "amr")) {
         let Entry { operator, key, stands_for: claim, values, .. } = &entry;
         let mut report = |severity, code, message: String| found.push(weakness(severity, code, number, message));
@@ -173,7 +174,7 @@ fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
             let wild = values.iter().find(|value| value.contains(['*', '?']));
             match wild {
                 Some(value) => report(
-                    wildcard_severity(claim, value),
+                    wildcard_severity(claim, value, is_pinned),
                     wildcard_code(claim),
                     format!("{value} takes more than one {claim}; use StringEquals with the exact one"),
                 ),
@@ -198,8 +199,27 @@ fn wildcard_code(claim: &str) -> &'static str {
     if claim == "sub" { "SubjectWildcard" } else { "AudienceWildcard" }
 }
 
-/// A pattern that reaches over namespaces, or over owners of repositories, lets other tenants in.
-fn wildcard_severity(claim: &str, value: &str) -> Severity {
+/// Ids of GitHub that are of one tenant, and stay when names are given to others (GitHub docs, "OpenID Connect reference").
+const OWNERS: [&str; 3] = ["enterprise_id", "repository_id", "repository_owner_id"];
+
+/// True of a condition that lets in the repositories of a single tenant of GitHub, whatever the subject.
+fn pins_owner(entry: &Entry<'_>) -> bool {
+    let provider = entry.key.rsplit_once(':').map_or("", |(provider, _)| provider);
+    let Operator { if_exists, every, .. } = entry.operator;
+    let is_exact = !if_exists && every != Some(true) && !entry.operator.is_negated();
+    let is_equal = entry.operator.base.to_ascii_lowercase().starts_with("stringequals")
+        || (entry.operator.takes_wildcards() && !entry.values.iter().any(|value| value.contains(['*', '?'])));
+    is_exact
+        && is_equal
+        && is_github(&provider.to_ascii_lowercase())
+        && OWNERS.iter().any(|id| entry.claim.eq_ignore_ascii_case(id))
+}
+
+/// A pattern that reaches over namespaces, or over owners of repositories, lets other tenants in, unless their owner is pinned.
+fn wildcard_severity(claim: &str, value: &str, is_pinned: bool) -> Severity {
+    if claim == "sub" && is_pinned {
+        return Severity::Warning;
+    }
     let owner = value.strip_prefix("repo:").and_then(|rest| rest.split_once('/')).map(|(owner, _)| owner);
     let namespace = value
         .strip_prefix("system:serviceaccount:")

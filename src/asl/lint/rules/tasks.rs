@@ -140,7 +140,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Warning,
         title: "a call has no such field",
         label: "no such field",
-        why: "Parameters or Arguments of a Task have the fields of what it calls, with names in PascalCase as the AWS SDK for Java 2 makes them (DbInstanceIdentifier for DBInstanceIdentifier). AWS creates the state machine with another one, and each execution fails at the state: \"The field … is not supported by Step Functions\".",
+        why: "Parameters or Arguments of a Task have the fields of what it calls, with names in PascalCase as the AWS SDK for Java 2 makes them (DbInstanceIdentifier for DBInstanceIdentifier, and TemplateURL as it is). AWS creates the state machine with another one, and each execution fails at the state: \"The field … is not supported by Step Functions\".",
         fix: "Correct the name, or move the field to where it belongs: what a function is to get stands in Payload.",
         example: "StartAt: Charge\nStates:\n  Charge:\n    Type: Task\n    Resource: arn:aws:states:::lambda:invoke.waitForTaskToken\n    Parameters: {FunctionName: charge, Payload: {a: 1}, TaskToken.$: $$.Task.Token}\n    TimeoutSeconds: 60\n    End: true\n",
         scope: Definition,

@@ -82,6 +82,6 @@ fn session_tags_need_their_own_action_and_fill_variables() {
 #[test]
 fn a_policy_that_is_fine_or_empty_says_so() {
     let fine = read(&[allow(&json!({}))], &json!({}));
-    assert!(fine.text().contains("no condition at all") && fine.fix().contains("service control policy"));
+    assert!(fine.text().contains("no condition at all") && fine.fix("it").contains("service control policy"));
     assert!(read(&[], &json!({})).text().contains("no statement that allows"));
 }

@@ -72,12 +72,42 @@ fn other_principals_and_denials_are_not_looked_at() {
 
 #[test]
 fn a_wildcard_within_a_namespace_is_a_warning_and_beyond_it_an_error() {
-    let severity = |value: &str| wildcard_severity("sub", value);
+    let severity = |value: &str| wildcard_severity("sub", value, false);
     assert_eq!(severity("system:serviceaccount:shop:*"), Severity::Warning);
     assert_eq!(severity("system:serviceaccount:sh*:orders"), Severity::Error);
     assert_eq!(severity("*"), Severity::Error);
     assert_eq!(severity("repo:octo-org/octo-repo:*"), Severity::Warning);
     assert_eq!(severity("repo:octo-org*/octo-repo:*"), Severity::Error);
+}
+
+/// Of any repository, but of one owner, whose id stays when the name is given to another.
+#[test]
+fn an_id_of_github_bounds_a_subject_with_wildcards() {
+    let host = "token.actions.githubusercontent.com";
+    let severity = |operator: &str, key: &str, value: &str| {
+        let condition = json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"},
+            "StringLike": {format!("{host}:sub"): "repo:*:environment:prod"}, operator: {key: value}});
+        let mut statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition,
+            "Principal": {"Federated": format!("arn:aws:iam::111122223333:oidc-provider/{host}")}});
+        if operator == "StringEquals" {
+            statement["Condition"]["StringEquals"][format!("{host}:aud")] = json!("sts.amazonaws.com");
+        }
+        let found = lint_trust(&document(&statement));
+        found.iter().find(|one| one.code == "SubjectWildcard").unwrap().severity
+    };
+    let owner = format!("{host}:repository_owner_id");
+    assert_eq!(severity("StringEquals", &owner, "9"), Severity::Warning);
+    assert_eq!(severity("StringEquals", &format!("{host}:repository_id"), "74"), Severity::Warning);
+    for (operator, key, value) in [
+        ("StringEqualsIfExists", owner.as_str(), "9"),
+        ("ForAllValues:StringEquals", &owner, "9"),
+        ("StringNotEquals", &owner, "9"),
+        ("ForAnyValue:StringLike", &owner, "9*"),
+        ("StringEquals", &format!("{host}:actor"), "mona"),
+        ("StringEquals", "i.example:repository_owner_id", "9"),
+    ] {
+        assert_eq!(severity(operator, key, value), Severity::Error, "{operator} {key}");
+    }
 }
 
 #[test]

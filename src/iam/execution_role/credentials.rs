@@ -1,0 +1,72 @@
+//! Databases that are called with a secret, or with credentials that are asked for in the name of the caller.
+
+use super::payload::Field;
+use super::resources;
+use super::task::Task;
+use crate::asl::model::Arn;
+use crate::integrations::sdk::Operation;
+
+pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
+    match operation.service {
+        "rdsdata" => secret(task, if operation.name == "ExecuteSql" { "AwsSecretStoreArn" } else { "SecretArn" }),
+        "redshiftdata" if operation.parameters().any(|parameter| parameter.name == "SecretArn") => redshift(task),
+        _ => {}
+    }
+}
+
+/// The Data APIs read the secret with the rights of the caller (RDS user guide, "Authorizing access to the Amazon RDS Data API").
+/// It may be named by its name too.
+fn secret(task: &mut Task<'_>, name: &str) {
+    let secrets = task.resource(name, "secretsmanager", "secret:", "its secret");
+    task.need(&["secretsmanager:GetSecretValue"], secrets.into_iter().map(resources::secret));
+}
+
+/// Without a secret, credentials of the database are made for the call (Redshift management guide, "Authorizing access to the
+/// Amazon Redshift Data API").
+fn redshift(task: &mut Task<'_>) {
+    let is_there = |name: &str| !task.payload.get(name).is_absent();
+    if is_there("SecretArn") {
+        return secret(task, "SecretArn");
+    }
+    if is_there("ClusterIdentifier") {
+        let user = is_there("DbUser");
+        return cluster(task, user);
+    }
+    if is_there("WorkgroupName") {
+        workgroup(task);
+    }
+}
+
+fn cluster(task: &mut Task<'_>, has_user: bool) {
+    let action = if has_user { "redshift:GetClusterCredentials" } else { "redshift:GetClusterCredentialsWithIAM" };
+    let (cluster, database) = (task.payload.get("ClusterIdentifier"), task.payload.get("Database"));
+    let user = if has_user { task.payload.get("DbUser") } else { Field::Named("") };
+    let (Some(cluster), Some(database), Some(user)) = (cluster.text(), database.text(), user.text()) else {
+        let given = task.given("redshift", "db");
+        if given.is_empty() {
+            task.missing(format!(
+                "needs {action} on database and user, which its fields do not write out; give them with --resource {}=arn:{}:redshift:REGION:ACCOUNT:dbname:CLUSTER/DATABASE and the same with dbuser",
+                task.name, task.here.partition
+            ));
+        }
+        return task.need(&[action], given);
+    };
+    let mut resources = vec![task.here.arn("redshift", &format!("dbname:{cluster}/{database}"))];
+    if has_user {
+        resources.push(task.here.arn("redshift", &format!("dbuser:{cluster}/{user}")));
+    }
+    task.need(&[action], resources);
+}
+
+/// The ARN of a workgroup has an id in the place of its name.
+fn workgroup(task: &mut Task<'_>) {
+    let named = task.payload.get("WorkgroupName").text().filter(|text| Arn::parse(text).is_some());
+    let workgroups = named.map_or_else(|| task.given("redshift-serverless", "workgroup/"), |arn| vec![arn]);
+    if workgroups.is_empty() {
+        task.missing(format!(
+            "needs redshift-serverless:GetCredentials on its workgroup, whose ARN has an id; give it with --resource {}=ARN",
+            task.name
+        ));
+    }
+    task.need(&["redshift-serverless:GetCredentials"], workgroups);
+}

@@ -1,0 +1,77 @@
+//! EC2 instances, and tags that EC2 sets on what it makes.
+
+use super::payload::Field;
+use super::task::Task;
+use crate::iam::document::Conditions;
+use crate::integrations::sdk::Operation;
+
+pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
+    match (operation.service, operation.name) {
+        ("ec2", "RunInstances") => {
+            template(task);
+            profile(task);
+        }
+        ("ec2", "AssociateIamInstanceProfile" | "ReplaceIamInstanceProfileAssociation" | "RequestSpotInstances")
+        | ("autoscaling", "CreateLaunchConfiguration") => profile(task),
+        _ => {}
+    }
+    if operation.service == "ec2" {
+        tags(task, operation.name);
+    }
+}
+
+/// The table of integrations has what a launch uses; a template is used by its name too, and names more.
+fn template(task: &mut Task<'_>) {
+    if task.payload.get("LaunchTemplate").is_absent() {
+        return;
+    }
+    if !task.payload.values("LaunchTemplate.LaunchTemplateName").is_empty() {
+        let templates = task.here.arn("ec2", "launch-template/*");
+        task.need(&["ec2:RunInstances"], [templates]);
+    }
+    task.note("launches by a launch template, and what the launch template adds (roles, snapshots, tags) is not in the definition; add it by hand");
+}
+
+/// What can be shared with everybody is of no account, and what is of IPAM of no region (service authorization reference, EC2).
+fn arn(task: &Task<'_>, kind: &str, name: &str) -> String {
+    let mut there = task.here.clone();
+    if matches!(kind, "image" | "snapshot") {
+        there.account.clear();
+    }
+    if kind.starts_with("ipam") {
+        there.region.clear();
+    }
+    there.arn("ec2", &format!("{kind}/{name}"))
+}
+
+/// The role of a profile is handed over; the profile may be named otherwise than its role (IAM user guide, "Use instance
+/// profiles").
+fn profile(task: &mut Task<'_>) {
+    if task.payload.values(".IamInstanceProfile").is_empty() {
+        return;
+    }
+    let roles = task.given("iam", "role/");
+    if roles.is_empty() {
+        task.missing(format!(
+            "hands over the role of an instance profile, which the call does not name; give it with --resource {}=arn:{}:iam::{}:role/ROLE",
+            task.name, task.here.partition, task.here.account
+        ));
+    }
+    let to = ("iam:PassedToService".to_owned(), vec!["ec2.amazonaws.com".to_owned()]);
+    task.need_when(&["iam:PassRole"], roles, Conditions::from([("StringEquals".into(), [to].into())]));
+}
+
+/// Tags that are set on what a call makes, and by that call alone (EC2 user guide, "Grant permission to tag Amazon EC2 resources
+/// during creation").
+fn tags(task: &mut Task<'_>, operation: &str) {
+    let mut made = Vec::new();
+    for field in task.payload.values("TagSpecifications.ResourceType") {
+        match (field.text(), field) {
+            (Some(kind), _) => made.push(arn(task, &kind, "*")),
+            (None, Field::FromInput(_)) => made.push(task.here.arn("ec2", "*/*")),
+            (None, _) => {}
+        }
+    }
+    let by = ("ec2:CreateAction".to_owned(), vec![operation.to_owned()]);
+    task.need_when(&["ec2:CreateTags"], made, Conditions::from([("StringEquals".into(), [by].into())]));
+}

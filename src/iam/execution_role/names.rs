@@ -1,0 +1,242 @@
+//! The forms in which calls name a resource, and what stands of them in its ARN.
+
+use super::machine_learning;
+use super::payload::Field;
+use super::resources::Found;
+use super::task::Task;
+use crate::asl::model::Arn;
+use crate::integrations::sdk::{Format, Permission};
+
+/// Partition, region and account in a format while its other parts are filled: a value may have such a name too, in a template.
+const PLACES: [(&str, &str); 3] = [("${Partition}", "\u{1}"), ("${Region}", "\u{2}"), ("${Account}", "\u{3}")];
+
+/// What a field says of a part of an ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The part.
+    pub(super) text: String,
+    /// Signs of places and what stands there, where the field says that.
+    place: Vec<(&'static str, String)>,
+}
+
+impl Named {
+    pub(super) fn here(text: impl Into<String>) -> Self {
+        Self { text: text.into(), place: Vec::new() }
+    }
+
+    /// The format with this in the place of a name. A resource below another is where that one is.
+    pub(super) fn put_into(&self, format: &str, name: &str) -> String {
+        let arn = format.replacen(&format!("${{{name}}}"), &self.text, 1);
+        self.place.iter().fold(arn, |arn, (sign, value)| arn.replace(sign, value))
+    }
+}
+
+/// The format to fill.
+pub(super) fn open(format: &Format) -> String {
+    PLACES.iter().fold(format.arn.clone(), |arn, (place, sign)| arn.replace(place, sign))
+}
+
+/// What was filled, with the rest being where the state's calls go.
+pub(super) fn placed(task: &Task<'_>, account: &str, filled: &str) -> String {
+    let here = [&task.here.partition, &task.here.region, account];
+    PLACES.iter().zip(here).fold(filled.to_owned(), |arn, ((_, sign), value)| arn.replace(sign, value))
+}
+
+/// Fields that say whose resource it is that another field names (API reference of each service).
+const OWNERS: [(&str, &str); 6] = [
+    ("codeartifact", "DomainOwner"),
+    ("ecr", "RegistryId"),
+    ("glue", "CatalogId"),
+    ("quicksight", "AwsAccountId"),
+    ("s3", "AccountId"),
+    ("sqs", "QueueOwnerAWSAccountId"),
+];
+
+/// The account of what a call names: its own, where no field says otherwise.
+pub(super) fn account(task: &Task<'_>, prefix: &str) -> Result<String, Found> {
+    let own = Ok(task.here.account.clone());
+    let Some((_, owner)) = OWNERS.iter().find(|(of, _)| *of == prefix) else { return own };
+    let field = task.payload.values(owner).into_iter().next().unwrap_or(Field::Absent);
+    match field.text() {
+        Some(text) if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(text),
+        // The names of Glue's catalogs say more than the account.
+        Some(_) => Err(Found::Untold),
+        None if field.is_absent() => own,
+        None => Err(Found::of(&field)),
+    }
+}
+
+/// What a field says of a part: it may be the name itself, or an ARN that has it.
+pub(super) fn read(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named, Found> {
+    if prefix == "kms" && name == "KeyId" && (text.starts_with("alias/") || text.contains(":alias/")) {
+        return Err(Found::Alias(text.to_owned()));
+    }
+    if let Some(arn) = Arn::parse(text) {
+        let part = part_of(&arn, format, name).ok_or(Found::Untold)?;
+        let parts = [arn.partition, arn.region, arn.account].map(str::to_owned);
+        let place = PLACES.iter().map(|(_, sign)| *sign).zip(parts).filter(|(_, value)| !value.is_empty());
+        return plain(&part, prefix, format, name).map(|named| Named { place: place.collect(), ..named });
+    }
+    plain(text, prefix, format, name)
+}
+
+fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named, Found> {
+    let part = match (prefix, name) {
+        // Rules of the bus that every account has are named without it (EventBridge user guide, "ARN format").
+        ("events", "EventBusName") if text == "default" => return Err(Found::LeftOut),
+        // The ARN of a workgroup has an id in the place of its name.
+        ("redshift-data", "WorkgroupId") if !text.contains('-') || text.len() != 36 => return Err(Found::Untold),
+        // Nodes that are no instances of EC2 have ids of their own.
+        ("ssm", "InstanceId") if format.arn.contains(":managed-instance/") != text.starts_with("mi-") => {
+            return Err(Found::LeftOut);
+        }
+        // What AWS owns has no account (Systems Manager user guide, "Setting up identity based policies examples"); its
+        // names begin as no other may (Systems Manager API reference, `CreateDocument`).
+        ("ssm", "DocumentName") if ["aws", "amazon", "amzn"].iter().any(|start| begins(text, start)) => {
+            return Ok(Named { text: text.to_owned(), place: vec![(PLACES[2].1, String::new())] });
+        }
+        // A parameter may be asked for with its version or label behind a colon.
+        ("ssm", "ParameterNameWithoutLeadingSlash") => {
+            text.split(':').next().unwrap_or_default().trim_start_matches('/')
+        }
+        ("kms", "Alias") => text.trim_start_matches("alias/"),
+        // Route 53 gives its ids with their kind: `/hostedzone/Z1`.
+        ("route53", _) => text.rsplit('/').next().unwrap_or(text),
+        ("sagemaker", _) if machine_learning::is_small(&format.arn) => return Ok(Named::here(small(text))),
+        ("ses", "IdentityName") => address(text),
+        // WAF developer guide, "Identity and access management for AWS WAF"; Performance Insights has kinds in small letters too.
+        ("wafv2", "Scope") if text == "CLOUDFRONT" => "global",
+        ("pi", "ServiceType") | ("wafv2", "Scope") => return Ok(Named::here(small(text))),
+        _ => text,
+    };
+    Ok(Named::here(part))
+}
+
+fn begins(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
+
+/// In small letters, but for the names of a template.
+pub(super) fn small(text: &str) -> String {
+    if text.contains("${") { text.to_owned() } else { text.to_lowercase() }
+}
+
+/// The address of `Shop <shop@example.com>`.
+pub(super) fn address(text: &str) -> &str {
+    text.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(text, |(address, _)| address.trim())
+}
+
+/// The names with the path that stands before them in an ARN; and where a call moves what it names, those of the new place
+/// too, for it is allowed on both (IAM API reference, `CreateRole`, `UpdateUser`).
+pub(super) fn with_path(task: &Task<'_>, permission: &Permission, named: Vec<Named>) -> Result<Vec<Named>, Found> {
+    let action = permission.action.as_str();
+    let part = |field: &str| {
+        let field = task.payload.get(field);
+        match field.text() {
+            None if field.is_absent() => Ok(None),
+            None => Err(Found::of(&field)),
+            text => Ok(text),
+        }
+    };
+    let below = |path: Option<String>, name: String| match path.as_deref().map(|path| path.trim_matches('/')) {
+        None | Some("") => name,
+        Some(path) => format!("{path}/{name}"),
+    };
+    if action.starts_with("iam:Create") || action.starts_with("iam:Upload") {
+        let path = part("Path")?;
+        let put = |one: Named| Named { text: below(path.clone(), one.text), ..one };
+        return Ok(named.into_iter().map(put).collect());
+    }
+    let renamed = match action {
+        "iam:UpdateGroup" => "NewGroupName",
+        "iam:UpdateServerCertificate" => "NewServerCertificateName",
+        "iam:UpdateUser" => "NewUserName",
+        _ => return Ok(named),
+    };
+    let (path, name) = (part("NewPath")?, part(renamed)?);
+    let mut both = named;
+    if let (true, Some(first)) = (path.is_some() || name.is_some(), both.first()) {
+        let name = name.unwrap_or_else(|| first.text.clone());
+        both.push(Named::here(below(path, name)));
+    }
+    Ok(both)
+}
+
+/// Kinds of resources whose names have slashes or colons of their own: `rds:shop-2030` for a snapshot that RDS made.
+const WITH_SIGNS: [&str; 4] = ["cluster-snapshot:", "log-group:", "repository/", "snapshot:"];
+
+/// The part of an ARN that stands where it stands in the format, or behind the same fixed word, or behind its own noun:
+/// `cluster/packing` has `ClusterName`.
+fn part_of(arn: &Arn<'_>, format: &Format, name: &str) -> Option<String> {
+    let resource = arn.resource;
+    let place = format!("${{{name}}}");
+    let before = format.arn.split(&place).next()?;
+    let of_format = format.arn.splitn(6, ':').nth(5).unwrap_or_default();
+    if let Some(fixed) = of_format.strip_suffix(&place).filter(|fixed| WITH_SIGNS.contains(fixed)) {
+        return resource.strip_prefix(fixed).map(str::to_owned);
+    }
+    if name == "EventBusName" {
+        return resource.strip_prefix("event-bus/").map(str::to_owned);
+    }
+    let fixed = before.rsplit(['/', ':']).find(|word| !word.is_empty()).filter(|word| !word.contains('}'));
+    let noun =
+        ["Name", "Identifier", "Id"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_lowercase();
+    let behind = |word: &str| {
+        let (_, rest) =
+            resource.split_once(&format!("{word}/")).or_else(|| resource.split_once(&format!("{word}:")))?;
+        rest.split(['/', ':']).next().filter(|part| !part.is_empty()).map(str::to_owned)
+    };
+    fixed.and_then(behind).or_else(|| behind(&noun))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_out_of_what_stands_around_it() {
+        for (text, expected) in [
+            ("shop@example.com", "shop@example.com"),
+            ("Shop <shop@example.com>", "shop@example.com"),
+            ("\"Shop <a>, Ltd\" <shop@example.com>", "shop@example.com"),
+            ("=?utf-8?B?U2hvcA==?= < shop@example.com >", "shop@example.com"),
+        ] {
+            assert_eq!(address(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_part_has_what_stands_in_its_place_in_the_arn() {
+        let format = |arn: &str| Format { arn: format!("arn:${{Partition}}:{arn}"), required: true, parts: None };
+        for (arn, of, name, expected) in [
+            (
+                "rds:r:1:snapshot:rds:shop-2030",
+                "rds:${Region}:${Account}:snapshot:${SnapshotName}",
+                "SnapshotName",
+                Some("rds:shop-2030"),
+            ),
+            (
+                "ecr:r:1:repository/team/shop",
+                "ecr:${Region}:${Account}:repository/${RepositoryName}",
+                "RepositoryName",
+                Some("team/shop"),
+            ),
+            (
+                "ecs:r:1:cluster/packing",
+                "ecs:${Region}:${Account}:task/${ClusterName}/${TaskId}",
+                "ClusterName",
+                Some("packing"),
+            ),
+            (
+                "events:r:1:event-bus/a/b",
+                "events:${Region}:${Account}:rule/${EventBusName}/${RuleName}",
+                "EventBusName",
+                Some("a/b"),
+            ),
+            ("s3:r:1:accesspoint/a", "s3:::${BucketName}", "BucketName", None),
+        ] {
+            let text = format!("arn:aws:{arn}");
+            assert_eq!(part_of(&Arn::parse(&text).unwrap(), &format(of), name).as_deref(), expected, "{arn}");
+        }
+    }
+}

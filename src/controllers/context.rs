@@ -117,6 +117,7 @@ pub struct Context {
     pub(super) started: Instant,
     pub(super) failures: Mutex<HashMap<String, Backoff>>,
     pub(super) in_flight: Mutex<HashSet<String>>,
+    seats: Seats,
     pub(super) authorized: dereference::Authorized,
     pub(super) workflows: workflow::Memory,
     pub(super) tracker: Tracker,
@@ -177,12 +178,18 @@ impl Context {
             started,
             failures,
             in_flight,
+            seats: Seats::default(),
             authorized,
             workflows,
             tracker,
             run_queues: RunQueues::default(),
             looked_at: Cache::builder().time_to_live(workflow_run::LOOK_EVERY / 2).build(),
         }
+    }
+
+    /// A seat for a reconcile, where the namespace has not too many already.
+    pub(super) fn seat(&self, kind: &'static str, namespace: &str) -> Option<Seat<'_>> {
+        self.seats.take(kind, namespace)
     }
 
     /// Counts a failure of an object and gives the delay until it is looked at again.
@@ -216,6 +223,47 @@ impl Context {
     }
 }
 
+/// Reconciles under way at once, for each kind.
+pub(super) const CONCURRENCY: u16 = 32;
+
+/// Of these one namespace has at most so many: whatever its objects wait for, those of others are looked at meanwhile.
+const OF_ONE_NAMESPACE: u16 = 24;
+
+/// Reconciles under way by kind and namespace.
+#[derive(Default)]
+struct Seats(Mutex<HashMap<(&'static str, String), u16>>);
+
+impl Seats {
+    fn take(&self, kind: &'static str, namespace: &str) -> Option<Seat<'_>> {
+        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (kind, namespace.to_owned());
+        let taken = seats.entry(key.clone()).or_default();
+        if *taken >= OF_ONE_NAMESPACE {
+            return None;
+        }
+        *taken += 1;
+        Some(Seat { seats: self, key })
+    }
+}
+
+/// A seat, until it is dropped.
+pub(super) struct Seat<'a> {
+    seats: &'a Seats,
+    key: (&'static str, String),
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.key) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.key);
+            }
+        }
+    }
+}
+
 /// Sessions for the tracker, which looks on behalf of the runs that it follows.
 pub(super) struct BindingSessions(pub(super) Arc<Context>);
 
@@ -235,5 +283,21 @@ pub(super) fn owner<K: Managed>(work: &runner::Work<K>, ctx: &Context) -> Owner 
         namespace: work.namespace(),
         name: work.object.name_any(),
         uid: work.object.uid().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_namespace_leaves_seats_to_others_and_gives_them_back() {
+        let seats = Seats::default();
+        let taken: Vec<Option<Seat<'_>>> = (0..CONCURRENCY).map(|_| seats.take("TrustBinding", "greedy")).collect();
+        assert_eq!(taken.iter().flatten().count(), usize::from(OF_ONE_NAMESPACE));
+        assert!(seats.take("TrustBinding", "shop").is_some() && seats.take("Workflow", "greedy").is_some());
+        drop(taken);
+        assert!(seats.take("TrustBinding", "greedy").is_some());
+        assert!(seats.0.lock().unwrap().is_empty(), "what has no reconcile is not remembered");
     }
 }

@@ -1,6 +1,6 @@
 //! The Guardrails of the cluster, kept by a watch, and what they say of a namespace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,9 @@ impl Guardrails {
     /// A run is over or gone. Gives the name of a run of the namespace that waits for a place.
     pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
         let (namespace, uid, _) = place_of(run);
+        if let Some(turns) = self.turns.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&namespace) {
+            turns.give_back(&uid);
+        }
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Timestamp::now();
         let next = places.get_mut(&namespace)?.end(&uid, now);
@@ -143,25 +146,42 @@ fn place_of(run: &WorkflowRun) -> (String, String, String) {
     (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default(), run.name_any())
 }
 
+/// How long a run waits at most before it asks whether there is an earlier turn.
+const ASKS_FOR_A_TURN_AFTER: Duration = Duration::from_secs(15);
+
 /// The turns of a namespace's runs.
 struct Turns {
     /// The first that nobody has.
     next: Instant,
     /// Those that were given and not taken yet, by UID.
     given: HashMap<String, Instant>,
+    /// Those that were given back.
+    free: BTreeSet<Instant>,
 }
 
 impl Turns {
     fn new(now: Instant) -> Self {
-        Self { next: now, given: HashMap::new() }
+        Self { next: now, given: HashMap::new(), free: BTreeSet::new() }
     }
 
     fn take(&mut self, uid: &str, per_second: u32, now: Instant) -> Result<(), Duration> {
-        let turn = self.given.get(uid).copied().unwrap_or_else(|| {
-            let turn = self.next.max(now);
-            self.next = turn + Duration::from_secs(1) / per_second.max(1);
-            turn
-        });
+        let given = self.given.get(uid).copied();
+        // One that was given back comes earlier, unless it has passed: what was not used is not saved up.
+        self.free = self.free.split_off(&now);
+        let earlier = self.free.first().copied().filter(|free| given.is_none_or(|given| *free < given));
+        let turn = match (earlier, given) {
+            (Some(earlier), given) => {
+                self.free.remove(&earlier);
+                self.free.extend(given);
+                earlier
+            }
+            (None, Some(given)) => given,
+            (None, None) => {
+                let turn = self.next.max(now);
+                self.next = turn + Duration::from_secs(1) / per_second.max(1);
+                turn
+            }
+        };
         if turn <= now {
             self.given.remove(uid);
             return Ok(());
@@ -169,7 +189,13 @@ impl Turns {
         // A run that was deleted or cancelled does not come for its turn.
         self.given.retain(|_, turn| now.saturating_duration_since(*turn) < Duration::from_secs(60));
         self.given.insert(uid.to_owned(), turn);
-        Err(turn - now)
+        // Another may be given back meanwhile.
+        Err((turn - now).min(ASKS_FOR_A_TURN_AFTER))
+    }
+
+    /// A run that waits goes: its turn is another's.
+    fn give_back(&mut self, uid: &str) {
+        self.free.extend(self.given.remove(uid));
     }
 }
 
@@ -304,5 +330,25 @@ mod tests {
         assert_eq!(take("shop", "b", 400), Ok(()));
         assert_eq!(take("shop", "e", 60_000), Ok(()), "what was not used is not saved up");
         assert_eq!(take("shop", "f", 60_000), Err(Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn nobody_waits_for_the_turn_of_a_run_that_has_gone() {
+        let (guardrails, start) = (Guardrails::new(), Instant::now());
+        let take = |uid: &str, at: u64| guardrails.take_turn("shop", uid, 1, start + Duration::from_secs(at));
+        let run = |uid: &str| -> WorkflowRun {
+            let spec = serde_json::json!({"workflowRef": {"name": "w"}});
+            let object = serde_json::json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+                "metadata": {"name": uid, "namespace": "shop", "uid": uid}, "spec": spec});
+            serde_json::from_value(object).unwrap()
+        };
+        assert_eq!(take("first", 0), Ok(()));
+        let rude: Vec<String> = (0..60).map(|number| format!("rude-{number}")).collect();
+        rude.iter().for_each(|uid| assert!(take(uid, 0).is_err()));
+        assert_eq!(take("early", 0), Err(ASKS_FOR_A_TURN_AFTER));
+        rude.iter().for_each(|uid| assert_eq!(guardrails.end(&run(uid)), None));
+        assert_eq!(take("late", 0), Err(Duration::from_secs(1)));
+        assert_eq!(take("early", 1), Err(Duration::from_secs(1)), "it moves up");
+        assert_eq!((take("late", 1), take("early", 2)), (Ok(()), Ok(())));
     }
 }

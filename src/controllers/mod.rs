@@ -37,14 +37,11 @@ use crate::api::v1alpha1::{
 };
 use crate::runs::{Past, forget_finished, without_settled};
 pub use attribution::{Attribution, own_name};
-use context::{BindingSessions, owner};
+use context::{BindingSessions, CONCURRENCY, owner};
 pub use context::{Context, Ports, Settings};
 use run_queue::RunQueue;
 use runner::Managed;
 use workflow_run::{is_refused_as, waits_for_start};
-
-/// Reconciles under way at once, for each kind.
-const CONCURRENCY: u16 = 32;
 
 /// Runs every controller until `stop` turns true and the reconciles under way have ended.
 pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {

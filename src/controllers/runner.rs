@@ -24,6 +24,8 @@ use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::status::{Conditions, READY, STALLED, find, waits_for_person};
 
+/// When an object is looked at again that found no seat, about.
+const WAITS_FOR_A_SEAT: Duration = Duration::from_millis(500);
 /// Longest reconcile. Calls that take longer by nature run beside it.
 const TIMEOUT: Duration = Duration::from_secs(45);
 
@@ -249,6 +251,9 @@ pub(super) async fn reconcile<K: Managed>(
     if !ctx.fence.holds() {
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
+    let Some(_seat) = ctx.seat(K::KIND, &object.namespace().unwrap_or_default()) else {
+        return Ok(Action::requeue(WAITS_FOR_A_SEAT.mul_f64(0.5 + rand::random::<f64>())));
+    };
     let uid = object.uid().unwrap_or_default();
     let span =
         tracing::info_span!("reconcile", kind = K::KIND, namespace = object.namespace(), name = object.name_any());

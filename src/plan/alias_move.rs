@@ -14,18 +14,29 @@ pub fn is_due(known: Option<&AliasStatus>, wanted: &[Route]) -> bool {
     known.is_none_or(|known| known.routes != wanted || !known.asked.is_empty())
 }
 
+/// Versions that get more executions than before, or that get any for the first time.
+pub fn favoured(before: &[Route], after: &[Route]) -> Vec<i64> {
+    let weight = |routes: &[Route], version: i64| {
+        routes.iter().find(|route| route.version == version).map_or(0, |route| route.weight)
+    };
+    let grows = |route: &&Route| route.weight > weight(before, route.version);
+    after.iter().filter(grows).map(|route| route.version).collect()
+}
+
 /// Notes where AWS is about to be asked to route. To be written before it is asked.
 pub fn ask(status: &mut AliasStatus, wanted: &[Route]) {
     let versions = wanted.iter().map(|route| route.version).filter(|version| !routes_to(&status.routes, *version));
     add(&mut status.asked, versions);
 }
 
-/// The alias after AWS has moved it.
-pub fn moved(before: Option<&AliasStatus>, mut after: AliasStatus, now: Timestamp) -> AliasStatus {
+/// The alias after AWS has moved it. Of one that is not known nobody knows where it routed before: there may have been one of its
+/// name, and it may have routed to any of the `versions`.
+pub fn moved(before: Option<&AliasStatus>, mut after: AliasStatus, versions: &[i64], now: Timestamp) -> AliasStatus {
     after.asked.clear();
     after.left.clear();
-    let past = before.iter().flat_map(|before| may_start(before)).filter(|version| !routes_to(&after.routes, *version));
-    add(&mut after.left, past);
+    let past = before.map_or_else(|| versions.to_vec(), may_start);
+    let past = past.into_iter().filter(|version| !routes_to(&after.routes, *version)).collect::<Vec<i64>>();
+    add(&mut after.left, past.into_iter());
     after.shifted_at = Some(Time(now));
     after
 }
@@ -68,7 +79,6 @@ fn add(to: &mut Vec<i64>, versions: impl Iterator<Item = i64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1alpha1::RolloutPhase;
     use proptest::prelude::*;
 
     const SETTLE_TIME: Duration = Duration::from_secs(60);
@@ -78,18 +88,7 @@ mod tests {
     }
 
     fn status(routes: Vec<Route>) -> AliasStatus {
-        AliasStatus {
-            name: "live".into(),
-            arn: "arn:m:live".into(),
-            routes,
-            asked: vec![],
-            left: vec![],
-            phase: RolloutPhase::Stable,
-            target: None,
-            began_at: None,
-            shifted_at: None,
-            message: String::new(),
-        }
+        AliasStatus { name: "live".into(), arn: "arn:m:live".into(), routes, ..AliasStatus::default() }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -103,12 +102,26 @@ mod tests {
         ask(&mut known, &route(2));
         assert_eq!(may_start(&known), [1, 2]);
         assert!(is_due(Some(&known), &route(1)), "nobody knows what came of it");
-        let mut after = moved(Some(&known), status(route(2)), at(100));
+        let mut after = moved(Some(&known), status(route(2)), &[], at(100));
         assert_eq!(may_start(&after), [2, 1]);
         assert_eq!(settle(&mut after, at(130), SETTLE_TIME), Some(Duration::from_secs(30)));
         assert_eq!(may_start(&after), [2, 1]);
         assert_eq!(settle(&mut after, at(160), SETTLE_TIME), None);
         assert_eq!(may_start(&after), [2]);
+        assert_eq!(
+            may_start(&moved(None, status(route(2)), &[1, 2, 3], at(100))),
+            [2, 1, 3],
+            "one of its name was dropped"
+        );
+    }
+
+    #[test]
+    fn a_version_is_favoured_where_its_share_grows() {
+        let half = [Route { version: 1, weight: 50 }, Route { version: 2, weight: 50 }];
+        assert_eq!(favoured(&half, &route(2)), [2]);
+        assert_eq!(favoured(&route(1), &half), [2]);
+        assert_eq!(favoured(&half, &half), [0_i64; 0]);
+        assert_eq!(favoured(&[], &route(1)), [1]);
     }
 
     /// What a try to move the alias comes to.
@@ -158,7 +171,7 @@ mod tests {
                             let before = aws.may_start(now);
                             aws.still.extend(before.into_iter().map(|version| (version, now + 60)));
                             (aws.routes, aws.in_doubt) = (vec![version], vec![]);
-                            decided = moved(Some(&known), decided, at(now));
+                            decided = moved(Some(&known), decided, &[], at(now));
                         }
                     }
                 }

@@ -170,13 +170,12 @@ impl Situation<'_> {
             name: self.alias.name.clone(),
             arn: self.arn.clone(),
             routes: vec![Route { version, weight: 100 }],
-            asked: Vec::new(),
-            left: Vec::new(),
             phase: RolloutPhase::Stable,
             target: None,
             began_at: None,
             shifted_at: Some(Time(self.now)),
             message: message.to_owned(),
+            ..AliasStatus::default()
         })
     }
 
@@ -186,13 +185,12 @@ impl Situation<'_> {
             name: self.alias.name.clone(),
             arn: self.arn.clone(),
             routes,
-            asked: Vec::new(),
-            left: Vec::new(),
             phase: RolloutPhase::RollingOut,
             target: Some(new),
             began_at: Some(Time(began)),
             shifted_at: Some(Time(self.now)),
             message: format!("Version {new} gets {percent} % of new executions."),
+            ..AliasStatus::default()
         })
     }
 
@@ -220,7 +218,10 @@ impl Situation<'_> {
         self.decided(status.clone())
     }
 
-    fn decided(&self, status: AliasStatus) -> Decision {
+    /// What AWS may start besides the routes is not decided here, and stays.
+    fn decided(&self, mut status: AliasStatus) -> Decision {
+        status.asked = self.status.map(|status| status.asked.clone()).unwrap_or_default();
+        status.left = self.status.map(|status| status.left.clone()).unwrap_or_default();
         const SHORTEST: Duration = Duration::from_secs(1);
         const LONGEST: Duration = Duration::from_secs(30);
         let interval = self.alias.rollout.as_ref().and_then(|rollout| rollout.interval.as_ref()?.to_std());

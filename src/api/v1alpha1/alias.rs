@@ -99,7 +99,7 @@ pub enum OnRollback {
 }
 
 /// What is known of an alias.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AliasStatus {
     /// Its name.

@@ -11,8 +11,7 @@ use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutP
 use crate::aws::{Caller, ExecutionStatus, ListedExecution, Routes};
 use crate::controllers::runner::{Work, fenced};
 use crate::controllers::{Context, guardrails};
-use crate::outcome::Failure;
-use crate::plan::alias_move::routes_to;
+use crate::outcome::{Class, Failure};
 use crate::plan::analysis::{Counts, Tally, Verdict, judge};
 use crate::plan::guardrail::Runs;
 use crate::plan::rollout::{Alarms, Decision, Situation, asks_alarms, decide, is_under_way};
@@ -59,11 +58,21 @@ pub(super) async fn converge(
             }
         }
         if alias_move::is_due(known.as_ref(), &decision.status.routes) {
-            may_route(work, ctx, hands, machine_arn, &decision.status).await?;
-            write_ahead(work, ctx, &decision.status).await?;
-            route(ctx, hands, machine_arn, known.is_none(), &decision.status).await?;
+            // From a version that has failed it goes back to whatever there was.
+            if decision.quarantine.is_none() {
+                may_route(work, ctx, hands, machine_arn, &decision.status).await?;
+            }
             let before = self::known(work, &alias.name);
-            decision.status = alias_move::moved(before.as_ref(), decision.status, Timestamp::now());
+            write_ahead(work, ctx, &decision.status).await?;
+            if let Err(failure) = route(ctx, hands, machine_arn, known.is_none(), &decision.status).await {
+                if !matches!(failure.class, Class::Transient | Class::Conflict) {
+                    // AWS has said that it is not moved.
+                    before.into_iter().for_each(|before| put(work, before));
+                }
+                return Err(failure);
+            }
+            let (before, versions) = (self::known(work, &alias.name), work.status().versions.clone());
+            decision.status = alias_move::moved(before.as_ref(), decision.status, &versions, Timestamp::now());
         }
         let settles = alias_move::settle(&mut decision.status, Timestamp::now(), ctx.settings.alias_settle_time);
         converged.look_again = converged.look_again.into_iter().chain(settles).min();
@@ -188,7 +197,7 @@ fn tally<'a>(executions: impl Iterator<Item = &'a ListedExecution>) -> HashMap<S
     tallies
 }
 
-/// Refuses to move an alias to a version that may not be started. What it routes to already it may go back to.
+/// Refuses to give executions to a version that may not be started.
 async fn may_route(
     work: &Work<Workflow>,
     ctx: &Context,
@@ -198,8 +207,8 @@ async fn may_route(
 ) -> Result<(), Failure> {
     let rules = guardrails::rules(ctx, &work.namespace()).await?;
     let there = known(work, &decided.name).map(|known| known.routes).unwrap_or_default();
-    let new = decided.routes.iter().map(|route| route.version).filter(|version| !routes_to(&there, *version));
-    let runs = || Ok(new.filter_map(|version| Runs::of(&format!("{machine_arn}:{version}"))).collect());
+    let favoured = alias_move::favoured(&there, &decided.routes).into_iter();
+    let runs = || Ok(favoured.filter_map(|version| Runs::of(&format!("{machine_arn}:{version}"))).collect());
     let checked =
         guardrails::may_start(ctx, &work.cause, &rules, &work.object, hands.binding, &decided.arn, runs).await;
     checked.map_err(|failure| {
@@ -264,9 +273,14 @@ fn remember(work: &mut Work<Workflow>, decision: Decision) {
     {
         status.quarantined.push(bad);
     }
-    match status.aliases.iter_mut().find(|alias| alias.name == decision.status.name) {
-        Some(known) => *known = decision.status,
-        None => status.aliases.push(decision.status),
+    put(work, decision.status);
+}
+
+fn put(work: &mut Work<Workflow>, alias: AliasStatus) {
+    let aliases = &mut work.status().aliases;
+    match aliases.iter_mut().find(|known| known.name == alias.name) {
+        Some(known) => *known = alias,
+        None => aliases.push(alias),
     }
 }
 

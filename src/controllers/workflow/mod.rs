@@ -316,12 +316,17 @@ async fn observe(
     } else {
         None
     };
+    let newest =
+        status.latest_version.as_ref().and_then(|newest| guardrail::of_version(&status.runs_as, newest.number));
+    let version_from_config_map =
+        newest.is_some_and(|newest| newest.from_config_map) && !work.object.spec.takes_from_config_maps();
     Ok(Observed {
         machine,
         tags,
         applied_hash: status.applied_hash,
         tag_keys: status.tag_keys,
         has_version: status.latest_version.is_some(),
+        version_from_config_map,
     })
 }
 

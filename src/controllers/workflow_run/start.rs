@@ -50,11 +50,16 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     if let Some(later) = admit::in_line(work, ctx, &resolved.workflow).await {
         return Ok(later);
     }
-    work.hold(ctx).await?;
-    if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
-        return Ok(later);
-    }
-    let caller = admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await?;
+    let caller = match admitted(work, ctx, &resolved).await {
+        Ok(Ok(caller)) => caller,
+        Ok(Err(later)) => return Ok(later),
+        Err(failure) => {
+            if failure.class != Class::Conflict {
+                ctx.run_queues.step_aside(&work.object);
+            }
+            return Err(failure);
+        }
+    };
     let attempt = first_attempt(work, &resolved);
     let copied_along = work.object.redrive_asked().map(str::to_owned);
     let status = work.status();
@@ -70,6 +75,19 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     // Refused where the watch has shown an older run than the API server has, one that was started or cancelled meanwhile.
     work.write(ctx).await?;
     start(work, ctx, resolved.workflow.spec.machine_type, caller, &attempt, &resolved.input).await
+}
+
+/// Who starts the run whose turn it is; or when to look again.
+async fn admitted(
+    work: &mut Work<WorkflowRun>,
+    ctx: &Context,
+    resolved: &Resolved,
+) -> Result<Result<Caller, Done>, Failure> {
+    work.hold(ctx).await?;
+    if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
+        return Ok(Err(later));
+    }
+    admit::session_of_requester(work, ctx, &resolved.binding.binding, &resolved.target_arn).await.map(Ok)
 }
 
 fn with_its_name(work: &Work<WorkflowRun>, ctx: &Context, resolved: Resolved) -> Result<Resolved, Failure> {

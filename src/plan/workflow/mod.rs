@@ -107,6 +107,8 @@ pub struct Observed {
     pub tag_keys: Vec<String>,
     /// Whether a version has been published for this object.
     pub has_version: bool,
+    /// Whether the newest version is known to have come from a ConfigMap although the object now has it all itself.
+    pub version_from_config_map: bool,
 }
 
 /// One call to AWS.
@@ -188,10 +190,17 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
             settings: desired.settings.clone(),
             version_description: desired.published_description(),
         }));
-    } else if !observed.has_version && desired.publish == PublishPolicy::OnChange {
+    } else if publishes(desired, observed, !differences.is_empty()) {
         plan.actions.push(Action::Publish(desired.version_description()));
     }
     Ok(plan)
+}
+
+/// Whether the machine is published as it is: for the first version, and to learn whether the newest is just this, since AWS answers
+/// with the version that a revision has already (`PublishStateMachineVersion`: "idempotent").
+fn publishes(desired: &Desired, observed: &Observed, differs: bool) -> bool {
+    let wanted = !observed.has_version || observed.version_from_config_map && !differs;
+    wanted && desired.publish == PublishPolicy::OnChange
 }
 
 fn creation(desired: &Desired) -> CreateStateMachine {

@@ -55,6 +55,7 @@ impl World {
             applied_hash: self.applied_hash.clone(),
             tag_keys: self.tag_keys.clone(),
             has_version: self.has_version,
+            version_from_config_map: false,
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     beyond_the_pace(suite);
 }
 
-fn made(suite: &Suite<'_>, name: &str, spec: &Value) {
+pub(super) fn made(suite: &Suite<'_>, name: &str, spec: &Value) {
     let mut workflow = suite.tenant.workflow(name, &calling());
     workflow["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     suite.tenant.apply(&workflow);
@@ -64,7 +64,7 @@ fn before(suite: &Suite<'_>) {
     tenant.wait_for_object(suite.operator, "sfnrun/g-again", "wait", Duration::from_secs(40), waits);
 }
 
-fn change(suite: &Suite<'_>, resource: &str, spec: &Value) {
+pub(super) fn change(suite: &Suite<'_>, resource: &str, spec: &Value) {
     let patch = json!({"spec": spec}).to_string();
     let command = ["-n", &suite.tenant.name, "patch", resource, "--type=merge", "-p", &patch];
     suite.tenant.bed.control_plane.kubectl_as("mallory", &command, None).unwrap();

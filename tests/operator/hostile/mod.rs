@@ -3,6 +3,7 @@
 
 mod admission;
 mod agreement;
+mod aliases;
 mod executions;
 mod guardrails;
 mod identity;
@@ -54,6 +55,7 @@ fn a_hostile_tenant_gets_nowhere() {
     admission::attempts(&mut suite);
     operators(&mut suite, &victim);
     guardrails::attempts(&mut suite);
+    aliases::attempts(&mut suite);
     aws(&mut suite, &victim);
     metrics::metrics(&mut suite);
     executions::attempts(&mut suite);

@@ -2,7 +2,7 @@
 
 use crate::api::v1alpha1::{Workflow, WorkflowRef, WorkflowStatus};
 use crate::outcome::{Class, Failure};
-use crate::status::is_true;
+use crate::status::{READY, find, is_true};
 
 /// The ARN to start. Only once the Workflow is as its spec says, so that nobody runs what they have just replaced.
 ///
@@ -13,8 +13,10 @@ pub fn target(workflow: &Workflow, wanted: &WorkflowRef) -> Result<String, Failu
     let in_sync = is_true(&status.conditions, "Synced") && workflow.metadata.deletion_timestamp.is_none();
     let Some(machine) = status.state_machine_arn.clone().filter(|_| in_sync) else {
         let (name, namespace) = (name(workflow), workflow.metadata.namespace.clone().unwrap_or_default());
+        let ready = find(&status.conditions, READY).filter(|ready| ready.status == "False");
+        let why = ready.map(|ready| format!(" ({})", ready.reason)).unwrap_or_default();
         let message = format!(
-            "Workflow \"{name}\" is not ready. The run starts by itself once it is: kubectl get sfn {name} -n {namespace}"
+            "Workflow \"{name}\" is not ready{why}. The run starts by itself once it is: kubectl get sfn {name} -n {namespace}"
         );
         return Err(Failure::new(Class::Waiting, "WorkflowNotReady", message));
     };

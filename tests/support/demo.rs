@@ -95,7 +95,7 @@ fn stranger(tenant: &Tenant, operator: &Process, step: &dyn Fn(&str)) {
         "strange",
         &json!({"input": {"orderId": 1, "amount": 1, "items": []}}),
     ));
-    tenant.wait_for(operator, "sfnrun/strange", "Ready", "False", "AccessDenied");
+    tenant.wait_for(operator, "sfnrun/strange", "Ready", "False", "WorkflowNotReady");
     let refused = tenant.wait_for(operator, "tb/stranger", "RoleAssumed", "False", "AccessDenied");
     println!("{}", condition(&refused, "RoleAssumed").unwrap()["message"].as_str().unwrap());
     tenant.kubectl(&["delete", "sfnrun/strange", "sfn/strange", "--timeout=60s"]);

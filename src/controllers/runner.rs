@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
@@ -222,6 +222,19 @@ pub(super) fn fenced(ctx: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Class::Conflict, "NotLeading", "another replica may be leading"))
+}
+
+/// Whether an owner reference is to a kind of ours. A kind of the same name in another API group is another kind; a version is
+/// another view of the same object.
+pub(super) fn refers_to<K: Resource<DynamicType = ()>>(owner: &OwnerReference) -> bool {
+    owner.kind == K::kind(&()) && owner.api_version.split_once('/').is_some_and(|(group, _)| group == K::group(&()))
+}
+
+/// Whether an object has this one as its controller.
+pub(super) fn controls<K: Managed>(object: &K, owned: &impl Resource) -> bool {
+    owned.meta().owner_references.iter().flatten().any(|owner| {
+        refers_to::<K>(owner) && Some(&owner.uid) == object.meta().uid.as_ref() && owner.controller == Some(true)
+    })
 }
 
 /// A failure of the API server.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 
 use super::Context;
 use super::attribution::stamped;
 use super::named::named;
-use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, fenced, publish};
+use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, controls, fenced, publish};
 use crate::api::v1alpha1::{
     ActiveRun, FIELD_MANAGER, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, WorkflowRun, WorkflowSchedule,
     WorkflowScheduleStatus,
@@ -76,28 +76,20 @@ fn runs_api(work: &Work<WorkflowSchedule>, ctx: &Context) -> Api<WorkflowRun> {
 }
 
 /// The runs of this schedule as the API server has them now: a watch may not show yet what was created a moment ago, and
-/// then two would run where one may. One that is known as active is looked for by its name too, should its label be lost.
+/// then two would run where one may. They have the schedule as their controller, as an admission policy lets nobody else write it. One that is known as active is looked for by its name too, should its label be lost.
 async fn owned_runs(work: &Work<WorkflowSchedule>, ctx: &Context) -> Result<Vec<OwnedRun>, Failure> {
     let api = runs_api(work, ctx);
     let labelled = ListParams::default().labels(&format!("{SCHEDULE_LABEL}={}", work.object.name_any()));
     let listed = api.list(&labelled).await.map_err(|error| api_failure(&error))?;
-    let mut runs: Vec<OwnedRun> = listed.items.iter().filter(|run| owns(work, run)).map(OwnedRun::from).collect();
+    let mut runs: Vec<OwnedRun> =
+        listed.items.iter().filter(|run| controls(&work.object, *run)).map(OwnedRun::from).collect();
     let known = work.object.status.iter().flat_map(|status| &status.active);
     let unseen: Vec<&ActiveRun> = known.filter(|known| runs.iter().all(|run| run.uid != known.uid)).collect();
     for known in unseen {
         let found = named::<WorkflowRun>(ctx, &work.namespace(), &known.name).await?;
-        runs.extend(found.iter().filter(|run| owns(work, run)).map(OwnedRun::from));
+        runs.extend(found.iter().filter(|run| controls(&work.object, *run)).map(OwnedRun::from));
     }
     Ok(runs)
-}
-
-/// As an admission policy lets nobody else write it; a reference of another kind with our UID is none of ours.
-fn owns(work: &Work<WorkflowSchedule>, run: &WorkflowRun) -> bool {
-    let ours = work.object.controller_owner_ref(&());
-    run.owner_references().iter().any(|owner| {
-        let same = |ours: &OwnerReference| (&owner.kind, &owner.uid) == (&ours.kind, &ours.uid);
-        owner.controller == Some(true) && ours.as_ref().is_some_and(same)
-    })
 }
 
 async fn act(work: &mut Work<WorkflowSchedule>, ctx: &Context, action: &Action) -> Result<(), Failure> {
@@ -141,7 +133,7 @@ async fn taken(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) ->
     let Some(run) = named::<WorkflowRun>(ctx, &work.namespace(), &tick.run_name).await? else {
         return Err(Failure::new(Class::Conflict, "Conflict", "a run of the name was there and is gone again"));
     };
-    if owns(work, &run) {
+    if controls(&work.object, &run) {
         schedule::created(work.status(), tick, reference(&run));
         return Ok(());
     }
@@ -230,4 +222,34 @@ fn wake(at: Option<Timestamp>, longest: Duration) -> Requeue {
     let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
     // Timers count in milliseconds, and one that comes too early would only look twice.
     Requeue::After(left.saturating_add(Duration::from_millis(2)).min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_run_of_a_schedule_names_it_by_group_kind_and_uid_as_its_controller() {
+        let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule",
+            "metadata": {"name": "nightly", "namespace": "shop", "uid": "u-1"},
+            "spec": {"schedule": "0 0 * * *", "runTemplate": {"spec": {"workflowRef": {"name": "orders"}}}}});
+        let schedule: WorkflowSchedule = serde_json::from_value(schedule).unwrap();
+        let own = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "name": "nightly", "uid": "u-1", "controller": true});
+        let owned_by = |field: &str, value: Value| {
+            let mut owner = own.clone();
+            owner[field] = value;
+            let run = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+                "metadata": {"name": "nightly-1", "ownerReferences": [owner]}, "spec": {"workflowRef": {"name": "orders"}}});
+            controls(&schedule, &serde_json::from_value::<WorkflowRun>(run).unwrap())
+        };
+        assert!(owned_by("name", json!("nightly")));
+        assert!(owned_by("apiVersion", json!("stepbound.dev/v1")), "a version is another view of the same object");
+        for version in ["other.example/v1", "v1", "Stepbound.dev/v1alpha1", "x.stepbound.dev/v1", "stepbound.dev"] {
+            assert!(!owned_by("apiVersion", json!(version)), "{version}");
+        }
+        for (field, value) in [("kind", json!("Workflow")), ("uid", json!("u-2")), ("controller", json!(false))] {
+            assert!(!owned_by(field, value), "{field}");
+        }
+    }
 }

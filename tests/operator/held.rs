@@ -136,6 +136,11 @@ fn requirement_30_the_operators_own_token_changes_no_spec_and_gives_no_command()
     let run = workflow_run("of-nobody", "fulfil", &json!({}));
     let created = as_operator(&tenant, &["-n", "unchanged", "create", "-f", "-"], Some(&run));
     refused(created, &"a run of nobody", "the operator creates runs of schedules");
+    let mut of_another = run;
+    of_another["metadata"]["ownerReferences"] = json!([{"apiVersion": "other.example/v1", "kind": "WorkflowSchedule",
+        "name": "nightly", "uid": "11111111-2222-3333-4444-555555555555", "controller": true}]);
+    let created = as_operator(&tenant, &["-n", "unchanged", "create", "-f", "-"], Some(&of_another));
+    refused(created, &"a run of another group's schedule", "the operator creates runs of schedules");
 }
 
 /// Everywhere but where an administrator has said so by a label.

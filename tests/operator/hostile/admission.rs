@@ -118,6 +118,10 @@ fn schedules(suite: &mut Suite<'_>) {
     let run = || workflow_run("nightly-29999999", "fulfil", &json!({"input": {"by": "mallory"}}));
     let taken_for_its = with(run(), "/metadata/ownerReferences", owner.clone());
     suite.object("a run in place of a schedule's", &taken_for_its, Admission, WORDS);
+    for group in ["other.example/v1", "v1", "Stepbound.dev/v1alpha1"] {
+        let elsewhere = with(taken_for_its.clone(), "/metadata/ownerReferences/0/apiVersion", json!(group));
+        suite.object(&format!("the same by an owner of {group}"), &elsewhere, Admission, WORDS);
+    }
     let label = json!({"stepbound.dev/schedule": "nightly"});
     suite.object("a schedule's label on a run", &with(run(), "/metadata/labels", label), Admission, WORDS);
     let name = json!({"executionName": format!("{uid}-29999999"), "startDeadline": "2099-01-01T00:00:00Z"});

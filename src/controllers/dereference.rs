@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 use moka::future::Cache;
 
 use super::Context;
 use super::named::{VALUE_NOT_ALLOWED, named, named_at_the_end};
-use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding};
+use super::runner::refers_to;
+use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding, WorkflowRun};
 use crate::audit::Cause;
 use crate::aws::{Caller, Epoch};
 use crate::iam::binding_role::BindingScope;
@@ -426,7 +428,26 @@ pub(super) async fn config_map(
         );
         Failure::new(Class::Waiting, "ConfigMapNotFound", message)
     })?;
+    refuse_output(&map, namespace, name)?;
     Ok(map.data.unwrap_or_default())
+}
+
+/// Name of the ConfigMap that keeps the output of a run.
+pub(super) fn output_name(run: &str) -> String {
+    format!("{run}-output")
+}
+
+/// What stands in an output, whoever may start runs decides; what is read from a ConfigMap, whoever wrote what names it.
+fn refuse_output(map: &ConfigMap, namespace: &str, name: &str) -> Result<(), Failure> {
+    let of_run = |owner: &&OwnerReference| {
+        refers_to::<WorkflowRun>(owner) && owner.controller == Some(true) && output_name(&owner.name) == name
+    };
+    let Some(run) = map.owner_references().iter().find(of_run) else { return Ok(()) };
+    let message = format!(
+        "ConfigMap \"{name}\" in namespace \"{namespace}\" holds the output of WorkflowRun \"{}\", which whoever may start runs decides, so it is not read. Copy what is wanted of it to a ConfigMap of another name, and name that.",
+        run.name
+    );
+    Err(Failure::new(Class::Terminal, "ConfigMapIsOutput", message))
 }
 
 /// The value of a key of a ConfigMap.

@@ -60,6 +60,11 @@ impl Objects {
             self.refused.fetch_sub(1, Ordering::SeqCst);
             return failure(500);
         }
+        if *method == Method::POST {
+            let place = format!("{path}/{}", sent["metadata"]["name"].as_str().unwrap_or_default());
+            let taken = self.by_path.lock().unwrap().contains_key(&place);
+            return if taken { failure(409) } else { (201, self.put(&place, sent)) };
+        }
         let object_path = path.trim_end_matches("/status");
         let Some(mut known) = self.by_path.lock().unwrap().get(object_path).cloned() else {
             return if path.ends_with("guardrails") {
@@ -265,6 +270,17 @@ impl World {
         self.add("workflowruns", &json!({"kind": "WorkflowRun", "metadata": {"name": name}, "spec": whole}));
     }
 
+    /// Puts a ConfigMap there, with the run that its owner reference names, as the API group of the reference has it.
+    pub(super) fn add_config_map(&self, name: &str, data: &Value, owner: Option<(&str, &str)>) {
+        let owner = owner.map(|(group, run)| {
+            json!([{"apiVersion": format!("{group}/v1alpha1"), "kind": "WorkflowRun", "name": run,
+            "uid": format!("workflowruns-{run}"), "controller": true}])
+        });
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+            "metadata": {"name": name, "namespace": "shop", "ownerReferences": owner}});
+        self.objects.put(&format!("/api/v1/namespaces/shop/configmaps/{name}"), map);
+    }
+
     /// Changes an object as somebody else would.
     pub(super) fn change(&self, plural: &str, name: &str, patch: &Value) {
         let key = format!("{GROUP}/{plural}/{name}");
@@ -280,7 +296,11 @@ impl World {
 
     /// Wakes a run and waits for all that follows from it.
     pub(super) async fn wake(&self, name: &str) {
-        let run = self.run(name);
+        self.wake_with(self.run(name)).await;
+    }
+
+    /// Wakes a run that the watch shows as it is given.
+    pub(super) async fn wake_with(&self, run: WorkflowRun) {
         let (store, mut writer) = reflector::store();
         let seen = watcher::Event::Apply(run.clone());
         self.queue.note(&seen);

@@ -15,7 +15,8 @@ use super::start::{ended_reason, express_failed, final_phase, mark_started};
 use crate::api::v1alpha1::{FIELD_MANAGER, OutputStore, Phase, WorkflowRun};
 use crate::aws::{AwsError, Caller, Execution};
 use crate::controllers::Context;
-use crate::controllers::runner::{Done, Work, api_failure, fenced, ready_of, tell};
+use crate::controllers::dereference::output_name;
+use crate::controllers::runner::{Done, Work, api_failure, controls, fenced, ready_of, tell};
 use crate::outcome::{Failure, Requeue};
 use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
@@ -160,7 +161,7 @@ pub(super) async fn store_owed_output(work: &mut Work<WorkflowRun>, ctx: &Contex
 /// Keeps the output in `<run>-output`; a ConfigMap of that name that is not the run's own is left alone.
 async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str) -> Result<(), Failure> {
     fenced(ctx)?;
-    let name = format!("{}-output", work.object.name_any());
+    let name = output_name(&work.object.name_any());
     let api = Api::<ConfigMap>::namespaced(ctx.client.clone(), &work.namespace());
     let map = ConfigMap {
         metadata: ObjectMeta {
@@ -176,11 +177,10 @@ async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str)
         Ok(_) => (true, "Stored", String::new()),
         Err(kube::Error::Api(status)) if status.code == 409 => {
             let existing = api.get_opt(&name).await.map_err(|error| api_failure(&error))?;
-            let uid = work.object.uid();
-            let own =
-                existing.is_some_and(|map| map.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
+            // Whoever may write ConfigMaps can name the run as the owner of theirs.
+            let own = existing.is_some_and(|there| controls(&work.object, &there) && there.data == map.data);
             let message = format!(
-                "ConfigMap \"{name}\" exists and does not belong to this run; it was left alone and the output was not stored. Remove it and create another run."
+                "ConfigMap \"{name}\" exists and is not this run's output; it was left alone and the output was not stored. Remove it and create another run."
             );
             (own, "ConfigMapExists", message)
         }

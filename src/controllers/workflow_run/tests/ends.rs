@@ -87,3 +87,57 @@ async fn the_duration_of_a_redriven_run_is_the_time_in_which_something_ran() {
         assert_eq!(status.duration.as_deref(), Some("15s"), "{counted}: ten seconds, and five an hour later");
     }
 }
+
+#[tokio::test]
+async fn an_output_map_of_others_is_not_told_as_the_runs_own() {
+    let ended = json!({"executionArn": execution_arn(), "stateMachineArn": MACHINE, "status": "SUCCEEDED", "startDate": 1.0,
+        "stopDate": 2.0, "output": "{\"a\":1}"});
+    let own = json!({"output.json": "{\"a\":1}"});
+    let forged = json!({"output.json": "{\"a\":2}"});
+    let cases = [
+        (None, "Stored"),
+        (Some((&own, Some(("stepbound.dev", "order")))), "Stored"),
+        (Some((&own, Some(("other.example", "order")))), "ConfigMapExists"),
+        (Some((&own, Some(("stepbound.dev", "another")))), "ConfigMapExists"),
+        (Some((&own, None)), "ConfigMapExists"),
+        (Some((&forged, Some(("stepbound.dev", "order")))), "ConfigMapExists"),
+    ];
+    for (there, reason) in cases {
+        let answer = ended.to_string();
+        let world = World::new("Standard", move |_| (200, answer.clone())).await;
+        if let Some((data, owner)) = there {
+            world.add_config_map("order-output", data, owner);
+        }
+        world.add_run("order", &json!({"output": {"store": "ConfigMap"}}));
+        world.change("workflowruns", "order", &running_of_alice());
+        world.find("order").await;
+        assert_eq!(says(&world.run("order"), "OutputStored").0, reason, "{there:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_output_of_a_run_is_no_input_of_another() {
+    let started = json!({"executionArn": execution_arn(), "startDate": 1.0});
+    let maps = [
+        ("first-output", "stepbound.dev", 0),
+        ("first-output", "other.example", 1),
+        ("another-output", "stepbound.dev", 1),
+        ("input", "stepbound.dev", 1),
+    ];
+    for (name, group, starts) in maps {
+        let answer = started.to_string();
+        let world = World::new("Standard", move |_| (200, answer.clone())).await;
+        world.add_config_map(name, &json!({"output.json": "{}"}), Some((group, "first")));
+        let from = json!({"configMapKeyRef": {"name": name, "key": "output.json"}});
+        world.add_run("order", &json!({"inputFrom": from}));
+        world.wake("order").await;
+        assert_eq!(world.calls("StartExecution"), starts, "{name} of {group}");
+        if starts == 0 {
+            let (reason, message) = says(&world.run("order"), "Stalled");
+            assert_eq!(reason, "ConfigMapIsOutput");
+            for word in ["\"first-output\"", "namespace \"shop\"", "WorkflowRun \"first\"", "Copy"] {
+                assert!(message.contains(word), "{word}: {message}");
+            }
+        }
+    }
+}

@@ -102,9 +102,10 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
     if ctx.is_in_flight(&work.object.uid().unwrap_or_default()) {
         return Ok(Done::again(Requeue::After(Duration::from_secs(5))));
     }
-    let status = work.object.status.clone().unwrap_or_default();
-    let now = Timestamp::now();
-    let next = run::next(&work.object.spec, &status, work.object.redrive_asked(), now);
+    let mut next = next(&work.object);
+    if next.answers_redrive() {
+        next = decide_anew(work, ctx).await?;
+    }
     if let Some(later) = refusal::holds(work, ctx, &next).await? {
         return Ok(later);
     }
@@ -116,19 +117,12 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
         Step::Resume(attempt) => start::resume(work, ctx, attempt).await,
         Step::Redrive(attempt) => again::resume(work, ctx, attempt).await,
         Step::WaitForRetry(at) => {
-            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
             Ok(Done::again(Requeue::After(left)))
         }
         Step::Retry => again::retry(work, ctx).await,
-        // Memory may hold less of a run that has ended than its status may be written from.
-        Step::RecordRedrive => {
-            read_anew(work, ctx).await?;
-            again::redrive_as_asked(work, ctx).await
-        }
-        Step::RefuseRedrive(why) => {
-            read_anew(work, ctx).await?;
-            again::refuse(work, ctx, &why).await
-        }
+        Step::RecordRedrive => again::redrive_as_asked(work, ctx).await,
+        Step::RefuseRedrive(why) => again::refuse(work, ctx, &why).await,
         Step::RecordStop(intent) => record_stop(work, ctx, intent).await,
         Step::Stop(arn, intent) => stop(work, ctx, &arn, intent).await,
         Step::Observe(arn) => {
@@ -137,6 +131,12 @@ async fn step(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> Result<Done, 
             Ok(done)
         }
     }
+}
+
+/// What the run needs next, by what is known of it.
+fn next(run: &WorkflowRun) -> Step {
+    let status = run.status.clone().unwrap_or_default();
+    run::next(&run.spec, &status, run.redrive_asked(), Timestamp::now())
 }
 
 /// The Workflow that the run names, and its binding.
@@ -226,8 +226,10 @@ async fn rest(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failu
     if !awaits_right(&work.object) {
         return expire(work, ctx).await;
     }
-    read_anew(work, ctx).await?;
-    end::store_owed_output(work, ctx).await?;
+    still_ended(work, ctx).await?;
+    if awaits_right(&work.object) {
+        end::store_owed_output(work, ctx).await?;
+    }
     let done = expire(work, ctx).await?;
     let again = awaits_right(&work.object) && done.requeue == Requeue::OnChange;
     Ok(if again { Done { requeue: Requeue::After(end::OWED_OUTPUT_EVERY), ..done } } else { done })
@@ -269,22 +271,35 @@ async fn refresh_finished(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result
     if current && !due {
         return Ok(());
     }
-    read_anew(work, ctx).await?;
+    still_ended(work, ctx).await?;
     // A change of a run that is over is looked at too, and kstatus wants to know.
     work.conditions(|_| {});
     Ok(())
 }
 
-/// The run as the API server has it, whole.
-async fn read_anew(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+/// A run that has ended may have been sent on its way again since the watch showed its end.
+async fn still_ended(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
+    match decide_anew(work, ctx).await? {
+        Step::Finished => Ok(()),
+        _ => Err(Failure::new(Class::Conflict, "Conflict", "the run goes on again")),
+    }
+}
+
+/// Takes the run as the API server has it, whole, and decides from that. Memory may hold less of a run that has ended than its
+/// status may be written from, and may lag behind what was written before: a write on condition of what was read just now
+/// would not notice.
+async fn decide_anew(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Step, Failure> {
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
     let fresh = api.get(&work.object.name_any()).await;
     let fresh = fresh.map_err(|error| Failure::new(Class::Conflict, "Conflict", api_failure(&error).message))?;
     if fresh.uid() != work.object.uid() {
         return Err(Failure::new(Class::Conflict, "Conflict", "the run was replaced meanwhile"));
     }
+    if fresh.metadata.deletion_timestamp.is_some() {
+        return Err(Failure::new(Class::Conflict, "Conflict", "the run was deleted meanwhile"));
+    }
     *work = Work::new(fresh);
-    Ok(())
+    Ok(next(&work.object))
 }
 
 /// Stops what still runs, unless it is to be left alone, and lets go.

@@ -50,6 +50,11 @@ impl Step {
     pub fn starts(&self) -> bool {
         matches!(self, Step::Prepare | Step::Resume(_) | Step::Redrive(_) | Step::Retry)
     }
+
+    /// True of what answers somebody who asked for a redrive.
+    pub fn answers_redrive(&self) -> bool {
+        matches!(self, Step::RecordRedrive | Step::RefuseRedrive(_))
+    }
 }
 
 /// Decides from the records alone. `asked` is the value of the annotation that asks for a redrive.

@@ -13,6 +13,7 @@ use crate::digest::sha256_hex;
 use crate::status::find;
 
 mod ends;
+mod lag;
 mod limits;
 
 fn refusal(code: &str) -> (u16, String) {

@@ -288,6 +288,63 @@ fn requirement_21_every_account_that_a_definition_names_counts() {
     }
 }
 
+#[test]
+fn requirement_21_another_accounts_queue_counts_however_it_is_written() {
+    let accounts =
+        |state: &Value| -> Vec<String> { uses::uses(&task(state)).accounts.into_iter().map(|one| one.id).collect() };
+    let sends = |field: &str, text: &str| json!({"Parameters": {field: text}});
+    let anywhere = [
+        "https://SQS.eu-west-1.amazonaws.com/999988887777/q",
+        "https://eu-west-1.Queue.amazonaws.com/999988887777/q",
+        "https://queue.amazonaws.com/999988887777/q",
+        "https://sqs-FIPS.us-east-1.amazonaws.com/999988887777/q",
+        "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/999988887777/q",
+        "https://sqs.eu-west-1.amazonaws.com:443/999988887777/q",
+        "https://sqs.eu-west-1.amazonaws.com//999988887777/q",
+        "https://sqs.eu-west-1.amazonaws.com/x/../999988887777/q",
+        "https:/sqs.eu-west-1.amazonaws.com/999988887777/q",
+        "sqs.eu-west-1.amazonaws.com/999988887777/q",
+        "//sqs.eu-west-1.amazonaws.com/999988887777/q",
+        "/999988887777/q",
+        "//999988887777/q.fifo",
+        "{% 'https://sqs.eu-west-1.amazonaws.com/999988887777' & '/q' %}",
+        "{% {'QueueUrl': '//999988887777/q', 'MessageBody': 'x'} %}",
+        "States.Format('https://sqs.{}.amazonaws.com/999988887777/{}', $.region, $.name)",
+    ];
+    for text in anywhere {
+        for field in ["QueueUrl", "Url"] {
+            assert_eq!(accounts(&sends(field, text)), ["999988887777"], "{field} {text}");
+        }
+    }
+    let as_url =
+        ["https://a.example/999988887777/q", "999988887777/q", "https://a.example/999988887777", "/x/999988887777/q"];
+    for text in as_url {
+        for field in ["QueueUrl", "QueueUrl.$", "queueUrl"] {
+            assert_eq!(accounts(&sends(field, text)), ["999988887777"], "{field} {text}");
+        }
+        assert_eq!(accounts(&sends("Url", text)), Vec::<String>::new(), "{text}");
+    }
+    let two = "https://sqs.eu-west-1.amazonaws.com/111122223333/../999988887777/q";
+    assert_eq!(accounts(&sends("QueueUrl", two)), ["111122223333", "999988887777"]);
+    let owner = sends("QueueOwnerAWSAccountId", "999988887777");
+    assert_eq!(accounts(&owner), ["999988887777"]);
+    let of_none = [
+        ("QueueUrl", "202601010000"),
+        ("QueueUrl", "orders-202601010000"),
+        ("Number", "999988887777"),
+        ("Key", "999988887777/2026/q"),
+        ("Uri", "s3://bucket/202601010000/part"),
+        ("Uri", "https://a.example/queue/202601010000/x"),
+        ("Path", "/202601010000/a/b"),
+        ("Path", "/orders/202601010000"),
+    ];
+    for (field, text) in of_none {
+        assert_eq!(accounts(&sends(field, text)), Vec::<String>::new(), "{field} {text}");
+    }
+    let numbered = "https://sqs.eu-west-1.amazonaws.com/111122223333/202601010000";
+    assert_eq!(accounts(&sends("QueueUrl", numbered)), ["111122223333"], "the queue has digits for a name");
+}
+
 mod starts;
 
 mod records {

@@ -79,44 +79,44 @@ fn is_seen_apart(field: &str) -> bool {
 fn caller(holder: &Map<String, Value>, path: &str, found: &mut Uses) {
     if let Some(arn) = holder.get("Resource").and_then(Value::as_str) {
         found.integrations.push(Integration { path: path.to_owned(), name: integration_name(arn) });
-        accounts(arn, path, found);
+        accounts("Resource", arn, path, found);
     }
     if let Some(given) = holder.get("Credentials") {
         credentials(given, path, found);
     }
-    let mut see = |text: &str| accounts(text, path, found);
+    let mut see = |field: &str, text: &str| accounts(field, text, path, found);
     for (field, value) in holder.iter().filter(|(field, _)| !is_no_data(field) && !is_seen_apart(field)) {
         match value.as_array().filter(|_| matches!(field.as_str(), "Choices" | "Catch" | "Retry")) {
             Some(rules) => rules.iter().for_each(|rule| texts_of_rule(rule, &mut see)),
-            None => texts(value, &mut see),
+            None => texts(field, value, &mut see),
         }
     }
 }
 
 /// Of a rule of a Choice, a Catch or a Retry, which may have a comment of its own.
-fn texts_of_rule(rule: &Value, see: &mut impl FnMut(&str)) {
-    for (_, value) in rule.as_object().into_iter().flatten().filter(|(field, _)| !is_no_data(field)) {
-        texts(value, see);
+fn texts_of_rule(rule: &Value, see: &mut impl FnMut(&str, &str)) {
+    for (field, value) in rule.as_object().into_iter().flatten().filter(|(field, _)| !is_no_data(field)) {
+        texts(field, value, see);
     }
 }
 
-/// Keys too: an expression may take them for values.
-fn texts(value: &Value, see: &mut impl FnMut(&str)) {
+/// Each text with the field that it stands in. Keys too: an expression may take them for values.
+fn texts(field: &str, value: &Value, see: &mut impl FnMut(&str, &str)) {
     match value {
-        Value::String(text) => see(text),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, see)),
+        Value::String(text) => see(field, text),
+        Value::Array(items) => items.iter().for_each(|item| texts(field, item, see)),
         Value::Object(fields) => {
-            for (key, field) in fields {
-                see(key);
-                texts(field, see);
+            for (key, value) in fields {
+                see(field, key);
+                texts(key, value, see);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn accounts(text: &str, path: &str, found: &mut Uses) {
-    for id in accounts_in(text) {
+fn accounts(field: &str, text: &str, path: &str, found: &mut Uses) {
+    for id in accounts_in(field, text) {
         found.accounts.push(Account { path: path.to_owned(), id: id.to_owned() });
     }
 }
@@ -133,13 +133,19 @@ fn credentials(given: &Value, path: &str, found: &mut Uses) {
     }
 }
 
-/// Accounts of the ARNs in a text, of a queue's URL, and of a function that is named by account and name.
-fn accounts_in(text: &str) -> Vec<&str> {
+/// Accounts of the ARNs in a text, of queues, and of a function that is named by account and name.
+fn accounts_in<'a>(field: &str, text: &'a str) -> Vec<&'a str> {
     let arns = text.match_indices("arn:").filter_map(|(at, _)| account_of_arn(text.get(at..)?));
-    let urls = text.match_indices("://").filter_map(|(at, found)| account_of_queue(text.get(at + found.len()..)?));
+    let field = field.strip_suffix(".$").unwrap_or(field);
+    let is_url = field.eq_ignore_ascii_case("QueueUrl");
+    let urls = text
+        .split(|ch: char| ch.is_whitespace() || QUOTES.contains(&ch))
+        .flat_map(|word| accounts_of_queue(word, is_url));
+    // Of a queue that is looked up by name (SQS API, `GetQueueUrl`).
+    let owner = (field.eq_ignore_ascii_case("QueueOwnerAWSAccountId") && is_account(text)).then_some(text);
     // `123456789012:function:name` (Lambda API, `Invoke`, parameter `FunctionName`).
     let function = text.split_once(":function:").and_then(|(id, _)| is_account(id).then_some(id));
-    arns.chain(urls).chain(function).collect()
+    arns.chain(urls).chain(owner).chain(function).collect()
 }
 
 /// `arn:<partition>:<service>:<region>:<account>:<resource>`.
@@ -149,12 +155,32 @@ fn account_of_arn(arn: &str) -> Option<&str> {
     parts.nth(2).filter(|id| whole && is_account(id))
 }
 
-/// `sqs.<region>.amazonaws.com/<account>/<name>`, and the older `<region>.queue.amazonaws.com/…` (SQS developer guide, "Queue
-/// and message identifiers").
-fn account_of_queue(rest: &str) -> Option<&str> {
-    let (host, path) = rest.split_once('/')?;
-    let of_queues = host.split('.').any(|label| matches!(label, "sqs" | "sqs-fips" | "queue"));
-    path.split('/').next().filter(|id| of_queues && is_account(id))
+/// What ends a word in an expression.
+const QUOTES: [char; 3] = ['\'', '"', '`'];
+
+/// `https://sqs.<region>.amazonaws.com/<account>/<name>`, and the older `<region>.queue.amazonaws.com/…` (SQS developer guide,
+/// "Queue and message identifiers"). AWS does not say how else SQS lets a queue be written: it is also known to take names and
+/// paths. So whatever stands between slashes may be the account in a field that holds a queue's URL and behind a host of
+/// queues; elsewhere a path of account and name may.
+fn accounts_of_queue(word: &str, is_url: bool) -> Vec<&str> {
+    let parts: Vec<&str> = word.split(['/', '?', '#']).filter(|part| !part.is_empty()).collect();
+    let of_queue = match parts[..] {
+        [_] => is_url && word.contains('/'),
+        [id, _] if word.starts_with('/') && is_account(id) => true,
+        _ => is_url || parts.iter().any(|part| is_host_of_queues(part)),
+    };
+    let mut found: Vec<&str> = parts.iter().copied().filter(|part| of_queue && is_account(part)).collect();
+    // A queue may have digits for a name.
+    if found.len() > 1 && found.last() == parts.last() {
+        found.pop();
+    }
+    found
+}
+
+/// Names of hosts have no case (RFC 4343).
+fn is_host_of_queues(part: &str) -> bool {
+    let of_queues = |label: &str| ["sqs", "sqs-fips", "queue"].iter().any(|known| label.eq_ignore_ascii_case(known));
+    part.contains('.') && part.split(['.', ':', '@']).any(of_queues)
 }
 
 fn is_account(text: &str) -> bool {

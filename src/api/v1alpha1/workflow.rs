@@ -114,7 +114,7 @@ pub struct WorkflowSpec {
     #[serde(default)]
     pub deletion_policy: WorkflowDeletionPolicy,
     /// How many WorkflowRuns may be under way at once; further ones wait, in the order in which they were created. By default any
-    /// number. A run that waits for its next attempt counts; one redriven by hand does not wait.
+    /// number. A run that waits for its next attempt counts; a redrive that somebody asked for waits in the same line as the starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent_runs: Option<i64>,

@@ -416,11 +416,21 @@ pub(super) fn binding_scope(ctx: &Context, binding: &TrustBinding) -> BindingSco
     }
 }
 
+/// What a ConfigMap is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadFor {
+    /// A definition, or a part of one: what runs.
+    Definition,
+    /// An input: what it runs on.
+    Input,
+}
+
 /// All keys of a ConfigMap with their values.
 pub(super) async fn config_map(
     ctx: &Context,
     namespace: &str,
     name: &str,
+    read_for: ReadFor,
 ) -> Result<BTreeMap<String, String>, Failure> {
     let map = named::<ConfigMap>(ctx, namespace, name).await?.ok_or_else(|| {
         let message = format!(
@@ -428,7 +438,9 @@ pub(super) async fn config_map(
         );
         Failure::new(Class::Waiting, "ConfigMapNotFound", message)
     })?;
-    refuse_output(&map, namespace, name)?;
+    if read_for == ReadFor::Definition {
+        refuse_output(&map, namespace, name)?;
+    }
     Ok(map.data.unwrap_or_default())
 }
 
@@ -437,14 +449,14 @@ pub(super) fn output_name(run: &str) -> String {
     format!("{run}-output")
 }
 
-/// What stands in an output, whoever may start runs decides; what is read from a ConfigMap, whoever wrote what names it.
+/// What stands in an output, whoever may start runs decides; what runs, they must not.
 fn refuse_output(map: &ConfigMap, namespace: &str, name: &str) -> Result<(), Failure> {
     let of_run = |owner: &&OwnerReference| {
         refers_to::<WorkflowRun>(owner) && owner.controller == Some(true) && output_name(&owner.name) == name
     };
     let Some(run) = map.owner_references().iter().find(of_run) else { return Ok(()) };
     let message = format!(
-        "ConfigMap \"{name}\" in namespace \"{namespace}\" holds the output of WorkflowRun \"{}\", which whoever may start runs decides, so it is not read. Copy what is wanted of it to a ConfigMap of another name, and name that.",
+        "ConfigMap \"{name}\" in namespace \"{namespace}\" holds the output of WorkflowRun \"{}\", which whoever may start runs decides, so no definition is read from it. Copy what is wanted of it to a ConfigMap of another name, and name that.",
         run.name
     );
     Err(Failure::new(Class::Terminal, "ConfigMapIsOutput", message))
@@ -455,8 +467,9 @@ pub(super) async fn config_map_value(
     ctx: &Context,
     namespace: &str,
     from: &ConfigMapKeyRef,
+    read_for: ReadFor,
 ) -> Result<String, Failure> {
-    config_map(ctx, namespace, &from.name).await?.remove(&from.key).ok_or_else(|| {
+    config_map(ctx, namespace, &from.name, read_for).await?.remove(&from.key).ok_or_else(|| {
         let message = format!(
             "ConfigMap \"{}\" in namespace \"{namespace}\" has no key \"{}\". Add it; this goes on by itself then.",
             from.name, from.key

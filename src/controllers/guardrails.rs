@@ -344,9 +344,9 @@ mod tests {
         };
         assert_eq!(take("first", 0), Ok(()));
         let rude: Vec<String> = (0..60).map(|number| format!("rude-{number}")).collect();
-        rude.iter().for_each(|uid| assert!(take(uid, 0).is_err()));
+        assert!(rude.iter().all(|uid| take(uid, 0).is_err()));
         assert_eq!(take("early", 0), Err(ASKS_FOR_A_TURN_AFTER));
-        rude.iter().for_each(|uid| assert_eq!(guardrails.end(&run(uid)), None));
+        assert!(rude.iter().all(|uid| guardrails.end(&run(uid)).is_none()));
         assert_eq!(take("late", 0), Err(Duration::from_secs(1)));
         assert_eq!(take("early", 1), Err(Duration::from_secs(1)), "it moves up");
         assert_eq!((take("late", 1), take("early", 2)), (Ok(()), Ok(())));

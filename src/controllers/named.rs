@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
     use crate::api::v1alpha1::{TrustBinding, Workflow};
-    use crate::controllers::dereference::{LastSession, authorized_binding, config_map, last_session_for};
+    use crate::controllers::dereference::{LastSession, ReadFor, authorized_binding, config_map, last_session_for};
     use crate::controllers::stand_in::World;
     use crate::iam::binding_role::session::Purpose;
 
@@ -110,7 +110,7 @@ mod tests {
         let status = world.run("old").status.unwrap();
         let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
         assert_eq!(ready.reason, VALUE_NOT_ALLOWED, "{ready:?}");
-        let refused = config_map(&world.ctx, "shop", "../secrets/x").await.unwrap_err();
+        let refused = config_map(&world.ctx, "shop", "../secrets/x", ReadFor::Input).await.unwrap_err();
         assert_eq!(refused.reason, VALUE_NOT_ALLOWED);
         assert_eq!(world.calls("StartExecution"), 0);
     }

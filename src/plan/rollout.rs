@@ -220,10 +220,10 @@ impl Situation<'_> {
 
     /// What AWS may start besides the routes is not decided here, and stays.
     fn decided(&self, mut status: AliasStatus) -> Decision {
-        status.asked = self.status.map(|status| status.asked.clone()).unwrap_or_default();
-        status.left = self.status.map(|status| status.left.clone()).unwrap_or_default();
         const SHORTEST: Duration = Duration::from_secs(1);
         const LONGEST: Duration = Duration::from_secs(30);
+        status.asked = self.status.map(|status| status.asked.clone()).unwrap_or_default();
+        status.left = self.status.map(|status| status.left.clone()).unwrap_or_default();
         let interval = self.alias.rollout.as_ref().and_then(|rollout| rollout.interval.as_ref()?.to_std());
         let look_again = (is_under_way(Some(&status)) || status.phase == RolloutPhase::Waiting)
             .then(|| interval.map_or(LONGEST, |all| (all / 10).clamp(SHORTEST, LONGEST)));

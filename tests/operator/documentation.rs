@@ -122,11 +122,11 @@ fn every_block_of_commands_says_whether_it_is_run_or_what_it_needs() {
 
 #[test]
 fn the_demo_shows_a_run_that_succeeds_and_a_stranger_who_is_refused() {
-    let built = Path::new(env!("CARGO_BIN_EXE_stepbound")).parent().unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_stepbound")).parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked", "--example", "demo", "--target-dir"]).arg(built.parent().unwrap());
+    build.args(["build", "--quiet", "--locked", "--example", "demo", "--target-dir"]).arg(programs.parent().unwrap());
     run(&mut build, None).unwrap();
-    let demo = built.join("examples/demo");
+    let demo = programs.join("examples/demo");
     let said = run(&mut Command::new(demo), None).unwrap();
     for words in ["Succeeded", "does not trust", "sts:AssumeRoleWithWebIdentity"] {
         assert!(said.contains(words), "\"{words}\" is not in: {said}");

@@ -67,7 +67,9 @@ pub(super) async fn converge(
             if let Err(failure) = route(ctx, hands, machine_arn, known.is_none(), &decision.status).await {
                 if !matches!(failure.class, Class::Transient | Class::Conflict) {
                     // AWS has said that it is not moved.
-                    before.into_iter().for_each(|before| put(work, before));
+                    if let Some(before) = before {
+                        put(work, before);
+                    }
                 }
                 return Err(failure);
             }

@@ -14,7 +14,7 @@ use kube::{Resource, ResourceExt};
 
 pub(super) use memory::Memory;
 
-use super::dereference::{Authorization, authorized_binding, config_map, config_map_value};
+use super::dereference::{Authorization, ReadFor, authorized_binding, config_map, config_map_value};
 use super::named::named;
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use super::{Context, guardrails, measure, owner};
@@ -142,7 +142,7 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
             asl::prepare_with(json.text(), &values, circumstances, &ignore)
         }
         (None, Some(from)) => {
-            let text = config_map_value(ctx, &namespace, &from.config_map_key_ref).await?;
+            let text = config_map_value(ctx, &namespace, &from.config_map_key_ref, ReadFor::Definition).await?;
             let values = substitutions(ctx, &namespace, spec, &text).await?;
             asl::prepare_with(&text, &values, circumstances, &ignore)
         }
@@ -181,7 +181,7 @@ async fn substitutions(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut values = BTreeMap::new();
     for from in &spec.substitutions_from {
-        let map = config_map(ctx, namespace, &from.config_map_ref.name).await?;
+        let map = config_map(ctx, namespace, &from.config_map_ref.name, ReadFor::Definition).await?;
         values.extend(map.into_iter().filter(|(name, _)| definition.contains(&format!("${{{name}}}"))));
     }
     values.extend(spec.substitutions.iter().map(|(name, value)| (name.clone(), value.0.clone())));

@@ -13,7 +13,7 @@ use crate::api::v1alpha1::{
     Attempt, AttemptCause, Phase, RunMode, StateMachineType, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus,
 };
 use crate::aws::{AwsError, AwsErrorKind, Caller, StartExecution};
-use crate::controllers::dereference::{Authorization, config_map_value, session_as};
+use crate::controllers::dereference::{Authorization, ReadFor, config_map_value, session_as};
 use crate::controllers::runner::{Done, Work, api_failure, fenced};
 use crate::digest::sha256_hex;
 use crate::iam::binding_role::session::Purpose;
@@ -187,7 +187,9 @@ pub(super) async fn input(work: &Work<WorkflowRun>, ctx: &Context) -> Result<Str
     run::check_source(spec)?;
     let text = match (&spec.input, &spec.input_from) {
         (Some(value), _) => value.to_string(),
-        (None, Some(from)) => config_map_value(ctx, &work.namespace(), &from.config_map_key_ref).await?,
+        (None, Some(from)) => {
+            config_map_value(ctx, &work.namespace(), &from.config_map_key_ref, ReadFor::Input).await?
+        }
         (None, None) => "{}".to_owned(),
     };
     run::check_input(&text)?;

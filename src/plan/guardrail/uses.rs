@@ -161,12 +161,11 @@ const QUOTES: [char; 3] = ['\'', '"', '`'];
 /// `https://sqs.<region>.amazonaws.com/<account>/<name>`, and the older `<region>.queue.amazonaws.com/…` (SQS developer guide,
 /// "Queue and message identifiers"). AWS does not say how else SQS lets a queue be written: it is also known to take names and
 /// paths. So whatever stands between slashes may be the account in a field that holds a queue's URL and behind a host of
-/// queues; elsewhere a path of account and name may.
+/// queues.
 fn accounts_of_queue(word: &str, is_url: bool) -> Vec<&str> {
     let parts: Vec<&str> = word.split(['/', '?', '#']).filter(|part| !part.is_empty()).collect();
     let of_queue = match parts[..] {
         [_] => is_url && word.contains('/'),
-        [id, _] if word.starts_with('/') && is_account(id) => true,
         _ => is_url || parts.iter().any(|part| is_host_of_queues(part)),
     };
     let mut found: Vec<&str> = parts.iter().copied().filter(|part| of_queue && is_account(part)).collect();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::controllers::dereference::{ReadFor, config_map};
 
 /// AWS with one execution, which a test has shown otherwise as it goes.
 async fn with_execution(first: Value) -> (World, Arc<Mutex<Value>>) {
@@ -116,28 +117,21 @@ async fn an_output_map_of_others_is_not_told_as_the_runs_own() {
 }
 
 #[tokio::test]
-async fn an_output_of_a_run_is_no_input_of_another() {
-    let started = json!({"executionArn": execution_arn(), "startDate": 1.0});
+async fn an_output_of_a_run_is_read_as_an_input_and_not_as_a_definition() {
     let maps = [
-        ("first-output", "stepbound.dev", 0),
-        ("first-output", "other.example", 1),
-        ("another-output", "stepbound.dev", 1),
-        ("input", "stepbound.dev", 1),
+        ("first-output", "stepbound.dev", Some("ConfigMapIsOutput")),
+        ("first-output", "other.example", None),
+        ("another-output", "stepbound.dev", None),
+        ("input", "stepbound.dev", None),
     ];
-    for (name, group, starts) in maps {
-        let answer = started.to_string();
-        let world = World::new("Standard", move |_| (200, answer.clone())).await;
+    for (name, group, refused) in maps {
+        let world = World::new("Standard", |_| (200, "{}".into())).await;
         world.add_config_map(name, &json!({"output.json": "{}"}), Some((group, "first")));
-        let from = json!({"configMapKeyRef": {"name": name, "key": "output.json"}});
-        world.add_run("order", &json!({"inputFrom": from}));
-        world.wake("order").await;
-        assert_eq!(world.calls("StartExecution"), starts, "{name} of {group}");
-        if starts == 0 {
-            let (reason, message) = says(&world.run("order"), "Stalled");
-            assert_eq!(reason, "ConfigMapIsOutput");
-            for word in ["\"first-output\"", "namespace \"shop\"", "WorkflowRun \"first\"", "Copy"] {
-                assert!(message.contains(word), "{word}: {message}");
-            }
+        assert!(config_map(&world.ctx, "shop", name, ReadFor::Input).await.is_ok(), "{name} of {group}");
+        let read = config_map(&world.ctx, "shop", name, ReadFor::Definition).await;
+        assert_eq!(read.as_ref().err().map(|failure| failure.reason), refused, "{name} of {group}");
+        for word in ["\"first-output\"", "namespace \"shop\"", "WorkflowRun \"first\"", "Copy"] {
+            assert!(read.as_ref().err().is_none_or(|failure| failure.message.contains(word)), "{word}: {read:?}");
         }
     }
 }

@@ -57,7 +57,7 @@ impl Reader<'_> {
             return JsonError { at: self.at, message: message.into(), is_json: false, is_too_deep: false };
         };
         // YAML would take a comment for a part of the next key.
-        let is_json = self.text.trim_start().starts_with('{');
+        let is_json = self.text.trim_start().starts_with(['{', '/']);
         JsonError { at: self.at, message: meant.to_owned(), is_json, is_too_deep: false }
     }
 

@@ -150,6 +150,8 @@ mod tests {
             ("{\"States\": {\"A\": {\"End\": true // last\n}}}", 1, 31),
             ("// before\n{\"StartAt\": \"A\"}", 1, 1),
             ("{\"StartAt\": \"A\"}\n/* after */\n", 2, 1),
+            ("// c\n{\n\"StartAt\": \"A\"\n}", 1, 1),
+            ("/* c */\n{\"StartAt\": \"A\"}", 1, 1),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.message.contains("JSON has no comments"), "{text}: {error}");

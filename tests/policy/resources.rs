@@ -105,6 +105,9 @@ fn call(operation: &Operation, format: &Format) -> Value {
             json!("https://sqs.eu-west-1.amazonaws.com/111122223333/queue")
         } else if name == "CopySource" {
             json!("v-bucket/v-key")
+        } else if operation.service.starts_with("appconfig") && (name.ends_with("Id") || name.ends_with("Identifier")) {
+            // A name may stand there too, which is in no ARN.
+            json!("a1b2c3d")
         } else if ACCOUNTS.contains(&name) {
             json!("111122223333")
         } else if speaks_of(name, format) && name.ends_with("Identifier") && format.names().count() == 0 {

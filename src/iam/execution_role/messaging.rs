@@ -34,7 +34,9 @@ pub(super) fn sqs(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
-/// `https://sqs.<region>.<partition's suffix>/<account>/<name>`, which other endpoints end in too.
+/// `https://sqs.<region>.<partition's suffix>/<account>/<name>`, which other endpoints end in too; or the older
+/// `https://<region>.queue.amazonaws.com/…`, without a region for N. Virginia (AWS General Reference, "Amazon SQS endpoints and
+/// quotas").
 pub(super) fn queue_arn(task: &Task<'_>, url: &str) -> Option<String> {
     let (host, path) = url.split_once("://")?.1.split_once('/')?;
     let (account, name) = path.trim_end_matches('/').rsplit_once('/')?;
@@ -42,8 +44,16 @@ pub(super) fn queue_arn(task: &Task<'_>, url: &str) -> Option<String> {
     let mut there = task.here.clone();
     account.clone_into(&mut there.account);
     let mut labels = partition::endpoint_labels(host).unwrap_or_default().rsplit('.');
-    if let (Some(region), Some("sqs")) = (labels.next(), labels.next()) {
+    let region = match (labels.next(), labels.next()) {
+        (Some(region), Some("sqs")) | (Some("queue"), Some(region)) => Some(region),
+        (Some("queue"), None) => Some("us-east-1"),
+        _ => None,
+    };
+    if let Some(region) = region {
         region.clone_into(&mut there.region);
+        if let Some(partition) = partition::of_region(region) {
+            partition.id.clone_into(&mut there.partition);
+        }
     }
     Some(there.arn("sqs", name))
 }

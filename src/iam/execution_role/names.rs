@@ -95,6 +95,17 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         ("ssm", "DocumentName") if ["aws", "amazon", "amzn"].iter().any(|start| begins(text, start)) => {
             return Ok(Named { text: text.to_owned(), place: vec![(PLACES[2].1, String::new())] });
         }
+        // What AWS publishes is of no account (Systems Manager user guide, "Working with public parameters").
+        ("ssm", "ParameterNameWithoutLeadingSlash") if text.starts_with("/aws/service/") => {
+            let text = text.split(':').next().unwrap_or_default().trim_start_matches('/');
+            return Ok(Named { text: text.to_owned(), place: vec![(PLACES[2].1, String::new())] });
+        }
+        // The ARN of a target has an id in the place of what scales (Application Auto Scaling API reference, `TagResource`).
+        ("application-autoscaling", "ResourceId") => return Err(Found::Untold),
+        // A name may stand where the ARN has an id (AppConfig API reference, `StartConfigurationSession`).
+        ("appconfig", "ApplicationId" | "EnvironmentId" | "ConfigurationProfileId") if !is_id_of_app_config(text) => {
+            return Err(Found::Untold);
+        }
         // A parameter may be asked for with its version or label behind a colon.
         ("ssm", "ParameterNameWithoutLeadingSlash") => {
             text.split(':').next().unwrap_or_default().trim_start_matches('/')
@@ -110,6 +121,11 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         _ => text,
     };
     Ok(Named::here(part))
+}
+
+/// `[a-z0-9]{4,7}` (AppConfig API reference, `GetApplication`).
+fn is_id_of_app_config(text: &str) -> bool {
+    (4..=7).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 fn begins(text: &str, start: &str) -> bool {

@@ -225,7 +225,14 @@ fn wildcard_severity(claim: &str, value: &str, is_pinned: bool) -> Severity {
         .strip_prefix("system:serviceaccount:")
         .and_then(|rest| rest.split_once(':'))
         .map(|(namespace, _)| namespace);
-    let bounded = namespace.or(owner).is_some_and(|tenant| !tenant.contains(['*', '?']));
+    // HCP Terraform: `organization:O:project:…`; CircleCI: `org/O/project/…` (their pages on OIDC tokens).
+    let organisation = value
+        .strip_prefix("organization:")
+        .and_then(|rest| rest.split_once(':'))
+        .or_else(|| value.strip_prefix("org/").and_then(|rest| rest.split_once('/')))
+        .map(|(organisation, _)| organisation);
+    let tenant = namespace.or(owner).or(organisation);
+    let bounded = tenant.is_some_and(|tenant| !tenant.contains(['*', '?']));
     if claim == "sub" && bounded { Severity::Warning } else { Severity::Error }
 }
 

@@ -123,7 +123,7 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
     Ok(Named::here(part))
 }
 
-/// `[a-z0-9]{4,7}` (AppConfig API reference, `GetApplication`).
+/// `[a-z0-9]{4,7}` (`AppConfig` API reference, `GetApplication`).
 fn is_id_of_app_config(text: &str) -> bool {
     (4..=7).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

@@ -137,7 +137,8 @@ impl TestBed {
                 let admitted = self.control_plane.try_kubectl(&command, Some(&object)).ok()?;
                 (!stamped || admitted.contains("stepbound.dev/requested-by")).then_some(())
             };
-            wait_until(Duration::from_secs(30), "the API server admits our kinds", admits);
+            // It knows the kind of a parameter up to half a minute after the kind came.
+            wait_until(Duration::from_secs(120), "the API server admits our kinds", admits);
         }
     }
 

@@ -32,6 +32,7 @@ pub struct TestBed {
     pub aws: Ministack,
     pub binaries: PathBuf,
     pub folder: PathBuf,
+    definitions: OnceLock<()>,
 }
 
 /// One test bed for all tests of a binary; each test has a namespace of its own.
@@ -69,7 +70,7 @@ impl TestBed {
             ("ClientIDList.member.2", "https://cognito-identity.amazonaws.com"),
         ];
         aws.iam("CreateOpenIDConnectProvider", &provider);
-        Self { front, control_plane, aws, binaries, folder }
+        Self { front, control_plane, aws, binaries, folder, definitions: OnceLock::new() }
     }
 
     /// A namespace with a service account that consents, a role that trusts it, and an execution role.
@@ -104,10 +105,9 @@ impl TestBed {
         run(helm.args(args), input)
     }
 
-    /// Installs the chart of the definitions once into the shared test bed.
+    /// Installs the chart of the definitions once into this test bed.
     pub fn install_definitions(&self) {
-        static INSTALLED: OnceLock<()> = OnceLock::new();
-        INSTALLED.get_or_init(|| self.install_definitions_of_its_own());
+        self.definitions.get_or_init(|| self.install_definitions_of_its_own());
     }
 
     /// Installs the chart of the definitions.

@@ -1,6 +1,7 @@
 //! What reconciles share: settings, ports, and what a process remembers between them.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -79,28 +80,7 @@ pub struct Ports {
 pub struct Context {
     /// The API server.
     pub client: Client,
-    /// Sessions of bindings.
-    pub sessions: Arc<dyn Sessions>,
-    /// State machines.
-    pub state_machines: Arc<dyn StateMachines>,
-    /// Aliases.
-    pub aliases: Arc<dyn Aliases>,
-    /// Activities.
-    pub activities: Arc<dyn Activities>,
-    /// Executions.
-    pub executions: Arc<dyn Executions>,
-    /// Tags.
-    pub tagging: Arc<dyn Tagging>,
-    /// What is left of the quotas.
-    pub quota: Arc<dyn CallQuota>,
-    /// CloudWatch's alarms.
-    pub alarms: Arc<dyn Alarms>,
-    /// Queues of events.
-    pub queues: Arc<dyn Queues>,
-    /// IAM.
-    pub iam: Arc<dyn Iam>,
-    /// Issuers of tokens.
-    pub issuers: Arc<Issuers>,
+    ports: Ports,
     /// Events.
     pub events: Events,
     /// Metrics.
@@ -126,6 +106,15 @@ pub struct Context {
     pub(super) looked_at: Cache<String, ()>,
 }
 
+/// The ports are the context's own: `ctx.executions`.
+impl Deref for Context {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
 impl Context {
     /// Puts the parts together.
     pub fn new(
@@ -137,37 +126,13 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let Ports {
-            sessions,
-            state_machines,
-            aliases,
-            activities,
-            executions,
-            tagging,
-            quota,
-            alarms,
-            queues,
-            iam,
-            issuers,
-            relay,
-        } = ports;
         let guardrails = guardrails::Guardrails::new();
         let (started, workflows) = (Instant::now(), workflow::Memory::default());
         let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
-        let (tracker, objects) = (Tracker::new(relay, metrics.clone()), Arc::new(metrics.objects()));
+        let (tracker, objects) = (Tracker::new(ports.relay.clone(), metrics.clone()), Arc::new(metrics.objects()));
         Self {
             client,
-            sessions,
-            state_machines,
-            aliases,
-            activities,
-            executions,
-            tagging,
-            quota,
-            alarms,
-            queues,
-            iam,
-            issuers,
+            ports,
             events,
             metrics,
             fence,

@@ -168,7 +168,7 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Au
 
 /// The session of a key.
 pub(super) async fn session_with(ctx: &Context, cause: &Arc<Cause>, key: &SessionKey) -> Result<Caller, NoSession> {
-    let caller = ctx.sessions.session(key, cause).await.map_err(|error| {
+    let session = ctx.sessions.session(key, cause).await.map_err(|error| {
         let gone = matches!(
             error,
             IdentityError::NamespaceTerminating { .. }
@@ -177,7 +177,7 @@ pub(super) async fn session_with(ctx: &Context, cause: &Arc<Cause>, key: &Sessio
         );
         NoSession { failure: error.clone().into(), error: Some(error), gone }
     })?;
-    Ok(Caller::new(caller, cause))
+    Ok(Caller::new(session, cause))
 }
 
 /// The key of an authorized binding for the purpose.

@@ -22,7 +22,7 @@ use crate::audit::Cause;
 use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Classify, Failure};
-use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_version, selects, unknown};
+use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_moving_machine, of_version, selects, unknown};
 use crate::plan::places::{Asks, Places, Seen};
 use crate::plan::run::{machine_arn, machine_name};
 
@@ -250,6 +250,13 @@ async fn labels(ctx: &Context, namespace: &str) -> Result<Arc<BTreeMap<String, S
     Ok(Arc::new(found.meta().labels.clone().unwrap_or_default()))
 }
 
+/// What a Workflow's status remembers of the state machine with this ARN, or of its version.
+fn records<'a>(workflow: Option<&'a Workflow>, arn: &str) -> &'a [RunsAs] {
+    let status = workflow.and_then(|workflow| workflow.status.as_ref());
+    let status = status.filter(|status| status.state_machine_arn.as_deref() == Some(machine_arn(arn).as_str()));
+    status.map(|status| status.runs_as.as_slice()).unwrap_or_default()
+}
+
 /// What a version or a state machine runs as: as the Workflow's status remembers it, else as AWS describes it.
 pub(super) async fn runs_as(
     ctx: &Context,
@@ -258,10 +265,7 @@ pub(super) async fn runs_as(
     runs: &Runs,
 ) -> Result<RunsAs, Failure> {
     let uid = workflow.and_then(ResourceExt::uid).unwrap_or_default();
-    let status = workflow.and_then(|workflow| workflow.status.as_ref());
-    let machine = machine_arn(&runs.arn);
-    let records = status.filter(|status| status.state_machine_arn.as_ref() == Some(&machine));
-    let records = records.map(|status| status.runs_as.as_slice()).unwrap_or_default();
+    let records = records(workflow, &runs.arn);
     let known = runs.version.map_or_else(|| of_machine(records), |number| of_version(records, number));
     if let Some(whole) = known.filter(|known| !known.omitted) {
         return Ok(whole.clone());
@@ -307,6 +311,12 @@ pub(super) async fn may_start(
         let runs_as = runs_as(ctx, &caller, Some(workflow), &one).await.map_err(|failure| one.refused(failure))?;
         let runs = [(one.arn.clone(), runs_as)];
         guardrail::may_start(&Start { runs: &runs, ..start.clone() }).map_err(|failure| one.refused(failure))?;
+        let moving = of_moving_machine(records(Some(workflow), &one.arn), Timestamp::now());
+        for moving in moving.filter(|_| one.version.is_none()) {
+            let runs = [(one.arn.clone(), moving.clone())];
+            let checked = guardrail::may_start(&Start { runs: &runs, ..start.clone() });
+            checked.map_err(|failure| guardrail::is_moving(&one.arn, failure))?;
+        }
     }
     Ok(())
 }

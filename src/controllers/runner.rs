@@ -35,17 +35,24 @@ pub(super) struct Done {
     pub(super) requeue: Requeue,
     /// True when nothing is left in AWS: the finalizer goes.
     pub(super) release: bool,
+    /// What failed although the rest went on.
+    pub(super) partly_failed: Option<Failure>,
 }
 
 impl Done {
     /// Look again as told; the finalizer stays.
     pub(super) fn again(requeue: Requeue) -> Self {
-        Self { requeue, release: false }
+        Self { requeue, release: false, partly_failed: None }
+    }
+
+    /// Nothing is left in AWS; look again as told.
+    pub(super) fn release_and_look(requeue: Requeue) -> Self {
+        Self { release: true, ..Self::again(requeue) }
     }
 
     /// Nothing is left to do.
     pub(super) fn released() -> Self {
-        Self { requeue: Requeue::OnChange, release: true }
+        Self::release_and_look(Requeue::OnChange)
     }
 }
 
@@ -278,7 +285,10 @@ pub(super) async fn reconcile<K: Managed>(
             requeue
         }
         // What caused a lasting failure is watched; the slow look is for what no watch shows.
-        Err(failure) => Requeue::After(ctx.back_off(&uid, &failure).unwrap_or(ctx.settings.resync_interval)),
+        Err((failure, latest)) => {
+            let retry = ctx.back_off(&uid, &failure).unwrap_or(ctx.settings.resync_interval);
+            Requeue::After(if let Requeue::After(latest) = latest { retry.min(latest) } else { retry })
+        }
     };
     // It may have gone meanwhile, and what was told of its end did not know what is remembered since.
     if !is_in(&store, &object) {
@@ -296,37 +306,40 @@ pub(super) fn is_in<K: Managed>(store: &Store<K>, object: &K) -> bool {
 }
 
 /// Within the span of the reconcile, so that its measurement can point to the trace.
-async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
+/// A failure comes with when to look again at the latest, whatever the failure asks for.
+async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, (Failure, Requeue)> {
     let started = Instant::now();
     let result = tokio::time::timeout(TIMEOUT, pipeline(work, ctx)).await;
-    let result =
-        result.unwrap_or_else(|_| Err(Failure::new(Class::Transient, "Timeout", "the reconcile took too long")));
-    let class = result.as_ref().err().map_or("success", |failure| failure.class.label());
+    let too_long = || (Failure::new(Class::Transient, "Timeout", "the reconcile took too long"), Requeue::OnChange);
+    let result = result.unwrap_or_else(|_| Err(too_long()));
+    let class = result.as_ref().err().map_or("success", |(failure, _)| failure.class.label());
     ctx.metrics.reconcile(K::KIND, class, started.elapsed());
     result
 }
 
-async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, Failure> {
+async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, (Failure, Requeue)> {
     let before = ready_of(&mut work);
-    let result = K::reconcile(&mut work, ctx).await;
-    if let Err(failure) = &result {
-        if failure.class == Class::Conflict {
-            return Err(failure.clone());
-        }
-        add_failure(&mut work, before.as_ref(), failure);
+    let (failure, requeue, release) = match K::reconcile(&mut work, ctx).await {
+        Ok(Done { requeue, release, partly_failed }) => (partly_failed, requeue, release),
+        Err(failure) => (Some(failure), Requeue::OnChange, false),
+    };
+    let failed = |failure| (failure, requeue);
+    match failure.clone() {
+        Some(conflict) if conflict.class == Class::Conflict => return Err(failed(conflict)),
+        Some(failure) => add_failure(&mut work, before.as_ref(), &failure),
+        None => {}
     }
-    let release = result.as_ref().is_ok_and(|done| done.release);
     let deleted = work.object.meta().deletion_timestamp.is_some();
     // An object that is about to go needs no last status.
     if !(release && deleted) {
-        write_and_announce(&mut work, before, result.as_ref().err(), ctx).await?;
+        write_and_announce(&mut work, before, failure.as_ref(), ctx).await.map_err(failed)?;
     }
     let uid = work.object.uid().unwrap_or_default();
     ctx.objects.stalled(K::KIND, &uid, waits_for_person(K::common(work.status()).0).filter(|_| !(release && deleted)));
     if release {
-        work.let_go(ctx).await?;
+        work.let_go(ctx).await.map_err(failed)?;
     }
-    result.map(|done| done.requeue)
+    failure.map_or(Ok(requeue), |failure| Err(failed(failure)))
 }
 
 /// Tells what a call came to that outlived its reconcile, as the end of a reconcile does.

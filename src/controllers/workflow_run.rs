@@ -243,7 +243,7 @@ async fn expire(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Fai
     if let (Some(ttl), Some(finished)) = (ttl, finished) {
         let age = Duration::try_from(Timestamp::now().duration_since(finished.0)).unwrap_or_default();
         if age < ttl {
-            return Ok(Done { requeue: Requeue::After(ttl.saturating_sub(age)), release: true });
+            return Ok(Done::release_and_look(Requeue::After(ttl.saturating_sub(age))));
         }
         fenced(ctx)?;
         let only_this = Preconditions { uid: work.object.uid(), resource_version: None };

@@ -58,7 +58,7 @@ impl Managed for WorkflowSchedule {
         }
         match plan.failure {
             Some(failure) => Err(failure),
-            None => Ok(Done { requeue: wake(plan.wake_at, ctx.settings.resync_interval), release: true }),
+            None => Ok(Done::release_and_look(wake(plan.wake_at, ctx.settings.resync_interval))),
         }
     }
 

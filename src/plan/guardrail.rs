@@ -6,9 +6,10 @@ mod start;
 mod uses;
 
 pub use runs_as::{
-    forget_machine, forget_version, of_machine, of_version, remember_machine, remember_version, runs_as,
+    forget_machine, forget_version, of_machine, of_moving_machine, of_version, remember_machine, remember_version,
+    runs_as, settle_machine, update_machine,
 };
-pub use start::{Runs, Start, may_start, needs_runs_as, unknown, what_runs};
+pub use start::{Runs, Start, is_moving, may_start, needs_runs_as, unknown, what_runs};
 
 use std::collections::BTreeMap;
 

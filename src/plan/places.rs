@@ -47,6 +47,8 @@ impl Places {
         let under_way: HashSet<&String> =
             seen.active.iter().filter(|uid| !self.ended.contains_key(*uid)).chain(self.given.keys()).collect();
         if under_way.iter().any(|uid| *uid == run.uid) {
+            // It may wait for something else meanwhile, and keeps its place as long as it asks.
+            self.given.entry(run.uid.to_owned()).and_modify(|at| *at = now);
             return Ok(());
         }
         let free = max.saturating_sub(under_way.len());
@@ -128,6 +130,17 @@ mod tests {
         let late = seen(&["a"], &["b", "c"]);
         assert_eq!(places.take(asks("c", 3), 1, &late, at(11)), Err(2));
         assert_eq!(places.take(asks("b", 2), 1, &late, at(11)), Ok(()));
+    }
+
+    #[test]
+    fn a_run_that_waits_for_something_else_keeps_its_place_while_it_asks() {
+        let mut places = Places::default();
+        let all = seen(&[], &["a", "b"]);
+        for second in (10..200).step_by(15) {
+            assert_eq!(places.take(asks("a", 1), 1, &all, at(second)), Ok(()), "{second}");
+            assert_eq!(places.take(asks("b", 2), 1, &all, at(second + 14)), Err(1), "{second}");
+        }
+        assert_eq!(places.take(asks("b", 2), 1, &all, at(300)), Ok(()), "a does not ask any more");
     }
 
     #[test]

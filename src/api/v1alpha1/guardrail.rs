@@ -28,8 +28,9 @@ pub struct GuardrailSpec {
     /// Namespaces for which this holds, by their labels; an empty selector means all.
     #[schemars(schema_with = "selector_schema")]
     pub namespace_selector: LabelSelector,
-    /// AWS accounts in which roles and execution roles may be, and all that a definition names by ARN, queue URL or role of
-    /// `Credentials`; any where the list is absent. With a list, a role of `Credentials` must be written out.
+    /// AWS accounts in which roles and execution roles may be, and all that a definition names by ARN, queue URL, owner of a
+    /// resource (`ExpectedBucketOwner`) or role of `Credentials`; any where the list is absent. With a list, a role of `Credentials`
+    /// must be written out.
     #[serde(rename = "allowedAccountIDs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "accounts_schema")]
     pub allowed_account_ids: Option<Vec<String>>,

@@ -14,6 +14,10 @@ pub struct RunsAs {
     /// Set where the state machine itself, without a version, runs so too: since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unversioned_since: Option<Time>,
+    /// Set where the state machine itself, without a version, may still run so although it was updated, or may already run so
+    /// because it is being updated: until when. AWS may start executions by the older definition for seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unversioned_until: Option<Time>,
     /// Role of their executions.
     #[serde(rename = "executionRoleARN")]
     pub execution_role_arn: String,

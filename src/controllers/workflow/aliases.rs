@@ -29,10 +29,12 @@ pub(super) struct Converged {
     pub(super) look_again: Option<Duration>,
     /// What somebody else has changed.
     pub(super) drift: Vec<String>,
+    /// Why the first alias of those that stay where they are does so.
+    pub(super) failed: Option<Failure>,
 }
 
-/// Moves every alias to where it belongs. Where `closely` is set, each is also compared with what AWS has: that has a quota
-/// of one call a second.
+/// Moves every alias to where it belongs; one that may not be moved keeps no other. Where `closely` is set, each is also compared
+/// with what AWS has: that has a quota of one call a second.
 pub(super) async fn converge(
     work: &mut Work<Workflow>,
     ctx: &Context,
@@ -40,53 +42,87 @@ pub(super) async fn converge(
     machine_arn: &str,
     closely: bool,
 ) -> Result<Converged, Failure> {
-    let caller = hands.seeing;
     remove_dropped(work, ctx, hands).await?;
     let mut converged = Converged::default();
+    let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else {
+        return Ok(converged);
+    };
+    let mut is_promoted = true;
     for alias in work.object.spec.aliases.clone() {
-        let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else { break };
         let mut decision = decision(work, ctx, hands, machine_arn, &alias, latest).await?;
-        let mut known = known(work, &alias.name);
-        if let Some(recorded) = known.clone().filter(|_| closely) {
-            let routes = arns(machine_arn, &recorded);
-            let actual = ctx.aliases.alias_routes(caller, &recorded.arn).await?;
-            if !actual.as_ref().is_some_and(|actual| same_routes(actual, &routes)) {
-                let there = actual.as_ref().map_or_else(|| "nothing".to_owned(), told);
-                converged.drift.push(format!("aliases.{}: in AWS {there}, wanted {}", alias.name, told(&routes)));
-                // Forgotten, it is made or moved again.
-                known = known.filter(|_| work.object.spec.drift == DriftPolicy::Report);
-            }
-        }
-        if alias_move::is_due(known.as_ref(), &decision.status.routes) {
-            // From a version that has failed it goes back to whatever there was.
-            if decision.quarantine.is_none() {
-                may_route(work, ctx, hands, machine_arn, &decision.status).await?;
-            }
-            let before = self::known(work, &alias.name);
-            write_ahead(work, ctx, &decision.status).await?;
-            if let Err(failure) = route(ctx, hands, machine_arn, known.is_none(), &decision.status).await {
-                if !matches!(failure.class, Class::Transient | Class::Conflict) {
-                    // AWS has said that it is not moved.
-                    if let Some(before) = before {
-                        put(work, before);
-                    }
-                }
+        let drifted = if closely { drift_of(work, ctx, hands, machine_arn, &alias.name).await? } else { None };
+        // One that somebody else has moved is made or moved again.
+        let forgotten = drifted.is_some() && work.object.spec.drift != DriftPolicy::Report;
+        converged.drift.extend(drifted);
+        if let Err(failure) = make_or_move(work, ctx, hands, machine_arn, &mut decision, forgotten).await {
+            if matches!(failure.class, Class::Transient | Class::Conflict) {
                 return Err(failure);
             }
-            let (before, versions) = (self::known(work, &alias.name), work.status().versions.clone());
-            decision.status = alias_move::moved(before.as_ref(), decision.status, &versions, Timestamp::now());
+            is_promoted &= promoted(work, &alias.name).is_none();
+            converged.failed.get_or_insert(failure);
+            continue;
         }
         let settles = alias_move::settle(&mut decision.status, Timestamp::now(), ctx.settings.alias_settle_time);
-        converged.look_again = converged.look_again.into_iter().chain(settles).min();
         if let Some(bad) = decision.quarantine {
-            stop_running(ctx, caller, machine_arn, &alias, bad, work.object.spec.encryption.is_some()).await?;
+            let has_own_key = work.object.spec.encryption.is_some();
+            stop_running(ctx, hands.seeing, machine_arn, &alias, bad, has_own_key).await?;
         }
-        converged.look_again = converged.look_again.into_iter().chain(decision.look_again).min();
+        converged.look_again = converged.look_again.into_iter().chain(settles).chain(decision.look_again).min();
         remember(work, decision);
     }
-    let asked = work.object.annotations().get(PROMOTE).cloned();
-    work.status().last_handled.promote = asked;
+    if is_promoted {
+        work.status().last_handled.promote = work.object.annotations().get(PROMOTE).cloned();
+    }
     Ok(converged)
+}
+
+/// How AWS has an alias, where that is not as it is known.
+async fn drift_of(
+    work: &Work<Workflow>,
+    ctx: &Context,
+    hands: &Hands<'_>,
+    machine_arn: &str,
+    name: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(recorded) = known(work, name) else { return Ok(None) };
+    let wanted = arns(machine_arn, &recorded);
+    let actual = ctx.aliases.alias_routes(hands.seeing, &recorded.arn).await?;
+    if actual.as_ref().is_some_and(|actual| same_routes(actual, &wanted)) {
+        return Ok(None);
+    }
+    let there = actual.as_ref().map_or_else(|| "nothing".to_owned(), told);
+    Ok(Some(format!("aliases.{name}: in AWS {there}, wanted {}", told(&wanted))))
+}
+
+/// Makes or moves an alias where it is not as decided, or is `forgotten`.
+async fn make_or_move(
+    work: &mut Work<Workflow>,
+    ctx: &Context,
+    hands: &Hands<'_>,
+    machine_arn: &str,
+    decision: &mut Decision,
+    forgotten: bool,
+) -> Result<(), Failure> {
+    let recorded = known(work, &decision.status.name);
+    let there = recorded.as_ref().filter(|_| !forgotten);
+    if !alias_move::is_due(there, &decision.status.routes) {
+        return Ok(());
+    }
+    // From a version that has failed it goes back to whatever there was.
+    if decision.quarantine.is_none() {
+        may_route(work, ctx, hands, machine_arn, &decision.status).await?;
+    }
+    write_ahead(work, ctx, &decision.status).await?;
+    if let Err(failure) = route(ctx, hands, machine_arn, there.is_none(), &decision.status).await {
+        if !matches!(failure.class, Class::Transient | Class::Conflict) {
+            // AWS has said that it is not moved.
+            recorded.into_iter().for_each(|recorded| put(work, recorded));
+        }
+        return Err(failure);
+    }
+    let (before, versions) = (known(work, &decision.status.name), work.status().versions.clone());
+    decision.status = alias_move::moved(before.as_ref(), decision.status.clone(), &versions, Timestamp::now());
+    Ok(())
 }
 
 fn arns(machine_arn: &str, alias: &AliasStatus) -> Routes {

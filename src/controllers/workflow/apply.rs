@@ -1,5 +1,7 @@
 //! Walks the actions of a plan.
 
+use std::time::Duration;
+
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
@@ -18,7 +20,8 @@ use crate::status::Truth;
 /// How long after its end an unsuccessful execution can be redriven (`RedriveExecution`).
 const REDRIVABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Makes the calls of a plan, and remembers what the state machine and its versions run as.
+/// Makes the calls of a plan, and remembers what the state machine and its versions run as. Gives the time until what it ran as
+/// before can be forgotten.
 pub(super) async fn apply(
     work: &mut Work<Workflow>,
     ctx: &Context,
@@ -26,30 +29,31 @@ pub(super) async fn apply(
     desired: &Desired,
     observed: &Observed,
     plan: &Plan,
-) -> Result<(), Failure> {
+) -> Result<Option<Duration>, Failure> {
     work.status().revision_id = observed.machine.as_ref().and_then(|machine| machine.revision_id.clone());
     let runs_as = runs_as_after(work, desired, observed, plan);
     if !plan.actions.is_empty() {
         act(work, ctx, hands, desired, plan, runs_as.as_ref()).await?;
     }
-    let records = &mut work.status().runs_as;
+    let (records, now) = (&mut work.status().runs_as, Timestamp::now());
     match runs_as {
-        Some(runs_as) => guardrail::remember_machine(records, &runs_as, Timestamp::now()),
+        Some(runs_as) => guardrail::remember_machine(records, &runs_as, now, ctx.settings.alias_settle_time),
         None => guardrail::forget_machine(records),
     }
-    Ok(())
+    Ok(guardrail::settle_machine(records, now))
 }
 
 /// What the state machine runs as once the plan is made: as the spec says, or as somebody else has left it. `None` where that
 /// cannot be read.
 fn runs_as_after(work: &Work<Workflow>, desired: &Desired, observed: &Observed, plan: &Plan) -> Option<RunsAs> {
     let left = observed.machine.as_ref().filter(|_| desired.drift == DriftPolicy::Report && !plan.drift.is_empty());
+    // Who changes it in AWS does not make it another's text.
+    let from_maps = work.object.spec.takes_from_config_maps();
     let Some(machine) = left else {
-        let from_maps = work.object.spec.takes_from_config_maps();
         return Some(guardrail::runs_as(&desired.role_arn, desired.definition.value(), from_maps));
     };
     let definition = serde_json::from_str(&machine.definition).ok()?;
-    Some(guardrail::runs_as(&machine.role_arn, &definition, false))
+    Some(guardrail::runs_as(&machine.role_arn, &definition, from_maps))
 }
 
 async fn act(
@@ -70,7 +74,7 @@ async fn act(
         fenced(ctx)?;
         let published = match action {
             Action::Create(request) => create(work, ctx, caller, hands.seeing, desired, request).await?,
-            Action::Update(request) => update(work, ctx, caller, desired, request).await?,
+            Action::Update(request) => update(work, ctx, caller, desired, request, runs_as).await?,
             Action::Publish(description) => {
                 let revision = work.status().revision_id.clone();
                 let published =
@@ -131,11 +135,16 @@ async fn update(
     caller: &Caller,
     desired: &Desired,
     request: &UpdateStateMachine,
+    runs_as: Option<&RunsAs>,
 ) -> Result<Option<String>, Failure> {
     let known = work.status().runs_as.clone();
     if request.version_description.is_none() {
         // Without versions runs start the state machine itself, and a crash must not leave them judged by what it was.
-        guardrail::forget_machine(&mut work.status().runs_as);
+        let (records, now) = (&mut work.status().runs_as, Timestamp::now());
+        match runs_as {
+            Some(asked) => guardrail::update_machine(records, asked, now, ctx.settings.alias_settle_time),
+            None => guardrail::forget_machine(records),
+        }
         work.write(ctx).await?;
     }
     let updated = match ctx.state_machines.update_state_machine(caller, request).await {

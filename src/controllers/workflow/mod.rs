@@ -76,14 +76,17 @@ impl Managed for Workflow {
         }
         let writing = needs::machine(&work.object.spec, desired.name.clone());
         let taking = Writing { from_another_owner: plan.from_another_owner, ..writing.clone() };
-        apply::apply(work, ctx, &Hands::new(&found, &caller, &taking), &desired, &observed, &plan).await?;
+        let taking = Hands::new(&found, &caller, &taking);
+        let settles = apply::apply(work, ctx, &taking, &desired, &observed, &plan).await?;
         let hands = Hands::new(&found, &caller, &writing);
         apply::prune(work, ctx, &hands).await?;
         let aliases = aliases::converge(work, ctx, &hands, &desired.arn, observed.tags.is_some()).await?;
         plan.drift.extend(aliases.drift);
         synced(work, &desired, &plan, ctx).await;
         let resync = ctx.workflows.resync_after(&desired.owner.uid, ctx.settings.resync_interval);
-        Ok(Done::again(Requeue::After(aliases.look_again.map_or(resync, |sooner| sooner.min(resync)))))
+        let again = [Some(resync), aliases.look_again, settles].into_iter().flatten().min();
+        let done = Done::again(Requeue::After(again.unwrap_or(resync)));
+        Ok(Done { partly_failed: aliases.failed, ..done })
     }
 
     fn status_field(&mut self) -> &mut Option<WorkflowStatus> {

@@ -136,7 +136,7 @@ async fn queued(work: &mut Work<WorkflowRun>, ctx: &Context, message: &str, agai
             conditions.progressing("Queued", message);
         });
     }
-    Done { requeue: Requeue::After(again), release: finished }
+    Done { release: finished, ..Done::again(Requeue::After(again)) }
 }
 
 /// A run is over or gone: the first that waits for its place is looked at.

@@ -148,7 +148,7 @@ pub(super) async fn refuse(work: &mut Work<WorkflowRun>, ctx: &Context, why: &st
     let finished = status.phase.unwrap_or_default().is_finished();
     work.write(ctx).await?;
     publish(&work.object, EventType::Warning, "RedriveRefused", why, ctx).await;
-    Ok(Done { requeue: Requeue::After(SHOWN_LATER), release: finished })
+    Ok(Done { release: finished, ..Done::again(Requeue::After(SHOWN_LATER)) })
 }
 
 /// A redrive was recorded, and the process that recorded it did not come to write what became of it.

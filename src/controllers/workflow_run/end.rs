@@ -58,7 +58,7 @@ async fn conclude(
         AfterEnd::Retries(at) => Ok(wait_for_retry(work, execution, phase, at, now)),
         AfterEnd::Ends(why) => {
             record(work, ctx, execution, phase, why.as_deref()).await?;
-            Ok(Done { requeue: ttl_requeue(work), release: true })
+            Ok(Done::release_and_look(ttl_requeue(work)))
         }
     }
 }
@@ -77,7 +77,7 @@ pub(super) async fn not_redriven(
     }
     let why = format!("AWS did not redrive it: {}", why.trim_end_matches('.'));
     record(work, ctx, execution, phase, Some(&why)).await?;
-    Ok(Done { requeue: ttl_requeue(work), release: true })
+    Ok(Done::release_and_look(ttl_requeue(work)))
 }
 
 fn wait_for_retry(

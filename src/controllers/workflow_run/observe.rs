@@ -184,5 +184,5 @@ pub(super) async fn read_output(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>
         return end::finish(work, ctx, &caller, &execution, phase).await;
     }
     ctx.tracker.want_output(followed);
-    Ok(Done { requeue: Requeue::After(LONGEST), release: true })
+    Ok(Done::release_and_look(Requeue::After(LONGEST)))
 }

@@ -1,6 +1,7 @@
 //! What versions run as, as a Workflow's status remembers it. What is not remembered is read from AWS before a start.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -25,6 +26,7 @@ pub fn runs_as(execution_role_arn: &str, definition: &Value, from_config_map: bo
     RunsAs {
         versions: Vec::new(),
         unversioned_since: None,
+        unversioned_until: None,
         execution_role_arn: execution_role_arn.to_owned(),
         integrations: integrations.into_iter().collect(),
         account_ids: accounts.into_iter().filter(|id| Some(id.as_str()) != own).collect(),
@@ -43,31 +45,67 @@ pub fn remember_version(records: &mut Vec<RunsAs>, number: i64, runs_as: &RunsAs
     with(records, runs_as, |record| record.versions.push(number));
 }
 
-/// Remembers what the state machine itself runs as, without a version, from `now` on unless it already did.
-pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timestamp) {
+/// Remembers what the state machine itself runs as, without a version, from `now` on unless it already did. What it ran as before
+/// counts for the `settle_time` too: "Executions started immediately after calling `UpdateStateMachine` may use the previous state
+/// machine definition and roleArn" (`UpdateStateMachine`).
+pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timestamp, settle_time: Duration) {
     if of_machine(records).zip(kept(runs_as)).is_some_and(|(known, kept)| is_like(known, &kept)) {
         return;
     }
-    clear_machine(records);
-    with(records, runs_as, |record| record.unversioned_since = Some(Time(now)));
+    leave_machine(records, now, settle_time);
+    with(records, runs_as, |record| {
+        record.unversioned_since = Some(Time(now));
+        record.unversioned_until = None;
+    });
 }
 
-/// Before the state machine is written: until the answer is there, nobody knows what it runs as. It may still be what came from a
-/// ConfigMap.
+/// Before the state machine is written: until the answer is there, nobody knows which of the two it runs as.
+pub fn update_machine(records: &mut Vec<RunsAs>, asked: &RunsAs, now: Timestamp, settle_time: Duration) {
+    leave_machine(records, now, settle_time);
+    with(records, asked, |record| record.unversioned_until = until(now, settle_time));
+}
+
+/// Nobody knows what the state machine itself runs as.
 pub fn forget_machine(records: &mut Vec<RunsAs>) {
-    let mapped = of_machine(records).filter(|machine| machine.from_config_map);
-    let since = mapped.and_then(|machine| machine.unversioned_since.clone());
-    clear_machine(records);
-    if since.is_some() {
-        omit(records, RunsAs { unversioned_since: since, ..from_config_map() });
-    }
-}
-
-fn clear_machine(records: &mut Vec<RunsAs>) {
     for record in records.iter_mut() {
         record.unversioned_since = None;
     }
-    records.retain(|record| !record.versions.is_empty());
+    records.retain(is_of_something);
+}
+
+/// What it runs as now, and where that is not known all that it may run as, is what it may run as for a while.
+fn leave_machine(records: &mut [RunsAs], now: Timestamp, settle_time: Duration) {
+    let known = of_machine(records).is_some();
+    for record in records.iter_mut() {
+        if record.unversioned_since.take().is_some() || !known && record.unversioned_until.is_some() {
+            record.unversioned_until = until(now, settle_time);
+        }
+    }
+}
+
+fn until(now: Timestamp, settle_time: Duration) -> Option<Time> {
+    Some(Time(now.checked_add(settle_time).unwrap_or(Timestamp::MAX)))
+}
+
+/// Forgets what AWS does not start any more. Gives the time until there is more to forget.
+pub fn settle_machine(records: &mut Vec<RunsAs>, now: Timestamp) -> Option<Duration> {
+    of_machine(records)?;
+    for record in records.iter_mut() {
+        record.unversioned_until = record.unversioned_until.take().filter(|until| now < until.0);
+    }
+    records.retain(is_of_something);
+    let ends = records.iter().filter_map(|record| record.unversioned_until.as_ref()).min()?;
+    Duration::try_from(ends.0.duration_since(now)).ok()
+}
+
+/// What the state machine itself may run as beside what it is known to run as.
+pub fn of_moving_machine(records: &[RunsAs], now: Timestamp) -> impl Iterator<Item = &RunsAs> {
+    let known = of_machine(records).is_some();
+    records.iter().filter(move |record| record.unversioned_until.as_ref().is_some_and(|until| !known || now < until.0))
+}
+
+fn is_of_something(record: &RunsAs) -> bool {
+    !record.versions.is_empty() || record.unversioned_since.is_some() || record.unversioned_until.is_some()
 }
 
 /// Forgets versions that are gone.
@@ -75,7 +113,7 @@ pub fn forget_version(records: &mut Vec<RunsAs>, number: i64) {
     for record in records.iter_mut() {
         record.versions.retain(|version| *version != number);
     }
-    records.retain(|record| !record.versions.is_empty() || record.unversioned_since.is_some());
+    records.retain(is_of_something);
 }
 
 /// What a version runs as, where it is remembered.
@@ -90,7 +128,7 @@ pub fn of_machine(records: &[RunsAs]) -> Option<&RunsAs> {
 
 /// What is kept of a record: all, or where it is too large that it came from a ConfigMap.
 fn kept(runs_as: &RunsAs) -> Option<RunsAs> {
-    let whole = fits(runs_as).then(|| RunsAs { versions: Vec::new(), unversioned_since: None, ..runs_as.clone() });
+    let whole = fits(runs_as).then(|| content(runs_as));
     whole.or_else(|| runs_as.from_config_map.then(from_config_map))
 }
 
@@ -104,12 +142,13 @@ fn omit(records: &mut Vec<RunsAs>, record: RunsAs) {
     rest.versions.extend(record.versions);
     rest.versions.sort_unstable();
     rest.unversioned_since = rest.unversioned_since.or(record.unversioned_since);
+    rest.unversioned_until = rest.unversioned_until.max(record.unversioned_until);
     records.insert(0, rest);
 }
 
 /// Adds to the record that is alike, or as a new one. Oldest records go first where all together are too large.
 fn with(records: &mut Vec<RunsAs>, runs_as: &RunsAs, add: impl FnOnce(&mut RunsAs)) {
-    records.retain(|record| !record.versions.is_empty() || record.unversioned_since.is_some());
+    records.retain(is_of_something);
     let Some(kept) = kept(runs_as) else { return };
     let at = records.iter().position(|record| is_like(record, &kept));
     let mut record = at.map_or(kept, |at| records.remove(at));
@@ -126,8 +165,12 @@ fn with(records: &mut Vec<RunsAs>, runs_as: &RunsAs, add: impl FnOnce(&mut RunsA
 }
 
 fn is_like(one: &RunsAs, other: &RunsAs) -> bool {
-    let content = |record: &RunsAs| RunsAs { versions: Vec::new(), unversioned_since: None, ..record.clone() };
     content(one) == content(other)
+}
+
+/// A record without what it is of.
+fn content(record: &RunsAs) -> RunsAs {
+    RunsAs { versions: Vec::new(), unversioned_since: None, unversioned_until: None, ..record.clone() }
 }
 
 fn fits(record: &RunsAs) -> bool {

@@ -70,6 +70,15 @@ impl Runs {
     }
 }
 
+/// Says of a refusal by what a state machine was before an update, or will be after it, that it is for a while alone.
+pub fn is_moving(arn: &str, failure: Failure) -> Failure {
+    let message = format!(
+        "{arn} has just been updated, and AWS may start it as it was before for a while. The run starts by itself then. {}",
+        failure.message
+    );
+    Failure::new(Class::Waiting, "StateMachineMoving", message)
+}
+
 /// What runs when this target is started.
 ///
 /// # Errors

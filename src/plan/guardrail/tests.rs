@@ -242,6 +242,11 @@ fn requirement_21_every_account_that_a_definition_names_counts() {
         json!({"Parameters": {"TopicArn.$": "States.Format('arn:aws:sns:eu-west-1:999988887777:{}', $.t)"}}),
         json!({"Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/999988887777/q"}}),
         json!({"Parameters": {"QueueUrl": "https://eu-west-1.queue.amazonaws.com/999988887777/q"}}),
+        json!({"Parameters": {"Bucket": "b", "ExpectedBucketOwner": "999988887777"}}),
+        json!({"Arguments": {"CopySource": "b/k", "expectedSourceBucketOwner": "999988887777"}}),
+        json!({"Parameters": {"CatalogId": "999988887777", "DatabaseName": "d"}}),
+        json!({"Parameters": {"RegistryId": "999988887777"}}),
+        json!({"Parameters": {"AccountId.$": "999988887777"}}),
         json!({"Type": "Pass", "Result": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}),
         json!({"Assign": {"fn": "arn:aws:lambda:eu-west-1:999988887777:function:f"}}),
         json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject",
@@ -352,6 +357,8 @@ fn requirement_21_another_accounts_queue_counts_however_it_is_written() {
 mod starts;
 
 mod records {
+    use std::time::Duration;
+
     use super::*;
     use jiff::Timestamp;
 
@@ -369,22 +376,52 @@ mod records {
         remember_version(&mut records, 1, &of("lambda:invoke"));
         remember_version(&mut records, 2, &of("sqs:sendMessage"));
         remember_version(&mut records, 3, &of("lambda:invoke"));
-        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::UNIX_EPOCH);
+        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::UNIX_EPOCH, Duration::ZERO);
         assert_eq!(records.len(), 2);
         assert_eq!(of_version(&records, 1).unwrap().integrations, ["lambda:invoke"]);
         assert_eq!(of_version(&records, 2).unwrap().integrations, ["sqs:sendMessage"]);
         assert_eq!(of_machine(&records).unwrap().versions, [1, 3]);
         let before = records.clone();
-        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::MAX);
+        remember_machine(&mut records, &of("lambda:invoke"), Timestamp::MAX, Duration::ZERO);
         assert_eq!(records, before, "a status that says the same does not change");
-        remember_machine(&mut records, &of("sqs:sendMessage"), Timestamp::MAX);
+        remember_machine(&mut records, &of("sqs:sendMessage"), Timestamp::MAX, Duration::ZERO);
         assert_eq!(of_machine(&records).unwrap().unversioned_since.as_ref().unwrap().0, Timestamp::MAX);
+        settle_machine(&mut records, Timestamp::MAX);
         forget_machine(&mut records);
         assert!(of_machine(&records).is_none());
         for version in 1..=3 {
             forget_version(&mut records, version);
         }
         assert_eq!(records, []);
+    }
+
+    #[test]
+    fn a_state_machine_that_is_updated_is_judged_by_what_it_was_and_by_what_it_becomes_until_aws_has_settled() {
+        const SETTLE_TIME: Duration = Duration::from_secs(60);
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let moving = |records: &[RunsAs], second: i64| -> Vec<String> {
+            of_moving_machine(records, at(second)).flat_map(|record| record.integrations.clone()).collect()
+        };
+        let mut records = Vec::new();
+        remember_machine(&mut records, &of("lambda:invoke"), at(0), SETTLE_TIME);
+        assert_eq!(moving(&records, 1), [""; 0], "before there was none");
+        update_machine(&mut records, &of("sqs:sendMessage"), at(10), SETTLE_TIME);
+        assert_eq!(moving(&records, 1000), ["lambda:invoke", "sqs:sendMessage"], "nobody knows what came of it");
+        assert!(settle_machine(&mut records, at(1000)).is_none() && of_machine(&records).is_none());
+        let unanswered = records.clone();
+        remember_machine(&mut records, &of("sqs:sendMessage"), at(2000), SETTLE_TIME);
+        assert_eq!(of_machine(&records).unwrap().integrations, ["sqs:sendMessage"]);
+        assert_eq!(moving(&records, 2059), ["lambda:invoke"], "it may have been made at the last moment");
+        assert_eq!(settle_machine(&mut records, at(2050)), Some(Duration::from_secs(10)));
+        assert_eq!(settle_machine(&mut records, at(2060)), None);
+        assert_eq!((moving(&records, 2060), records.len()), (Vec::new(), 1));
+
+        let mut set_back = unanswered;
+        remember_machine(&mut set_back, &of("lambda:invoke"), at(2000), SETTLE_TIME);
+        assert_eq!(moving(&set_back, 2001), ["sqs:sendMessage"], "the update may have been made, and undone");
+        update_machine(&mut set_back, &of("sqs:sendMessage"), at(2002), SETTLE_TIME);
+        update_machine(&mut set_back, &of("glue:startJobRun"), at(3000), SETTLE_TIME);
+        assert_eq!(moving(&set_back, 5000), ["lambda:invoke", "sqs:sendMessage", "glue:startJobRun"]);
     }
 
     #[test]
@@ -415,13 +452,14 @@ mod records {
         let (mut records, since) = (Vec::new(), Timestamp::UNIX_EPOCH);
         remember_version(&mut records, 1, &large);
         remember_version(&mut records, 2, &RunsAs { from_config_map: true, ..of("lambda:invoke") });
-        remember_machine(&mut records, &large, since);
+        remember_machine(&mut records, &large, since, Duration::ZERO);
         let before = records.clone();
-        remember_machine(&mut records, &large, Timestamp::MAX);
+        remember_machine(&mut records, &large, Timestamp::MAX, Duration::ZERO);
         assert_eq!(records, before, "a status that says the same does not change");
-        forget_machine(&mut records);
-        assert!(of_machine(&records).is_some_and(|machine| machine.from_config_map), "while it is written");
-        remember_machine(&mut records, &of("sqs:sendMessage"), since);
+        update_machine(&mut records, &of("sqs:sendMessage"), since, Duration::ZERO);
+        assert!(of_moving_machine(&records, since).any(|machine| machine.from_config_map), "while it is written");
+        remember_machine(&mut records, &of("sqs:sendMessage"), since, Duration::ZERO);
+        settle_machine(&mut records, since);
         assert!(!of_machine(&records).unwrap().from_config_map);
         for version in 3..=900 {
             let name = "x".repeat(usize::try_from(version % 200).unwrap());

@@ -133,6 +133,18 @@ fn credentials(given: &Value, path: &str, found: &mut Uses) {
     }
 }
 
+/// Parameters that say whose a resource is (API references): of SQS `GetQueueUrl`; of S3; of Glue, Lake Formation and Athena; of
+/// ECR; of QuickSight; of S3 Control, Organizations and others.
+const OWNERS: [&str; 7] = [
+    "QueueOwnerAWSAccountId",
+    "ExpectedBucketOwner",
+    "ExpectedSourceBucketOwner",
+    "CatalogId",
+    "RegistryId",
+    "AwsAccountId",
+    "AccountId",
+];
+
 /// Accounts of the ARNs in a text, of queues, and of a function that is named by account and name.
 fn accounts_in<'a>(field: &str, text: &'a str) -> Vec<&'a str> {
     let arns = text.match_indices("arn:").filter_map(|(at, _)| account_of_arn(text.get(at..)?));
@@ -141,8 +153,7 @@ fn accounts_in<'a>(field: &str, text: &'a str) -> Vec<&'a str> {
     let urls = text
         .split(|ch: char| ch.is_whitespace() || QUOTES.contains(&ch))
         .flat_map(|word| accounts_of_queue(word, is_url));
-    // Of a queue that is looked up by name (SQS API, `GetQueueUrl`).
-    let owner = (field.eq_ignore_ascii_case("QueueOwnerAWSAccountId") && is_account(text)).then_some(text);
+    let owner = (OWNERS.iter().any(|owner| field.eq_ignore_ascii_case(owner)) && is_account(text)).then_some(text);
     // `123456789012:function:name` (Lambda API, `Invoke`, parameter `FunctionName`).
     let function = text.split_once(":function:").and_then(|(id, _)| is_account(id).then_some(id));
     arns.chain(urls).chain(owner).chain(function).collect()

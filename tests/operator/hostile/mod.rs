@@ -40,7 +40,8 @@ fn a_hostile_tenant_gets_nowhere() {
     tenant.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "greedy",
         "annotations": {"eks.amazonaws.com/role-arn": victim.role_arn()}}}));
     create_as(&tenant, "mallory", &tenant.binding("orders")).unwrap();
-    create_as(&tenant, "mallory", &tenant.workflow("fulfil", &waiting(60))).unwrap();
+    // The run has to last as long as the attempts do.
+    create_as(&tenant, "mallory", &tenant.workflow("fulfil", &waiting(3600))).unwrap();
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
     create_as(&tenant, "mallory", &workflow_run("running", "fulfil", &json!({"input": {"a": 1}}))).unwrap();
     tenant.wait_for(&operator, "sfnrun/running", "Started", "True", "ExecutionStarted");

@@ -7,7 +7,7 @@ use kube::{Resource, ResourceExt};
 
 use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
-use super::{Context, guardrails, owner};
+use super::{Context, Needed, guardrails, owner};
 use crate::api::v1alpha1::{Activity, ActivityStatus, TrustBinding};
 use crate::aws::{Caller, MachineSettings, Tags};
 use crate::iam::binding_role::session::Purpose;
@@ -65,6 +65,10 @@ impl Managed for Activity {
 
     fn status_field(&mut self) -> &mut Option<ActivityStatus> {
         &mut self.status
+    }
+
+    fn needs(&self) -> Vec<Needed> {
+        vec![Needed::TrustBinding(self.spec.trust_binding_ref.name.clone())]
     }
 
     fn common(status: &mut ActivityStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {

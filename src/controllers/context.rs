@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use kube::{Client, ResourceExt};
 use moka::future::Cache;
 
-use super::run_queue::RunQueues;
 use super::runner::{self, Managed};
+use super::watches::Scopes;
 use super::{Attribution, dereference, guardrails, workflow, workflow_run};
 use crate::aws::{Activities, Alarms, Aliases, CallQuota, Caller, Executions, Iam, Queues, StateMachines, Tagging};
 use crate::iam::binding_role::session::Purpose;
@@ -101,7 +101,7 @@ pub struct Context {
     pub(super) authorized: dereference::Authorized,
     pub(super) workflows: workflow::Memory,
     pub(super) tracker: Tracker,
-    pub(super) run_queues: RunQueues,
+    pub(super) watches: Scopes,
     /// Runs whose history was looked at a moment ago, by UID.
     pub(super) looked_at: Cache<String, ()>,
 }
@@ -147,7 +147,7 @@ impl Context {
             authorized,
             workflows,
             tracker,
-            run_queues: RunQueues::default(),
+            watches: Scopes::default(),
             looked_at: Cache::builder().time_to_live(workflow_run::LOOK_EVERY / 2).build(),
         }
     }

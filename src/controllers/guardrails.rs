@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -16,7 +17,9 @@ use tokio::sync::watch;
 
 use super::Context;
 use super::dereference::Authorization;
+use super::intake::{Change, Intake};
 use super::runner::api_failure;
+use super::scope::next;
 use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
 use crate::audit::Cause;
 use crate::aws::Caller;
@@ -39,11 +42,10 @@ pub(super) struct Guardrails {
     labels: Cache<String, Arc<BTreeMap<String, String>>>,
     /// What versions run as that no status tells of, by UID of the Workflow and ARN.
     read: Cache<(String, String), Arc<RunsAs>>,
-    changes: watch::Sender<u64>,
     turns: Mutex<HashMap<String, Turns>>,
     places: Mutex<HashMap<String, Places>>,
-    /// Runs that are watched, by namespace or, where all are, by none.
-    runs: Mutex<HashMap<Option<String>, Store<WorkflowRun>>>,
+    /// The runs of each namespace that are under way or wait, as they are watched.
+    seen: Mutex<HashMap<String, Seen>>,
 }
 
 impl Guardrails {
@@ -54,10 +56,9 @@ impl Guardrails {
             store: OnceLock::new(),
             labels,
             read: Cache::builder().time_to_live(READ_LASTS).max_capacity(10_000).build(),
-            changes: watch::Sender::new(0),
             turns: Mutex::default(),
             places: Mutex::default(),
-            runs: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -66,29 +67,49 @@ impl Guardrails {
         self.read.invalidate_all();
     }
 
-    /// An item for each change of a Guardrail: every object may be helped or held by it.
-    pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + Sync + 'static {
-        let receiver = self.changes.subscribe();
-        futures::stream::unfold(receiver, |mut receiver| async {
-            // An error means that the sender is gone, and with it the operator.
-            receiver.changed().await.ok().map(|()| ((), receiver))
-        })
+    /// A run as its watch shows it.
+    pub(super) fn see(&self, run: &WorkflowRun) {
+        let (namespace, uid, _) = place_of(run);
+        let status = run.status.as_ref();
+        let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
+        let started = status.is_some_and(|status| !status.awaits_start());
+        let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = all.entry(namespace.clone()).or_default();
+        seen.active.remove(&uid);
+        seen.waiting.remove(&uid);
+        if started && !over {
+            seen.active.insert(uid);
+        } else if !leaves && (!over || run.wants_redrive()) {
+            seen.waiting.insert(uid);
+        }
+        if seen.is_empty() {
+            all.remove(&namespace);
+        }
     }
 
-    /// The runs of a scope, as they are watched.
-    pub(super) fn know_runs(&self, scope: Option<&str>, runs: Store<WorkflowRun>) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.map(str::to_owned), runs);
+    /// A run that has gone.
+    pub(super) fn forget(&self, run: &WorkflowRun) {
+        let (namespace, uid, _) = place_of(run);
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = all.get_mut(&namespace) else { return };
+        seen.active.remove(&uid);
+        seen.waiting.remove(&uid);
+        if seen.is_empty() {
+            all.remove(&namespace);
+        }
     }
 
     /// Gives a run a place among those under way in its namespace, or its position among those that wait.
     pub(super) fn take_place(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
         let (namespace, uid, name) = place_of(run);
-        let seen = self.seen(&namespace);
+        let (all, none) = (self.seen.lock().unwrap_or_else(PoisonError::into_inner), Seen::default());
+        let seen = all.get(&namespace).unwrap_or(&none);
         let created = run.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let asks = Asks { uid: &uid, name: &name, created };
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        places.entry(namespace).or_default().take(asks, max, &seen, Timestamp::now())
+        places.entry(namespace).or_default().take(asks, max, seen, Timestamp::now())
     }
 
     /// A run could not start: its place is free again.
@@ -112,25 +133,6 @@ impl Guardrails {
         // Namespaces go, and Guardrails that counted in them.
         places.retain(|_, places| !places.is_forgotten(now));
         next
-    }
-
-    fn seen(&self, namespace: &str) -> Seen {
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = runs.get(&Some(namespace.to_owned())).or_else(|| runs.get(&None)).cloned();
-        drop(runs);
-        let mut seen = Seen::default();
-        for run in store.iter().flat_map(Store::state).filter(|run| run.namespace().as_deref() == Some(namespace)) {
-            let status = run.status.as_ref();
-            let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
-            let started = status.is_some_and(|status| !status.awaits_start());
-            let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
-            if started && !over {
-                seen.active.insert(run.uid().unwrap_or_default());
-            } else if !leaves && (!over || run.wants_redrive()) {
-                seen.waiting.insert(run.uid().unwrap_or_default());
-            }
-        }
-        seen
     }
 
     /// Lets a run of the namespace start, or says how long it is until its turn. Each waiting run has a turn of its own, so
@@ -202,26 +204,44 @@ impl Turns {
 /// Keeps the Guardrails until `stop` turns true. Nothing is decided before the first listing has ended.
 pub(super) async fn keep(ctx: Arc<Context>, mut stop: watch::Receiver<bool>) {
     let (reader, writer) = reflector::store();
-    let api = Api::<Guardrail>::all(ctx.client.clone());
-    let events = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
-    let mut events = std::pin::pin!(events);
-    loop {
-        tokio::select! {
-            // An error means that the sender is gone, which is a stop too.
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            event = events.next() => match event {
-                Some(Ok(watcher::Event::InitDone)) => {
-                    // Only the first listing sets it; later ones change what is in the store.
-                    let _ = ctx.guardrails.store.set(reader.clone());
-                    ctx.guardrails.changes.send_modify(|count| *count += 1);
-                }
-                Some(Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_))) => {
-                    ctx.guardrails.changes.send_modify(|count| *count += 1);
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => tracing::warn!(%error, "cannot watch Guardrails; those known so far hold"),
-                None => return,
-            },
+    let mut intake = Intake::new(writer);
+    let mut events =
+        watcher(Api::<Guardrail>::all(ctx.client.clone()), watcher::Config::default()).default_backoff().boxed();
+    while let Some(event) = next(&mut events, &mut stop, "Guardrail").await {
+        let listed = matches!(event, watcher::Event::InitDone);
+        let changes = intake.take_in(event);
+        if listed && ctx.guardrails.store.set(reader.clone()).is_ok() {
+            // Everything waits for the first listing.
+            wake(&ctx, &[]).await;
+            continue;
+        }
+        let selectors: Vec<LabelSelector> =
+            changes.iter().filter(|change| !change.is_known()).flat_map(selectors).collect();
+        if !selectors.is_empty() {
+            wake(&ctx, &selectors).await;
+        }
+    }
+}
+
+/// Which namespaces it selects, and which it selected before.
+fn selectors(change: &Change<Guardrail>) -> Vec<LabelSelector> {
+    let of = |guardrail: &Guardrail| guardrail.spec.namespace_selector.clone();
+    match change {
+        Change::Applied { object, before } => before.iter().chain([object]).map(|one| of(one)).collect(),
+        Change::Gone(object) => vec![of(object)],
+    }
+}
+
+/// Wakes what a Guardrail may help or hold: in the namespaces that any of these selects, or in all.
+async fn wake(ctx: &Context, selectors: &[LabelSelector]) {
+    for watches in ctx.watches.all() {
+        for namespace in watches.namespaces() {
+            let labels = ctx.guardrails.labels.try_get_with_by_ref(&namespace, labels(ctx, &namespace)).await;
+            let concerned = selectors.is_empty()
+                || labels.map_or(true, |labels| selectors.iter().any(|selector| selects(selector, &labels)));
+            if concerned {
+                watches.guarded(&namespace);
+            }
         }
     }
 }

@@ -1,18 +1,17 @@
-//! The queues of runs, fed by their watch, and who is woken when a place becomes free.
+//! The queues of runs, fed by their watch, and who is woken when one more may start.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::Context;
 use super::runner::fenced;
+use super::watches::{Scopes, Watches};
 use crate::api::v1alpha1::{FIELD_MANAGER, Workflow, WorkflowRun};
 use crate::outcome::Failure;
 use crate::plan::ownership::Names;
@@ -25,21 +24,17 @@ const COUNT_EVERY: Duration = Duration::from_secs(30);
 /// How often the counts are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(3);
 
-/// The queues of the runs of one watch, and the names that they gave to executions.
+/// Namespace and name of a run.
+type Run = (String, String);
+
+/// The queues of the runs of one watch, and the names that they gave to executions. Whom a change lets start is said, to be woken.
+#[derive(Default)]
 pub(super) struct RunQueue {
     queues: Mutex<Queues>,
     names: Mutex<Names>,
-    wake: mpsc::UnboundedSender<ObjectRef<WorkflowRun>>,
 }
 
 impl RunQueue {
-    /// A queue, and the runs that it wakes.
-    pub(super) fn new() -> (Arc<Self>, impl Stream<Item = ObjectRef<WorkflowRun>> + Send + 'static) {
-        let (wake, mut woken) = mpsc::unbounded_channel();
-        let stream = futures::stream::poll_fn(move |context| woken.poll_recv(context));
-        (Arc::new(Self { queues: Mutex::default(), names: Mutex::default(), wake }), stream)
-    }
-
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,91 +53,70 @@ impl RunQueue {
         }
     }
 
-    /// Takes in what the watch shows.
-    pub(super) fn note(&self, event: &Event<WorkflowRun>) {
+    /// Takes in what the watch shows. Gives the runs that it may let start.
+    pub(super) fn note(&self, event: &Event<WorkflowRun>) -> Vec<Run> {
         self.note_name(event);
         let mut queues = self.queues();
         let changed = match event {
             Event::Init => {
                 queues.begin_listing();
-                return;
+                return Vec::new();
             }
             Event::InitDone => queues.end_listing(),
             Event::InitApply(run) | Event::Apply(run) => queues.see(run).into_iter().collect(),
             Event::Delete(run) => run.uid().and_then(|uid| queues.forget(&uid)).into_iter().collect(),
         };
-        for key in changed {
-            self.wake_first(&queues, &key, NEIGHBOURS + 1);
-        }
-    }
-
-    fn wake_first(&self, queues: &Queues, (namespace, workflow): &Key, count: usize) {
-        for name in queues.first(&(namespace.clone(), workflow.clone()), count) {
-            // The controller that would listen has stopped, and with it all that could be woken.
-            let _ = self.wake.send(ObjectRef::new(&name).within(namespace));
-        }
+        changed.iter().flat_map(|key| first(&queues, key, NEIGHBOURS + 1)).collect()
     }
 
     /// The waiting runs that a change of their Workflow may help: with a limit, as many as may start and those near them.
-    pub(super) fn helped_by(&self, workflow: &Workflow) -> Option<Vec<ObjectRef<WorkflowRun>>> {
+    pub(super) fn helped_by(&self, workflow: &Workflow) -> Option<Vec<Run>> {
         let max = limit(workflow)?;
         let namespace = workflow.namespace().unwrap_or_default();
         let key = (namespace.clone(), workflow.name_any());
         let queues = self.queues();
         let free = max.saturating_sub(queues.active(&key));
         let names = queues.first(&key, free.saturating_add(NEIGHBOURS)).into_iter().chain(queues.aside(&key));
-        Some(names.map(|name| ObjectRef::new(&name).within(&namespace)).collect())
+        Some(names.map(|name| (namespace.clone(), name)).collect())
     }
 }
 
-/// The queues of all watches, by namespace or, where all namespaces are watched at once, by none.
-#[derive(Default)]
-pub(super) struct RunQueues {
-    by_scope: Mutex<HashMap<Option<String>, Arc<RunQueue>>>,
+fn first(queues: &Queues, key: &Key, count: usize) -> Vec<Run> {
+    queues.first(key, count).into_iter().map(|name| (key.0.clone(), name)).collect()
 }
 
-impl RunQueues {
-    pub(super) fn add(&self, scope: Option<&str>, queue: Arc<RunQueue>) {
-        let mut queues = self.by_scope.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.insert(scope.map(str::to_owned), queue);
-    }
-
-    fn of(&self, namespace: &str) -> Option<Arc<RunQueue>> {
-        let queues = self.by_scope.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.get(&Some(namespace.to_owned())).or_else(|| queues.get(&None)).cloned()
-    }
-
+impl Scopes {
     /// Whether a run of a Workflow may start now.
     pub(super) fn turn(&self, run: &WorkflowRun, workflow: &Workflow) -> Turn {
         let namespace = run.namespace().unwrap_or_default();
         let max = limit(workflow).unwrap_or(usize::MAX);
         let key = (namespace.clone(), workflow.name_any());
-        let Some(queue) = self.of(&namespace) else { return Turn::Now };
-        queue.queues().turn(&key, &run.uid().unwrap_or_default(), max)
+        let Some(watches) = self.of(&namespace) else { return Turn::Now };
+        watches.queue.queues().turn(&key, &run.uid().unwrap_or_default(), max)
     }
 
     /// Gives the name of an execution to a run, unless another has it.
     pub(super) fn claim(&self, run: &WorkflowRun, execution_arn: &str) -> Result<(), Failure> {
         let namespace = run.namespace().unwrap_or_default();
-        let Some(queue) = self.of(&namespace) else { return Ok(()) };
-        queue.names().claim(&run.uid().unwrap_or_default(), (namespace, run.name_any()), execution_arn)
+        let Some(watches) = self.of(&namespace) else { return Ok(()) };
+        watches.queue.names().claim(&run.uid().unwrap_or_default(), (namespace, run.name_any()), execution_arn)
     }
 
     /// A run that cannot start lets others pass.
     pub(super) fn step_aside(&self, run: &WorkflowRun) {
         let namespace = run.namespace().unwrap_or_default();
         let key = (namespace.clone(), run.spec.workflow_ref.name.clone());
-        let Some(queue) = self.of(&namespace) else { return };
-        let mut queues = queue.queues();
+        let Some(watches) = self.of(&namespace) else { return };
+        let mut queues = watches.queue.queues();
         if queues.step_aside(&key, &run.uid().unwrap_or_default()) {
-            queue.wake_first(&queues, &key, 1);
+            first(&queues, &key, 1).iter().for_each(|(namespace, name)| watches.runs.wake(namespace, name));
         }
     }
 
     /// How many runs of a Workflow are under way.
     pub(super) fn active(&self, namespace: &str, workflow: &str) -> i64 {
         let key = (namespace.to_owned(), workflow.to_owned());
-        let count = self.of(namespace).map_or(0, |queue| queue.queues().active(&key));
+        let count = self.of(namespace).map_or(0, |watches| watches.queue.queues().active(&key));
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 }
@@ -153,7 +127,7 @@ fn limit(workflow: &Workflow) -> Option<usize> {
 
 /// Keeps `status.activeRuns` of the Workflows of a watch, each written at most every [`COUNT_EVERY`], until `stop` turns
 /// true. It is apart from their reconcile, which would ask AWS.
-pub(super) async fn keep_counts(ctx: Arc<Context>, workflows: Store<Workflow>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn keep_counts(ctx: Arc<Context>, watches: Arc<Watches>, mut stop: watch::Receiver<bool>) {
     let mut written: HashMap<String, Instant> = HashMap::new();
     loop {
         let stopped = stop.wait_for(|stopped| *stopped);
@@ -161,10 +135,10 @@ pub(super) async fn keep_counts(ctx: Arc<Context>, workflows: Store<Workflow>, m
             return;
         }
         written.retain(|_, at| at.elapsed() < COUNT_EVERY);
-        for workflow in workflows.state() {
+        for workflow in watches.workflows.store.state() {
             let uid = workflow.uid().unwrap_or_default();
             let (namespace, name) = (workflow.namespace().unwrap_or_default(), workflow.name_any());
-            let active = ctx.run_queues.active(&namespace, &name);
+            let active = ctx.watches.active(&namespace, &name);
             let known = workflow.status.as_ref().and_then(|status| status.active_runs).unwrap_or(0);
             if active == known || written.contains_key(&uid) || fenced(&ctx).is_err() {
                 continue;

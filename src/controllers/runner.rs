@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::Context;
+use super::index::Needed;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, GIT_REVISION};
 use crate::audit::{self, Cause};
 use crate::kube::events::EventType;
@@ -96,6 +97,10 @@ pub(super) trait Managed:
     }
     /// Conditions and observed generation of a status.
     fn common(status: &mut Self::Status) -> (&mut Vec<Condition>, &mut Option<i64>);
+    /// What wakes it when it changes.
+    fn needs(&self) -> Vec<Needed> {
+        Vec::new()
+    }
     /// Does what must not wait for a reconcile: one of the same object may be under way and hold it up.
     fn seen(_object: &Self, _ctx: &Context) {}
     /// Lets go of what is kept elsewhere of an object that has gone, for whatever reason.

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
-use super::run_queue::RunQueue;
+use super::watches::Watches;
 use super::{Attribution, Context, Ports, Settings, guardrails, runner};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::audit::Cause;
@@ -182,7 +182,7 @@ pub(super) struct World {
     pub(super) ctx: Arc<Context>,
     pub(super) aws: StandIn,
     objects: Arc<Objects>,
-    queue: Arc<RunQueue>,
+    watches: Arc<Watches>,
     _stop: watch::Sender<bool>,
 }
 
@@ -219,11 +219,10 @@ impl World {
         let client = serve(objects.clone()).await;
         let (stop, stopped) = watch::channel(false);
         let ctx = context(client, &aws);
-        let (queue, _) = RunQueue::new();
-        queue.note(&watcher::Event::Init);
-        queue.note(&watcher::Event::InitDone);
-        ctx.run_queues.add(None, queue.clone());
-        let world = Self { ctx: ctx.clone(), aws, objects, queue, _stop: stop };
+        let watches = ctx.watches.add(None);
+        watches.queue.note(&watcher::Event::Init);
+        watches.queue.note(&watcher::Event::InitDone);
+        let world = Self { ctx: ctx.clone(), aws, objects, watches, _stop: stop };
         world.add(
             "trustbindings",
             &json!({"kind": "TrustBinding", "metadata": {"name": "orders"},
@@ -303,7 +302,7 @@ impl World {
     pub(super) async fn wake_with(&self, run: WorkflowRun) {
         let (store, mut writer) = reflector::store();
         let seen = watcher::Event::Apply(run.clone());
-        self.queue.note(&seen);
+        self.watches.queue.note(&seen);
         writer.apply_watcher_event(&seen);
         Box::pin(runner::reconcile(Arc::new(run), self.ctx.clone(), store)).await.unwrap();
         while self.ctx.has_flights() {

@@ -2,22 +2,22 @@
 
 mod look;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams};
-use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 
 use super::dereference::{NoSession, authorized_key, held, key_with, named_provider, purposeful, session_with};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
-use super::{Context, guardrails, same_namespace};
+use super::watches::Watches;
+use super::{Context, Needed, guardrails};
 use crate::api::v1alpha1::{
     Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
 };
@@ -31,6 +31,8 @@ use crate::status::{RECONCILING, Truth, find};
 
 /// Asks for a look at AWS at once; any new value asks again.
 const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
+/// How often runs are looked for that still use a binding which is to go.
+const LOOKS_FOR_USERS_EVERY: Duration = Duration::from_secs(2);
 /// How soon a provider that was refused is tried again.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
 /// Reasons that speak of the token rather than of the role.
@@ -104,6 +106,11 @@ impl Managed for TrustBinding {
         &mut self.status
     }
 
+    fn needs(&self) -> Vec<Needed> {
+        let provider = self.spec.identity_provider_ref.iter().map(|one| Needed::IdentityProvider(one.name.clone()));
+        provider.chain([Needed::ServiceAccount(self.spec.service_account_name.clone())]).collect()
+    }
+
     fn seen(object: &Self, ctx: &Context) {
         if object.spec.suspend {
             ctx.sessions.forget(&object.namespace().unwrap_or_default(), &object.name_any());
@@ -131,7 +138,7 @@ fn listen(work: &Work<TrustBinding>, ctx: &Context, good: bool) {
 pub(super) fn session_changes(
     context: &Arc<Context>,
     scope: Option<&str>,
-) -> impl Stream<Item = ObjectRef<TrustBinding>> + Send + 'static {
+) -> impl Stream<Item = ObjectRef<TrustBinding>> + Send + use<> {
     let (scope, shard) = (scope.map(str::to_owned), context.settings.shard);
     let changes = futures::stream::unfold(context.sessions.changes(), |mut changes| async move {
         loop {
@@ -150,23 +157,22 @@ pub(super) fn session_changes(
     })
 }
 
-/// The bindings of an account that has changed. Those whose role it does not name any more are given up at once.
-pub(super) fn of_account(
+/// An account has changed, or has gone: bindings whose role it does not name any more are given up at once.
+pub(super) fn account_changed(
     ctx: &Context,
-    store: &Store<TrustBinding>,
-    account: &PartialObjectMeta<ServiceAccount>,
-) -> Vec<ObjectRef<TrustBinding>> {
-    let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());
-    let annotations = account.meta().annotations.as_ref();
+    watches: &Watches,
+    (namespace, account): (&str, &str),
+    annotations: Option<&BTreeMap<String, String>>,
+) {
     let consents = |binding: &TrustBinding| {
-        consent::check(annotations, &namespace, &name, &binding.spec.role_arn, ctx.settings.lockdown).is_ok()
+        consent::check(annotations, namespace, account, &binding.spec.role_arn, ctx.settings.lockdown).is_ok()
     };
-    let bindings = same_namespace(store, account, |binding| binding.spec.service_account_name == name);
-    let known = bindings.iter().filter_map(|binding| store.get(binding));
-    for withdrawn in known.filter(|binding| !consents(binding)) {
-        ctx.sessions.forget(&namespace, &withdrawn.name_any());
+    for name in watches.bindings.who_needs(namespace, &Needed::ServiceAccount(account.to_owned())) {
+        let binding = watches.bindings.store.get(&ObjectRef::new(&name).within(namespace));
+        if binding.is_none_or(|binding| !consents(&binding)) {
+            ctx.sessions.forget(namespace, &name);
+        }
     }
-    bindings
 }
 
 /// Stops everything that is done with the binding: sessions are given up, so that calls under way are the last ones.
@@ -444,15 +450,27 @@ async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Fa
         listen(work, ctx, false);
         return Ok(Done::released());
     }
+    // The end of what uses it wakes it; runs that end are looked for.
     let names = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     work.conditions(|conditions| {
         conditions.progressing("InUse", &format!("Waits for what still uses it: {names}."));
     });
-    Ok(Done::again(Requeue::After(std::time::Duration::from_secs(1))))
+    Ok(Done::again(Requeue::After(LOOKS_FOR_USERS_EVERY)))
 }
 
+/// What still uses a binding that is to go. What the watches show is enough to wait; before it goes the API server is asked.
 async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, Failure> {
     let (namespace, name) = (work.namespace(), work.object.name_any());
+    if let Some(watches) = ctx.watches.of(&namespace) {
+        let needed = Needed::TrustBinding(name.clone());
+        let workflows =
+            watches.workflows.who_needs(&namespace, &needed).into_iter().map(|one| format!("Workflow {one}"));
+        let activities = watches.activities.who_needs(&namespace, &needed);
+        let users: Vec<String> = workflows.chain(activities.iter().map(|one| format!("Activity {one}"))).collect();
+        if !users.is_empty() {
+            return Ok(users);
+        }
+    }
     let selector = ListParams::default().fields(&format!("spec.trustBindingRef.name={name}"));
     let workflows = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
     let workflows = workflows.map_err(|error| api_failure(&error))?;

@@ -25,7 +25,7 @@ use super::attribution::stamped;
 use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for, session_as, session_for};
 use super::named::{named, named_at_the_end};
 use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, deleted_at, fenced, report_orphan};
-use super::{Context, measure};
+use super::{Context, Needed, measure};
 use crate::api::v1alpha1::{
     CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, StopRequest, Workflow, WorkflowRun,
     WorkflowRunSpec, WorkflowRunStatus,
@@ -41,12 +41,6 @@ use crate::runs::{awaits_right, is_settled, owes_output};
 /// A run that has started is not helped by a change of its Workflow or input; one that AWS refuses may be.
 pub(super) fn waits_for_start(run: &WorkflowRun) -> bool {
     run.status.as_ref().is_none_or(|status| status.awaits_start() || status.refusal.is_some())
-}
-
-/// True of a run whose start or redrive AWS refuses to the binding.
-pub(super) fn is_refused_as(run: &WorkflowRun, binding: &str) -> bool {
-    let refused = run.status.as_ref().filter(|status| status.refusal.is_some());
-    refused.and_then(|status| status.attempts.last()).is_some_and(|attempt| attempt.trust_binding_name == binding)
 }
 
 #[async_trait::async_trait]
@@ -77,7 +71,25 @@ impl Managed for WorkflowRun {
         self.spec.cancel.is_some() && self.status.as_ref().is_some_and(|status| status.phase == Some(Phase::Aborted))
     }
 
+    fn needs(&self) -> Vec<Needed> {
+        let refused = self.status.as_ref().filter(|status| status.refusal.is_some());
+        let refused_to =
+            refused.and_then(|status| status.attempts.last()).map(|attempt| attempt.trust_binding_name.clone());
+        let mut needs: Vec<Needed> = refused_to.into_iter().map(Needed::TrustBinding).collect();
+        if waits_for_start(self) {
+            needs.push(Needed::Workflow(self.spec.workflow_ref.name.clone()));
+            let input = self.spec.input_from.iter().map(|from| from.config_map_key_ref.name.clone());
+            needs.extend(input.map(Needed::ConfigMap));
+        }
+        needs
+    }
+
+    fn seen(object: &Self, ctx: &Context) {
+        ctx.guardrails.see(object);
+    }
+
     fn gone(object: &Self, ctx: &Context) {
+        ctx.guardrails.forget(object);
         let arn = object.status.as_ref().and_then(|status| status.execution_arn.as_ref());
         // Of a run that is settled nothing is followed any more.
         if let Some(arn) = arn.filter(|_| !is_settled(object)) {

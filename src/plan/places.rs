@@ -18,6 +18,13 @@ pub struct Seen {
     pub waiting: HashSet<String>,
 }
 
+impl Seen {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty()
+    }
+}
+
 /// The runs of one namespace that were given a place or wait for one.
 #[derive(Clone, Debug, Default)]
 pub struct Places {

@@ -173,10 +173,10 @@ impl WorkflowSpec {
         self.definition_from.is_some() || !self.substitutions_from.is_empty()
     }
 
-    /// True when the definition or a value in it stands in this ConfigMap.
-    pub fn reads_config_map(&self, name: &str) -> bool {
-        self.definition_from.as_ref().is_some_and(|from| from.config_map_key_ref.name == name)
-            || self.substitutions_from.iter().any(|from| from.config_map_ref.name == name)
+    /// The ConfigMaps in which the definition or values in it stand.
+    pub fn config_maps(&self) -> impl Iterator<Item = &str> {
+        let definition = self.definition_from.iter().map(|from| from.config_map_key_ref.name.as_str());
+        definition.chain(self.substitutions_from.iter().map(|from| from.config_map_ref.name.as_str()))
     }
 }
 

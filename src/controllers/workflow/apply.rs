@@ -217,7 +217,8 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
     let (versions, Some(latest)) = (work.status().versions.clone(), work.status().latest_version.clone()) else {
         return Ok(());
     };
-    if prunable(&versions, retain, |_| false).is_empty() {
+    let (uid, excess) = (work.object.uid().unwrap_or_default(), prunable(&versions, retain, |_| false));
+    if excess.is_empty() || !ctx.workflows.uses_are_due(&uid, &excess) {
         return Ok(());
     }
     let machine = latest.arn.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
@@ -236,6 +237,8 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
             }
         }
     }
+    let left = work.status().versions.clone();
+    ctx.workflows.are_used(&uid, prunable(&left, retain, |_| false));
     Ok(())
 }
 

@@ -94,7 +94,7 @@ async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Opti
         let listed = api.list_metadata(&ListParams::default().fields(&selector).limit(5)).await;
         names.extend(listed.map_err(|error| api_failure(&error))?.iter().map(ResourceExt::name_any));
     }
-    if names.is_empty() && ctx.run_queues.active(&work.namespace(), &work.object.name_any()) > 0 {
+    if names.is_empty() && ctx.watches.active(&work.namespace(), &work.object.name_any()) > 0 {
         names = between_attempts(work, &api).await?;
     }
     if names.is_empty() {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// How often tags are looked at when nothing else asks for it: reading them has a quota of one a second.
 const TAGS_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whether versions that were in use are not any more. Each look lists runs.
+const USED_VERSIONS_EVERY: Duration = Duration::from_secs(3600);
 /// How long AWS may show what was before our last write (`UpdateStateMachine` is eventually consistent).
 const SETTLING: Duration = Duration::from_secs(30);
 
@@ -19,6 +21,8 @@ struct Entry {
     tags_due: Instant,
     wrote: Option<Instant>,
     looked: bool,
+    /// Versions beyond those to keep that some run used, and when.
+    used: Option<(Vec<i64>, Instant)>,
 }
 
 impl Memory {
@@ -51,6 +55,18 @@ impl Memory {
         self.with(uid, |entry| entry.wrote.is_some_and(|wrote| wrote.elapsed() < SETTLING))
     }
 
+    /// Whether to look which of these versions beyond those to keep are in use: those that were, an hour ago, are again.
+    pub(super) fn uses_are_due(&self, uid: &str, excess: &[i64]) -> bool {
+        self.with(uid, |entry| {
+            !entry.used.as_ref().is_some_and(|(used, at)| used == excess && at.elapsed() < USED_VERSIONS_EVERY)
+        })
+    }
+
+    /// These versions stay because something uses them.
+    pub(super) fn are_used(&self, uid: &str, excess: Vec<i64>) {
+        self.with(uid, |entry| entry.used = Some((excess, Instant::now())));
+    }
+
     /// Forgets an object that has gone.
     pub(in crate::controllers) fn forget(&self, uid: &str) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
@@ -58,8 +74,12 @@ impl Memory {
 
     fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let spread =
-            || Entry { tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()), wrote: None, looked: false };
+        let spread = || Entry {
+            tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()),
+            wrote: None,
+            looked: false,
+            used: None,
+        };
         change(entries.entry(uid.to_owned()).or_insert_with(spread))
     }
 }
@@ -79,5 +99,14 @@ mod tests {
         assert!(!memory.settles("a"));
         memory.wrote("a");
         assert!(memory.settles("a"));
+    }
+
+    #[test]
+    fn runs_are_listed_for_versions_in_use_once_and_again_when_there_are_others() {
+        let memory = Memory::default();
+        assert!(memory.uses_are_due("a", &[1, 2]));
+        memory.are_used("a", vec![1, 2]);
+        assert!(!memory.uses_are_due("a", &[1, 2]));
+        assert!(memory.uses_are_due("a", &[1, 2, 3]) && memory.uses_are_due("b", &[1, 2]));
     }
 }

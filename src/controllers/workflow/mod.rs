@@ -17,7 +17,7 @@ pub(super) use memory::Memory;
 use super::dereference::{Authorization, ReadFor, authorized_binding, config_map, config_map_value};
 use super::named::named;
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
-use super::{Context, guardrails, measure, owner};
+use super::{Context, Needed, guardrails, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
@@ -91,6 +91,11 @@ impl Managed for Workflow {
 
     fn status_field(&mut self) -> &mut Option<WorkflowStatus> {
         &mut self.status
+    }
+
+    fn needs(&self) -> Vec<Needed> {
+        let maps = self.spec.config_maps().map(|name| Needed::ConfigMap(name.to_owned()));
+        maps.chain([Needed::TrustBinding(self.spec.trust_binding_ref.name.clone())]).collect()
     }
 
     fn common(status: &mut WorkflowStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {

@@ -90,7 +90,7 @@ async fn execution_runs_as(
 /// whatever goes on after its end. The end of another run wakes it; the slow look renews the position that its message tells.
 pub(super) async fn in_line(work: &mut Work<WorkflowRun>, ctx: &Context, workflow: &Workflow) -> Option<Done> {
     const RENEWED_EVERY: Duration = Duration::from_secs(300);
-    let Turn::Waits { position, waiting, active } = ctx.run_queues.turn(&work.object, workflow) else { return None };
+    let Turn::Waits { position, waiting, active } = ctx.watches.turn(&work.object, workflow) else { return None };
     let max = workflow.spec.max_concurrent_runs.unwrap_or_default();
     let message = format!(
         "Position {position} of {waiting}: Workflow \"{}\" has {active} runs under way and allows {max} (spec.maxConcurrentRuns).",

@@ -135,7 +135,7 @@ pub(super) async fn redrive_as_asked(work: &mut Work<WorkflowRun>, ctx: &Arc<Con
     attempt.requested_by = stamped(ctx, &work.object, REDRIVE_REQUESTED_BY).await?;
     let done = redrive(work, ctx, attempt, token).await;
     if work.object.wants_redrive() && done.as_ref().is_err_and(|failure| failure.class != Class::Conflict) {
-        ctx.run_queues.step_aside(&work.object);
+        ctx.watches.step_aside(&work.object);
     }
     done
 }

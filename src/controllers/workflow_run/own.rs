@@ -31,7 +31,7 @@ pub(super) fn claim(
         return Ok(());
     }
     let machine = run::machine_arn(target_arn).replacen(":stateMachine:", ":execution:", 1);
-    ctx.run_queues.claim(&work.object, &format!("{machine}:{name}"))
+    ctx.watches.claim(&work.object, &format!("{machine}:{name}"))
 }
 
 /// True where the name alone tells that an execution is the run's own.
@@ -64,7 +64,7 @@ pub(super) async fn take(
         Ok(None) => return not_shown_yet(work, ctx).await,
         Err(error) => return Err(refusal::record(work, ctx, error, Some(Timestamp::now())).await),
     };
-    let judged = if by_name(work, attempt) { Ok(()) } else { ctx.run_queues.claim(&work.object, &arn) };
+    let judged = if by_name(work, attempt) { Ok(()) } else { ctx.watches.claim(&work.object, &arn) };
     match judged.and_then(|()| is_adopted(work, attempt, input, &found)) {
         Ok(adopted) => start::started(work, arn, found.started_at, adopted),
         Err(failure) if failure.class == Class::Conflict => return Err(failure),

@@ -39,7 +39,7 @@ pub(super) async fn note(
     let seen = seen(work, ctx).await.unwrap_or_default();
     let pause = refusal::record(work.status(), Refused { class, seen, unanswered_at, now, jitter, longest });
     if work.status().awaits_start() {
-        ctx.run_queues.step_aside(&work.object);
+        ctx.watches.step_aside(&work.object);
     }
     pause
 }

@@ -42,7 +42,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         Ok(resolved) => resolved,
         Err(failure) => {
             if failure.class != Class::Conflict {
-                ctx.run_queues.step_aside(&work.object);
+                ctx.watches.step_aside(&work.object);
             }
             return Err(failure);
         }
@@ -55,7 +55,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
         Ok(Err(later)) => return Ok(later),
         Err(failure) => {
             if failure.class != Class::Conflict {
-                ctx.run_queues.step_aside(&work.object);
+                ctx.watches.step_aside(&work.object);
             }
             return Err(failure);
         }

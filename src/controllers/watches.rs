@@ -1,0 +1,219 @@
+//! The objects of each kind, as one watch shows them, with an index of who needs what and a line to each controller. Nothing is
+//! found by a scan, and a controller that is slow holds up no other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::Stream;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use tokio::sync::mpsc;
+
+use super::Context;
+use super::index::{Index, Needed};
+use super::intake::{Change, Intake, Place, place_of};
+use super::run_queue::RunQueue;
+use super::runner::{Managed, refers_to};
+use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
+
+/// The objects of one kind, as its watch shows them, and the line to its controller.
+pub(super) struct Watched<K: Managed> {
+    /// The objects.
+    pub(super) store: Store<K>,
+    index: Mutex<Index>,
+    wakes: mpsc::UnboundedSender<ObjectRef<K>>,
+    /// Each is taken once: by the task that drains the watch, and by the controller.
+    writer: Mutex<Option<Writer<K>>>,
+    woken: Mutex<Option<mpsc::UnboundedReceiver<ObjectRef<K>>>>,
+}
+
+impl<K: Managed> Default for Watched<K> {
+    fn default() -> Self {
+        let ((store, writer), (wakes, woken)) = (reflector::store(), mpsc::unbounded_channel());
+        let (writer, woken) = (Mutex::new(Some(writer)), Mutex::new(Some(woken)));
+        Self { store, index: Mutex::default(), wakes, writer, woken }
+    }
+}
+
+impl<K: Managed> Watched<K> {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has an object reconciled.
+    pub(super) fn wake(&self, namespace: &str, name: &str) {
+        // A controller that has stopped needs no waking.
+        let _ = self.wakes.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// What drains the watch into the store. It can be had once.
+    pub(super) fn intake(&self) -> Option<Intake<K>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().map(Intake::new)
+    }
+
+    /// The objects that are to be reconciled. It can be had once.
+    pub(super) fn line(&self) -> Option<impl Stream<Item = ObjectRef<K>> + Send + use<K>> {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(futures::stream::poll_fn(move |context| woken.poll_recv(context)))
+    }
+
+    fn wake_all_of(&self, namespace: &str) {
+        self.index().names(namespace).iter().for_each(|name| self.wake(namespace, name));
+    }
+
+    fn wake_whoever_needs(&self, namespace: &str, needed: &Needed) {
+        self.who_needs(namespace, needed).iter().for_each(|name| self.wake(namespace, name));
+    }
+
+    /// Names of the objects that need this.
+    pub(super) fn who_needs(&self, namespace: &str, needed: &Needed) -> Vec<String> {
+        self.index().who_needs(namespace, needed)
+    }
+
+    /// Takes in what has become of an object of this kind.
+    pub(super) fn take_in(&self, change: &Change<K>, ctx: &Context) {
+        let object = change.object();
+        let (namespace, name) = place_of(object);
+        match change {
+            Change::Applied { .. } => {
+                self.index().put(&namespace, &name, object.needs());
+                if change.is_news() {
+                    ctx.objects.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default());
+                    self.wake(&namespace, &name);
+                }
+                K::seen(object, ctx);
+            }
+            Change::Gone(_) => {
+                if self.store.get(&ObjectRef::from_obj(object)).is_none() {
+                    self.index().remove(&namespace, &name);
+                }
+                ctx.forget::<K>(object.meta().uid.as_deref().unwrap_or_default());
+                K::gone(object, ctx);
+            }
+        }
+    }
+}
+
+/// The watches of a scope: of one namespace, or of all.
+#[derive(Default)]
+pub(super) struct Watches {
+    pub(super) bindings: Watched<TrustBinding>,
+    pub(super) workflows: Watched<Workflow>,
+    pub(super) runs: Watched<WorkflowRun>,
+    pub(super) activities: Watched<Activity>,
+    pub(super) schedules: Watched<WorkflowSchedule>,
+    pub(super) providers: Watched<IdentityProvider>,
+    /// Whose turn it is among the runs of each Workflow.
+    pub(super) queue: RunQueue,
+}
+
+impl Watches {
+    /// Wakes whatever needs what has changed or gone.
+    pub(super) fn changed(&self, namespace: &str, needed: &Needed) {
+        self.bindings.wake_whoever_needs(namespace, needed);
+        self.workflows.wake_whoever_needs(namespace, needed);
+        self.runs.wake_whoever_needs(namespace, needed);
+        self.activities.wake_whoever_needs(namespace, needed);
+    }
+
+    /// The same of an object of ours.
+    pub(super) fn tell<K: Resource>(&self, needed: fn(String) -> Needed, change: &Change<K>) {
+        let (namespace, name) = place_of(change.object());
+        self.changed(&namespace, &needed(name));
+    }
+
+    /// Wakes a binding that is to go, where the last that used it may have gone.
+    fn released(&self, namespace: &str, binding: &str) {
+        let found = self.bindings.store.get(&ObjectRef::new(binding).within(namespace));
+        if found.is_some_and(|binding| binding.meta().deletion_timestamp.is_some()) {
+            self.bindings.wake(namespace, binding);
+        }
+    }
+
+    /// An Activity that has gone may let its binding go.
+    pub(super) fn activity_changed(&self, change: &Change<Activity>) {
+        if let Change::Gone(activity) = change {
+            self.released(&place_of(activity.as_ref()).0, &activity.spec.trust_binding_ref.name);
+        }
+    }
+
+    /// A Workflow may let runs start: with a limit as many as there are places, and otherwise all that wait for it.
+    pub(super) fn workflow_changed(&self, change: &Change<Workflow>) {
+        if let Change::Gone(workflow) = change {
+            self.released(&place_of(workflow.as_ref()).0, &workflow.spec.trust_binding_ref.name);
+        }
+        match self.queue.helped_by(change.object()) {
+            Some(runs) => runs.iter().for_each(|(namespace, name)| self.runs.wake(namespace, name)),
+            None => self.tell(Needed::Workflow, change),
+        }
+    }
+
+    /// A run has ended or gone: its schedule may start the next.
+    pub(super) fn run_changed(&self, change: &Change<WorkflowRun>) {
+        let run = change.object();
+        let over = run.status.as_ref().and_then(|status| status.phase).unwrap_or_default().is_finished();
+        if over || matches!(change, Change::Gone(_)) {
+            let owners = run.owner_references().iter().filter(|owner| owner.controller == Some(true));
+            for schedule in owners.filter(|owner| refers_to::<WorkflowSchedule>(owner)) {
+                self.schedules.wake(&place_of(run).0, &schedule.name);
+            }
+        }
+    }
+
+    /// What anything here needs of the kind of this one, by namespace and name.
+    pub(super) fn needed(&self, like: &Needed) -> Vec<Place> {
+        let mut found = self.bindings.index().needed(like);
+        found.extend(self.workflows.index().needed(like));
+        found.extend(self.runs.index().needed(like));
+        found
+    }
+
+    /// Wakes whatever a Guardrail may help or hold in a namespace.
+    pub(super) fn guarded(&self, namespace: &str) {
+        self.bindings.wake_all_of(namespace);
+        self.workflows.wake_all_of(namespace);
+        self.runs.wake_all_of(namespace);
+    }
+
+    /// The namespaces in which a Guardrail may help or hold something.
+    pub(super) fn namespaces(&self) -> Vec<String> {
+        let mut names = self.bindings.index().namespaces();
+        names.extend(self.workflows.index().namespaces());
+        names.extend(self.runs.index().namespaces());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// The watches of all scopes, by namespace or, where all namespaces are watched at once, by none.
+#[derive(Default)]
+pub(super) struct Scopes {
+    by_scope: Mutex<HashMap<Option<String>, Arc<Watches>>>,
+}
+
+impl Scopes {
+    pub(super) fn add(&self, scope: Option<&str>) -> Arc<Watches> {
+        let watches = Arc::new(Watches::default());
+        self.lock().insert(scope.map(str::to_owned), watches.clone());
+        watches
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<String>, Arc<Watches>>> {
+        self.by_scope.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The watches that see a namespace.
+    pub(super) fn of(&self, namespace: &str) -> Option<Arc<Watches>> {
+        let scopes = self.lock();
+        scopes.get(&Some(namespace.to_owned())).or_else(|| scopes.get(&None)).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Watches>> {
+        self.lock().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

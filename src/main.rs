@@ -10,10 +10,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let code = error.exit_code();
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("error: {}", told(&anyhow::Error::from(error)));
-            }
+            stepbound::cli::say(&format!("error: {}", told(&anyhow::Error::from(error))));
             ExitCode::from(code)
         }
     }

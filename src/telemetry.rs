@@ -86,7 +86,8 @@ where
     if let Ok(directive) = format!("{}=info", audit::TARGET).parse() {
         filter = filter.add_directive(directive);
     }
-    let lines = fmt::layer().with_writer(writer);
+    // A line that cannot be written is no reason to end, and would be told to the same closed pipe.
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.boxed(),

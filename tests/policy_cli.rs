@@ -296,7 +296,7 @@ fn a_drawing_in_a_format_that_there_is_not_is_refused() {
         file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}));
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let refused = stepbound(&["graph", &definition, "--output-file", &at("x.png")]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     assert!(
         err(&refused).contains("no drawing in the format .png") && err(&refused).contains(".svg"),
         "{}",

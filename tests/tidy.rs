@@ -95,6 +95,16 @@ fn the_command_line_does_not_reach_around_the_library() {
     }
 }
 
+/// The macros panic where nobody reads any more, as behind `head`.
+#[test]
+fn the_command_line_prints_by_one_file() {
+    for (path, text) in sources(&["src/cli", "src/main.rs"]) {
+        let words = ["print!(", "println!(", "dbg!(", "io::stdout", "io::stderr"];
+        let by_itself = if path.ends_with("cli/out.rs") { Vec::new() } else { uses(&text, &words) };
+        assert_eq!(by_itself, Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
 #[test]
 fn files_stay_readable_and_finished() {
     let unfinished = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!(")];

@@ -1,10 +1,10 @@
 //! `stepbound graph`
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use super::input::{InputError, Loaded, load};
+use super::out::{colour, print, say};
 use crate::graph::{Drawing, Flow, History, HistoryError, dot, mermaid, svg, terminal};
 
 /// Flags of `stepbound graph`.
@@ -96,10 +96,7 @@ pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
         Output::Terminal => terminal(&flow, history.as_ref(), flags.output_file.is_none() && colour()),
     };
     if let Some(note) = &drawing.note {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("note: {note}");
-        }
+        say(&format!("note: {note}"));
     }
     write(flags, &drawing.text)
 }
@@ -131,20 +128,10 @@ fn output(flags: &GraphFlags) -> Result<Output, GraphError> {
     }
 }
 
-/// On a terminal, unless the user says otherwise (no-color.org).
-fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 fn write(flags: &GraphFlags, drawing: &str) -> Result<(), GraphError> {
     if let Some(path) = &flags.output_file {
         let failed = |source| GraphError::Write { name: path.display().to_string(), source };
         return std::fs::write(path, drawing).map_err(failed);
     }
-    match std::io::stdout().write_all(drawing.as_bytes()) {
-        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(GraphError::Write { name: "standard output".into(), source })
-        }
-        _ => Ok(()),
-    }
+    print(drawing).map_err(|source| GraphError::Write { name: "standard output".into(), source })
 }

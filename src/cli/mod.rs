@@ -6,6 +6,7 @@ mod graph;
 mod input;
 pub mod lint;
 mod operator;
+mod out;
 mod policy;
 mod release;
 mod trust;
@@ -14,9 +15,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use out::say;
+
+/// What the exit codes of all verbs mean.
+const EXIT_CODES: &str = "Exit codes: 0 done, and nothing is wrong (warnings fail with --strict alone); 1 done, and the answer is no; 2 no answer: wrong usage, or something cannot be read, written or reached, or refuses; 3 no answer for now (lint --aws): try again.";
+
 /// Runs AWS Step Functions from Kubernetes with workload identity.
 #[derive(Debug, Parser)]
-#[command(name = "stepbound", version, about, max_term_width = 100)]
+#[command(name = "stepbound", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -67,12 +73,15 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// At least 2 where a verb has exit codes of its own and 1 has a meaning there.
+    /// As [`EXIT_CODES`] has it.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Crds(_) | Self::Graph(_) => 2,
             Self::Lint(error) => error.exit_code(),
-            Self::Policy(_) => 2,
-            _ => 1,
+            Self::Operator(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
+            Self::Release(error) => error.exit_code(),
+            Self::Trust(error) => error.exit_code(),
         }
     }
 }

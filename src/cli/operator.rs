@@ -55,6 +55,13 @@ pub enum OperatorError {
     LeaseLost,
 }
 
+impl OperatorError {
+    /// 1 where another replica has the work, and nothing is wrong with this one.
+    pub(super) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::LeaseLost) { 1 } else { 2 }
+    }
+}
+
 impl From<kube::Error> for OperatorError {
     fn from(error: kube::Error) -> Self {
         Self::Cluster(Box::new(error))

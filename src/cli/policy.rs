@@ -4,7 +4,6 @@ mod binding_role;
 mod view;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +11,7 @@ use kube::ResourceExt;
 
 use super::flags;
 use super::input::{InputError, Loaded, load};
+use super::out::{print, say};
 use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
 use crate::asl::to_yaml;
@@ -149,6 +149,13 @@ pub enum PolicyError {
     Write(std::io::Error),
 }
 
+impl PolicyError {
+    /// 1 where the answer is that there is no such policy.
+    pub(super) fn exit_code(&self) -> u8 {
+        if let Self::BindingRole(error) = self { error.exit_code() } else { 2 }
+    }
+}
+
 /// `NAME=VALUE`, neither empty.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
@@ -231,18 +238,14 @@ fn states_exist(loaded: &[Loaded], flags: &ExecutionRoleFlags) -> Result<(), Pol
 }
 
 /// The document on standard output is for machines; what it lacks is for people.
-#[allow(clippy::print_stderr)]
 fn findings_to_stderr(derived: &Derived) {
     for finding in &derived.findings {
-        eprintln!("{}", view::finding(finding));
+        say(&view::finding(finding));
     }
 }
 
 fn write(text: &str) -> Result<(), PolicyError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(PolicyError::Write(error)),
-        _ => Ok(()),
-    }
+    print(text).map_err(PolicyError::Write)
 }
 
 /// The Workflows that use the role in question: the one that was asked for, else the only one.

@@ -5,7 +5,6 @@ mod lint;
 pub(super) mod manifest;
 mod render;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -66,6 +65,13 @@ pub enum TrustError {
     Verdict(String),
 }
 
+impl TrustError {
+    /// 1 where there is an answer, and it is no.
+    pub(super) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Verdict(_)) { 1 } else { 2 }
+    }
+}
+
 pub(super) fn run(flags: &TrustFlags) -> Result<(), TrustError> {
     match &flags.verb {
         TrustVerb::Render(flags) => render::run(flags),
@@ -85,8 +91,6 @@ fn content(path: &Path, problem: &impl ToString) -> TrustError {
     TrustError::Content { path: path.to_owned(), problem: problem.to_string() }
 }
 
-fn print(text: &str) -> Result<(), TrustError> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.trim_end_matches('\n'))?;
-    Ok(())
+pub(super) fn print(text: &str) -> Result<(), TrustError> {
+    Ok(super::out::print(&format!("{}\n", text.trim_end_matches('\n')))?)
 }

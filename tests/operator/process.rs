@@ -47,11 +47,11 @@ fn stepbound(args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
 #[test]
 fn a_start_that_cannot_work_says_why_and_what_to_do() {
     let (code, said) = stepbound(&["operator", "--sts-endpoint-url=http://sts.example"], &[]);
-    assert!(code == 1 && said.contains("--insecure-endpoints"), "{code} {said}");
+    assert!(code == 2 && said.contains("--insecure-endpoints"), "{code} {said}");
     let (code, said) = stepbound(&["operator"], &[("STEPBOUND_RESYNC_INTERVAL", "soon")]);
-    assert!(code == 1 && said.contains("write for example 1h"), "{code} {said}");
+    assert!(code == 2 && said.contains("write for example 1h"), "{code} {said}");
     let (code, said) = stepbound(&["operator"], &[]);
-    assert!(code == 1 && said.contains("KUBECONFIG"), "{code} {said}");
+    assert!(code == 2 && said.contains("KUBECONFIG"), "{code} {said}");
     let (code, said) = stepbound(&["operator", "--no-such-flag"], &[]);
     assert!(code == 2 && said.contains("--help"), "{code} {said}");
 }

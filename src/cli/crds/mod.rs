@@ -2,12 +2,12 @@
 
 mod reference;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
 
+use super::out::print;
 use crate::api::v1alpha1::custom_resource_definitions;
 
 /// Flags of `stepbound crds`.
@@ -58,7 +58,7 @@ pub(super) fn run(flags: &CrdsFlags) -> Result<(), CrdsError> {
             let path = folder.join(file_of(crd));
             std::fs::write(&path, text).map_err(failed(&path))?;
         } else {
-            write!(std::io::stdout(), "---\n{text}").map_err(failed(Path::new("standard output")))?;
+            print(&format!("---\n{text}")).map_err(failed(Path::new("standard output")))?;
         }
     }
     if let Some(folder) = &flags.output_dir {

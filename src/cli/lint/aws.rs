@@ -17,6 +17,7 @@ use crate::aws::{
     http_client,
 };
 use crate::cli::flags;
+use crate::cli::out::say;
 use crate::config::{ConfigError, Endpoints, check_endpoint};
 use crate::iam::document::{Document, Statement};
 use crate::iam::partition;
@@ -134,11 +135,6 @@ pub(super) fn ask(flags: &AwsFlags, report: &Report) -> Result<Answers, AwsLintE
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(answers(flags, &key(&role, &region), token, report, &note))
-}
-
-#[allow(clippy::print_stderr)]
-fn say(note: &str) {
-    eprintln!("{note}");
 }
 
 fn token(path: &Path) -> Result<WebIdentityToken, AwsLintError> {

@@ -2,7 +2,6 @@
 
 mod marks;
 
-use std::io::Write;
 use std::time::Duration;
 
 use clap::ArgGroup;
@@ -14,6 +13,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use url::Url;
 
+use super::out::print;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, custom_resource_definitions};
 use crate::kube::client::readable;
 use marks::{Mark, Marks};
@@ -60,7 +60,7 @@ pub struct ReleaseFlags {
 /// Why objects were not let go.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    /// The runtime cannot start, or standard output is closed.
+    /// The runtime cannot start, or standard output cannot be written.
     #[error("cannot start or print: {0}")]
     System(#[from] std::io::Error),
     /// The API server cannot be found, or refused.
@@ -91,6 +91,13 @@ pub enum ReleaseError {
     /// Some could not be changed.
     #[error("{0} objects could not be let go; the reasons stand above. Run the command again")]
     Left(usize),
+}
+
+impl ReleaseError {
+    /// 1 where something holds an uninstall up.
+    pub(super) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::OperatorRuns(..) | Self::Held { .. } | Self::Left(_)) { 1 } else { 2 }
+    }
 }
 
 impl From<kube::Error> for ReleaseError {
@@ -230,7 +237,6 @@ fn is_held(lease: &Lease, now: Timestamp) -> bool {
 async fn release(client: Client, flags: &ReleaseFlags, held: &[Held]) -> Result<(), ReleaseError> {
     let marks = Marks::new(client.clone(), flags).await?;
     let (mut left, mut remain) = (0, 0);
-    let mut out = std::io::stdout();
     for one in held {
         let mark = match one.remains() {
             Some(arn) if !flags.keep_marks => marks.remove(&one.object, &one.resource.kind, arn).await,
@@ -239,15 +245,15 @@ async fn release(client: Client, flags: &ReleaseFlags, held: &[Held]) -> Result<
         match let_go(&client, one).await {
             Ok(()) => {
                 remain += usize::from(one.remains().is_some());
-                writeln!(out, "{}: let go{}", one.named(), leftover(one.remains(), &mark))?;
+                print(&format!("{}: let go{}\n", one.named(), leftover(one.remains(), &mark)))?;
             }
             Err(error) => {
                 left += 1;
-                writeln!(out, "{}: not let go: {error}", one.named())?;
+                print(&format!("{}: not let go: {error}\n", one.named()))?;
             }
         }
     }
-    writeln!(out, "{} let go; {remain} of them leave something in AWS", held.len() - left)?;
+    print(&format!("{} let go; {remain} of them leave something in AWS\n", held.len() - left))?;
     if left > 0 { Err(ReleaseError::Left(left)) } else { Ok(()) }
 }
 

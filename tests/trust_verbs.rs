@@ -93,7 +93,7 @@ fn a_trust_policy_is_rendered_from_a_manifest_or_from_flags_alike() {
     let template: Value = serde_json::from_str(&template).unwrap();
     assert_eq!(template["Resources"]["Issuer1"]["Type"], "AWS::IAM::OIDCProvider");
     let (code, _, error) = folder.run(&["trust", "render", "binding.yaml"]);
-    assert!(code == 1 && error.contains("--issuer"), "{error}");
+    assert!(code == 2 && error.contains("--issuer"), "{error}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_refusal_is_explained_from_get_role_and_the_exit_code_tells() {
     assert_eq!((code, &view["verdict"], &view["decisive"]), (1, &json!("NotAllowed"), &json!(1)));
     folder.write("token", "eyJhbGciOiJSUzI1NiJ9.e30.x");
     let (code, _, error) = folder.run(&["trust", "explain", "--token-claims", "token", "--policy", "role.json"]);
-    assert!(code == 1 && error.contains("a token is a credential") && !error.contains("eyJ"), "{error}");
+    assert!(code == 2 && error.contains("a token is a credential") && !error.contains("eyJ"), "{error}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_holds_neither_policy_nor_binding_is_told_with_what_it_holds_and_what_is_
     ] {
         folder.write(name, text);
         let (code, out, error) = folder.run(&["trust", "lint", name]);
-        assert!(code == 1 && error.contains(held) && out.is_empty(), "{name}: {code} {error}");
+        assert!(code == 2 && error.contains(held) && out.is_empty(), "{name}: {code} {error}");
     }
     let both =
         format!("kind: Workflow\napiVersion: argoproj.io/v1alpha1\nmetadata: {{name: a}}\nspec: {{}}\n---{MANIFEST}");
@@ -263,4 +263,45 @@ fn what_to_put_is_said_by_what_is_at_hand() {
     folder.write("policy.json", &json!({"Version": "2012-10-17", "Statement": []}).to_string());
     let (_, out, _) = folder.run(&[&explain[..4], &["--manifest", "binding.yaml", "--issuer", ISSUER]].concat());
     assert!(!out.contains("trust render"), "{out}");
+}
+
+/// The trust of a binding does not depend on its Workflows, and what its role needs does.
+#[test]
+fn a_workflow_that_does_not_fit_is_told_and_keeps_nobody_from_its_binding() {
+    let folder = Folder::new();
+    let broken = MANIFEST.replace("  definition: {StartAt", "  maxConcurrentRuns: many\n  definition: {StartAt");
+    folder.write("broken.yaml", &broken);
+    let (code, out, error) = folder.run(&["trust", "lint", "broken.yaml"]);
+    assert!(code == 0 && out == "nothing found\n", "{code} {out} {error}");
+    assert!(error.contains("not looked at: Workflow \"fulfil\"") && error.contains("`stepbound lint`"), "{error}");
+    folder.good(&["trust", "render", "broken.yaml", "--issuer", ISSUER]);
+    for output in ["text", "json", "session"] {
+        let (code, out, error) = folder.run(&["policy", "binding-role", "broken.yaml", "-o", output]);
+        assert!(code == 2 && out.is_empty() && error.contains("Workflow \"fulfil\""), "{code} {out} {error}");
+    }
+}
+
+#[test]
+fn a_binding_that_the_operator_refuses_is_an_error_here_too() {
+    let folder = Folder::new();
+    let of = |more: &str| MANIFEST.replace("  region: eu-west-1", more);
+    let policy = |statement: &str| {
+        of(&format!("  region: eu-west-1\n  sessionPolicy: {{Version: '2012-10-17', Statement: {statement}}}"))
+    };
+    for (manifest, found) in [
+        (policy("[]"), "error[SessionPolicyInvalid]: spec.sessionPolicy has no statement"),
+        (policy("[{Effect: Perhaps}]"), "error[SessionPolicyInvalid]: spec.sessionPolicy is no policy: Statement 1"),
+        (
+            of("  region: eu-west-1\n  sessionPolicy: Derive"),
+            "error[SessionPolicyInvalid]: spec.sessionPolicy is \"Derive\"",
+        ),
+        (of("  region: cn-north-1"), "error[RegionOfAnotherPartition]"),
+    ] {
+        folder.write("refused.yaml", &manifest);
+        let (code, out, error) = folder.run(&["trust", "lint", "refused.yaml"]);
+        assert!(code == 1 && out.contains(found), "{found}: {code} {out} {error}");
+    }
+    folder.write("empty.json", r#"{"Version": "2012-10-17", "Statement": []}"#);
+    let (code, out, _) = folder.run(&["trust", "lint", "empty.json"]);
+    assert!(code == 1 && out.contains("empty.json: policy: error[StatementMissing]"), "{out}");
 }

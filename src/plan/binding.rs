@@ -45,6 +45,10 @@ pub fn wanted_policy(spec: &TrustBindingSpec) -> Result<Wanted<'_>, Failure> {
         SessionPolicyChoice::Unknown(text) => invalid(format!("is {}", text.chars().take(80).collect::<String>())),
         SessionPolicyChoice::Inline(text) => match (Document::parse(text), text.chars().count()) {
             (Err(error), _) => invalid(format!("is no policy: {error}")),
+            // MalformedPolicyDocument; and a session that may do nothing is of no use to anybody.
+            (Ok(policy), _) if policy.statements.is_empty() => {
+                invalid("has no statement: AWS takes no such policy, and it would allow nothing".into())
+            }
             (Ok(_), fits) if fits <= MAX_SESSION_POLICY => Ok(Wanted::Own(text)),
             (Ok(_), size) => invalid(format!("has {size} characters, and STS takes at most {MAX_SESSION_POLICY}")),
         },

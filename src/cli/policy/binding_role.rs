@@ -1,13 +1,12 @@
 //! `stepbound policy binding-role`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::cli::trust::TrustError;
 use crate::cli::trust::manifest::{Manifest, Place, namespace};
+use crate::cli::trust::{TrustError, print};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::{Kind, Purpose, Writing};
 
@@ -54,10 +53,11 @@ pub(in crate::cli) fn run(flags: &BindingRoleFlags) -> Result<(), TrustError> {
     let text = match flags.output {
         Output::Text => table(&manifest.scope(&flags.file, binding, &place)?),
         Output::Json => manifest.scope(&flags.file, binding, &place)?.policy().pretty(),
-        Output::Session => sessions(&Manifest::session_scope(binding, &place), &manifest.written(binding, &place))?,
+        Output::Session => {
+            sessions(&Manifest::session_scope(binding, &place), &manifest.written(&flags.file, binding, &place)?)?
+        }
     };
-    writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'))?;
-    Ok(())
+    print(&text)
 }
 
 /// The policies of all sessions, by what they are for and for which object.

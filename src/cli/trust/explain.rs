@@ -46,7 +46,8 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
     let (claims, role_of_binding) = claims(flags)?;
     let role = flags.role_arn.clone().or(role_of_binding).or(role_of_policy).ok_or_else(|| {
         TrustError::Usage(
-            "give the role with --role-arn: its account and partition are part of the provider's ARN".into(),
+            "give the role, whose account and partition are part of the provider's ARN: with --role-arn, by what `aws iam get-role` prints as --policy, or by the manifest of its TrustBinding with --manifest"
+                .into(),
         )
     })?;
     let explanation = explain(&policy, &claims, &role, None);

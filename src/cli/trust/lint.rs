@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::manifest::Manifest;
 use super::{Output, TrustError, content, print, read};
 use crate::api::v1alpha1::Finding;
+use crate::cli::out::say;
 use crate::iam::document::Document;
 use crate::iam::trust::{Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
 
@@ -87,6 +88,16 @@ fn of_policy(path: &Path, value: &Value) -> Result<Vec<Found>, TrustError> {
         return Err(content(path, &problem));
     }
     let policy = Document::from_value(document).map_err(|error| content(path, &error))?;
+    if policy.statements.is_empty() {
+        let message = "the policy has no statement: IAM takes none without one (MalformedPolicyDocument)";
+        return Ok(vec![Found {
+            file: path.to_owned(),
+            place: "policy".into(),
+            severity: Severity::Error.text(),
+            code: "StatementMissing".into(),
+            message: message.into(),
+        }]);
+    }
     let weak: Vec<Weakness> = if policy.statements.iter().any(|statement| statement.principal.is_some()) {
         lint_trust(&policy).into_iter().chain(lint_service_trust(&policy)).collect()
     } else {
@@ -103,6 +114,7 @@ fn of_policy(path: &Path, value: &Value) -> Result<Vec<Found>, TrustError> {
 }
 
 fn of_manifest(path: &Path, manifest: &Manifest) -> Vec<Found> {
+    manifest.notes().for_each(|note| say(&format!("{}: {note}", path.display())));
     let found = |(place, finding): (String, Finding)| {
         let is_error = finding.severity == Severity::Error.text();
         let severity = if is_error { Severity::Error } else { Severity::Warning };

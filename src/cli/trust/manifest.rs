@@ -10,7 +10,9 @@ use crate::asl;
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::Writing;
 use crate::iam::binding_role::values::{self, Key};
-use crate::iam::trust::TrustedToken;
+use crate::iam::trust::{Severity, TrustedToken};
+use crate::outcome::Failure;
+use crate::plan::binding::{check_region, wanted_policy};
 use crate::plan::findings::{Facts, findings};
 use crate::plan::needs::{Needed, Needing};
 use crate::plan::workflow::names_of;
@@ -21,6 +23,8 @@ pub(in crate::cli) struct Manifest {
     bindings: Vec<TrustBinding>,
     workflows: Vec<Workflow>,
     activities: Vec<Activity>,
+    /// What is wrong with the Workflows and Activities that do not fit their schemas: it matters to whom they matter.
+    broken: Vec<String>,
     providers: Vec<IdentityProvider>,
     /// Kind and name of whatever was read.
     held: Vec<String>,
@@ -82,8 +86,8 @@ impl Manifest {
         let is_ours = version.split_once('/').is_some_and(|(group, _)| group == GROUP);
         match kind.as_str() {
             "TrustBinding" if is_ours => self.bindings.push(typed(path, value)?),
-            "Workflow" if is_ours => self.workflows.push(typed(path, value)?),
-            "Activity" if is_ours => self.activities.push(typed(path, value)?),
+            "Workflow" if is_ours => keep(&mut self.workflows, &mut self.broken, path, value),
+            "Activity" if is_ours => keep(&mut self.activities, &mut self.broken, path, value),
             "IdentityProvider" if is_ours => self.providers.push(typed(path, value)?),
             _ => {}
         }
@@ -116,9 +120,11 @@ impl Manifest {
         let provider = self.providers.iter().find(is_named).filter(|_| named.is_some());
         let provider = provider.map(|one| (named.unwrap_or_default(), one.spec.client_authentication.method));
         let facts = Facts { spec: &binding.spec, scope: &scope, provider, rendered: None, trust: None, execution: &[] };
+        let refused = [check_region(&binding.spec), wanted_policy(&binding.spec).map(drop)];
+        let refused = refused.into_iter().filter_map(Result::err).map(refusal);
         let name = binding.metadata.name.as_deref().unwrap_or_default();
         let place = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
-        findings(&facts).into_iter().map(|finding| (format!("TrustBinding {place}"), finding)).collect()
+        refused.chain(findings(&facts)).map(|finding| (format!("TrustBinding {place}"), finding)).collect()
     }
 
     /// What the binding's role is for, as far as the manifest tells.
@@ -128,6 +134,7 @@ impl Manifest {
         binding: &TrustBinding,
         place: &Place<'_>,
     ) -> Result<BindingScope, TrustError> {
+        self.all_fit(path)?;
         let needs = self.of_binding(binding).filter_map(|object| object.need());
         let mut needed = Needed::default();
         needs.for_each(|(_, need)| needed.add(&need));
@@ -157,9 +164,27 @@ impl Manifest {
     }
 
     /// What the objects of the binding are written with, by kind and name.
-    pub(in crate::cli) fn written(&self, binding: &TrustBinding, place: &Place<'_>) -> Vec<(String, Writing)> {
+    pub(in crate::cli) fn written(
+        &self,
+        path: &Path,
+        binding: &TrustBinding,
+        place: &Place<'_>,
+    ) -> Result<Vec<(String, Writing)>, TrustError> {
+        self.all_fit(path)?;
         let objects = self.of_binding(binding);
-        objects.filter_map(|object| object.writing(place.name_prefix, place.namespace)).collect()
+        Ok(objects.filter_map(|object| object.writing(place.name_prefix, place.namespace)).collect())
+    }
+
+    /// What a role needs is not known while one of its objects cannot be read.
+    fn all_fit(&self, path: &Path) -> Result<(), TrustError> {
+        self.broken.first().map_or(Ok(()), |problem| Err(content(path, problem)))
+    }
+
+    /// What could not be read beside the bindings, for whoever does not need it.
+    pub(in crate::cli) fn notes(&self) -> impl Iterator<Item = String> {
+        let note =
+            |problem| format!("note: not looked at: {problem}; `stepbound lint` tells every problem with its place");
+        self.broken.iter().map(note)
     }
 
     fn of_binding<'a>(&'a self, binding: &'a TrustBinding) -> impl Iterator<Item = &'a dyn Needing> {
@@ -211,6 +236,21 @@ fn typed<T: serde::de::DeserializeOwned>(path: &Path, value: Value) -> Result<T,
     let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let kind = value["kind"].as_str().unwrap_or_default().to_owned();
     serde_json::from_value(value).map_err(|error| content(path, &format!("{kind} \"{name}\": {error}")))
+}
+
+fn keep<T: serde::de::DeserializeOwned>(all: &mut Vec<T>, broken: &mut Vec<String>, path: &Path, value: Value) {
+    match typed(path, value) {
+        Ok(one) => all.push(one),
+        Err(error) => broken.push(match error {
+            TrustError::Content { problem, .. } => problem,
+            other => other.to_string(),
+        }),
+    }
+}
+
+/// What the operator refuses of a binding whose manifest fits.
+fn refusal(failure: Failure) -> Finding {
+    Finding { severity: Severity::Error.text().into(), code: failure.reason.into(), message: failure.message }
 }
 
 /// The tokens that a binding shows: those of its status where it has one, which knows the subjects of other providers, else

@@ -74,15 +74,59 @@ fn web_identity(number: usize, statement: &Statement) -> Vec<Weakness> {
     }
     found.extend(conditions(number, statement));
     found.extend(foreign_keys(number, statement));
-    for (claim, code) in [("sub", "SubjectMissing"), ("aud", "AudienceMissing")] {
-        // A condition that does not restrict has a finding of its own.
-        if !entries(statement).any(|entry| entry.stands_for == claim) {
-            let message =
-                format!("no condition on :{claim}, so every {claim} of the provider is taken; add StringEquals");
-            found.push(weakness(Severity::Error, code, number, message));
-        }
+    // A condition that does not restrict has a finding of its own.
+    let is_asked = |claim: &str| entries(statement).any(|entry| entry.stands_for == claim);
+    if !is_asked("sub") {
+        found.push(subject_missing(number, statement));
+    }
+    if !is_asked("aud") {
+        let message = "no condition on :aud, so every aud of the provider is taken; add StringEquals";
+        found.push(weakness(Severity::Error, "AudienceMissing", number, message));
     }
     found
+}
+
+/// Nothing is asked of the subject. What other claims of GitHub's bound is said, and what they leave open.
+fn subject_missing(number: usize, statement: &Statement) -> Weakness {
+    let report = |severity, message| weakness(severity, "SubjectMissing", number, message);
+    let bounds: Vec<Entry<'_>> = entries(statement).filter(bounds_github).collect();
+    let Some(first) = bounds.first() else {
+        let message = "no condition on :sub, so every sub of the provider is taken; add StringEquals";
+        return report(Severity::Error, message.to_owned());
+    };
+    let said = |entry: &Entry<'_>| format!("{} is {}", entry.claim, entry.values.join(" or "));
+    let bound = bounds.iter().map(said).collect::<Vec<_>>().join(" and ");
+    let is_of =
+        |claims: &[&str]| bounds.iter().any(|entry| claims.iter().any(|one| entry.claim.eq_ignore_ascii_case(one)));
+    let is_tenant = is_of(&OWNERS) || is_of(&["repository"]);
+    let open = match () {
+        () if is_tenant => "whatever else the job is, its branch, environment, workflow and event, does not matter",
+        () if is_of(&["job_workflow_ref"]) => {
+            "that says which file the job is written in, and not whose run it is: each repository that may call it as a reusable workflow is taken"
+        }
+        () => "that says not whose repository it is: each one of GitHub for which it holds is taken",
+    };
+    let provider = first.key.rsplit_once(':').map_or("", |(provider, _)| provider);
+    let needs_subject = provider.eq_ignore_ascii_case(SHARED_GITHUB);
+    let saved = if needs_subject { "; IAM takes no new or changed policy for it without :sub" } else { "" };
+    let message = format!(
+        "no condition on :sub: bound is that {bound}; {open}{saved}; add StringEquals on {provider}:sub with the repository and its branch or environment"
+    );
+    report(if is_tenant && !needs_subject { Severity::Warning } else { Severity::Error }, message)
+}
+
+/// GitHub's issuer that all its customers share. A trust policy for it must look at `sub` to be created or changed, whatever else it
+/// looks at (IAM user guide, "Identity-provider controls for shared OIDC providers").
+const SHARED_GITHUB: &str = "token.actions.githubusercontent.com";
+
+/// True of a condition that takes certain values of a claim of GitHub's, and holds nowhere without the claim.
+fn bounds_github(entry: &Entry<'_>) -> bool {
+    let provider = entry.key.rsplit_once(':').map_or("", |(provider, _)| provider);
+    let Operator { if_exists, every, .. } = entry.operator;
+    let is_equal = entry.operator.base.to_ascii_lowercase().starts_with("stringequals")
+        || (entry.operator.takes_wildcards() && !entry.values.iter().any(|value| value.contains(['*', '?'])));
+    let is_exact = is_equal && !if_exists && every != Some(true) && !entry.operator.is_negated();
+    is_exact && is_github(&provider.to_ascii_lowercase()) && entry.stands_for != "aud"
 }
 
 fn is_federated(statement: &Statement) -> bool {
@@ -204,15 +248,7 @@ const OWNERS: [&str; 3] = ["enterprise_id", "repository_id", "repository_owner_i
 
 /// True of a condition that lets in the repositories of a single tenant of GitHub, whatever the subject.
 fn pins_owner(entry: &Entry<'_>) -> bool {
-    let provider = entry.key.rsplit_once(':').map_or("", |(provider, _)| provider);
-    let Operator { if_exists, every, .. } = entry.operator;
-    let is_exact = !if_exists && every != Some(true) && !entry.operator.is_negated();
-    let is_equal = entry.operator.base.to_ascii_lowercase().starts_with("stringequals")
-        || (entry.operator.takes_wildcards() && !entry.values.iter().any(|value| value.contains(['*', '?'])));
-    is_exact
-        && is_equal
-        && is_github(&provider.to_ascii_lowercase())
-        && OWNERS.iter().any(|id| entry.claim.eq_ignore_ascii_case(id))
+    bounds_github(entry) && OWNERS.iter().any(|id| entry.claim.eq_ignore_ascii_case(id))
 }
 
 /// A pattern that reaches over namespaces, or over owners of repositories, lets other tenants in, unless their owner is pinned.

@@ -183,3 +183,43 @@ fn keys_of_built_in_providers_stand_for_subject_and_audience() {
     let gitlab = json!({"gitlab.com:user_id": "1", "gitlab.com:aud": "https://gitlab.com"});
     assert_eq!(of("arn:aws:iam::111122223333:oidc-provider/gitlab.com", &gitlab), ["SubjectMissing"]);
 }
+
+/// What is bound and what is not is said as it is: a file of a workflow is not the repository whose run it is.
+#[test]
+fn claims_of_github_in_place_of_the_subject_are_told_for_what_they_bind() {
+    let found = |host: &str, claims: &Value| {
+        let mut equal = json!({format!("{host}:aud"): "sts.amazonaws.com"});
+        for (claim, value) in claims.as_object().unwrap() {
+            equal[format!("{host}:{claim}")] = value.clone();
+        }
+        let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringEquals": equal},
+            "Principal": {"Federated": format!("arn:aws:iam::111122223333:oidc-provider/{host}")}});
+        let mut found = lint_trust(&document(&statement));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let one = found.remove(0);
+        assert_eq!(one.code, "SubjectMissing");
+        (one.severity, one.message)
+    };
+    let (shared, own) = ("token.actions.githubusercontent.com", "token.actions.octo.ghe.com");
+    let file = json!({"job_workflow_ref": "octo-org/shared/.github/workflows/deploy.yml@refs/heads/main"});
+    for host in [shared, own] {
+        let (severity, message) = found(host, &file);
+        assert!(severity == Severity::Error && message.contains("may call it as a reusable workflow"), "{message}");
+        assert_eq!(message.contains("IAM takes no new or changed policy"), host == shared, "{message}");
+        let (severity, message) = found(host, &json!({"environment": "prod"}));
+        assert!(severity == Severity::Error && message.contains("not whose repository"), "{message}");
+        let (severity, message) = found(host, &json!({"actor": "mona"}));
+        assert!(severity == Severity::Error && message.contains("actor is mona"), "{message}");
+        assert!(found(host, &json!({})).1.contains("every sub of the provider is taken"));
+    }
+    for claim in ["repository_id", "repository_owner_id", "enterprise_id", "repository"] {
+        let (severity, message) = found(own, &json!({claim: "74"}));
+        assert!(
+            severity == Severity::Warning && message.contains(&format!("bound is that {claim} is 74")),
+            "{message}"
+        );
+        assert_eq!(found(shared, &json!({claim: "74"})).0, Severity::Error, "IAM refuses it");
+    }
+    let (_, message) = found(own, &json!({"repository_id": ["74", "75"], "environment": "prod"}));
+    assert!(message.contains("environment is prod and repository_id is 74 or 75; whatever else"), "{message}");
+}

@@ -68,11 +68,23 @@ pub(super) fn find(service: &str, action: &str) -> Result<Integration, NotFound>
         return Ok(found);
     }
     if of_service().next().is_none() {
-        let nearest = nearest_of(service, all().map(|one| one.service));
+        let known = named_otherwise(service).map(str::to_owned);
+        let nearest = known.or_else(|| nearest_of(service, all().map(|one| one.service)));
         return Err(NotFound::Service { way: Way::Optimised, name: service.to_owned(), nearest });
     }
     let nearest = nearest_of(action, of_service().map(|one| one.action));
     Err(NotFound::Action { way: Way::Optimised, service: service.to_owned(), name: action.to_owned(), nearest })
+}
+
+/// The service that is meant by the name that the SDK has for it, or by another of its names.
+fn named_otherwise(other: &str) -> Option<&'static str> {
+    let other = other.to_ascii_lowercase();
+    let is_meant = |one: &Integration| {
+        let own = sdk::section_name(one.service).into_iter().chain(sdk::named(one.service));
+        one.service == other
+            || own.into_iter().any(|service| service == other || sdk::named(&other).any(|named| named == service))
+    };
+    all().find(is_meant).map(|one| one.service)
 }
 
 pub(super) fn twin_of(service: &str, operation: &str) -> Option<Integration> {

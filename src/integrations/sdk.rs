@@ -26,6 +26,9 @@ use super::{NotFound, Parameter, Way, nearest_of, small};
 
 const OPERATIONS: &str = include_str!("operations.txt");
 const RESOURCES: &str = include_str!("resources.txt");
+/// A line for each name that a service has elsewhere (in the AWS CLI, at its endpoint, in signatures, in IAM) and not here, with
+/// the services that it is a name of.
+const NAMES: &str = include_str!("names.txt");
 
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +173,8 @@ pub(super) fn head() -> &'static str {
 /// When the SDK has no such service or operation.
 pub fn operation(service: &str, name: &str) -> Result<Operation, NotFound> {
     let Some(section) = section(service) else {
-        let nearest = nearest_of(service, services());
+        let known = named_otherwise(service, name).map(str::to_owned);
+        let nearest = known.or_else(|| nearest_of(service, services()));
         return Err(NotFound::Service { way: Way::Sdk, name: service.to_owned(), nearest });
     };
     section.find(name).ok_or_else(|| {
@@ -212,6 +216,27 @@ static SECTIONS: LazyLock<Vec<Section>> =
 fn section(service: &str) -> Option<Section> {
     let at = SECTIONS.binary_search_by(|section| section.service.cmp(service)).ok()?;
     SECTIONS.get(at).copied()
+}
+
+/// The services that have this name elsewhere: `cloudwatchlogs` is `logs`, and `sfn` is `states` and `stepfunctions`.
+pub(super) fn named(other: &str) -> impl Iterator<Item = &'static str> {
+    line_of(NAMES, other).into_iter().flat_map(|services| services.split(' '))
+}
+
+/// The service that is meant by a name in capitals or by one that it has elsewhere: where there are several, the one with the
+/// operation.
+pub fn named_otherwise(other: &str, operation: &str) -> Option<&'static str> {
+    let other = other.to_ascii_lowercase();
+    if let Some(section) = section(&other) {
+        return Some(section.service);
+    }
+    let by_operation = named(&other).find(|service| has_operation(service, operation));
+    by_operation.or_else(|| named(&other).next())
+}
+
+/// The name itself where a service has it here.
+pub(super) fn section_name(service: &str) -> Option<&'static str> {
+    section(service).map(|section| section.service)
 }
 
 /// Names of all services, in order.

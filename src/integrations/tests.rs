@@ -41,6 +41,34 @@ fn operations_need_the_actions_that_the_authorization_reference_names() {
     assert_eq!(operation("cognitoidentityprovider", "initiateAuth").unwrap().known(), Known::NotAsked);
 }
 
+/// The CLI, endpoints, signatures and IAM call services otherwise than Step Functions does.
+#[test]
+fn a_service_is_found_by_each_of_its_names() {
+    for (way, service, action, meant) in [
+        (Way::Sdk, "logs", "createLogStream", "cloudwatchlogs"),
+        (Way::Sdk, "states", "startExecution", "sfn"),
+        (Way::Sdk, "stepfunctions", "startExecution", "sfn"),
+        (Way::Sdk, "events", "putEvents", "eventbridge"),
+        (Way::Sdk, "monitoring", "putMetricData", "cloudwatch"),
+        (Way::Sdk, "elasticmapreduce", "runJobFlow", "emr"),
+        (Way::Sdk, "bedrock-runtime", "converse", "bedrockruntime"),
+        (Way::Sdk, "lex", "deleteSession", "lexruntime"),
+        (Way::Sdk, "DynamoDB", "getItem", "dynamodb"),
+        (Way::Sdk, "dynamdb", "getItem", "dynamodb"),
+        (Way::Optimised, "sfn", "startExecution", "states"),
+        (Way::Optimised, "stepfunctions", "startExecution", "states"),
+        (Way::Optimised, "eventbridge", "putEvents", "events"),
+        (Way::Optimised, "emr", "createCluster", "elasticmapreduce"),
+        (Way::Optimised, "Lambda", "invoke", "lambda"),
+    ] {
+        let error = find(way, service, action).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("; did you mean \"{meant}\"?")), "{service}: {error}");
+    }
+    let error = find(Way::Optimised, "textract", "detectDocumentText").unwrap_err().to_string();
+    assert!(!error.contains("did you mean"), "{error}");
+    assert!(services().all(|service| sdk::named(service).next().is_none()), "a name of its own is no other name");
+}
+
 fn needs(service: &str, name: &str) -> Vec<sdk::Permission> {
     match operation(service, name).unwrap().known() {
         Known::Needs(needs) => needs,

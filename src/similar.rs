@@ -8,6 +8,16 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     names.map(|one| (distance(one, name), one)).min().filter(|(edits, _)| *edits <= 2).map(|(_, one)| one)
 }
 
+/// True of names that differ in a letter, or in two where there are enough of them: "Not" is no "Next".
+pub fn is_near(name: &str, other: &str) -> bool {
+    let most = match other.len() {
+        0..=3 => 0,
+        4..=5 => 1,
+        _ => 2,
+    };
+    distance(name, other) <= most
+}
+
 /// Edit distance: how many letters are to be put in, taken out or changed.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(LONGEST).collect();
@@ -26,6 +36,15 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_short_name_fewer_letters_may_be_others() {
+        for (name, other, near) in
+            [("Nxt", "Next", true), ("Not", "Next", false), ("Variabel", "Variable", true), ("And", "End", false)]
+        {
+            assert_eq!(is_near(name, other), near, "{name} {other}");
+        }
+    }
 
     #[test]
     fn a_near_name_is_found_and_a_far_one_is_not() {

@@ -4,10 +4,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::position::{Places, Span};
-use super::source::Parsed;
-
-/// Deeper nesting than any real definition has; it bounds the recursion, as `serde_json` does.
-const MAX_DEPTH: usize = 127;
+use super::source::{MAX_DEPTH, Parsed, too_deep};
 
 /// Why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Reader<'_> {
     fn value(&mut self, key: Span, depth: usize) -> Result<Value, JsonError> {
         self.space();
         if depth >= MAX_DEPTH && matches!(self.peek(), Some(b'{' | b'[')) {
-            let error = self.error(format!("nested more than {MAX_DEPTH} deep"));
+            let error = self.error(too_deep());
             return Err(JsonError { is_json: true, is_too_deep: true, ..error });
         }
         let index = self.places.open(key, self.at);

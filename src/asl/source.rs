@@ -64,6 +64,14 @@ pub struct Tagged {
     pub span: Span,
 }
 
+/// Levels of objects and lists that are read, of JSON as of YAML: deeper nesting than any real definition has. It bounds the recursion,
+/// and what the operator submits it has to read again, where `serde_json` has the same bound.
+pub(super) const MAX_DEPTH: usize = 127;
+
+pub(super) fn too_deep() -> String {
+    format!("nested more than {MAX_DEPTH} levels deep")
+}
+
 /// Reads JSON or YAML. A text that starts with a brace is taken for JSON when it comes to reporting an error, because
 /// that is what its author meant.
 ///
@@ -131,6 +139,23 @@ fn otherwise<T>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What is submitted is read again with the bound of `serde_json`.
+    #[test]
+    fn json_and_yaml_are_read_to_the_depth_that_can_be_read_again() {
+        for (levels, is_read) in [(MAX_DEPTH, true), (MAX_DEPTH + 1, false)] {
+            let list = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+            let map = format!("{}1{}", "{a: ".repeat(levels), "}".repeat(levels));
+            let empty = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            for text in [list, map.clone(), map.replace('a', "\"a\""), empty, format!("# YAML\n{map}")] {
+                let read = parse(&text);
+                assert_eq!(read.is_ok(), is_read, "{levels}: {text}");
+                if let Ok(read) = read {
+                    assert!(serde_json::from_str::<serde_json::Value>(&read.value.to_string()).is_ok(), "{text}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn an_error_has_its_line_and_column() {

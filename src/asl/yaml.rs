@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 
 use super::position::{Places, Span};
 use super::scalar;
-use super::source::{Ambiguous, Parsed, SyntaxError, Tagged};
+use super::source::{Ambiguous, MAX_DEPTH, Parsed, SyntaxError, Tagged, too_deep};
 
-/// Deeper nesting than any real definition has; it bounds the recursion, as `serde_json` does for JSON.
-const MAX_DEPTH: usize = 128;
 /// What aliases may add to a document, in bytes of text and nodes together: a few lines of aliases of aliases could
 /// otherwise fill the memory.
 const MAX_EXPANSION: usize = 4 * 1024 * 1024;
@@ -223,8 +221,8 @@ impl<'a> Builder<'a> {
     }
 
     fn tree(&mut self, (event, range): Node<'a>, depth: usize) -> Result<Tree, SyntaxError> {
-        if depth > MAX_DEPTH {
-            let error = error(range.start, format!("nested more than {MAX_DEPTH} deep"));
+        if depth >= MAX_DEPTH && matches!(event, Event::SequenceStart(..) | Event::MappingStart(..)) {
+            let error = error(range.start, too_deep());
             return Err(SyntaxError { is_too_deep: true, ..error });
         }
         let mut at = self.bytes.span(range);

@@ -234,6 +234,8 @@ fn what_is_nested_deeper_than_is_read_is_told_and_not_refused() {
         );
         assert_eq!(lint(&["-"], &deep(levels)).0, 0);
     }
+    let message = findings(&["-"], &deep(130))[0]["message"].to_string();
+    assert!(message.contains("127 levels") && message.contains("by the operator, from a ConfigMap too"), "{message}");
     let (open, close) = ("[".repeat(140), "]".repeat(140));
     let yaml = format!("StartAt: A\nStates:\n  A: {{Type: Pass, End: true, Result: {open}1{close}}}\n");
     assert_eq!(codes(&["-"], &yaml), ["SB009"]);
@@ -243,6 +245,8 @@ fn what_is_nested_deeper_than_is_read_is_told_and_not_refused() {
         deep(130)
     );
     let from = workflow("  definitionFrom: {configMapKeyRef: {name: machine, key: k}}\n");
-    assert_eq!(codes(&["-"], &(map + &from)), ["SB025"]);
+    let found = findings(&["-"], &(map + &from));
+    assert_eq!((found.len(), &found[0]["code"]), (1, &json!("SB025")));
+    assert!(found[0]["message"].to_string().contains("the operator reads no deeper"), "{found:#?}");
     assert_eq!(codes(&["-"], &deep(130).replace("\"StartAt\"", "\"start\"")), ["SB025"], "this may be anything");
 }

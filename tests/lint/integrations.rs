@@ -78,7 +78,7 @@ fn patterns_are_those_of_the_action() {
 
 #[test]
 fn an_integration_of_another_partition_is_refused_where_the_own_is_known() {
-    let state = || json!({"Resource": "arn:aws:states:::sns:publish", "Parameters": {"TopicArn": "t", "Message": "m"}});
+    let state = || json!({"Resource": "arn:aws:states:::sns:publish", "Parameters": {"TopicArn": "arn:aws-cn:sns:cn-north-1:111122223333:t", "Message": "m"}});
     assert_eq!(findings_in(Some("aws"), state()), []);
     assert_eq!(findings_in(None, state()), []);
     let found = findings_in(Some("aws-cn"), state());

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::grammar::jsonpath;
 use super::super::model::{Condition, Kind, QueryLanguage, State};
 use super::super::position::Node;
+use super::fields::{is_misspelt, misspelt};
 use super::{Lint, values};
 
 /// What an operand is called, and whether a value has its form.
@@ -44,6 +45,8 @@ fn compares_with_path(operator: &str) -> bool {
         .is_some_and(|base| !base.starts_with("Is") && base != "StringMatches" && operand(base).is_some())
 }
 
+/// Operators that hold comparisons.
+const GROUPS: [&str; 3] = ["And", "Or", "Not"];
 /// Fields of a rule that no comparison has.
 const RULE: [&str; 6] = ["Next", "Comment", "Assign", "Output", "Condition", "QueryLanguage"];
 
@@ -54,6 +57,10 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
         return;
     }
     if choice.choices.is_empty() {
+        let is_other = state.node.get("Choices").is_some_and(|choices| !choices.value().is_array());
+        if is_other || is_misspelt(state.node, "Choices") {
+            return;
+        }
         return lint.report_key("SB008", state.node, format!("state \"{}\" is a Choice without Choices", state.name));
     }
     let mut always = false;
@@ -93,6 +100,10 @@ fn comparison<'a>(lint: &mut Lint<'a>, condition: &Condition<'a>, outermost: boo
             );
         }
         Condition::Comparison { node, variable, operators } => {
+            // A rule that is no object is told with the fields.
+            if !node.value().is_object() && outermost {
+                return;
+            }
             if !node.value().is_object() {
                 return lint.report("SB019", *node, "a comparison must be an object with Variable and an operator");
             }
@@ -111,12 +122,23 @@ fn comparison<'a>(lint: &mut Lint<'a>, condition: &Condition<'a>, outermost: boo
 }
 
 fn one_comparison<'a>(lint: &mut Lint<'a>, node: Node<'a>, variable: Option<Node<'a>>, operators: &[(&str, Node<'a>)]) {
-    match variable {
-        None => lint.report("SB021", node, "a comparison needs the field Variable"),
-        Some(variable) => reference(lint, variable, "Variable"),
+    let meant = misspelt(node, "Variable").filter(|_| variable.is_none());
+    let compares = operators.iter().any(|(operator, _)| !RULE.contains(operator));
+    match (variable, meant) {
+        (None, None) if !compares => {
+            return lint.report("SB021", node, "a comparison needs the field Variable and an operator");
+        }
+        // And, Or and Not in other letters are told as operators.
+        (None, None) if GROUPS.iter().any(|group| is_misspelt(node, group)) => {}
+        (Some(variable), _) => reference(lint, variable, "Variable"),
+        (None, Some(key)) => {
+            let message = format!("a comparison needs the field Variable; did you mean it by \"{key}\"?");
+            lint.report_key("SB021", node.get(key).unwrap_or(node), message);
+        }
+        (None, None) => lint.report("SB021", node, "a comparison needs the field Variable"),
     }
-    let mut known = 0;
-    for (operator, field) in operators {
+    let (mut known, mut unknown) = (0, 0);
+    for (operator, field) in operators.iter().filter(|(operator, _)| Some(*operator) != meant) {
         if compares_with_path(operator) {
             known += 1;
             reference(lint, *field, operator);
@@ -128,19 +150,22 @@ fn one_comparison<'a>(lint: &mut Lint<'a>, node: Node<'a>, variable: Option<Node
             }
         } else if !RULE.contains(operator) {
             lint.report_key("SB030", *field, format!("there is no operator \"{operator}\"{}", near(operator)));
-            known += 1;
+            unknown += 1;
         }
     }
-    if known != 1 {
+    if known != 1 && unknown == 0 {
         lint.report("SB030", node, format!("a comparison has exactly one operator; this one has {known}"));
     }
 }
 
 fn near(operator: &str) -> String {
     const ALL: [&str; 3] = ["NumericEquals", "StringEquals", "BooleanEquals"];
-    let near = ALL.into_iter().find(|known| {
-        known.eq_ignore_ascii_case(operator)
-            || known[..6].eq_ignore_ascii_case(&operator[..operator.floor_char_boundary(6)])
+    let group = GROUPS.into_iter().find(|known| known.eq_ignore_ascii_case(operator));
+    let near = group.or_else(|| {
+        ALL.into_iter().find(|known| {
+            known.eq_ignore_ascii_case(operator)
+                || known[..6].eq_ignore_ascii_case(&operator[..operator.floor_char_boundary(6)])
+        })
     });
     near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }

@@ -103,7 +103,8 @@ fn delays<'a>(lint: &mut Lint<'a>, retrier: &Retrier<'a>) {
     let number = |node: Option<Node<'a>>| node.and_then(|node| node.value().as_f64());
     if let (Some(most), Some(node)) = (number(retrier.max_delay_seconds), retrier.max_delay_seconds) {
         let interval = number(retrier.interval_seconds).unwrap_or(1.0);
-        if most <= interval {
+        // A number that is out of range is told as such.
+        if most <= interval && most >= 1.0 {
             lint.report("SB054", node, "MaxDelaySeconds must be greater than IntervalSeconds");
         }
     }

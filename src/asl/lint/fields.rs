@@ -8,6 +8,7 @@ use super::super::model::{Kind, Machine, QueryLanguage, State};
 use super::super::position::Node;
 use super::Lint;
 use super::values;
+use crate::similar;
 
 const JSON_PATH: QueryLanguage = QueryLanguage::JsonPath;
 const JSONATA: QueryLanguage = QueryLanguage::Jsonata;
@@ -270,7 +271,8 @@ pub(super) fn state<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, state: &Stat
         }
         Kind::Wait(wait) => {
             let given = usize::from(wait.seconds.is_set()) + usize::from(wait.timestamp.is_set());
-            if given != 1 {
+            let is_told = given == 0 && ["Seconds", "Timestamp"].iter().any(|field| is_misspelt(state.node, field));
+            if given != 1 && !is_told {
                 let message = format!(
                     "state \"{}\" needs exactly one of Seconds, SecondsPath, Timestamp, TimestampPath",
                     state.name
@@ -279,7 +281,7 @@ pub(super) fn state<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, state: &Stat
             }
         }
         Kind::Map(map) => {
-            if map.processor.is_none() {
+            if map.processor.is_none() && !is_misspelt(state.node, "ItemProcessor") {
                 let message = format!("state \"{}\" is a Map without an ItemProcessor", state.name);
                 lint.report_key("SB021", state.node, message);
             }
@@ -308,14 +310,22 @@ fn rule_fields<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage)
     if !node.value().is_object() {
         return lint.report("SB019", node, "a rule of a Choice must be an object");
     }
-    let needs: &[&str] = if language == JSONATA { &["Next", "Condition"] } else { RULE.needs };
+    // A comparison of JSONPath is told once, and not field by field.
+    let compares = ["Variable", "And", "Or", "Not"].into_iter().find_map(|key| node.get(key));
+    let comparison = compares.filter(|_| language == JSONATA && node.get("Condition").is_none());
+    if let Some(field) = comparison {
+        let message = "comparisons are of JSONPath, and this is JSONata; write Condition with an expression";
+        lint.report_key("SB018", field, message);
+    }
+    let is_whole = language == JSONATA && comparison.is_none();
+    let needs: &[&str] = if is_whole { &["Next", "Condition"] } else { RULE.needs };
     required(lint, RULE.name, needs, node);
     for (key, field) in node.fields() {
         if RULE.both.contains(&key) || (language == JSONATA && RULE.jsonata.contains(&key)) {
             values::check(lint, field, key, language);
         } else if language == JSON_PATH && RULE.jsonata.contains(&key) {
             wrong_language(lint, field, key, JSONATA);
-        } else if language == JSONATA {
+        } else if is_whole {
             unknown(lint, &RULE, field, key);
         }
     }
@@ -361,9 +371,25 @@ fn exclusive<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: Node<'a>, key: &str
 
 fn required<'a>(lint: &mut Lint<'a>, name: &str, needs: &[&str], node: Node<'a>) {
     let Value::Object(fields) = node.value() else { return };
-    for field in needs.iter().filter(|field| !fields.contains_key(**field)) {
+    for field in needs.iter().filter(|field| !fields.contains_key(**field) && !is_misspelt(node, field)) {
         lint.report("SB021", node, format!("{name} needs the field {field}"));
     }
+}
+
+/// True where a key of the object is this field in other letters: that is told of the key, and explains what is missing.
+pub(super) fn is_misspelt(node: Node<'_>, field: &str) -> bool {
+    misspelt(node, field).is_some()
+}
+
+/// The key that is this field in other letters.
+pub(super) fn misspelt<'a>(node: Node<'a>, field: &str) -> Option<&'a str> {
+    node.fields().map(|(key, _)| key).find(|key| *key != field && is_near(key, field))
+}
+
+/// Names that differ in case, in signs between words, or in a letter or two.
+fn is_near(key: &str, field: &str) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace([' ', '_', '-'], "");
+    plain(key) == plain(field) || similar::is_near(key, field)
 }
 
 fn wrong_language<'a>(lint: &mut Lint<'a>, field: Node<'a>, key: &str, language: QueryLanguage) {
@@ -384,8 +410,8 @@ fn wrong_language<'a>(lint: &mut Lint<'a>, field: Node<'a>, key: &str, language:
 
 fn unknown<'a>(lint: &mut Lint<'a>, shape: &Shape, field: Node<'a>, key: &str) {
     let known = [shape.both, shape.json_path, shape.jsonata].concat();
-    let plain = |text: &str| text.to_lowercase().replace([' ', '_', '-'], "");
-    let near = known.iter().find(|known| plain(known) == plain(key) || plain(key).ends_with(&plain(known)));
+    let ends = |known: &&&str| key.to_lowercase().ends_with(&known.to_lowercase());
+    let near = known.iter().find(|known| is_near(key, known)).or_else(|| known.iter().find(ends));
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     lint.report_key("SB017", field, format!("{} has no field \"{key}\"{hint}", shape.name));
 }

@@ -2,7 +2,7 @@
 
 use super::super::model::{Pattern, QueryLanguage, Resource, State, Target};
 use super::super::position::Node;
-use super::Lint;
+use super::{Lint, forms};
 use crate::integrations::{self, Call, NotFound, Parameter, Way};
 use crate::similar::nearest;
 
@@ -18,6 +18,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, state: &State<'a>, 
         Ok(call) => {
             pattern(lint, node, resource, &call);
             fields(lint, state, &call, &format!("{service}:{action}"));
+            forms::check(lint, state, service, action);
         }
         Err(error) => unknown(lint, node, action, &error),
     }
@@ -38,11 +39,15 @@ fn partition<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
 fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFound) {
     let day = integrations::date();
     match error {
-        NotFound::Service { way: Way::Optimised, name, .. } => {
-            let message = format!(
-                "{error} (table of {day}); its API may be called with arn:aws:states:::aws-sdk:{name}:<action>"
-            );
-            lint.report("SB046", node, message);
+        NotFound::Service { way: Way::Optimised, name, nearest } => {
+            // What is made for Step Functions under another name has been told.
+            let way = match (nearest, integrations::sdk::named_otherwise(name, action)) {
+                (None, Some(service)) => {
+                    format!("; its API may be called with arn:aws:states:::aws-sdk:{service}:<action>")
+                }
+                _ => String::new(),
+            };
+            lint.report("SB046", node, format!("{error} (table of {day}){way}"));
         }
         NotFound::Service { way: Way::Sdk, .. } => {
             lint.report("SB046", node, format!("{error} (table of {day}); if it is newer, pass over SB046"));
@@ -97,17 +102,17 @@ fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
         if known.iter().any(|one| one.name == name) || lint.is_placeholder(key) {
             continue;
         }
-        let hint = alike(name, &known).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+        let meant = alike(name, &known);
+        given.extend(meant);
+        let hint = meant.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
         let message = format!(
             "{what} has no field \"{name}\"{hint}; each execution fails here, because Step Functions does not support it"
         );
         lint.report_key("SB081", field, message);
     }
+    // What a name that is written otherwise was meant for has been told.
     let missing: Vec<&str> =
         known.iter().filter(|one| one.required && !given.contains(&one.name)).map(|one| one.name).collect();
-    // A name that is written otherwise has been told.
-    let missing: Vec<&str> =
-        missing.into_iter().filter(|name| !given.iter().any(|one| one.eq_ignore_ascii_case(name))).collect();
     if !missing.is_empty() && !given.iter().any(|name| lint.is_placeholder(name)) {
         let message = format!("{what} needs {} too; without it each execution fails here", missing.join(", "));
         lint.report_key("SB082", payload, message);

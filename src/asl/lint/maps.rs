@@ -7,6 +7,7 @@ use super::super::model::{
 };
 use super::super::position::Node;
 use super::Lint;
+use super::fields::is_misspelt;
 
 /// Longest label, which becomes part of an ARN.
 const MAX_LABEL: usize = 40;
@@ -17,7 +18,8 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     label(lint, map);
     match map.mode() {
         Mode::Distributed => distributed(lint, state, map),
-        Mode::Inline => inline(lint, map),
+        Mode::Inline if is_inline(map) => inline(lint, map),
+        Mode::Inline => {}
     }
     ignored(lint, state.node);
     if let Some(item_reader) = &map.item_reader {
@@ -50,7 +52,9 @@ fn distributed<'a>(lint: &mut Lint<'a>, state: &State<'a>, map: &MapState<'a>) {
         lint.report_key("SB044", state.node, message);
     }
     let config = map.processor.as_ref().and_then(|processor| processor.config);
-    if let Some(config) = config.filter(|config| config.node.get("ExecutionType").is_none()) {
+    if let Some(config) =
+        config.filter(|config| config.node.get("ExecutionType").is_none() && !is_misspelt(config.node, "ExecutionType"))
+    {
         lint.report("SB021", config.node, "a distributed Map needs ProcessorConfig.ExecutionType: STANDARD or EXPRESS");
     }
 }
@@ -69,6 +73,14 @@ fn inline<'a>(lint: &mut Lint<'a>, map: &MapState<'a>) {
             lint.report_key("SB062", node, message);
         }
     }
+}
+
+/// A mode that is no word of AWS's, and a machine that is missing, are told as such.
+fn is_inline(map: &MapState<'_>) -> bool {
+    let Some(processor) = &map.processor else { return false };
+    let Some(config) = processor.config else { return !is_misspelt(processor.node, "ProcessorConfig") };
+    let is_word = |mode: Node<'_>| mode.as_str() == Some("INLINE");
+    config.node.value().is_object() && config.node.get("Mode").is_none_or(is_word) && !is_misspelt(config.node, "Mode")
 }
 
 /// Two fields of a Map that say the same: which one counts, and which is ignored.
@@ -101,6 +113,7 @@ fn reader<'a>(lint: &mut Lint<'a>, reader: &ItemReader<'a>) {
     word(lint, config, "CSVDelimiter", &["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"]);
     let given = config.get("CSVHeaderLocation").and_then(Node::as_str) == Some("GIVEN");
     match config.get("CSVHeaders") {
+        None if given && is_misspelt(config, "CSVHeaders") => {}
         None if given => lint.report("SB021", config, "CSVHeaderLocation GIVEN needs the field CSVHeaders"),
         Some(headers) if !headers.value().as_array().is_some_and(|list| list.iter().all(Value::is_string)) => {
             lint.report("SB019", headers, "CSVHeaders must be an array of text");
@@ -111,7 +124,9 @@ fn reader<'a>(lint: &mut Lint<'a>, reader: &ItemReader<'a>) {
 
 /// Source: states-language.net/spec.html, "Batching Items": at least one of the two limits.
 fn batcher<'a>(lint: &mut Lint<'a>, batcher: &ItemBatcher<'a>) {
-    if batcher.node.value().is_object() && !batcher.max_items.is_set() && !batcher.max_input_bytes.is_set() {
+    let is_told = ["MaxItemsPerBatch", "MaxInputBytesPerBatch"].iter().any(|field| is_misspelt(batcher.node, field));
+    let is_set = batcher.max_items.is_set() || batcher.max_input_bytes.is_set();
+    if batcher.node.value().is_object() && !is_set && !is_told {
         let message = "ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch, or both";
         lint.report("SB021", batcher.node, message);
     }

@@ -6,6 +6,7 @@ mod choices;
 mod errors;
 mod expressions;
 mod fields;
+mod forms;
 mod ignore;
 mod integrations;
 mod maps;
@@ -17,7 +18,7 @@ mod tasks;
 mod values;
 mod variables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::grammar::jsonata::Uses;
 use super::model::{Machine, State};
@@ -101,6 +102,9 @@ pub fn lint(root: Node<'_>, circumstances: Circumstances) -> Vec<Finding> {
     }
     let mut findings = lint.findings;
     findings.sort_by_key(|finding| finding.span.start);
+    // What two rules see alike is told once.
+    let mut seen = HashSet::new();
+    findings.retain(|finding| seen.insert((finding.code, finding.path.clone(), finding.message.clone())));
     findings
 }
 
@@ -127,6 +131,10 @@ impl<'a> Lint<'a> {
             return self.report("SB001", machine.node, "a state machine must be an object with StartAt and States");
         }
         fields::machine(self, machine, depth);
+        // In which language the rest is meant is not known.
+        if fields::is_misspelt(machine.node, "QueryLanguage") {
+            return;
+        }
         if machine.too_deep {
             let message =
                 format!("states are nested more than {} deep; those below are not looked at", super::model::MAX_DEPTH);
@@ -144,14 +152,24 @@ impl<'a> Lint<'a> {
         if self.is_full() || !structure::state(self, state, siblings) {
             return;
         }
+        let from = self.findings.len();
         fields::state(self, machine, state);
         choices::check(self, state);
         errors::check(self, state);
         payload::check(self, state);
         tasks::check(self, state);
         maps::check(self, state);
+        self.explained(from);
         for inner in state.machines() {
             self.machine(inner, depth + 1);
+        }
+    }
+
+    /// Where the state has fields of the other language, its expressions are of that too, which needs no word of its own.
+    fn explained(&mut self, from: usize) {
+        if self.findings[from..].iter().any(|finding| finding.code == "SB018") {
+            let own = self.findings.split_off(from);
+            self.findings.extend(own.into_iter().filter(|finding| finding.code != "SB083"));
         }
     }
 

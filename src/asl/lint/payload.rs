@@ -27,7 +27,9 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     }
     payloads.extend(of_kind(state).into_iter().map(|payload| (payload, States::InputOnly)));
     for catcher in state.error_handling().1 {
-        payloads.extend([catcher.data.assign, catcher.data.output].map(|payload| (payload, States::Error)));
+        // In JSONPath there is no Output, which is told with the fields.
+        let output = catcher.data.output.filter(|_| state.query_language == QueryLanguage::Jsonata);
+        payloads.extend([catcher.data.assign, output].map(|payload| (payload, States::Error)));
     }
     for (payload, states) in payloads {
         if let Some(payload) = payload {
@@ -36,6 +38,37 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     }
     if state.query_language == QueryLanguage::JsonPath {
         results(lint, state, data);
+        match &state.kind {
+            Kind::Pass(pass) => pass.result.into_iter().for_each(|result| constant(lint, result)),
+            Kind::Fail(fail) => {
+                [fail.error.value, fail.cause.value].into_iter().flatten().for_each(|node| text(lint, node))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A text in JSONPath that would be an expression in JSONata.
+fn text<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
+    if node.as_str().is_some_and(|text| text.starts_with("{%") && text.ends_with("%}")) {
+        let message = "{% … %} is an expression in JSONata alone; here, in JSONPath, it is a text like any other: set \"QueryLanguage\": \"JSONata\", or take the value from a path";
+        lint.report("SB083", node, message);
+    }
+}
+
+/// A value that is handed on as it is (specification, "Pass State": Result is the output of the state).
+fn constant<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
+    text(lint, node);
+    node.items().for_each(|item| constant(lint, item));
+    for (key, field) in node.fields() {
+        let is_dynamic = |text: &str| text.starts_with('$') || intrinsic::is_call(text);
+        if key.ends_with(".$") && field.as_str().is_some_and(is_dynamic) {
+            let message = format!(
+                "Result is handed on as it is, with a key \"{key}\"; to take the value from a path write Parameters instead of Result"
+            );
+            lint.report_key("SB083", field, message);
+        }
+        constant(lint, field);
     }
 }
 
@@ -57,8 +90,10 @@ fn of_kind<'a>(state: &State<'a>) -> Vec<Option<Node<'a>>> {
 }
 
 fn value<'a>(lint: &mut Lint<'a>, node: Node<'a>, language: QueryLanguage, states: States) {
-    if let Some(text) = node.as_str().filter(|_| language == QueryLanguage::Jsonata) {
-        expressions::check(lint, node, text, states);
+    match (language, node.as_str()) {
+        (QueryLanguage::Jsonata, Some(text)) => drop(expressions::check(lint, node, text, states)),
+        (QueryLanguage::JsonPath, Some(_)) => text(lint, node),
+        (_, None) => {}
     }
     for item in node.items() {
         value(lint, item, language, states);

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::model::{Kind, Machine, State};
 use super::super::position::Node;
+use super::fields::{is_misspelt, misspelt};
 use super::{Lint, States};
 
 /// Names that are looked at for one that is meant.
@@ -18,19 +19,24 @@ pub(super) fn machine<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, states: &S
         return;
     }
     if states.is_empty() {
-        return lint.report("SB002", node, "States is missing or empty; it must be an object of states by name");
+        // One of another form, or in other letters, is told with the fields.
+        let is_told = node.get("States").is_some_and(|given| !given.value().is_object()) || is_misspelt(node, "States");
+        if !is_told {
+            lint.report("SB002", node, "States is missing or empty; it must be an object of states by name");
+        }
+        return;
     }
-    let start = match machine.start_at.map(|start| (start, start.as_str())) {
-        None | Some((_, None)) => {
-            return lint.report("SB003", node, "StartAt is missing; it must name the first state");
+    let Some(start_node) = machine.start_at else {
+        if !is_misspelt(node, "StartAt") {
+            lint.report("SB003", node, "StartAt is missing; it must name the first state");
         }
-        Some((node, Some(name))) => {
-            if !states.contains_key(name) && !lint.is_placeholder(name) {
-                lint.report("SB012", node, missing("StartAt names", name, states));
-            }
-            name
-        }
+        return;
     };
+    // What is no text is told with the fields.
+    let Some(start) = start_node.as_str() else { return };
+    if !states.contains_key(start) && !lint.is_placeholder(start) {
+        lint.report("SB012", start_node, missing("StartAt names", start, states));
+    }
     if states.contains_key(start) {
         unreachable(lint, machine, start, states);
     }
@@ -56,14 +62,11 @@ fn unreachable<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, start: &'a str, s
     let mut reached: HashSet<&str> = HashSet::from([start]);
     let mut open = vec![start];
     while let Some(state) = open.pop().and_then(|name| states.get(name)) {
-        if may_lead_anywhere(lint, state) {
+        if may_lead_anywhere(lint, state) || is_unclear(state, states) {
             return;
         }
         for target in state.transitions().into_iter().filter_map(Node::as_str) {
-            if lint.is_placeholder(target) {
-                return;
-            }
-            if states.contains_key(target) && reached.insert(target) {
+            if reached.insert(target) {
                 open.push(target);
             }
         }
@@ -72,6 +75,23 @@ fn unreachable<'a>(lint: &mut Lint<'a>, machine: &Machine<'a>, start: &'a str, s
         let message = format!("no way leads to state \"{}\"; go to it from another state, or remove it", state.name);
         lint.report_key("SB014", state.node, message);
     }
+}
+
+/// True where a way of the state is missing, is in other letters or leads to nowhere. That is told, and what it was to lead to is not
+/// called unreachable beside it.
+fn is_unclear(state: &State<'_>, states: &States<'_, '_>) -> bool {
+    let node = state.node;
+    let is_odd = |list: Node<'_>| {
+        !list.value().is_array() || list.items().any(|way| way.get("Next").and_then(Node::as_str).is_none())
+    };
+    let is_nowhere = |target: Node<'_>| target.as_str().is_none_or(|name| !states.contains_key(name));
+    let is_empty = matches!(&state.kind, Kind::Choice(choice) if choice.choices.is_empty());
+    matches!(state.kind, Kind::Unknown)
+        || is_empty
+        || lacks_way_out(state)
+        || ["Choices", "Catch"].into_iter().filter_map(|field| node.get(field)).any(is_odd)
+        || ["Choices", "Catch", "Default", "Next"].into_iter().any(|field| is_misspelt(node, field))
+        || state.transitions().into_iter().any(is_nowhere)
 }
 
 /// True where the state, or what says its ways, is not known here.
@@ -95,16 +115,13 @@ pub(super) fn state<'a>(lint: &mut Lint<'a>, state: &State<'a>, siblings: &State
         return false;
     }
     if matches!(state.kind, Kind::Unknown) {
-        let kind = state.type_name();
-        let message = format!(
-            "state \"{name}\" has the Type \"{kind}\"; it must be one of Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"
-        );
-        lint.report("SB005", node.get("Type").unwrap_or(node), message);
+        kind(lint, state);
         return false;
     }
-    let needs_way_out = !matches!(state.kind, Kind::Choice(_) | Kind::Succeed | Kind::Fail(_));
-    let is_end_known = node.get("End").is_none_or(|end| !lint.is_unknown(end));
-    if needs_way_out && is_end_known && state.end == state.next.is_some() {
+    // One that is neither true nor false is told with the fields.
+    let is_end_known = node.get("End").is_none_or(|end| end.value().is_boolean());
+    let is_told = lacks_way_out(state) && ["Next", "End"].iter().any(|field| is_misspelt(node, field));
+    if needs_way_out(state) && is_end_known && state.end == state.next.is_some() && !is_told {
         lint.report_key("SB006", node, format!("state \"{name}\" needs exactly one of Next and End: true"));
     }
     for target in state.transitions() {
@@ -114,6 +131,28 @@ pub(super) fn state<'a>(lint: &mut Lint<'a>, state: &State<'a>, siblings: &State
         }
     }
     true
+}
+
+fn kind<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
+    const KINDS: &str = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map";
+    let (name, node) = (state.name, state.node);
+    let message = match (node.get("Type"), misspelt(node, "Type")) {
+        (None, Some(key)) => {
+            format!("state \"{name}\" has no Type; did you mean it by \"{key}\"? It is one of {KINDS}")
+        }
+        (None, None) => format!("state \"{name}\" has no Type; it must be one of {KINDS}"),
+        (Some(_), _) => format!("state \"{name}\" has the Type \"{}\"; it must be one of {KINDS}", state.type_name()),
+    };
+    lint.report("SB005", node.get("Type").unwrap_or(node), message);
+}
+
+fn needs_way_out(state: &State<'_>) -> bool {
+    !matches!(state.kind, Kind::Choice(_) | Kind::Succeed | Kind::Fail(_))
+}
+
+/// A state that should lead on and does not say whether it ends: where to is not known, which is told of itself.
+fn lacks_way_out(state: &State<'_>) -> bool {
+    needs_way_out(state) && !state.end && state.next.is_none()
 }
 
 /// Names are unique in the whole definition, not only among siblings.
@@ -148,11 +187,17 @@ fn duplicate_in<'a>(
 }
 
 fn missing(what: &str, target: &str, states: &States<'_, '_>) -> String {
-    // A search among very many names would cost more than the hint is worth.
-    let candidates = states.keys().take(MAX_CANDIDATES);
-    let nearest = candidates.map(|name| (distance(name, target), name)).min().filter(|(edits, _)| *edits <= 2);
-    let hint = nearest.map(|(_, name)| format!("; did you mean \"{name}\"?")).unwrap_or_default();
+    let hint = near(target, states).map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default();
     format!("{what} \"{target}\", which does not exist{hint}")
+}
+
+/// The state that is meant by a name that none has.
+fn near<'a>(target: &str, states: &States<'_, 'a>) -> Option<&'a str> {
+    // A search among very many names would cost more than the hint is worth.
+    let edits = |name: &str| if name.eq_ignore_ascii_case(target) { 0 } else { distance(name, target) };
+    let nearest = states.keys().take(MAX_CANDIDATES).map(|name| (edits(name), *name)).min();
+    // Of a short name nothing is left when all its letters are others.
+    nearest.filter(|(edits, _)| *edits <= 2 && *edits < target.len()).map(|(_, name)| name)
 }
 
 /// Edit distance of names, up to 2; 3 stands for more. The bound keeps the search for a near name linear in the text.

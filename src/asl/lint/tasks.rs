@@ -6,7 +6,9 @@ use super::super::grammar::intrinsic;
 use super::super::grammar::jsonata::Uses;
 use super::super::model::{Arn, Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
 use super::super::position::Node;
+use super::fields::is_misspelt;
 use super::{Lint, integrations};
+use crate::integrations::sdk;
 
 /// Keys that name what a call creates: a second call with the same name is recognised as a repetition.
 const NAMES: [&str; 7] = [
@@ -23,6 +25,9 @@ const NAMES: [&str; 7] = [
 pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
     let Kind::Task(task) = &state.kind else { return };
     let Some(node) = task.resource_node else {
+        if is_misspelt(state.node, "Resource") {
+            return;
+        }
         return lint.report_key("SB007", state.node, format!("state \"{}\" is a Task without a Resource", state.name));
     };
     credentials(lint, task);
@@ -89,9 +94,9 @@ fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
         Target::OtherArn(arn) => {
             let instead = match arn.service {
                 "states" => format!("; to start it write arn:{}:states:::states:startExecution.sync:2", arn.partition),
-                service => {
+                service => sdk::named_otherwise(service, "").map_or(String::new(), |service| {
                     format!("; its API may be called with arn:{}:states:::aws-sdk:{service}:<action>", arn.partition)
-                }
+                }),
             };
             let message = format!(
                 "Resource \"{text}\" is nothing that a Task can call, which is an integration, a function or an activity{instead}"
@@ -141,7 +146,10 @@ fn waits<'a>(lint: &mut Lint<'a>, state: &State<'a>, task: &Task<'a>, resource: 
         );
     }
     let payload = state.data.payload();
-    if is_token && !payload.is_some_and(|payload| hands_on_token(payload.value())) {
+    // A payload of the other language, or in other letters, is told as such.
+    let is_other = |key: &str| state.node.get(key).is_some() || is_misspelt(state.node, key);
+    let is_elsewhere = payload.is_none() && ["Parameters", "Arguments"].into_iter().any(is_other);
+    if is_token && !is_elsewhere && !payload.is_some_and(|payload| hands_on_token(payload.value())) {
         let token = match state.query_language {
             QueryLanguage::JsonPath => "$$.Task.Token",
             QueryLanguage::Jsonata => "{% $states.context.Task.Token %}",

@@ -1,4 +1,5 @@
 mod aws;
+mod forms;
 
 use super::super::parse;
 use super::*;
@@ -147,4 +148,100 @@ fn what_is_ignored_is_ignored_below_its_place_alone() {
     assert!(!ignore.covers(&finding("SB014", "/States/A")));
     assert_eq!(Ignore::parse("SB999"), Err(UnknownCode("SB999".into())));
     assert_eq!(Ignore::parse("SB025"), Err(UnknownCode("SB025".into())));
+}
+
+/// What follows from a mistake is not told beside it.
+#[test]
+fn one_mistake_is_told_once_and_by_what_explains_it() {
+    let machine = |first: &str| {
+        format!(
+            r#"{{"StartAt": "A", "States": {{"A": {first}, "Ship": {{"Type": "Succeed"}}, "Stop": {{"Type": "Fail", "Error": "E"}}}}}}"#
+        )
+    };
+    let to_both = r#""Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Stop"}]"#;
+    let task = |more: &str| machine(&format!(r#"{{"Type": "Task", {to_both}, {more}}}"#));
+    let function = r#""Resource": "arn:aws:lambda:eu-west-1:111122223333:function:f""#;
+    let choice = |rule: &str| machine(&format!(r#"{{"Type": "Choice", "Choices": [{rule}], "Default": "Stop"}}"#));
+    for (text, code, path) in [
+        (task(&format!(r#"{function}, "Next": "Shp""#)), "SB012", "/States/A/Next"),
+        (task(&format!(r#"{function}, "next": "Ship""#)), "SB017", "/States/A/next"),
+        (task(&format!(r#"{function}, "Nxt": "Ship""#)), "SB017", "/States/A/Nxt"),
+        (task(function), "SB006", "/States/A"),
+        (task(r#""Resourc": "r", "Next": "Ship""#), "SB017", "/States/A/Resourc"),
+        (machine(r#"{"type": "Pass", "Next": "Ship"}"#), "SB005", "/States/A"),
+        (machine(r#"{"Type": "Job", "Next": "Ship"}"#), "SB005", "/States/A/Type"),
+        (machine(r#"{"Type": "Choice", "Choice": [], "Default": "Ship"}"#), "SB017", "/States/A/Choice"),
+        (machine(r#"{"Type": "Choice", "Choices": [], "Default": "Ship"}"#), "SB008", "/States/A"),
+        (choice(r#"{"Variabel": "$.a", "IsNull": true, "Next": "Ship"}"#), "SB021", "/States/A/Choices/0/Variabel"),
+        (choice(r#"{"Variable": "$.a", "IsNul": true, "Next": "Ship"}"#), "SB030", "/States/A/Choices/0/IsNul"),
+        (
+            choice(r#"{"Variable": "$.a", "IsNull": true, "Foo": 1, "Next": "Ship"}"#),
+            "SB030",
+            "/States/A/Choices/0/Foo",
+        ),
+    ] {
+        assert_eq!(codes(&text), [(code, path.to_owned())], "{text}");
+    }
+    let wait =
+        |field: &str| format!(r#"{{"StartAt": "A", "States": {{"A": {{"Type": "Wait", {field}, "End": true}}}}}}"#);
+    assert_eq!(codes(&wait(r#""seconds": 5"#)), [("SB017", "/States/A/seconds".to_owned())]);
+    let catcher = task(&format!(r#"{function}, "Next": "Ship""#)).replace("ErrorEquals", "ErrorEqual");
+    assert_eq!(codes(&catcher), [("SB017", "/States/A/Catch/0/ErrorEqual".to_owned())]);
+    let rule = r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Choice", "Default": "B", "Choices": [
+        {"Variable": "$.a", "StringEquals": "x", "Next": "B"}]}, "B": {"Type": "Succeed"}}}"#;
+    assert_eq!(codes(rule), [("SB018", "/States/A/Choices/0/Variable".to_owned())]);
+    let call = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUr": "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "MessageBody": "m"}, "End": true}}}"#;
+    assert_eq!(codes(call), [("SB081", "/States/A/Parameters/QueueUr".to_owned())]);
+    let whole = r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Succeed"}}}"#;
+    for (right, wrong, code, path) in [
+        ("\"StartAt\"", "\"startAt\"", "SB017", "/startAt"),
+        ("\"StartAt\": \"A\"", "\"StartAt\": 1", "SB019", "/StartAt"),
+        ("\"States\"", "\"states\"", "SB017", "/states"),
+        ("\"Next\": \"B\"", "\"Next\": 1", "SB019", "/States/A/Next"),
+        ("\"Next\": \"B\"", "\"Next\": \"b\"", "SB012", "/States/A/Next"),
+        ("\"Next\": \"B\"", "\"Next\": \"Elsewhere\"", "SB012", "/States/A/Next"),
+        ("\"Next\": \"B\"", "\"End\": \"true\"", "SB019", "/States/A/End"),
+    ] {
+        assert_eq!(codes(&whole.replace(right, wrong)), [(code, path.to_owned())], "{wrong}");
+    }
+    for (catch, code, path) in [
+        (r#""Catch": {}"#, "SB019", "/States/A/Catch"),
+        (r#""catch": [{"ErrorEquals": ["States.ALL"], "Next": "Stop"}]"#, "SB017", "/States/A/catch"),
+        (r#""Catch": [{"ErrorEquals": ["States.ALL"]}]"#, "SB021", "/States/A/Catch/0"),
+    ] {
+        let text = machine(&format!(r#"{{"Type": "Task", {function}, "Next": "Ship", {catch}}}"#));
+        assert_eq!(codes(&text), [(code, path.to_owned())], "{text}");
+    }
+    let and = choice(r#"{"and": [{"Variable": "$.a", "IsNull": true}], "Next": "Ship"}"#);
+    assert_eq!(codes(&and), [("SB030", "/States/A/Choices/0/and".to_owned())]);
+    assert_eq!(codes(&choice(r#"{"Next": "Ship"}"#)), [("SB021", "/States/A/Choices/0".to_owned())]);
+    let no_way = choice(r#"{"Not": {"Variable": "$.a", "IsNull": true}}"#);
+    assert_eq!(codes(&no_way), [("SB021", "/States/A/Choices/0".to_owned())], "Not is no Next");
+    let language = r#"{"queryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "End": true}}}"#;
+    assert_eq!(codes(language), [("SB017", "/queryLanguage".to_owned())]);
+    let other = language
+        .replace("\"queryLanguage\": \"JSONata\", ", "")
+        .replace("\"End\"", "\"Assign\": {\"x\": \"{% 2 %}\"}, \"End\"");
+    assert_eq!(codes(&other), [("SB018", "/States/A/Output".to_owned())]);
+    assert_eq!(codes(&choice("[]")), [("SB019", "/States/A/Choices/0".to_owned())]);
+    let map = |config: &str| {
+        format!(
+            r#"{{"StartAt": "M", "States": {{"M": {{"Type": "Map", "Label": "m", "End": true, "ItemBatcher": {{"MaxItemsPerBatch": 2}},
+            "ItemProcessor": {{{config}, "StartAt": "P", "States": {{"P": {{"Type": "Pass", "End": true}}}}}}}}}}}}"#
+        )
+    };
+    let right = r#""ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}"#;
+    assert_eq!(codes(&map(right)), []);
+    for (right_part, wrong, code, path) in [
+        ("ProcessorConfig", "processorConfig", "SB017", "/processorConfig"),
+        ("\"Mode\"", "\"mode\"", "SB017", "/ProcessorConfig/mode"),
+        ("ExecutionType", "executionType", "SB017", "/ProcessorConfig/executionType"),
+        ("DISTRIBUTED", "Distributed", "SB019", "/ProcessorConfig/Mode"),
+    ] {
+        let found = codes(&map(&right.replace(right_part, wrong)));
+        assert_eq!(found, [(code, format!("/States/M/ItemProcessor{path}"))], "{wrong}");
+    }
+    let batch = map(right).replace("MaxItemsPerBatch", "maxItemsPerBatch");
+    assert_eq!(codes(&batch), [("SB017", "/States/M/ItemBatcher/maxItemsPerBatch".to_owned())]);
 }

@@ -22,6 +22,13 @@ pub(super) struct Parser<'a> {
     depth: usize,
 }
 
+/// An operator of a later JSONata (2.1), with what says the same in the one that Step Functions has.
+fn newer(operator: &str, instead: &str) -> String {
+    format!(
+        "{operator} is not in the version of JSONata that Step Functions has (2.0.6); for a {operator} b write {instead}"
+    )
+}
+
 impl<'a> Parser<'a> {
     pub(super) fn read(text: &'a str) -> Parsed<'a> {
         let mut lexer = Lexer::new(text);
@@ -37,7 +44,8 @@ impl<'a> Parser<'a> {
     fn unexpected(&self) -> GrammarError {
         let message = match self.token {
             Token::End => "the expression ends too early".to_owned(),
-            Token::Operator("?:") => "?: is not in the version of JSONata that Step Functions has (2.0.6)".to_owned(),
+            Token::Operator("?:") => newer("?:", "a ? a : b"),
+            Token::Operator("?") if self.text[..self.at].ends_with('?') => newer("??", "$exists(a) ? a : b"),
             Token::Operator(operator) => format!("\"{operator}\" cannot stand here"),
             Token::Name(name) => format!("\"{name}\" cannot stand here; an operator is missing before it"),
             _ => "an operator is missing before this value".to_owned(),
@@ -69,6 +77,10 @@ impl<'a> Parser<'a> {
     pub(super) fn expect(&mut self, operator: &'static str, after_value: bool) -> Result<(), GrammarError> {
         if self.is(operator) {
             return self.step(after_value);
+        }
+        // The parser of an operator that came later would not ask for another one here.
+        if self.is("?:") {
+            return Err(self.unexpected());
         }
         let found = match self.token {
             Token::End => "the expression ends".to_owned(),

@@ -88,6 +88,30 @@ fn what_is_not_of_the_language_is_refused_at_its_place() {
     }
 }
 
+/// Both came with 2.1.0 of the reference implementation.
+#[test]
+fn an_operator_of_a_later_version_is_told_with_what_to_write_instead() {
+    for text in
+        ["$a ?: 1", "($a ?: 1)", "[$a ?: 1]", "$f($a ?: 1)", "{'k': $a ?: 1}", "$a.b ?: 1", "$a ? ($b ?: 1) : 2"]
+    {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.at, text.find("?:").unwrap(), "{text}");
+        assert!(
+            error.message.contains("2.0.6") && error.message.contains("write a ? a : b"),
+            "{text}: {}",
+            error.message
+        );
+    }
+    for text in ["$a ?? 1", "($a ?? 1)"] {
+        let error = parse(text).unwrap_err();
+        assert!(
+            error.message.contains("?? is not in") && error.message.contains("$exists(a) ? a : b"),
+            "{}",
+            error.message
+        );
+    }
+}
+
 #[test]
 fn deep_nesting_is_refused_without_overflow() {
     for piece in ["(", "[", "{1:", "-", "a?", "function($a){", "$f("] {

@@ -137,9 +137,18 @@ const BASES: &[(&str, Basis)] = &[
             "AWS answers \"The resource provided … is not recognized\" to an action that its service does not have.",
         ),
     ),
+    (
+        "SB084",
+        Believed(
+            "The references of the services say what they take; what AWS answers to each of these is not on record.",
+        ),
+    ),
     ("SB090", Ours("The API server drops such a field, or refuses the object.")),
     ("SB091", Ours("The API server refuses the object by its schema.")),
     ("SB094", Ours("The operator does nothing with such an object.")),
+    ("SB099", Ours("The operator calls AWS in the account and region of the TrustBinding.")),
+    ("SB100", Ours("The operator starts such a run once the alias is there.")),
+    ("SB101", Ours("The API server keeps one object of a kind and name.")),
     ("SB096", Recorded("It is the answer of AWS itself.")),
     ("SB097", Ours("A run that looked at nothing says nothing.")),
 ];

@@ -6,6 +6,16 @@ use super::Scope::Definition;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
+        code: "SB083",
+        severity: Warning,
+        title: "what looks like an expression is taken as it is",
+        label: "not evaluated",
+        why: "In JSONPath {% … %} is a text like any other, and Result of a Pass is handed on as it is, with keys that end in .$ like any other.",
+        fix: "Write \"QueryLanguage\": \"JSONata\" in the state or the machine for expressions; write Parameters instead of Result to take values from paths.",
+        example: "StartAt: Greet\nStates:\n  Greet: {Type: Pass, Result: {who.$: $.name}, End: true}\n",
+        scope: Definition,
+    },
+    Rule {
         code: "SB034",
         severity: Error,
         title: "a path is not a path",

@@ -76,6 +76,16 @@ pub(super) const RULES: &[Rule] = &[
         scope: Definition,
     },
     Rule {
+        code: "SB084",
+        severity: Warning,
+        title: "a value has another form than its call takes",
+        label: "another form",
+        why: "SQS takes the URL of a queue and not its ARN, SNS and Step Functions take ARNs, DynamoDB takes attribute values, which name their type, and HTTP Tasks take methods in capitals. AWS creates the machine, and each execution fails at the state.",
+        fix: "Write the value as the message says.",
+        example: "StartAt: Read\nStates:\n  Read: {Type: Task, Resource: 'arn:aws:states:::dynamodb:getItem', Parameters: {TableName: t, Key: {id: x}}, End: true}\n",
+        scope: Definition,
+    },
+    Rule {
         code: "SB060",
         severity: Error,
         title: "a label cannot be part of an ARN",

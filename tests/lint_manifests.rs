@@ -168,3 +168,104 @@ fn a_definition_with_comments_is_told_that_json_has_none() {
     assert_eq!((&found[0]["code"], &found[0]["line"]), (&json!("SB025"), &json!(2)), "{found:#?}");
     assert!(found[0]["message"].as_str().unwrap().contains("JSON has no comments"));
 }
+
+/// A binding of eu-west-1 and account 111122223333.
+fn binding(more: &str) -> String {
+    format!(
+        "apiVersion: stepbound.dev/v1alpha1\nkind: TrustBinding\nmetadata: {{name: orders, namespace: shop}}\nspec:\n  serviceAccountName: orders\n  roleARN: arn:aws:iam::111122223333:role/orders\n  region: eu-west-1\n{more}---\n"
+    )
+}
+
+fn object(kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: stepbound.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n{spec}---\n"
+    )
+}
+
+fn workflow(more: &str) -> String {
+    object(
+        "Workflow",
+        "fulfil",
+        &format!(
+            "  trustBindingRef: {{name: orders}}\n  executionRoleARN: arn:aws:iam::111122223333:role/exec\n  definition: {{StartAt: A, States: {{A: {{Type: Succeed}}}}}}\n{more}"
+        ),
+    )
+}
+
+#[test]
+fn what_is_of_another_region_or_account_than_the_binding_is_doubted() {
+    let queue = |host: &str| binding(&format!("  events: {{queueURL: 'https://{host}/111122223333/q'}}\n"));
+    let roles = |account: &str| binding(&format!("  allowedExecutionRoleARNs: ['arn:aws:iam::{account}:role/exec']\n"));
+    let group = |region: &str| {
+        binding("")
+            + &workflow(&format!(
+                "  logging: {{level: All, logGroupARN: 'arn:aws:logs:{region}:111122223333:log-group:/aws/vendedlogs/states/a'}}\n"
+            ))
+    };
+    let key = |region: &str| format!("  encryption: {{kmsKeyID: 'arn:aws:kms:{region}:111122223333:alias/x'}}\n");
+    let keyed = |region: &str| binding("") + &workflow(&key(region));
+    let activity = |region: &str| {
+        binding("") + &object("Activity", "pick", &format!("  trustBindingRef: {{name: orders}}\n{}", key(region)))
+    };
+    for (text, path) in [
+        (queue("sqs.us-east-1.amazonaws.com"), "/spec/events/queueURL"),
+        (roles("999988887777"), "/spec/allowedExecutionRoleARNs/0"),
+        (group("us-east-1"), "/spec/logging/logGroupARN"),
+        (keyed("us-east-1"), "/spec/encryption/kmsKeyID"),
+        (activity("us-east-1"), "/spec/encryption/kmsKeyID"),
+    ] {
+        let found = lint(&text);
+        assert_eq!(told(&found), [("SB099".into(), path.into())], "{text}");
+        assert_eq!(found[0]["severity"], "warning");
+    }
+    for text in [
+        queue("sqs.eu-west-1.amazonaws.com"),
+        queue("localhost:4566"),
+        roles("111122223333"),
+        group("eu-west-1"),
+        keyed("eu-west-1"),
+        activity("eu-west-1"),
+        workflow(&key("us-east-1")),
+    ] {
+        assert_eq!(told(&lint(&text)), [], "{text}");
+    }
+}
+
+/// The operator asks the same of an Activity as of a Workflow.
+#[test]
+fn an_activity_is_held_to_its_binding() {
+    let activity = |more: &str| object("Activity", "pick", &format!("  trustBindingRef: {{name: orders}}\n{more}"));
+    let named = binding("  allowedStateMachineNames: ['legacy-*']\n");
+    assert_eq!(told(&lint(&format!("{named}{}", activity("  name: legacy-pick\n")))), []);
+    assert_eq!(told(&lint(&format!("{named}{}", activity("  name: pick\n")))), [("SB094".into(), "/spec/name".into())]);
+}
+
+#[test]
+fn an_alias_that_the_workflow_of_a_run_does_not_have_is_doubted() {
+    let run = |alias: &str| object("WorkflowRun", "now", &format!("  workflowRef: {{name: fulfil, alias: {alias}}}\n"));
+    let schedule = "  schedule: '@daily'\n  runTemplate: {spec: {workflowRef: {name: fulfil, alias: live}}}\n";
+    let (with, without) = (workflow("  aliases: [{name: live, version: 1}]\n"), workflow(""));
+    let doubt = |path: &str| vec![("SB100".to_owned(), path.to_owned())];
+    assert_eq!(told(&lint(&(with.clone() + &run("live")))), []);
+    assert_eq!(told(&lint(&(with.clone() + &run("Live")))), doubt("/spec/workflowRef/alias"));
+    assert_eq!(told(&lint(&(without.clone() + &run("live")))), doubt("/spec/workflowRef/alias"));
+    let path = "/spec/runTemplate/spec/workflowRef/alias";
+    assert_eq!(told(&lint(&(without + &object("WorkflowSchedule", "daily", schedule)))), doubt(path));
+    assert_eq!(told(&lint(&run("live"))), [], "the Workflow is not known");
+}
+
+#[test]
+fn an_object_that_stands_twice_is_told_with_both_places() {
+    let other = workflow("").replace("namespace: shop", "namespace: other");
+    assert_eq!(told(&lint(&(workflow("") + &other))), []);
+    let found = lint(&(workflow("") + &other + &workflow("")));
+    assert_eq!(told(&found), [("SB101".into(), "/metadata/name".into())]);
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("Workflow \"fulfil\" stands already at ") && message.contains(":3;"), "{message}");
+    assert_eq!(found[0]["line"], 19);
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: machine, namespace: shop}\ndata: {k: '{\"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Succeed\"}}}'}\n---\n";
+    let from = "  trustBindingRef: {name: orders}\n  executionRoleARN: arn:aws:iam::111122223333:role/exec\n  definitionFrom: {configMapKeyRef: {name: machine, key: k}}\n";
+    let from = object("Workflow", "fulfil", from);
+    assert_eq!(told(&lint(&format!("{map}{from}{map}"))), [("SB101".into(), "/metadata/name".into())]);
+    assert_eq!(told(&lint(&format!("{map}{}{map}", workflow("")))), [], "a ConfigMap that nobody reads");
+}

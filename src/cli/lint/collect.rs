@@ -1,7 +1,7 @@
 //! From texts to findings: manifests, the definitions in them, and bare definitions. Reads and writes nothing.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -56,7 +56,8 @@ pub fn check(sources: &[Source], options: &Options) -> Result<Report, serde_json
         texts.push(File { source, lines: Lines::of(&source.text), documents, looked_at });
     }
     let (schemas, config_maps, objects) = (Schemas::new()?, HashMap::new(), Objects::default());
-    let mut collector = Collector { options, schemas, config_maps, objects, report };
+    let mut collector =
+        Collector { options, schemas, config_maps, objects, first: HashMap::new(), read: HashSet::new(), report };
     for file in &texts {
         for root in file.documents.iter().map(Parsed::root) {
             each_object(root, &mut |object| collector.index(file, object));
@@ -93,7 +94,7 @@ fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
     let may_be_right = error.is_too_deep && text.contains("StartAt") && !text.contains(GROUP);
     let finding = if may_be_right {
         let message = format!(
-            "{message}, which is deeper than is read here: nothing of this text was looked at. AWS may take it all the same"
+            "{message}, which is deeper than is read here and by the operator, from a ConfigMap too: nothing of this text was looked at. AWS may take it all the same"
         );
         Finding::new("SB009", "/", message, Span::default())
     } else {
@@ -146,6 +147,10 @@ struct Collector<'a> {
     config_maps: HashMap<(&'a str, &'a str), (&'a File<'a>, Node<'a>)>,
     /// What objects of our kinds refer to.
     objects: Objects,
+    /// Where each object stands that was met first, by kind, namespace and name.
+    first: HashMap<[&'a str; 3], String>,
+    /// Namespace and name of each ConfigMap that a Workflow takes something from.
+    read: HashSet<[&'a str; 2]>,
     report: Report,
 }
 
@@ -167,7 +172,34 @@ impl<'a> Collector<'a> {
         let version = object.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
         if let Some(kind) = text_at(object, "/kind").filter(|_| version.starts_with(GROUP)) {
             self.objects.add(kind, &self.schemas.completed(object, kind));
+            let from = object.pointer("/spec/definitionFrom/configMapKeyRef").into_iter();
+            let values = object.pointer("/spec/substitutionsFrom").into_iter().flat_map(Node::items);
+            let maps = from.chain(values.filter_map(|from| from.get("configMapRef")));
+            let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
+            self.read.extend(maps.filter_map(|map| Some([namespace, text_at(map, "/name")?])));
         }
+    }
+
+    /// True of a ConfigMap that a Workflow takes something from.
+    fn is_read(&self, map: Node<'a>) -> bool {
+        let place = ["/metadata/namespace", "/metadata/name"].map(|at| text_at(map, at).unwrap_or_default());
+        self.read.contains(&place)
+    }
+
+    /// Tells an object of ours, or a ConfigMap that one may read, that stood in the files before.
+    fn again(&mut self, file: &File<'a>, object: Node<'a>) -> Option<Finding> {
+        let [kind, name, namespace] = ["/kind", "/metadata/name", "/metadata/namespace"].map(|at| text_at(object, at));
+        let (kind, name) = (kind?, object.pointer("/metadata/name").filter(|_| name.is_some())?);
+        let key = [kind, namespace.unwrap_or_default(), name.as_str()?];
+        let (line, ..) = place_of(&file.lines, name.mark());
+        let place = format!("{}:{line}", file.source.name);
+        let Some(first) = self.first.get(&key) else {
+            self.first.insert(key, place);
+            return None;
+        };
+        let message =
+            format!("{kind} \"{}\" stands already at {first}; the cluster keeps the one that is applied last", key[2]);
+        Some(finding(object, name, "SB101", message))
     }
 
     fn object(&mut self, file: &'a File<'a>, document: &'a Parsed, object: Node<'a>) {
@@ -176,6 +208,11 @@ impl<'a> Collector<'a> {
         if let Some(kind) = kind.filter(|_| version.starts_with(GROUP)) {
             file.looked_at.set(true);
             return self.manifest(file, document, object, kind);
+        }
+        if kind == Some("ConfigMap") && self.is_read(object) {
+            let place = Place { file, subject: None, embedded: None };
+            let again = self.again(file, object);
+            return self.add(&place, again.into_iter().collect(), &Ignore::default());
         }
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
         if kind.is_none() && (is_definition || is_named_as_definition(file.source)) {
@@ -215,6 +252,7 @@ impl<'a> Collector<'a> {
         let annotation = annotations.and_then(|annotations| annotations.get(IGNORE_ANNOTATION));
         let (ignore, unknown) = Ignore::parse_annotation(annotation.and_then(Node::as_str).unwrap_or_default());
         let mut findings = self.schemas.check(object, kind);
+        findings.extend(self.again(file, object));
         let refused = operator::check(object, kind, &self.schemas.completed(object, kind), &self.objects);
         // What the API server refuses the operator never sees.
         let is_seen = !findings.iter().any(|finding| finding.code == "SB091");
@@ -274,7 +312,10 @@ impl<'a> Collector<'a> {
             Err(error) => {
                 let lines = Lines::of(text);
                 let start = text.len() - lines.rest(error.line, error.column).len();
-                let finding = Finding::new("SB025", "/", error.message, Span::new(start, start + 1));
+                let deeper =
+                    if error.is_too_deep { ", and the operator reads no deeper either; nest it less" } else { "" };
+                let message = format!("{}{deeper}", error.message);
+                let finding = Finding::new("SB025", "/", message, Span::new(start, start + 1));
                 self.add(&place, vec![finding], ignore);
             }
         }

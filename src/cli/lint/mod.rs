@@ -3,6 +3,7 @@
 mod aws;
 mod collect;
 mod defaults;
+mod elsewhere;
 mod input;
 mod json;
 mod metadata;
@@ -16,12 +17,12 @@ mod text;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use super::out::{colour, print};
 use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
 pub use aws::AwsLintError;
@@ -31,9 +32,7 @@ pub use report::{Definition, Difference, Located, Question, Report, Subject};
 
 /// Flags of `stepbound lint`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing found, or warnings only; 1 errors found (with --strict, also for warnings); 2 wrong usage, a file cannot be read, or AWS refuses to be asked; 3 AWS was not reached or gave no answer."
-)]
+#[command(after_help = super::EXIT_CODES)]
 pub struct LintFlags {
     /// Files and folders with manifests or definitions, in YAML or JSON; `-` is standard input
     #[arg(value_name = "FILE|DIR|-", required_unless_present = "explain")]
@@ -115,7 +114,8 @@ impl LintError {
 
 pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
     if let Some(code) = &flags.explain {
-        return write(&explain(code)?).map(|()| ExitCode::SUCCESS);
+        print(&explain(code)?).map_err(LintError::Write)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let ignore = Ignore::parse(&flags.ignore.join(","))?;
     let mut options = Options {
@@ -143,17 +143,12 @@ pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
         Format::Json => json::print(&report)?,
         Format::Sarif => sarif::print(&report)?,
     };
-    write(&printed)?;
+    print(&printed).map_err(LintError::Write)?;
     if let Some(error) = unasked {
         return Err(error.into());
     }
     let failed = report.errors() > 0 || flags.strict && report.warnings() > 0;
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
-}
-
-/// On a terminal, unless the user says otherwise (no-color.org).
-fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn explain(code: &str) -> Result<String, UnknownCode> {
@@ -164,12 +159,4 @@ fn explain(code: &str) -> Result<String, UnknownCode> {
         return Ok(list.iter().map(line).collect::<Vec<_>>().join("\n") + "\n");
     }
     rule(code).map(Rule::explain).ok_or_else(|| UnknownCode(code.to_owned()))
-}
-
-/// A reader that has seen enough, such as `head`, is no failure.
-fn write(text: &str) -> Result<(), LintError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LintError::Write(error)),
-        _ => Ok(()),
-    }
 }

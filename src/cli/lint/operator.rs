@@ -9,8 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::collect::finding;
+use super::elsewhere;
 use crate::api::v1alpha1::{
-    DurationString, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec, WorkflowSchedule,
+    Activity, DurationString, IdentityProvider, LocalRef, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
+    WorkflowSchedule,
 };
 use crate::asl::Node;
 use crate::asl::lint::Finding;
@@ -49,6 +51,7 @@ pub(super) fn check(object: Node<'_>, kind: &str, full: &Value, others: &Objects
         "TrustBinding" => typed(full).into_iter().for_each(|binding| check.binding(&binding)),
         "IdentityProvider" => typed(full).into_iter().for_each(|provider| check.provider(&provider)),
         "Workflow" => typed(full).into_iter().for_each(|workflow| check.workflow(&workflow)),
+        "Activity" => typed(full).into_iter().for_each(|activity| check.activity(&activity)),
         "WorkflowRun" => typed::<WorkflowRun>(full)
             .into_iter()
             .for_each(|run| check.run(&run.spec, &run.namespace().unwrap_or_default(), "/spec")),
@@ -68,7 +71,7 @@ struct Check<'a, 'o> {
     others: &'o Objects,
 }
 
-impl Check<'_, '_> {
+impl<'o> Check<'_, 'o> {
     /// A refusal at a field, or at the object where the field is not written out.
     fn told(&mut self, pointer: &str, result: Result<(), Failure>) {
         if let Err(failure) = result {
@@ -85,6 +88,16 @@ impl Check<'_, '_> {
     fn binding(&mut self, binding: &TrustBinding) {
         self.told("/spec/region", check_region(&binding.spec));
         self.told("/spec/sessionPolicy", wanted_policy(&binding.spec).map(drop));
+        self.elsewhere(elsewhere::of_binding(&binding.spec));
+    }
+
+    fn elsewhere(&mut self, doubts: impl IntoIterator<Item = elsewhere::Doubt>) {
+        doubts.into_iter().for_each(|(pointer, message)| self.doubted(&pointer, "SB099", &message));
+    }
+
+    /// The binding of an object, where it is among the files.
+    fn binding_of(&self, namespace: &str, named: &LocalRef) -> Option<&'o TrustBinding> {
+        self.others.bindings.get(&(namespace.to_owned(), named.name.clone()))
     }
 
     fn provider(&mut self, provider: &IdentityProvider) {
@@ -96,19 +109,29 @@ impl Check<'_, '_> {
         if let Some(definition) = &spec.definition {
             self.told("/spec/definition", nesting::check("spec.definition", definition.text()));
         }
-        let Some(binding) = self.others.bindings.get(&(namespace.clone(), spec.trust_binding_ref.name.clone())) else {
-            return;
-        };
+        let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
         let allowed = &binding.spec.allowed_execution_role_arns;
         let role = check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn);
-        let key = check_key(&binding.spec, spec.encryption.as_ref());
-        // Where the binding lists none, the default names count, which begin with a prefix that only the operator knows.
-        let given = spec.state_machine_name.as_deref().filter(|_| !binding.spec.allowed_state_machine_names.is_empty());
-        let names = names_of("", &namespace, &binding.spec);
-        let name = check_name(given, "spec.stateMachineName", &binding.name_any(), &names, false);
         self.told("/spec/executionRoleARN", role);
-        self.told("/spec/encryption/kmsKeyID", key);
-        self.told("/spec/stateMachineName", name);
+        self.told("/spec/encryption/kmsKeyID", check_key(&binding.spec, spec.encryption.as_ref()));
+        self.name(&namespace, binding, spec.state_machine_name.as_deref(), "stateMachineName");
+        self.elsewhere(elsewhere::of_workflow(spec, &binding.spec));
+    }
+
+    fn activity(&mut self, activity: &Activity) {
+        let (namespace, spec) = (activity.namespace().unwrap_or_default(), &activity.spec);
+        let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
+        self.told("/spec/encryption/kmsKeyID", check_key(&binding.spec, spec.encryption.as_ref()));
+        self.name(&namespace, binding, spec.name.as_deref(), "name");
+        self.elsewhere(elsewhere::of_key(spec.encryption.as_ref(), &binding.spec));
+    }
+
+    /// Where the binding lists no names, the default ones count, which begin with a prefix that only the operator knows.
+    fn name(&mut self, namespace: &str, binding: &TrustBinding, given: Option<&str>, field: &str) {
+        let given = given.filter(|_| !binding.spec.allowed_state_machine_names.is_empty());
+        let names = names_of("", namespace, &binding.spec);
+        let result = check_name(given, &format!("spec.{field}"), &binding.name_any(), &names, false);
+        self.told(&format!("/spec/{field}"), result);
     }
 
     fn run(&mut self, spec: &WorkflowRunSpec, namespace: &str, at: &str) {
@@ -132,7 +155,23 @@ impl Check<'_, '_> {
                 "retry"
             };
             self.told(&format!("{at}/{field}"), result);
+            self.alias(spec, workflow, at);
         }
+    }
+
+    fn alias(&mut self, spec: &WorkflowRunSpec, workflow: &Workflow, at: &str) {
+        let aliases = &workflow.spec.aliases;
+        let Some(wanted) = &spec.workflow_ref.alias else { return };
+        if aliases.iter().any(|alias| alias.name == *wanted) {
+            return;
+        }
+        let names: Vec<&str> = aliases.iter().map(|alias| alias.name.as_str()).collect();
+        let has = if names.is_empty() { "no aliases".to_owned() } else { names.join(", ") };
+        let message = format!(
+            "Workflow \"{}\" has no alias \"{wanted}\": it has {has}. Such a run waits until it has",
+            spec.workflow_ref.name
+        );
+        self.doubted(&format!("{at}/workflowRef/alias"), "SB100", &message);
     }
 
     /// An execution whose input is a text gets that text and no object.

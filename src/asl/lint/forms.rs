@@ -2,7 +2,7 @@
 //! looked at.
 //!
 //! Sources, all in the API references: SQS `SendMessage`, parameter `QueueUrl`; SNS `Publish`, `TopicArn`; Step Functions
-//! `StartExecution`, `stateMachineArn`; DynamoDB, data type `AttributeValue`; developer guide, "Call HTTPS APIs in Step Functions
+//! `StartExecution`, `stateMachineArn`; `DynamoDB`, data type `AttributeValue`; developer guide, "Call HTTPS APIs in Step Functions
 //! workflows", field `Method`.
 
 use serde_json::Value;
@@ -11,9 +11,9 @@ use super::super::model::{QueryLanguage, State};
 use super::super::position::Node;
 use super::Lint;
 
-/// Fields of DynamoDB's calls that hold attribute values by name.
+/// Fields of `DynamoDB`'s calls that hold attribute values by name.
 const ATTRIBUTES: [&str; 4] = ["Key", "Item", "ExpressionAttributeValues", "ExclusiveStartKey"];
-/// Types of an attribute value. Calls of the SDK write `Bool`, `Nul` and `Ss` where DynamoDB has `BOOL`, `NULL` and `SS`.
+/// Types of an attribute value. Calls of the SDK write `Bool`, `Nul` and `Ss` where `DynamoDB` has `BOOL`, `NULL` and `SS`.
 const TYPES: [&str; 11] = ["s", "n", "b", "ss", "ns", "bs", "m", "l", "null", "nul", "bool"];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"];
 

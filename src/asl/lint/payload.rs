@@ -41,7 +41,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
         match &state.kind {
             Kind::Pass(pass) => pass.result.into_iter().for_each(|result| constant(lint, result)),
             Kind::Fail(fail) => {
-                [fail.error.value, fail.cause.value].into_iter().flatten().for_each(|node| text(lint, node))
+                [fail.error.value, fail.cause.value].into_iter().flatten().for_each(|node| text(lint, node));
             }
             _ => {}
         }

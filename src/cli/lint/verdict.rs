@@ -7,6 +7,8 @@ use crate::asl::lint::{Finding, Severity};
 use crate::asl::{Node, Span};
 use crate::aws::DefinitionDiagnostic;
 
+/// AWS's code for a way to nowhere, and for a state that no way leads to.
+const UNREACHABLE: &str = "MISSING_TRANSITION_TARGET";
 /// Code of what AWS tells.
 const CODE: &str = "SB096";
 
@@ -39,7 +41,9 @@ pub(super) fn differences(own: &[Finding], told: &[DefinitionDiagnostic]) -> Vec
         code: code.to_owned(),
         refused_by_aws,
     };
-    let by_aws = refused.iter().filter(|told| !here.contains(state(&told.location)));
+    // A state that nothing leads to follows from a way that is wrong, and the linter tells the way alone.
+    let follows = |told: &DefinitionDiagnostic| told.code == UNREACHABLE && !errors.is_empty();
+    let by_aws = refused.iter().filter(|told| !here.contains(state(&told.location)) && !follows(told));
     let by_aws = by_aws.map(|told| difference(&told.location, &told.code, true));
     let by_lint = errors.iter().filter(|finding| !there.contains(state(&finding.path)));
     by_aws.chain(by_lint.map(|finding| difference(&finding.path, finding.code, false))).collect()
@@ -85,6 +89,13 @@ mod tests {
         let found = differences(&[own("/States/P/Branches/0/States/A")], &[told(true, "/States/P"), told(true, "")]);
         let by_aws: Vec<bool> = found.iter().map(|one| one.refused_by_aws).collect();
         assert_eq!(by_aws, [true, true, false], "{found:?}");
+    }
+
+    #[test]
+    fn what_follows_from_a_wrong_way_is_no_difference() {
+        let unreachable = DefinitionDiagnostic { code: UNREACHABLE.into(), ..told(true, "/States/B") };
+        assert_eq!(differences(&[own("/States/A/Next")], &[told(true, "/States/A"), unreachable.clone()]), []);
+        assert_eq!(differences(&[], &[unreachable]).len(), 1);
     }
 
     #[test]

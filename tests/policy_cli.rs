@@ -338,7 +338,33 @@ fn what_other_tools_put_in_is_a_name_without_a_value_here_too() {
         );
         let ran = stepbound(&[&["policy", "execution-role", file], &place[..], &given].concat());
         assert!(out(&ran).contains("function:f"), "{file}: {}{}", out(&ran), err(&ran));
+        // A value that stands outside of texts is what it says.
+        for (value, is_valid) in [("3", true), ("soon", false)] {
+            let value = format!("Limit={value}");
+            let values = ["--substitution", &value];
+            let ran = stepbound(&[&["policy", "execution-role", file], &place[..], &given, &values].concat());
+            assert_eq!(ran.status.success(), is_valid, "{file}, {value}: {}{}", out(&ran), err(&ran));
+            let drawn = stepbound(&[&["graph", file], &given[..], &values].concat());
+            assert_eq!(drawn.status.success(), is_valid, "{file}, {value}: {}", err(&drawn));
+        }
     }
+    let whole = write(
+        "whole.json",
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": ${what}, "Retry": [${retry}], "Next": "B"}, "B": {"Type": "Pass", "End": true}}}"#,
+    );
+    let topic = r#"what={"TopicArn": "arn:aws:sns:eu-west-1:111122223333:news", "Message": "hi"}"#;
+    let values = ["--substitution", topic, "--substitution", r#"retry={"ErrorEquals": ["States.ALL"]}"#];
+    let ran = stepbound(&[&["policy", "execution-role", &whole], &place[..], &values].concat());
+    assert!(out(&ran).contains("sns:Publish  arn:aws:sns:eu-west-1:111122223333:news"), "{}{}", out(&ran), err(&ran));
+    // A Workflow's own values are put into texts, and a text that is a template outside of them is one here too.
+    let text = std::fs::read_to_string(&unquoted).unwrap();
+    let spec = json!({"executionRoleARN": "arn:aws:iam::111122223333:role/exec", "trustBindingRef": {"name": "b"},
+        "definition": text, "substitutions": {"Charge.Arn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "Limit": 3}});
+    let workflow =
+        json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "w"}, "spec": spec});
+    let workflow = write("workflow.json", &workflow.to_string());
+    let ran = stepbound(&["policy", "execution-role", &workflow, "--region", "eu-west-1"]);
+    assert!(out(&ran).contains("function:f"), "{}{}", out(&ran), err(&ran));
 }
 
 #[test]

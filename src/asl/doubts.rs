@@ -32,6 +32,14 @@ pub fn with_placeholders(root: Node<'_>, text: &Parsed) -> Value {
     value
 }
 
+/// Places of the values that are no texts before a value is put in: `${…}` without quotes, and what CloudFormation resolves.
+pub(super) fn outside_of_texts(text: &Parsed) -> Vec<(Span, String)> {
+    let root = text.root();
+    let tagged = text.tagged.iter().filter(|tagged| matches!(tagged.tag.as_str(), "!Ref" | "!GetAtt"));
+    let spans = text.unquoted.iter().chain(tagged.map(|tagged| &tagged.span)).take(MAX_FINDINGS);
+    spans.filter_map(|span| Some((*span, root.path_to(root.starting_at(span.start)?)))).collect()
+}
+
 /// `${Name}` with the name that the tag resolves, as far as it is one. A text behind `!Sub` has placeholders of its own.
 fn placeholder(tag: &str, value: &Value) -> String {
     let is_name = |text: &&str| {

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::digest::short_hex;
 
+use doubts::outside_of_texts;
 pub use doubts::{doubts, with_placeholders, without_use};
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
@@ -157,9 +158,27 @@ pub fn prepare_with(
 /// # Errors
 /// As [`prepare`], but for names without a value.
 pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    let mut read = read(text, parse, substitutions, Circumstances::default())?;
+    finish(sorted(read(text, parse, substitutions, Circumstances::default())?))
+}
+
+/// As [`prepare_template`], of a text that was read already. A value behind a tag of CloudFormation is a `${Name}` too.
+///
+/// # Errors
+/// As [`prepare_template`].
+pub fn prepare_parsed(
+    mut parsed: Parsed,
+    substitutions: &BTreeMap<String, String>,
+) -> Result<Definition, DefinitionError> {
+    let outside = outside_of_texts(&parsed);
+    parsed.value = with_placeholders(parsed.root(), &parsed);
+    parsed.unquoted.clear();
+    parsed.tagged.clear();
+    finish(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+}
+
+fn sorted(mut read: Read) -> Read {
     read.findings.sort_by_key(|finding| finding.severity);
-    finish(read)
+    read
 }
 
 /// A definition that was read and checked.
@@ -180,16 +199,36 @@ fn read(
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(DefinitionError::TooLarge(text.len()));
     }
-    let mut parsed = parse(text)?;
+    let parsed = parse(text)?;
+    let outside = outside_of_texts(&parsed);
+    Ok(looked_at(parsed, &outside, substitutions, circumstances))
+}
+
+/// `outside` are the places where a template stands outside of texts.
+fn looked_at(
+    mut parsed: Parsed,
+    outside: &[(Span, String)],
+    substitutions: &BTreeMap<String, String>,
+    circumstances: Circumstances,
+) -> Read {
     let mut value = std::mem::take(&mut parsed.value);
     let outcome = substitute::apply(&mut value, substitutions);
+    for (span, path) in outside {
+        if substitute::put_outside(&mut value, path) {
+            parsed.unquoted.retain(|unquoted| unquoted != span);
+        }
+    }
+    if outside.iter().any(|(_, path)| value.pointer(path).is_some_and(|put| put.is_array() || put.is_object())) {
+        // No text has the parts of what was put in.
+        parsed.places = Places::of(&value);
+    }
     let root = Node::root(&value, &parsed.places);
     let placeholders = circumstances.placeholders || !outcome.unresolved.is_empty() || !parsed.unquoted.is_empty();
     let mut findings = lint::lint(root, Circumstances { placeholders, ..circumstances });
     doubts(root, &parsed, None, circumstances.placeholders, &mut findings);
     findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
     let places = parsed.places;
-    Ok(Read { value, places, findings, open: outcome.unresolved.into_iter().collect() })
+    Read { value, places, findings, open: outcome.unresolved.into_iter().collect() }
 }
 
 fn finish(read: Read) -> Result<Definition, DefinitionError> {

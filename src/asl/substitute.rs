@@ -72,6 +72,16 @@ fn names(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
+/// What is put in outside of texts is what it says, a number for example; a word stays a text. True where a value was put in.
+pub(super) fn put_outside(value: &mut Value, path: &str) -> bool {
+    let Some(place) = value.pointer_mut(path) else { return false };
+    let Some(text) = place.as_str().filter(|text| !is_template(text)) else { return false };
+    if let Ok(written) = serde_json::from_str(text) {
+        *place = written;
+    }
+    true
+}
+
 /// Replaces every `${Name}` in string values; one without a value stays.
 pub(super) fn apply(value: &mut Value, values: &BTreeMap<String, String>) -> Outcome {
     let mut outcome = Outcome::default();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::v1alpha1::{TrustBinding, Workflow};
-use crate::asl::{self, Definition, DefinitionError, SyntaxError};
+use crate::asl::{self, Definition, DefinitionError, Parsed, Places, SyntaxError};
 
 /// Why files give no state machines.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,7 @@ struct Objects {
     workflows: Vec<(String, Workflow)>,
     bindings: Vec<TrustBinding>,
     config_maps: Vec<ConfigMap>,
-    definitions: Vec<(String, Value)>,
+    definitions: Vec<(String, Parsed)>,
 }
 
 impl Objects {
@@ -145,9 +145,11 @@ impl Objects {
         match asl::parse_all(text) {
             Ok(documents) => documents.into_iter().try_for_each(|document| {
                 let is_definition = document.value.get("kind").is_none();
-                let value =
-                    if is_definition { asl::with_placeholders(document.root(), &document) } else { document.value };
-                self.add(name, value)
+                if !is_definition {
+                    return self.add(name, document.value);
+                }
+                self.definition(name, document);
+                Ok(())
             }),
             Err(_) if !named && !text.contains("stepbound.dev/") && !text.contains("StartAt") => Ok(()),
             Err(source) => Err(InputError::Syntax { name: name.to_owned(), source }),
@@ -165,12 +167,19 @@ impl Objects {
                 let items = value["items"].as_array().cloned().unwrap_or_default();
                 items.into_iter().try_for_each(|item| self.add(name, item))?;
             }
-            "" if value.get("StartAt").is_some() || value.get("States").is_some() => {
-                self.definitions.push((name.to_owned(), value));
+            "" => {
+                let places = Places::of(&value);
+                self.definition(name, Parsed { value, places, ..Parsed::default() });
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn definition(&mut self, name: &str, document: Parsed) {
+        if document.value.get("StartAt").is_some() || document.value.get("States").is_some() {
+            self.definitions.push((name.to_owned(), document));
+        }
     }
 
     fn machines(self, substitutions: &BTreeMap<String, String>) -> Result<Vec<Loaded>, InputError> {
@@ -178,8 +187,8 @@ impl Objects {
         for (file, workflow) in &self.workflows {
             loaded.push(self.of_workflow(file, workflow, substitutions)?);
         }
-        for (file, value) in self.definitions {
-            let definition = asl::prepare_template(&value.to_string(), substitutions)
+        for (file, document) in self.definitions {
+            let definition = asl::prepare_parsed(document, substitutions)
                 .map_err(|source| InputError::Definition { what: file.clone(), source })?;
             loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
         }

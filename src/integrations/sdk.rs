@@ -12,6 +12,7 @@
 //! GetAsset@1!(AssetIdentifier)|2 the part of format 1 is named by another field; format 2 can be one too
 //! Publish@*                      any resource of the service
 //! InitiateAuth-                  IAM is not asked
+//! CreateTable@0!&Tags>TagResource@0!  where the field Tags gives tags, this action on what is made
 //! GetLogObject?                  no action is known
 //! CreateHarness+                 newer than what is known of actions
 //! ```
@@ -53,6 +54,13 @@ impl Operation {
         read(self.prefix, self.entry)
     }
 
+    /// What IAM asks for beside that where the call gives tags to what it makes.
+    pub fn tagging(&self) -> Option<Tagging> {
+        let (_, mark) = self.entry.split_once('&')?;
+        let (field, action) = mark.split_once('>')?;
+        Some(Tagging { field, permission: permission(self.prefix, action) })
+    }
+
     /// True when it came after what is known of actions.
     pub fn is_newer(&self) -> bool {
         self.entry.ends_with('+')
@@ -81,6 +89,15 @@ pub enum Known {
         /// `prefix:Operation`, or empty where the service's prefix is not known either.
         likely: String,
     },
+}
+
+/// What tags ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagging {
+    /// The field that gives them.
+    pub field: &'static str,
+    /// The action on what is made; without formats where the table cannot tell its ARN.
+    pub permission: Permission,
 }
 
 /// An action, and what it can be allowed on.
@@ -273,13 +290,14 @@ pub fn operations_of(service: &str) -> impl Iterator<Item = Operation> + use<> {
 }
 
 /// What stands behind the name of an operation.
-const SEPARATORS: [char; 7] = ['=', '@', '^', '-', '?', '+', ' '];
+const SEPARATORS: [char; 8] = ['=', '@', '^', '&', '-', '?', '+', ' '];
 
 fn name_of(line: &str) -> &str {
     line.split(SEPARATORS).next().unwrap_or_default()
 }
 
 fn read(prefix: &str, entry: &'static str) -> Known {
+    let entry = entry.split_once('&').map_or(entry, |(entry, _)| entry);
     if entry.ends_with('-') {
         return Known::NotAsked;
     }

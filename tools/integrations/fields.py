@@ -178,8 +178,25 @@ class Fields:
     def mapping(self, prefix, arn):
         """For each name of a format its field, `*` for what the call makes, or None where a field is missing."""
         found = self.found(prefix, arn)
-        real = lambda field: re.sub(r"[A-Za-z0-9]+", lambda name: self.called.get(name[0], name[0]), field)
-        return found and [real(field) for field in found]
+        return found and [self.real(field) for field in found]
+
+    def made(self, prefix, arn):
+        """As `mapping`, for what the call makes: its id is known only afterwards, and of a copy it is the copy."""
+        found, fields = parts(arn), []
+        for index, (placeholder, fixed, _) in enumerate(found):
+            is_last = index == len(found) - 1
+            value = self.value(prefix, placeholder, fixed, is_last)
+            is_own = value and "." not in value and is_id(value.rstrip("s"))
+            if is_last and is_made(placeholder) and not is_own and not self.exception(prefix, placeholder):
+                value = ANY
+            if value in (None, NOTHING):
+                return None
+            fields.append(value.split("+")[-1])
+        return [self.real(field) for field in fields]
+
+    def real(self, field):
+        """The name as Step Functions has it."""
+        return re.sub(r"[A-Za-z0-9]+", lambda name: self.called.get(name[0], name[0]), field)
 
     def found(self, prefix, arn):
         found = parts(arn)

@@ -15,6 +15,7 @@ from importlib import metadata, resources
 
 import fields
 import naming
+import tagging
 
 # CopyObject's source and destination can be given in parts (customisation of the SDK for Java 2).
 IN_PARTS = ["DestinationBucket", "DestinationKey", "SourceBucket", "SourceKey", "SourceVersionId"]
@@ -112,6 +113,7 @@ class Table:
         self.exceptions = read_exceptions()
         self.reference = reference
         self.own_names = fields.read_exceptions()
+        self.tagging = tagging.Tagging(definition, self.needed)
         # By prefix: the ARN formats that its lines point to, in order of their first use.
         self.formats = {}
 
@@ -143,7 +145,19 @@ class Table:
         if not all(found):
             return f"{name}{'?' if (service, name) in self.reference else '+'}"
         actions = ",".join(action.removeprefix(f"{prefix}:") + self.marks(action, called) for action in found)
+        actions += self.tags(prefix, name, found[0], model, shapes, called)
         return actions if found == [f"{prefix}:{name}"] else f"{name}={actions}"
+
+    def tags(self, prefix, operation, action, model, shapes, called):
+        """`&`, the field that has the tags, `>`, the action that they ask for and what it can be allowed on."""
+        prefix_of_action, name = action.split(":")
+        found = prefix_of_action == prefix and self.tagging.of(prefix, operation, name, model, shapes)
+        if not found:
+            return ""
+        given, action, formats = found
+        on = sorted((self.number(prefix, arn), arn) for arn in formats or [])
+        marks = "|".join(f"{number}!{named(prefix, arn, called.made)}" for number, arn in on)
+        return f"&{given}>{action}" + (f"@{marks}" if formats is not None else "")
 
     def marks(self, action, called):
         """`@` and the numbers of the ARN formats that the action can be allowed on, each with `!` where IAM needs one of
@@ -154,12 +168,7 @@ class Table:
         privilege = self.definition[prefix]["privileges"].get(name)
         if privilege is None:
             return ""
-        known = self.definition[prefix]["resources"]
-        needed = {}
-        for kind, one in privilege["resource_types"].items():
-            if kind.rstrip("*") in known:
-                arn = shorten(known[kind.rstrip("*")]["arn"])
-                needed[arn] = needed.get(arn, False) or bool(one["required"])
+        known, needed = self.definition[prefix]["resources"], self.needed(prefix, name)
         passes = any("iam:PassRole" in one["dependent_actions"] for one in privilege["resource_types"].values())
         if len(needed) > MANY:
             needed = {arn: required for arn, required in needed.items() if required or called.is_listed(prefix, arn)}
@@ -167,9 +176,18 @@ class Table:
             on = "@*"
         else:
             numbered = sorted((self.number(prefix, arn), arn) for arn in sorted(needed))
-            marks = (f"{number}{'!' if needed[arn] else ''}{named(prefix, arn, called)}" for number, arn in numbered)
+            marks = (f"{number}{'!' if needed[arn] else ''}{named(prefix, arn, called.mapping)}" for number, arn in numbered)
             on = "@" + "|".join(marks) if numbered else ""
         return on + ("^" if passes else "")
+
+    def needed(self, prefix, action):
+        """The ARN formats of an action, each with whether one of its kind is needed."""
+        known, needed = self.definition[prefix]["resources"], {}
+        for kind, one in self.definition[prefix]["privileges"][action]["resource_types"].items():
+            if kind.rstrip("*") in known:
+                arn = shorten(known[kind.rstrip("*")]["arn"])
+                needed[arn] = needed.get(arn, False) or bool(one["required"])
+        return needed
 
     def number(self, prefix, arn):
         formats = self.formats.setdefault(prefix, [])
@@ -178,10 +196,10 @@ class Table:
         return formats.index(arn)
 
 
-def named(prefix, arn, called):
+def named(prefix, arn, mapping_of):
     """The fields that name the parts of a format, where they are not called as in the format."""
     whole = arn if arn.startswith("arn:") else f"arn:%p:{arn}"
-    mapping = called.mapping(prefix, whole)
+    mapping = mapping_of(prefix, whole)
     if mapping is None:
         return "(-)"
     names = [placeholder for placeholder, _, _ in fields.parts(whole)]

@@ -51,11 +51,25 @@ impl Case {
     }
 
     fn expected(&self) -> Document {
+        Self::document(&self.value["allow"])
+    }
+
+    /// Who has what: the execution role, and the roles that states assume, where the case says that.
+    fn documents(&self, derived: &Derived) -> Vec<(&str, Document, Document)> {
+        let mut documents = vec![("", derived.document(), self.expected())];
+        if let Some(theirs) = self.value.get("theirs") {
+            let found = derived.targets.iter().flat_map(|target| target.document().statements).collect();
+            documents.push(("theirs: ", Document::new(found), Self::document(theirs)));
+        }
+        documents
+    }
+
+    fn document(allow: &Value) -> Document {
         let words = |text: &Value| -> Vec<String> {
             let text = text.as_str().unwrap().replace(":@:", ":eu-west-1:111122223333:");
             text.split(' ').map(str::to_owned).collect()
         };
-        let statements = self.value["allow"].as_array().unwrap().iter().map(|one| {
+        let statements = allow.as_array().unwrap().iter().map(|one| {
             let mut statement = Statement::allow(words(&one["do"]), words(&one["at"]));
             for (operator, keys) in one["when"].as_object().into_iter().flatten() {
                 for (key, value) in keys.as_object().unwrap() {
@@ -101,11 +115,13 @@ fn derived_policies_are_those_that_were_checked_by_hand() {
     let cases = cases();
     for case in &cases {
         let derived = case.derived();
-        let (found, expected) = (allowed(&derived.document()), allowed(&case.expected()));
-        if found != expected {
-            let more: Vec<_> = found.difference(&expected).collect();
-            let less: Vec<_> = expected.difference(&found).collect();
-            wrong.push(format!("{}\n  too much: {more:#?}\n  too little: {less:#?}", case.name()));
+        for (whose, found, expected) in case.documents(&derived) {
+            let (found, expected) = (allowed(&found), allowed(&expected));
+            if found != expected {
+                let more: Vec<_> = found.difference(&expected).collect();
+                let less: Vec<_> = expected.difference(&found).collect();
+                wrong.push(format!("{}\n  {whose}too much: {more:#?}\n  too little: {less:#?}", case.name()));
+            }
         }
         for (field, missing) in [("open", true), ("notes", false)] {
             let told: Vec<&str> =

@@ -356,13 +356,15 @@ fn what_other_tools_put_in_is_a_name_without_a_value_here_too() {
     let values = ["--substitution", topic, "--substitution", r#"retry={"ErrorEquals": ["States.ALL"]}"#];
     let ran = stepbound(&[&["policy", "execution-role", &whole], &place[..], &values].concat());
     assert!(out(&ran).contains("sns:Publish  arn:aws:sns:eu-west-1:111122223333:news"), "{}{}", out(&ran), err(&ran));
-    // A Workflow's own values are put into texts, and a text that is a template outside of them is one here too.
+    // The same of the text in a ConfigMap.
     let text = std::fs::read_to_string(&unquoted).unwrap();
     let spec = json!({"executionRoleARN": "arn:aws:iam::111122223333:role/exec", "trustBindingRef": {"name": "b"},
-        "definition": text, "substitutions": {"Charge.Arn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "Limit": 3}});
+        "definitionFrom": {"configMapKeyRef": {"name": "machines", "key": "asl"}},
+        "substitutions": {"Charge.Arn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "Limit": "3"}});
     let workflow =
         json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "w"}, "spec": spec});
-    let workflow = write("workflow.json", &workflow.to_string());
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "machines"}, "data": {"asl": text}});
+    let workflow = write("workflow.json", &json!({"kind": "List", "items": [workflow, map]}).to_string());
     let ran = stepbound(&["policy", "execution-role", &workflow, "--region", "eu-west-1"]);
     assert!(out(&ran).contains("function:f"), "{}{}", out(&ran), err(&ran));
 }

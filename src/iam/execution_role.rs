@@ -6,6 +6,7 @@
 
 mod analytics;
 mod bedrock;
+mod caller;
 mod compute;
 mod credentials;
 mod data;
@@ -13,15 +14,18 @@ mod distributed_map;
 mod elastic_map_reduce;
 mod http;
 mod instances;
+mod keys;
 mod machine;
 mod machine_learning;
 mod messaging;
 mod names;
 mod object_store;
+mod parti_ql;
 mod payload;
 mod resources;
 mod sdk;
 mod stored;
+mod tags;
 mod task;
 mod template;
 #[cfg(test)]

@@ -108,6 +108,9 @@ fn call(operation: &Operation, format: &Format) -> Value {
         } else if operation.service.starts_with("appconfig") && (name.ends_with("Id") || name.ends_with("Identifier")) {
             // A name may stand there too, which is in no ARN.
             json!("a1b2c3d")
+        } else if format.arn.contains(":foundation-model/") && ["ModelId", "ModelIdentifier"].contains(&name) {
+            // A model of AWS has its vendor before a dot; one of the account has an id that is not its name.
+            json!("vendor.model-v1")
         } else if ACCOUNTS.contains(&name) {
             json!("111122223333")
         } else if speaks_of(name, format) && name.ends_with("Identifier") && format.names().count() == 0 {

@@ -72,6 +72,13 @@ pub(super) fn derive(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
+/// A batch is allowed on its model and on the job that it makes (service authorization reference, Bedrock).
+pub(super) fn batch(task: &mut Task<'_>, action: &str) {
+    invoke(task, "ModelId", action);
+    let jobs = task.here.arn("bedrock", "model-invocation-job/*");
+    task.need(&[action], [jobs]);
+}
+
 /// What calls ask for beside their own action.
 pub(super) fn besides(task: &mut Task<'_>, operation: &Operation) {
     match (operation.service, operation.name) {
@@ -177,9 +184,8 @@ impl Profile {
             Some(arn) => (text.to_owned(), arn.resource.strip_prefix("inference-profile/")?.to_owned()),
             None => (task.here.arn("bedrock", &format!("inference-profile/{text}")), text.to_owned()),
         };
-        let (geography, model) = id.split_once('.')?;
-        let known = geography == GLOBAL || GEOGRAPHIES.iter().any(|(name, _)| *name == geography);
-        known.then(|| Self { arn, system: Some((geography.to_owned(), model.to_owned())) })
+        let (geography, model) = id.split_once('.').filter(|_| is_system_profile(&id))?;
+        Some(Self { arn, system: Some((geography.to_owned(), model.to_owned())) })
     }
 }
 
@@ -233,16 +239,31 @@ fn models_of(task: &mut Task<'_>, profile: &Profile, geography: &str, model: &st
     models
 }
 
-/// Foundation models belong to no account.
+/// True where a model's id could stand in an ARN of this format: AWS's own have their vendor before a dot (Bedrock API reference,
+/// pattern of `modelId`).
+pub(super) fn fits(format: &str, id: &str) -> bool {
+    let of_account = ["custom-model", "custom-model-deployment", "imported-model", "provisioned-model"];
+    if format.contains(":foundation-model/") {
+        return id.contains('.') && !is_system_profile(id);
+    }
+    !id.contains('.') || !of_account.iter().any(|kind| format.contains(&format!(":{kind}/")))
+}
+
+fn is_system_profile(id: &str) -> bool {
+    id.split_once('.').is_some_and(|(head, _)| head == GLOBAL || GEOGRAPHIES.iter().any(|(name, _)| *name == head))
+}
+
+/// Foundation models belong to no account; what has no vendor is the account's own.
 fn model(task: &mut Task<'_>, name: &str) -> Vec<String> {
     let field = task.payload.get(name);
     match field.text() {
         Some(arn) if arn.starts_with("arn:") => vec![arn],
-        Some(id) => {
+        Some(id) if id.contains('.') || id.contains("${") => {
             let mut nobody = task.here.clone();
             nobody.account.clear();
             vec![nobody.arn("bedrock", &format!("foundation-model/{id}"))]
         }
+        Some(id) => own_model(task, &id),
         None => {
             let given = task.given("bedrock", "");
             if given.is_empty() {
@@ -251,4 +272,16 @@ fn model(task: &mut Task<'_>, name: &str) -> Vec<String> {
             given
         }
     }
+}
+
+/// The ARN of a model of the account has an id, and a call may have its name instead.
+fn own_model(task: &mut Task<'_>, id: &str) -> Vec<String> {
+    let given = task.given("bedrock", "");
+    if given.is_empty() {
+        task.missing(format!(
+            "names its model as \"{id}\", which is one of the account's own, and what that is in its ARN is not known here; give it with --resource {}=ARN",
+            task.name
+        ));
+    }
+    given
 }

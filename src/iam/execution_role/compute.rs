@@ -53,7 +53,7 @@ impl Function {
     }
 }
 
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -227,8 +227,10 @@ fn of_build(task: &mut Task<'_>, action: &str, fields: &[&str]) -> bool {
 pub(super) fn eks(task: &mut Task<'_>, action: &str) -> bool {
     const EKS: &str = "eks.amazonaws.com";
     match action {
-        // Both speak to the cluster itself, which decides by its own RBAC.
-        "call" | "runJob" => {}
+        // Both speak to the cluster itself (developer guide, "Create and manage Amazon EKS clusters with Step Functions").
+        "call" | "runJob" => task.note(
+            "speaks to the cluster itself, which asks nothing of IAM: let the role in with an access entry of EKS (or aws-auth), and allow it what it does by RBAC",
+        ),
         "createCluster" => {
             task.need(&["eks:CreateCluster"], ["*"]);
             task.pass_role("RoleArn", EKS, "the role of the cluster");

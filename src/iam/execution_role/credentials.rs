@@ -1,4 +1,4 @@
-//! Databases that are called with a secret, or with credentials that are asked for in the name of the caller.
+//! Secrets that are read for a call: databases that are called with one, or with credentials that are asked for in the name of the caller.
 
 use super::payload::Field;
 use super::resources;
@@ -10,8 +10,23 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
     match operation.service {
         "rdsdata" => secret(task, if operation.name == "ExecuteSql" { "AwsSecretStoreArn" } else { "SecretArn" }),
         "redshiftdata" if operation.parameters().any(|parameter| parameter.name == "SecretArn") => redshift(task),
+        "ssm" => referenced(task),
         _ => {}
     }
+}
+
+/// Parameters below this path are secrets, which are read in the name of the caller (Systems Manager user guide, "Referencing Secrets
+/// Manager secrets from Parameter Store parameters"). A version may stand behind the name.
+const REFERENCE: &str = "/aws/reference/secretsmanager/";
+
+fn referenced(task: &mut Task<'_>) {
+    let names: Vec<String> = task.payload.values("Name+Names").iter().filter_map(Field::text).collect();
+    let named = names.iter().filter_map(|name| name.split_once(REFERENCE)).map(|(_, secret)| {
+        let name = secret.split(':').next().unwrap_or(secret);
+        resources::secret(task.here.arn("secretsmanager", &format!("secret:{name}")))
+    });
+    let secrets: Vec<String> = named.collect();
+    task.need(&["secretsmanager:GetSecretValue"], secrets);
 }
 
 /// The Data APIs read the secret with the rights of the caller (RDS user guide, "Authorizing access to the Amazon RDS Data API").

@@ -1,9 +1,9 @@
 //! The forms in which calls name a resource, and what stands of them in its ARN.
 
-use super::machine_learning;
 use super::payload::Field;
 use super::resources::Found;
 use super::task::Task;
+use super::{bedrock, machine_learning};
 use crate::asl::model::Arn;
 use crate::integrations::sdk::{Format, Permission};
 
@@ -114,6 +114,10 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         // Route 53 gives its ids with their kind: `/hostedzone/Z1`.
         ("route53", _) => text.rsplit('/').next().unwrap_or(text),
         ("sagemaker", _) if machine_learning::is_small(&format.arn) => return Ok(Named::here(small(text))),
+        // What RDS stores small (RDS API reference, "This parameter is stored as a lowercase string").
+        ("rds", _) if SMALL_IN_RDS.iter().any(|kind| format.arn.contains(kind)) => return Ok(Named::here(small(text))),
+        // The models of Bedrock have their vendor before a dot, and those of an account have none.
+        ("bedrock", "ResourceId") if !bedrock::fits(&format.arn, text) => return Err(Found::LeftOut),
         ("ses", "IdentityName") => address(text),
         // WAF developer guide, "Identity and access management for AWS WAF"; Performance Insights has kinds in small letters too.
         ("wafv2", "Scope") if text == "CLOUDFRONT" => "global",
@@ -122,6 +126,20 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
     };
     Ok(Named::here(part))
 }
+
+/// Kinds of resources whose names RDS, Neptune and `DocumentDB` store small.
+const SMALL_IN_RDS: [&str; 10] = [
+    ":cluster:",
+    ":cluster-endpoint:",
+    ":cluster-pg:",
+    ":cluster-snapshot:",
+    ":db:",
+    ":global-cluster:",
+    ":pg:",
+    ":secgrp:",
+    ":snapshot:",
+    ":subgrp:",
+];
 
 /// `[a-z0-9]{4,7}` (`AppConfig` API reference, `GetApplication`).
 fn is_id_of_app_config(text: &str) -> bool {
@@ -158,7 +176,7 @@ pub(super) fn with_path(task: &Task<'_>, permission: &Permission, named: Vec<Nam
         None | Some("") => name,
         Some(path) => format!("{path}/{name}"),
     };
-    if action.starts_with("iam:Create") || action.starts_with("iam:Upload") {
+    if ["iam:Create", "iam:Tag", "iam:Upload"].iter().any(|start| action.starts_with(start)) {
         let path = part("Path")?;
         let put = |one: Named| Named { text: below(path.clone(), one.text), ..one };
         return Ok(named.into_iter().map(put).collect());

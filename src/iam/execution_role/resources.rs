@@ -37,7 +37,21 @@ impl Found {
 }
 
 pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: &[Format]) {
-    let found: Vec<(&Format, Found)> = formats.iter().map(|format| (format, find(task, permission, format))).collect();
+    let found = formats.iter().map(|format| (format, find(task, permission, format))).collect();
+    of_found(task, permission, formats, found);
+}
+
+/// As [`of_formats`], for what the call makes: an ARN in it is that of something else, of the original of a copy for example.
+pub(super) fn of_made(task: &mut Task<'_>, permission: &Permission, formats: &[Format]) {
+    let made = |format: &Format| match &format.parts {
+        Some(_) => in_full(permission, format, fill(task, permission, format)),
+        None => find(task, permission, format),
+    };
+    let found = formats.iter().map(|format| (format, made(format))).collect();
+    of_found(task, permission, formats, found);
+}
+
+fn of_found(task: &mut Task<'_>, permission: &Permission, formats: &[Format], found: Vec<(&Format, Found)>) {
     let found = the_narrower(found);
     let mut arns: Vec<String> = Vec::new();
     for (_, found) in &found {
@@ -193,7 +207,12 @@ fn find(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
     {
         return Found::Arns(vec![secret(arn)]);
     }
-    match written_or_filled(task, permission, format, fits) {
+    in_full(permission, format, written_or_filled(task, permission, format, fits))
+}
+
+/// What was found, in the form in which the action is allowed on it.
+fn in_full(permission: &Permission, format: &Format, found: Found) -> Found {
+    match found {
         Found::Arns(arns) if format.arn.ends_with(":log-group:${LogGroupName}") => {
             Found::Arns(arns.into_iter().map(|arn| log_group(&permission.action, arn)).collect())
         }
@@ -359,6 +378,7 @@ fn shape(format: &str) -> String {
 /// A table's ARN does not fit the format of its index, nor the other way.
 fn same_depth(format: &str, arn: &str) -> bool {
     let depth = |text: &str| text.matches('/').count();
-    let names_a_path = format.ends_with("WithPath}") || format.contains(":s3:") || format.contains(":parameter/");
+    let with_path = ["WithPath}", ":custom-model/${ResourceId}"].iter().any(|end| format.ends_with(end));
+    let names_a_path = with_path || format.contains(":s3:") || format.contains(":parameter/");
     depth(format) == depth(arn) || (format.ends_with('}') && depth(arn) > depth(format) && names_a_path)
 }

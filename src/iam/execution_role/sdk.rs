@@ -2,7 +2,7 @@
 
 use super::payload::Field;
 use super::task::Task;
-use super::{bedrock, credentials, data, instances, object_store, resources, stored};
+use super::{bedrock, credentials, data, instances, object_store, parti_ql, resources, stored};
 use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
 use crate::integrations::sdk::{Known, On, Operation, Permission};
@@ -35,7 +35,9 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
             }
             passed_roles(task, operation, permissions);
             let is_transaction = matches!(operation.name, "TransactGetItems" | "TransactWriteItems");
-            if operation.service == "dynamodb" && is_transaction && data::transaction(task) {
+            if operation.service == "dynamodb"
+                && ((is_transaction && data::transaction(task)) || parti_ql::derive(task, operation))
+            {
                 return;
             }
             for permission in permissions {
@@ -57,7 +59,10 @@ fn besides(task: &mut Task<'_>, operation: &Operation) {
     stored::derive(task, operation);
     match operation.service {
         "s3" => object_store::besides(task, operation),
-        "lambda" => layers(task),
+        "lambda" => {
+            layers(task);
+            network(task, operation);
+        }
         _ => {}
     }
 }
@@ -68,9 +73,37 @@ fn layers(task: &mut Task<'_>) {
     task.need(&["lambda:GetLayerVersion"], layers);
 }
 
+/// Who puts a function into a VPC must be able to see it (Lambda developer guide, "Giving Lambda functions access to resources in an
+/// Amazon VPC", required permissions of the user).
+fn network(task: &mut Task<'_>, operation: &Operation) {
+    let has_network =
+        ["VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"].iter().any(|path| !task.payload.values(path).is_empty());
+    if matches!(operation.name, "CreateFunction" | "UpdateFunctionConfiguration") && has_network {
+        task.need(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], ["*"]);
+    }
+}
+
+/// Services that ask IAM for all resources, and not for one of a kind, where this field is left out: Cost Explorer refuses on
+/// `arn:aws:ce:us-east-1:…:/GetCostAndUsage` then, which no kind of its resources has, and Polly on none.
+const ON_ALL: [(&str, &str); 2] = [("ce", "BillingViewArn"), ("polly", "LexiconNames")];
+
+fn is_on_all(task: &Task<'_>, operation: &Operation, permission: &Permission) -> bool {
+    let prefix = permission.action.split(':').next().unwrap_or_default();
+    let Some((_, field)) = ON_ALL.iter().find(|(of, _)| *of == prefix) else { return false };
+    operation.parameters().any(|parameter| parameter.name == *field)
+        && task.payload.values(field).is_empty()
+        && task.given(prefix, "").is_empty()
+}
+
 fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
     if operation.service == "bedrockruntime" && !task.payload.get("ModelId").is_absent() {
         return bedrock::invoke(task, "ModelId", &permission.action);
+    }
+    if operation.service == "bedrock" && operation.name == "CreateModelInvocationJob" {
+        return bedrock::batch(task, &permission.action);
+    }
+    if is_on_all(task, operation, permission) {
+        return task.need(&[&permission.action], ["*"]);
     }
     if operation.service == "s3" && object_store::reads_source(task, operation, permission) {
         return;

@@ -1,12 +1,17 @@
 //! One Task: which integration it is, and what all of them have in common.
 
+use super::caller::Caller;
+use super::compute::is_account;
 use super::payload::{Field, Payload};
+use super::template;
 use super::walk::Found;
 use super::{Derived, Finding, Need, Reason, Surroundings, TargetRole};
-use super::{analytics, bedrock, compute, data, elastic_map_reduce, http, machine_learning, messaging, sdk, template};
+use super::{
+    analytics, bedrock, compute, data, elastic_map_reduce, http, keys, machine_learning, messaging, sdk, tags,
+};
 use crate::asl::model::{Arn, Pattern, Resource, Target};
 use crate::iam::document::{Conditions, Document, Matcher, Principals, Statement};
-use crate::integrations::{self, Call, NotFound, Way};
+use crate::integrations::{self, Call, NotFound, Operation, Way};
 
 /// What is being derived for one state.
 pub(super) struct Task<'a> {
@@ -29,19 +34,25 @@ pub(super) fn derive(found: &Found<'_>, resource: Resource<'_>, here: &Surroundi
     let payload = Payload::of(found.state, found.jsonata);
     let mut task = Task::new(found, payload, here.clone());
     task.pattern = resource.pattern;
-    let role = target_role(found, &mut task);
-    if let Some(role) = &role {
-        if let Some(arn) = Arn::parse(role) {
-            arn.account.clone_into(&mut task.here.account);
+    match Caller::of(found, &mut task) {
+        Caller::ExecutionRole => {
+            target(&mut task, resource);
+            derived.needs.append(&mut task.needs);
         }
-        task.elsewhere = true;
+        Caller::Roles(roles) => {
+            for role in &roles {
+                task.calls_from(Arn::parse(role));
+                target(&mut task, resource);
+                assume(&mut task, role, here, derived);
+            }
+        }
+        Caller::Unknown(field) => {
+            task.calls_from(None);
+            target(&mut task, resource);
+            task.unknown_caller(&field);
+        }
     }
-    target(&mut task, resource);
     derived.findings.append(&mut task.findings);
-    match role {
-        None => derived.needs.append(&mut task.needs),
-        Some(role) => assume(&task, role, here, derived),
-    }
 }
 
 fn target(task: &mut Task<'_>, resource: Resource<'_>) {
@@ -80,12 +91,18 @@ fn target(task: &mut Task<'_>, resource: Resource<'_>) {
 /// What the table of integrations knows.
 fn integration(task: &mut Task<'_>, found: Result<Call, NotFound>) {
     match found {
-        Ok(Call::Sdk(operation)) => sdk::derive(task, &operation),
+        Ok(Call::Sdk(operation)) => {
+            sdk::derive(task, &operation);
+            of_fields(task, &operation);
+        }
         Ok(Call::Optimised(integration)) => {
             let known = optimised(task, integration.service, integration.action);
-            let twin = integration.twin.filter(|_| !known);
-            if let Some(operation) = twin.and_then(|(service, name)| integrations::sdk::operation(service, name).ok()) {
-                sdk::derive(task, &operation);
+            let twin = integration.twin.and_then(|(service, name)| integrations::sdk::operation(service, name).ok());
+            if let Some(operation) = twin {
+                if !known {
+                    sdk::derive(task, &operation);
+                }
+                of_fields(task, &operation);
             }
         }
         Err(error) => {
@@ -94,6 +111,12 @@ fn integration(task: &mut Task<'_>, found: Result<Call, NotFound>) {
             task.missing(format!("calls what is no integration known on {day}: {error}; correct it, or add what it needs by hand; {other}"));
         }
     }
+}
+
+/// What fields ask for that many calls have.
+fn of_fields(task: &mut Task<'_>, operation: &Operation) {
+    tags::derive(task, operation);
+    keys::derive(task, operation);
 }
 
 /// False where nothing is known beside the table.
@@ -152,36 +175,19 @@ fn title(service: &str) -> &str {
     }
 }
 
-/// The role of `Credentials`, in whose name the state calls.
-fn target_role(found: &Found<'_>, task: &mut Task<'_>) -> Option<String> {
-    let field = Payload::in_field(found.state, "Credentials", found.jsonata).get("RoleArn");
-    match &field {
-        Field::Absent => None,
-        _ if field.text().is_some() => field.text(),
-        _ => {
-            let given = task.given("iam", "role/").first().cloned();
-            if given.is_none() {
-                task.open(&field, "the role that it assumes (Credentials.RoleArn)", "Credentials.RoleArn");
-            }
-            given
-        }
-    }
-}
-
 /// The execution role may assume the other role, which needs the permissions and must trust it (developer guide,
 /// "Accessing resources in other AWS accounts").
-fn assume(task: &Task<'_>, role: String, here: &Surroundings, derived: &mut Derived) {
+fn assume(task: &mut Task<'_>, role: &str, here: &Surroundings, derived: &mut Derived) {
     let why = format!("calls as {role}");
     let reason = Reason { state: task.name.to_owned(), path: task.path.clone(), why };
     derived.needs.push(Need {
         actions: vec!["sts:AssumeRole".into()],
-        resources: vec![role.clone()],
+        resources: vec![role.to_owned()],
         conditions: Conditions::new(),
         reason,
     });
     if let Some(known) = derived.targets.iter_mut().find(|target| target.role_arn == role) {
-        known.needs.extend(task.needs.iter().cloned());
-        return;
+        return known.needs.append(&mut task.needs);
     }
     let trust = here.execution_role_arn.as_ref().map(|principal| trust(principal, here.state_machine_arn()));
     if trust.is_none() {
@@ -194,7 +200,7 @@ fn assume(task: &Task<'_>, role: String, here: &Surroundings, derived: &mut Deri
             missing: false,
         });
     }
-    derived.targets.push(TargetRole { role_arn: role, trust, needs: task.needs.clone() });
+    derived.targets.push(TargetRole { role_arn: role.to_owned(), trust, needs: std::mem::take(&mut task.needs) });
 }
 
 /// The other role trusts the execution role; the external id pins the machine.
@@ -221,6 +227,25 @@ impl<'a> Task<'a> {
             needs: Vec::new(),
             findings: Vec::new(),
         }
+    }
+
+    /// The calls are made with a role of another account, which only its ARN says.
+    fn calls_from(&mut self, role: Option<Arn<'_>>) {
+        let account = role.map(|role| role.account).filter(|account| is_account(account));
+        account.unwrap_or("*").clone_into(&mut self.here.account);
+        self.elsewhere = true;
+    }
+
+    /// What the call needs is not for the execution role to have, and whose it is to have is not known.
+    fn unknown_caller(&mut self, field: &str) {
+        let mut actions: Vec<String> = self.needs.drain(..).flat_map(|need| need.actions).collect();
+        actions.sort();
+        actions.dedup();
+        let needs = if actions.is_empty() { String::new() } else { format!(", which needs {}", actions.join(", ")) };
+        self.missing(format!(
+            "takes the role that it assumes (Credentials.RoleArn) from the input ({field}){needs}; the execution role needs sts:AssumeRole on it: give it with --resource {}=ARN",
+            self.name
+        ));
     }
 
     pub(super) fn because(&mut self, why: &str) {
@@ -294,6 +319,7 @@ impl<'a> Task<'a> {
     pub(super) fn resource(&mut self, name: &str, service: &str, kind: &str, what: &str) -> Vec<String> {
         let field = self.payload.get(name);
         match field.text() {
+            Some(text) if !self.could_be(&text, name, service, kind, what) => Vec::new(),
             Some(arn) if arn.starts_with("arn:") => vec![arn],
             Some(text) => vec![self.here.arn(service, &format!("{kind}{text}"))],
             None => {
@@ -304,6 +330,25 @@ impl<'a> Task<'a> {
                 given
             }
         }
+    }
+
+    /// False, and told, of the ARN of something else, and of what is no ARN in a field that takes an ARN alone. The Data APIs take
+    /// the name of a secret too (RDS Data API reference, `secretArn`), some services that of a role, and EMR an instance profile.
+    fn could_be(&mut self, text: &str, name: &str, service: &str, kind: &str, what: &str) -> bool {
+        let must_be_arn = name.ends_with("Arn") && !matches!(service, "iam" | "secretsmanager");
+        if text.contains("${") || !(must_be_arn || text.starts_with("arn:")) {
+            return true;
+        }
+        let fits = Arn::parse(text).is_some_and(|arn| {
+            let is_profile = service == "iam" && arn.resource.starts_with("instance-profile/");
+            arn.service == service && (arn.resource.starts_with(kind) || is_profile)
+        });
+        if !fits {
+            let kind = kind.trim_end_matches([':', '/']);
+            let of = if kind.is_empty() { service.to_owned() } else { format!("{service}, {kind}") };
+            self.missing(format!("names {what} as \"{text}\" ({name}), which is no such ARN ({of}); correct it"));
+        }
+        fits
     }
 
     /// The rule by which Step Functions learns that a job has ended. There is none where it polls in another account.
@@ -318,6 +363,7 @@ impl<'a> Task<'a> {
     pub(super) fn pass_role(&mut self, name: &str, to: &str, what: &str) {
         let field = self.payload.get(name);
         let arn = match field.text() {
+            Some(text) if !self.could_be(&text, name, "iam", "role/", what) => return,
             Some(arn) if arn.starts_with("arn:") => vec![arn],
             Some(role) => {
                 let Surroundings { partition, account, .. } = &self.here;

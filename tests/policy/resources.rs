@@ -213,3 +213,40 @@ fn of_each_operation_with_a_resource_the_resource_is_derived_from_what_is_writte
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(share(found + missed.len()) >= 97.0);
 }
+
+/// Tags in a call ask for the tagging action on what the call makes, and where the table cannot tell what that is, they are told.
+#[test]
+#[allow(clippy::print_stdout)]
+fn tags_ask_for_their_action_on_what_is_made_or_are_told() {
+    let (mut found, mut told, mut wrong) = (0_u32, 0_u32, Vec::new());
+    for operation in services().flat_map(operations_of) {
+        let Some(tagging) = operation.tagging() else { continue };
+        let action = &tagging.permission.action;
+        let own = match &operation.known() {
+            Known::Needs(permissions) => permissions.first().map(|permission| permission.on.clone()),
+            _ => None,
+        };
+        let mut parameters = match own {
+            Some(On::Formats(formats)) if !formats.is_empty() => call(&operation, &formats[0]),
+            _ => json!({}),
+        };
+        parameters[tagging.field] = json!({"team": "shop"});
+        let derived = derived(&operation, &parameters);
+        let needs: Vec<_> = derived.needs.iter().filter(|need| need.actions.contains(action)).collect();
+        let is_told =
+            derived.findings.iter().any(|finding| finding.missing && finding.message.contains(action.as_str()));
+        let shapes = match &tagging.permission.on {
+            On::Formats(formats) => formats.iter().map(shape).collect(),
+            On::Everything | On::AnyResource => vec!["*".to_owned()],
+        };
+        let fits = |arn: &String| shapes.iter().any(|shape| pattern::matches(shape, arn.trim_end_matches("-??????")));
+        match (needs.is_empty(), is_told) {
+            (false, _) if needs.iter().flat_map(|need| &need.resources).all(fits) => found += 1,
+            (true, true) => told += 1,
+            _ => wrong.push(format!("{}:{}: {needs:?}", operation.service, operation.name)),
+        }
+    }
+    println!("calls that give tags: {}, of which {found} on what they make, {told} told", found + told);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(found > 3 * told, "{found} {told}");
+}

@@ -242,7 +242,13 @@ fn models_of(task: &mut Task<'_>, profile: &Profile, geography: &str, model: &st
 /// True where a model's id could stand in an ARN of this format: AWS's own have their vendor before a dot (Bedrock API reference,
 /// pattern of `modelId`).
 pub(super) fn fits(format: &str, id: &str) -> bool {
-    let of_account = ["custom-model", "custom-model-deployment", "imported-model", "provisioned-model"];
+    let of_account = [
+        "application-inference-profile",
+        "custom-model",
+        "custom-model-deployment",
+        "imported-model",
+        "provisioned-model",
+    ];
     if format.contains(":foundation-model/") {
         return id.contains('.') && !is_system_profile(id);
     }

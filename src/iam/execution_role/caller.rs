@@ -115,7 +115,6 @@ fn parts(text: &str, separator: char) -> Option<Vec<&str>> {
             _ if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
             (Some(open), _) if open == letter => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(letter),
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => depth = depth.checked_sub(1)?,
@@ -123,7 +122,7 @@ fn parts(text: &str, separator: char) -> Option<Vec<&str>> {
                 found.push(&text[start..at]);
                 start = at + letter.len_utf8();
             }
-            (None, _) => {}
+            _ => {}
         }
     }
     found.push(&text[start..]);

@@ -20,12 +20,14 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
 const REFERENCE: &str = "/aws/reference/secretsmanager/";
 
 fn referenced(task: &mut Task<'_>) {
-    let names: Vec<String> = task.payload.values("Name+Names").iter().filter_map(Field::text).collect();
-    let named = names.iter().filter_map(|name| name.split_once(REFERENCE)).map(|(_, secret)| {
-        let name = secret.split(':').next().unwrap_or(secret);
-        resources::secret(task.here.arn("secretsmanager", &format!("secret:{name}")))
-    });
-    let secrets: Vec<String> = named.collect();
+    let parameters: Vec<String> = task.payload.values("Name+Names").iter().filter_map(Field::text).collect();
+    let referenced = parameters.iter().filter_map(|name| name.split_once(REFERENCE));
+    let secrets: Vec<String> = referenced
+        .map(|(_, secret)| {
+            let name = secret.split(':').next().unwrap_or(secret);
+            resources::secret(task.here.arn("secretsmanager", &format!("secret:{name}")))
+        })
+        .collect();
     task.need(&["secretsmanager:GetSecretValue"], secrets);
 }
 

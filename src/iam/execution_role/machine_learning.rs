@@ -80,12 +80,10 @@ pub(super) fn sagemaker(task: &mut Task<'_>, action: &str) -> bool {
     true
 }
 
-/// Step Functions tags what it creates by its own integrations; a call of the SDK tags what it says.
+/// Step Functions tags what it creates by its own integrations.
 fn tags(task: &mut Task<'_>, created: Vec<String>) {
     if task.is_optimised {
         task.need(&["sagemaker:AddTags", "sagemaker:ListTags"], created);
-    } else if !task.payload.get("Tags").is_absent() {
-        task.need(&["sagemaker:AddTags"], created);
     }
 }
 

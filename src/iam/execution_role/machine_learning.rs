@@ -98,7 +98,7 @@ fn endpoint(task: &mut Task<'_>, action: &str) {
     }
 }
 
-/// Kinds of resources whose names `SageMaker` writes small in their ARNs.
+/// Kinds of resources whose names `SageMaker` writes small in the ARNs of its answers.
 const SMALL: [&str; 9] = [
     "endpoint",
     "endpoint-config",
@@ -119,10 +119,12 @@ pub(super) fn is_small(format: &str) -> bool {
 fn named(task: &mut Task<'_>, field: &str, kind: &str) -> Vec<String> {
     let prefix = format!("{kind}/");
     let arns = task.resource(field, "sagemaker", &prefix, &format!("its {}", kind.replace('-', " ")));
-    arns.into_iter()
-        .map(|arn| match arn.split_once(&format!(":{prefix}")) {
-            Some((before, name)) => format!("{before}:{prefix}{}", small(name)),
-            None => arn,
-        })
-        .collect()
+    let in_small = |arn: &String| {
+        let (before, name) = arn.split_once(&format!(":{prefix}"))?;
+        Some(format!("{before}:{prefix}{}", small(name)))
+    };
+    let mut both: Vec<String> = arns.iter().filter_map(in_small).chain(arns.iter().cloned()).collect();
+    both.sort();
+    both.dedup();
+    both
 }

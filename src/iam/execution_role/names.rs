@@ -113,9 +113,6 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         ("kms", "Alias") => text.trim_start_matches("alias/"),
         // Route 53 gives its ids with their kind: `/hostedzone/Z1`.
         ("route53", _) => text.rsplit('/').next().unwrap_or(text),
-        ("sagemaker", _) if machine_learning::is_small(&format.arn) => return Ok(Named::here(small(text))),
-        // What RDS stores small (RDS API reference, "This parameter is stored as a lowercase string").
-        ("rds", _) if SMALL_IN_RDS.iter().any(|kind| format.arn.contains(kind)) => return Ok(Named::here(small(text))),
         // The models of Bedrock have their vendor before a dot, and those of an account have none.
         ("bedrock", "ResourceId") if !bedrock::fits(&format.arn, text) => return Err(Found::LeftOut),
         ("ses", "IdentityName") => address(text),
@@ -127,7 +124,20 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
     Ok(Named::here(part))
 }
 
-/// Kinds of resources whose names RDS, Neptune and `DocumentDB` store small.
+/// What is named, in small letters too where the service writes the name so in its ARNs: what IAM is asked for has been seen in
+/// both, and neither says whose name is meant otherwise, for such names have no case.
+pub(super) fn in_both_cases(named: Named, prefix: &str, format: &Format) -> Vec<Named> {
+    let is_small = match prefix {
+        "rds" => SMALL_IN_RDS.iter().any(|kind| format.arn.contains(kind)),
+        "sagemaker" => machine_learning::is_small(&format.arn),
+        _ => false,
+    };
+    let in_small = Named { text: small(&named.text), ..named.clone() };
+    if is_small && in_small != named { vec![named, in_small] } else { vec![named] }
+}
+
+/// Kinds of resources whose names RDS, Neptune and `DocumentDB` store small (RDS API reference, "This parameter is stored as a
+/// lowercase string").
 const SMALL_IN_RDS: [&str; 10] = [
     ":cluster:",
     ":cluster-endpoint:",

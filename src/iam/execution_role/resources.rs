@@ -347,7 +347,9 @@ fn values(
     let mut named = Vec::new();
     for field in task.payload.values(path) {
         match (field.text(), field) {
-            (Some(text), _) => named.push(names::read(&text, prefix, format, name)?),
+            (Some(text), _) => {
+                named.extend(names::in_both_cases(names::read(&text, prefix, format, name)?, prefix, format));
+            }
             // Which object of a bucket is often the input's to say.
             (None, Field::FromInput(_)) if prefix == "s3" && name == "ObjectName" => named.push(Named::here("*")),
             (None, Field::FromInput(expression)) => return Err(Found::Open(expression)),

@@ -132,8 +132,8 @@ pub(super) fn in_both_cases(named: Named, prefix: &str, format: &Format) -> Vec<
         "sagemaker" => machine_learning::is_small(&format.arn),
         _ => false,
     };
-    let in_small = Named { text: small(&named.text), ..named.clone() };
-    if is_small && in_small != named { vec![named, in_small] } else { vec![named] }
+    let lower = Named { text: small(&named.text), ..named.clone() };
+    if is_small && lower != named { vec![named, lower] } else { vec![named] }
 }
 
 /// Kinds of resources whose names RDS, Neptune and `DocumentDB` store small (RDS API reference, "This parameter is stored as a

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod nesting;
 pub mod outcome;
 pub mod plan;
+pub mod reason;
 pub mod runs;
 pub mod server;
 pub mod similar;

@@ -5,6 +5,7 @@
 //! whoever uses a value that could have been cut refuses one that is deeper than [`MAX`].
 
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// Levels of a value that are used. Far more than any definition or input has, and with the object and the list around it less than
 /// [`CUT`].
@@ -25,7 +26,7 @@ pub fn check(field: &str, json: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("{field} is nested more than {MAX} levels deep, which is not read. Nest it less.");
-    Err(Failure::new(Class::Terminal, "NestedTooDeep", message))
+    Err(Failure::new(Class::Terminal, Reason::NestedTooDeep, message))
 }
 
 /// The number of objects and lists around the innermost value.
@@ -146,7 +147,7 @@ mod tests {
         let list = json!({"items": [{"spec": {"runTemplate": {"spec": {"input": nested(MAX)}}}}]}).to_string();
         assert_eq!(Cutter::default().cut(list.as_bytes()), None);
         let failure = check("spec.input", &text(200)).unwrap_err();
-        assert_eq!((failure.reason, failure.class), ("NestedTooDeep", Class::Terminal));
+        assert_eq!((failure.reason, failure.class), (Reason::NestedTooDeep, Class::Terminal));
     }
 
     proptest! {

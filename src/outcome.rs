@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::reason::Reason;
+
 /// What kind of failure it is, which decides when to look again and when to call the object stalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub enum Class {
@@ -60,27 +62,27 @@ impl Class {
 /// whoever mends one thing after another waits for none of those that are mended, and what fails by turns waits longer all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backoff {
-    failures: Vec<(&'static str, u32)>,
-    last: &'static str,
+    failures: Vec<(Reason, u32)>,
+    last: Option<Reason>,
     due: Duration,
 }
 
 impl Backoff {
     /// Counts a failure at `now`, a time since any fixed start, and gives the delay until the next look. A failure that
     /// comes again before it was due, because a watch woke the object, is told again but makes nobody wait longer.
-    pub fn fail(&mut self, class: Class, reason: &'static str, now: Duration, jitter: f64) -> Option<Duration> {
-        let is_early = reason == self.last && now < self.due;
+    pub fn fail(&mut self, class: Class, reason: Reason, now: Duration, jitter: f64) -> Option<Duration> {
+        let is_early = Some(reason) == self.last && now < self.due;
         let failures = self.count(reason);
         if is_early {
             return class.delay(*failures, jitter).map(|delay| delay.min(self.due.saturating_sub(now)));
         }
         *failures = failures.saturating_add(1);
         let delay = class.delay(*failures, jitter)?;
-        (self.last, self.due) = (reason, now + delay);
+        (self.last, self.due) = (Some(reason), now + delay);
         Some(delay)
     }
 
-    fn count(&mut self, reason: &'static str) -> &mut u32 {
+    fn count(&mut self, reason: Reason) -> &mut u32 {
         let known = self.failures.iter().position(|(known, _)| *known == reason);
         let at = known.unwrap_or_else(|| {
             self.failures.push((reason, 0));
@@ -95,7 +97,7 @@ pub trait Classify {
     /// The class, which decides the retry.
     fn class(&self) -> Class;
     /// CamelCase reason for condition, event and metric.
-    fn reason(&self) -> &'static str;
+    fn reason(&self) -> Reason;
     /// What happened, to what, and what to do next. Free of request ids, times and secrets, so that a repeated failure
     /// leaves a status unchanged; at most [`MAX_MESSAGE`] characters.
     fn public(&self) -> String;
@@ -104,29 +106,26 @@ pub trait Classify {
 /// Longest message in a condition, in characters.
 pub const MAX_MESSAGE: usize = 1024;
 
-/// Reason of a call that waits for its share of AWS's quota.
-pub const WAITING_FOR_QUOTA: &str = "WaitingForQuota";
-
 /// A failure as the status and the requeue policy need it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Failure {
     /// The class, which decides the retry.
     pub class: Class,
     /// CamelCase reason for condition, event and metric.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What happened and what to do next.
     pub message: String,
 }
 
 impl Failure {
     /// A failure with its message bounded.
-    pub fn new(class: Class, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(class: Class, reason: Reason, message: impl Into<String>) -> Self {
         Self { class, reason, message: bounded(&message.into()) }
     }
 
     /// Whether it is worth an event: waiting for one's turn is not, and a thousand objects may do so.
     pub fn is_news(&self) -> bool {
-        self.class != Class::Conflict && self.reason != WAITING_FOR_QUOTA
+        self.class != Class::Conflict && self.reason != Reason::WaitingForQuota
     }
 }
 
@@ -174,7 +173,7 @@ mod tests {
     fn a_failure_that_a_watch_brought_early_makes_nobody_wait_longer() {
         let mut backoff = Backoff::default();
         let at = Duration::from_secs;
-        let mut fail = |class, second| backoff.fail(class, "AccessDenied", at(second), 1.0);
+        let mut fail = |class, second| backoff.fail(class, Reason::AccessDenied, at(second), 1.0);
         assert_eq!(fail(Class::Denied, 100), Some(at(15)));
         for early in 101..115 {
             assert_eq!(fail(Class::Denied, early), Some(at(115 - early)));
@@ -187,15 +186,15 @@ mod tests {
     fn whoever_mends_one_thing_after_another_waits_for_the_last_one_alone() {
         let (mut backoff, at) = (Backoff::default(), Duration::from_secs);
         let mut fail = |reason, second| backoff.fail(Class::Denied, reason, at(second), 1.0);
-        assert_eq!(fail("SecretUnreadable", 0), Some(at(15)));
-        assert_eq!(fail("SecretUnreadable", 15), Some(at(30)));
-        assert_eq!(fail("SecretNotForIssuer", 20), Some(at(15)), "a step further");
-        assert_eq!(fail("AccessDenied", 25), Some(at(15)));
-        assert_eq!(fail("AccessDenied", 30), Some(at(10)), "seen early, and told again");
+        assert_eq!(fail(Reason::SecretUnreadable, 0), Some(at(15)));
+        assert_eq!(fail(Reason::SecretUnreadable, 15), Some(at(30)));
+        assert_eq!(fail(Reason::SecretNotForIssuer, 20), Some(at(15)), "a step further");
+        assert_eq!(fail(Reason::AccessDenied, 25), Some(at(15)));
+        assert_eq!(fail(Reason::AccessDenied, 30), Some(at(10)), "seen early, and told again");
         // By turns, as often as somebody likes: each turn is longer than the one before.
-        assert_eq!(fail("SecretNotForIssuer", 40), Some(at(30)));
-        assert_eq!(fail("AccessDenied", 70), Some(at(30)));
-        assert_eq!(fail("SecretNotForIssuer", 100), Some(at(60)));
+        assert_eq!(fail(Reason::SecretNotForIssuer, 40), Some(at(30)));
+        assert_eq!(fail(Reason::AccessDenied, 70), Some(at(30)));
+        assert_eq!(fail(Reason::SecretNotForIssuer, 100), Some(at(60)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::outcome::{Failure, bounded};
+use crate::reason::Reason;
 
 /// Sums up all others.
 pub const READY: &str = "Ready";
@@ -55,12 +56,12 @@ impl Conditions {
     }
 
     /// Sets one condition; its transition time moves only when its status does.
-    pub fn set(&mut self, kind: &str, truth: Truth, reason: &str, message: &str) -> &mut Self {
+    pub fn set(&mut self, kind: &str, truth: Truth, reason: Reason, message: &str) -> &mut Self {
         let message = bounded(message);
         let condition = Condition {
             type_: kind.to_owned(),
             status: truth.as_str().to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.as_str().to_owned(),
             message,
             observed_generation: self.generation,
             last_transition_time: Time(self.now),
@@ -86,12 +87,12 @@ impl Conditions {
     }
 
     /// All is as the spec says.
-    pub fn ready(&mut self, reason: &str, message: &str) -> &mut Self {
+    pub fn ready(&mut self, reason: Reason, message: &str) -> &mut Self {
         self.set(READY, Truth::True, reason, message).remove(RECONCILING).remove(STALLED)
     }
 
     /// Work goes on without a failure.
-    pub fn progressing(&mut self, reason: &str, message: &str) -> &mut Self {
+    pub fn progressing(&mut self, reason: Reason, message: &str) -> &mut Self {
         self.set(READY, Truth::False, reason, message);
         self.set(RECONCILING, Truth::True, reason, message).remove(STALLED)
     }
@@ -155,46 +156,46 @@ mod tests {
     #[test]
     fn a_transition_time_moves_only_with_the_status() {
         let mut first = Conditions::new(&[], Some(1), at(10));
-        first.ready("Synced", "");
+        first.ready(Reason::Synced, "");
         let first = first.finish();
         let mut second = Conditions::new(&first, Some(2), at(20));
-        second.ready("StillSynced", "other words");
+        second.ready(Reason::StillSynced, "other words");
         let second = second.finish();
         assert_eq!(second[0].last_transition_time, first[0].last_transition_time);
         assert_eq!(second[0].observed_generation, Some(2));
         let mut third = Conditions::new(&second, Some(2), at(30));
-        third.progressing("Updating", "");
+        third.progressing(Reason::Updating, "");
         assert_eq!(third.get(READY).unwrap().last_transition_time, Time(at(30)));
     }
 
     #[test]
     fn a_denial_stalls_after_two_minutes_and_readiness_clears_it() {
-        let denied = Failure::new(Class::Denied, "AccessDenied", "no");
+        let denied = Failure::new(Class::Denied, Reason::AccessDenied, "no");
         let mut conditions = Conditions::new(&[], Some(1), at(0));
         conditions.failed(&denied);
         assert!(conditions.get(RECONCILING).is_some() && conditions.get(STALLED).is_none());
         let mut later = Conditions::new(&conditions.finish(), Some(1), at(121));
         later.failed(&denied);
         assert!(later.get(STALLED).is_some() && later.get(RECONCILING).is_none());
-        later.ready("RoleAssumed", "");
+        later.ready(Reason::RoleAssumed, "");
         assert!(later.get(STALLED).is_none());
     }
 
     #[test]
     fn a_terminal_failure_stalls_at_once() {
         let mut conditions = Conditions::new(&[], Some(1), at(0));
-        conditions.failed(&Failure::new(Class::Terminal, "DefinitionInvalid", "no"));
+        conditions.failed(&Failure::new(Class::Terminal, Reason::DefinitionInvalid, "no"));
         assert!(is_true(&conditions.finish(), STALLED));
     }
 
     #[test]
     fn a_run_that_ended_badly_waits_for_nobody_until_something_else_fails() {
         let mut conditions = Conditions::new(&[], Some(1), at(0));
-        conditions.set(FAILED, Truth::True, "AnyReason", "").set(STALLED, Truth::True, "AnyReason", "");
+        conditions.set(FAILED, Truth::True, Reason::Cancelled, "").set(STALLED, Truth::True, Reason::Cancelled, "");
         assert_eq!(waits_for_person(&conditions.clone().finish()), None);
-        conditions.failed(&Failure::new(Class::Terminal, "OutputForbidden", "no"));
+        conditions.failed(&Failure::new(Class::Terminal, Reason::Forbidden, "no"));
         assert_eq!(waits_for_person(&conditions.clone().finish()), Some("OutputForbidden"));
-        conditions.ready("Succeeded", "");
+        conditions.ready(Reason::Succeeded, "");
         assert_eq!(waits_for_person(&conditions.finish()), None);
     }
 }

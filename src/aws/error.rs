@@ -1,7 +1,8 @@
 //! What AWS refuses, in classes of our own.
 
 use crate::iam::trust::denial_hint;
-use crate::outcome::{Class, Classify, WAITING_FOR_QUOTA, bounded};
+use crate::outcome::{Class, Classify, bounded};
+use crate::reason::Reason;
 
 /// A refusal or failure of AWS, free of request ids and times.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,24 +140,24 @@ impl Classify for AwsError {
         }
     }
 
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> Reason {
         match self.kind {
-            AwsErrorKind::Throttled => "Throttled",
-            AwsErrorKind::Queued => WAITING_FOR_QUOTA,
-            AwsErrorKind::Unavailable => "AWSUnavailable",
-            AwsErrorKind::AccessDenied => "AccessDenied",
-            AwsErrorKind::KeyUnusable => "KeyUnusable",
-            AwsErrorKind::RoleNotAssumable => "WaitingForIAM",
-            AwsErrorKind::InvalidDefinition => "DefinitionRejected",
-            AwsErrorKind::InvalidInput => "InputRejected",
-            AwsErrorKind::NameTaken => "StateMachineNameTaken",
-            AwsErrorKind::Deleting => "StateMachineDeleting",
-            AwsErrorKind::ExecutionExists => "ExecutionNameTaken",
-            AwsErrorKind::NotRedrivable => "NotRedrivable",
-            AwsErrorKind::NotFound => "NotFound",
-            AwsErrorKind::SessionExpired => "SessionExpired",
-            AwsErrorKind::LimitExceeded => "LimitExceeded",
-            AwsErrorKind::Rejected => "Rejected",
+            AwsErrorKind::Throttled => Reason::Throttled,
+            AwsErrorKind::Queued => Reason::WaitingForQuota,
+            AwsErrorKind::Unavailable => Reason::AWSUnavailable,
+            AwsErrorKind::AccessDenied => Reason::AccessDenied,
+            AwsErrorKind::KeyUnusable => Reason::KeyUnusable,
+            AwsErrorKind::RoleNotAssumable => Reason::WaitingForIAM,
+            AwsErrorKind::InvalidDefinition => Reason::DefinitionRejected,
+            AwsErrorKind::InvalidInput => Reason::InputRejected,
+            AwsErrorKind::NameTaken => Reason::StateMachineNameTaken,
+            AwsErrorKind::Deleting => Reason::StateMachineDeleting,
+            AwsErrorKind::ExecutionExists => Reason::ExecutionNameTaken,
+            AwsErrorKind::NotRedrivable => Reason::NotRedrivable,
+            AwsErrorKind::NotFound => Reason::NotFound,
+            AwsErrorKind::SessionExpired => Reason::SessionExpired,
+            AwsErrorKind::LimitExceeded => Reason::LimitExceeded,
+            AwsErrorKind::Rejected => Reason::Rejected,
         }
     }
 

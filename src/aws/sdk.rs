@@ -21,7 +21,8 @@ use super::sanitise::sanitised;
 use super::{AwsError, AwsErrorKind, Caller, Priority, Session};
 use crate::config::Endpoints;
 use crate::metrics::Metrics;
-use crate::outcome::{WAITING_FOR_QUOTA, bounded};
+use crate::outcome::bounded;
+use crate::reason::Reason;
 
 /// Longest wait for one call, its retries included.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,7 +131,7 @@ fn queued(operation: &'static str, wait: Duration) -> AwsError {
     AwsError {
         kind: AwsErrorKind::Queued,
         operation,
-        code: WAITING_FOR_QUOTA.into(),
+        code: Reason::WaitingForQuota.as_str().into(),
         message: "the operator's share of the quota is used up for now".into(),
     }
 }

@@ -14,6 +14,7 @@ use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::workflow::{activity_arn, check_key, check_name, default_name, names_of};
 use crate::plan::{guardrail, needs, tags};
+use crate::reason::Reason;
 use crate::status::Truth;
 
 #[async_trait::async_trait]
@@ -50,15 +51,15 @@ impl Managed for Activity {
             let message = format!(
                 "Activity {arn} exists and belongs to somebody else; it was not touched. Set another spec.name in a new Activity, or delete that one."
             );
-            return Err(Failure::new(Class::Terminal, "ActivityNameTaken", message));
+            return Err(Failure::new(Class::Terminal, Reason::ActivityNameTaken, message));
         }
         work.hold(ctx).await?;
         apply_tags(work, ctx, &found, &arn, wanted, &present).await?;
         let status = work.status();
         status.activity_arn = Some(arn);
         work.conditions(|conditions| {
-            conditions.set("Synced", Truth::True, "Synced", "The activity is as the spec says.");
-            conditions.ready("Synced", "The activity is as the spec says.");
+            conditions.set("Synced", Truth::True, Reason::Synced, "The activity is as the spec says.");
+            conditions.ready(Reason::Synced, "The activity is as the spec says.");
         });
         Ok(Done::again(Requeue::After(ctx.settings.resync_interval)))
     }

@@ -14,6 +14,7 @@ use super::Context;
 use super::runner::api_failure;
 use crate::outcome::Failure;
 use crate::plan::attribution::{Installation, Installed, Policies, believed_since, covers};
+use crate::reason::Reason;
 
 /// How long a look at the policies is used: a burst of starts costs one. A change of a policy takes the API servers
 /// themselves about as long to notice.
@@ -91,7 +92,7 @@ async fn look(ctx: &Context) -> Result<Result<Timestamp, String>, Failure> {
     );
     let (stamp, stamp_binding, guard, guard_binding) = match read {
         // Without the right to look, as under an older chart, nothing can be believed; that keeps no run from its start.
-        Err(failure) if failure.reason == "Forbidden" => return Ok(Err(failure.message)),
+        Err(failure) if failure.reason == Reason::Forbidden => return Ok(Err(failure.message)),
         other => other?,
     };
     Ok(believed_since(&installation, &Policies { stamp, stamp_binding, guard, guard_binding }))

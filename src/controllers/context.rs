@@ -161,7 +161,7 @@ impl Context {
     pub(super) fn back_off(&self, uid: &str, failure: &Failure) -> Option<Duration> {
         let Failure { class, reason, .. } = failure;
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.entry(uid.to_owned()).or_default().fail(*class, reason, self.started.elapsed(), rand::random())
+        failures.entry(uid.to_owned()).or_default().fail(*class, *reason, self.started.elapsed(), rand::random())
     }
 
     /// Forgets the failures of an object.

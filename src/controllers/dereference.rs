@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 use moka::future::Cache;
 
 use super::Context;
-use super::named::{VALUE_NOT_ALLOWED, named, named_at_the_end};
+use super::named::{named, named_at_the_end};
 use super::runner::refers_to;
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding, WorkflowRun};
 use crate::audit::Cause;
@@ -25,7 +25,7 @@ use crate::outcome::{Class, Failure};
 use crate::plan::binding::{Wanted, check_region, wanted_policy};
 use crate::plan::workflow::names_of;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
-use crate::runs::FORBIDDEN;
+use crate::reason::Reason;
 
 /// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
 /// withdrawal or suspension that a watch tells of ends it at once.
@@ -154,12 +154,12 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Au
     let epoch = ctx.sessions.epoch(namespace, binding);
     let found = named::<TrustBinding>(ctx, namespace, binding)
         .await
-        .map_err(|failure| NoSession { gone: failure.reason == VALUE_NOT_ALLOWED, ..NoSession::from(failure) })?;
+        .map_err(|failure| NoSession { gone: failure.reason == Reason::ValueNotAllowed, ..NoSession::from(failure) })?;
     let Some(found) = found else {
         let message = format!(
             "TrustBinding \"{binding}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );
-        let failure = Failure::new(Class::Waiting, "BindingNotFound", message);
+        let failure = Failure::new(Class::Waiting, Reason::BindingNotFound, message);
         return Err(NoSession { failure, error: None, gone: true });
     };
     let key = authorized_key(ctx, &found, &epoch).await?;
@@ -250,15 +250,12 @@ pub(super) async fn authorized_key(
     let in_use = rotation::provider_in_use(identities, named);
     match key_with(ctx, binding, in_use, epoch).await {
         // The old provider was deleted before the new one was proven: there is only the new one left.
-        Err(none) if none.failure.reason == PROVIDER_MISSING && in_use != named => {
+        Err(none) if none.failure.reason == Reason::IdentityProviderNotFound && in_use != named => {
             key_with(ctx, binding, named, epoch).await
         }
         other => other,
     }
 }
-
-/// Reason of a binding whose IdentityProvider does not exist.
-const PROVIDER_MISSING: &str = "IdentityProviderNotFound";
 
 /// Name of the provider that the spec names.
 pub(super) fn named_provider(binding: &TrustBinding) -> Option<&str> {
@@ -279,7 +276,7 @@ pub(super) async fn key_with(
     if spec.suspend {
         ctx.sessions.forget(&namespace, &name);
         let message = format!("TrustBinding \"{name}\" is suspended. Set spec.suspend to false to go on.");
-        return Err(Failure::new(Class::Waiting, "Suspended", message).into());
+        return Err(Failure::new(Class::Waiting, Reason::Suspended, message).into());
     }
     if !ctx.settings.allowed_audiences.contains(&spec.audience) {
         let message = format!(
@@ -287,7 +284,7 @@ pub(super) async fn key_with(
             spec.audience,
             ctx.settings.allowed_audiences.join(", ")
         );
-        return Err(Failure::new(Class::Terminal, "AudienceNotAllowed", message).into());
+        return Err(Failure::new(Class::Terminal, Reason::AudienceNotAllowed, message).into());
     }
     if ctx.settings.lockdown
         && let Err(failure) = lockdown::check_binding(spec, &ctx.settings.name_prefix, &namespace)
@@ -332,7 +329,7 @@ async fn consenting_account(ctx: &Context, binding: &TrustBinding, namespace: &s
     let account = named::<PartialObjectMeta<ServiceAccount>>(ctx, namespace, &spec.service_account_name).await;
     let account = account.map_err(|failure| NoSession {
         // The right to read accounts can go before the objects do: it is a Role of the namespace.
-        gone: failure.reason == FORBIDDEN || failure.reason == VALUE_NOT_ALLOWED,
+        gone: failure.reason == Reason::Forbidden || failure.reason == Reason::ValueNotAllowed,
         ..NoSession::from(failure)
     })?;
     let Some(account) = account else {
@@ -358,7 +355,7 @@ async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result
         let message = format!(
             "IdentityProvider \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );
-        return Err(Failure::new(Class::Waiting, PROVIDER_MISSING, message).into());
+        return Err(Failure::new(Class::Waiting, Reason::IdentityProviderNotFound, message).into());
     };
     Ok(ExternalProvider {
         takes_untied_secret: !ctx.settings.lockdown && secret_grant::takes_untied(&found),
@@ -385,7 +382,7 @@ fn session_policy(
                 let message = format!(
                     "{error}. Give the state machine, its execution role or its key's alias a shorter name, or set spec.sessionPolicy of the TrustBinding."
                 );
-                Failure::new(Class::Terminal, "SessionPolicyTooLarge", message)
+                Failure::new(Class::Terminal, Reason::SessionPolicyTooLarge, message)
             }
             PolicyError::Value(value) => value_not_allowed(&value),
         }),
@@ -397,7 +394,7 @@ pub(super) fn value_not_allowed(value: &NotAllowed) -> Failure {
     let message = format!(
         "{value}, so nothing was asked of AWS for this object. Correct it, in a new object where it cannot be changed."
     );
-    Failure::new(Class::Terminal, VALUE_NOT_ALLOWED, message)
+    Failure::new(Class::Terminal, Reason::ValueNotAllowed, message)
 }
 
 /// What the binding's sessions are for.
@@ -436,7 +433,7 @@ pub(super) async fn config_map(
         let message = format!(
             "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\". Create it; this goes on by itself then."
         );
-        Failure::new(Class::Waiting, "ConfigMapNotFound", message)
+        Failure::new(Class::Waiting, Reason::ConfigMapNotFound, message)
     })?;
     if read_for == ReadFor::Definition {
         refuse_output(&map, namespace, name)?;
@@ -459,7 +456,7 @@ fn refuse_output(map: &ConfigMap, namespace: &str, name: &str) -> Result<(), Fai
         "ConfigMap \"{name}\" in namespace \"{namespace}\" holds the output of WorkflowRun \"{}\", which whoever may start runs decides, so no definition is read from it. Copy what is wanted of it to a ConfigMap of another name, and name that.",
         run.name
     );
-    Err(Failure::new(Class::Terminal, "ConfigMapIsOutput", message))
+    Err(Failure::new(Class::Terminal, Reason::ConfigMapIsOutput, message))
 }
 
 /// The value of a key of a ConfigMap.
@@ -474,6 +471,6 @@ pub(super) async fn config_map_value(
             "ConfigMap \"{}\" in namespace \"{namespace}\" has no key \"{}\". Add it; this goes on by itself then.",
             from.name, from.key
         );
-        Failure::new(Class::Waiting, "ConfigMapKeyNotFound", message)
+        Failure::new(Class::Waiting, Reason::ConfigMapKeyNotFound, message)
     })
 }

@@ -28,6 +28,7 @@ use crate::outcome::{Class, Classify, Failure};
 use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_moving_machine, of_version, selects, unknown};
 use crate::plan::places::{Asks, Places, Seen};
 use crate::plan::run::{machine_arn, machine_name};
+use crate::reason::Reason;
 
 /// How long the labels of a namespace are believed. They are read only where there are Guardrails.
 const LABELS_LAST: Duration = Duration::from_secs(5);
@@ -249,7 +250,7 @@ async fn wake(ctx: &Context, selectors: &[LabelSelector]) {
 /// The Guardrails that select a namespace, by name.
 pub(super) async fn rules(ctx: &Context, namespace: &str) -> Result<Vec<Rule>, Failure> {
     let Some(store) = ctx.guardrails.store.get() else {
-        return Err(Failure::new(Class::Conflict, "GuardrailsUnknown", "the Guardrails have not been read yet"));
+        return Err(Failure::new(Class::Conflict, Reason::GuardrailsUnknown, "the Guardrails have not been read yet"));
     };
     let all = store.state();
     if all.is_empty() {
@@ -335,7 +336,7 @@ pub(super) async fn may_start(
         for moving in moving.filter(|_| one.version.is_none()) {
             let runs = [(one.arn.clone(), moving.clone())];
             let checked = guardrail::may_start(&Start { runs: &runs, ..start.clone() });
-            checked.map_err(|failure| guardrail::is_moving(&one.arn, failure))?;
+            checked.map_err(|failure| guardrail::is_moving(&one.arn, &failure))?;
         }
     }
     Ok(())

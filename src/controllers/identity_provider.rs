@@ -17,6 +17,7 @@ use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::binding::check_pool;
 use crate::plan::findings::{long_lived_secret, untied_secret};
 use crate::plan::secret_grant::{self, ISSUER_ANNOTATION};
+use crate::reason::Reason;
 use crate::status::Truth;
 
 #[async_trait::async_trait]
@@ -40,16 +41,21 @@ impl Managed for IdentityProvider {
             Ok(token_url) => {
                 work.status().token_url = token_url;
                 work.conditions(|conditions| {
-                    conditions.set("IssuerReachable", Truth::True, "Discovered", "The issuer answers as itself.");
-                    conditions.ready("Discovered", "TrustBindings can take their tokens from this issuer.");
+                    conditions.set("IssuerReachable", Truth::True, Reason::Discovered, "The issuer answers as itself.");
+                    conditions.ready(Reason::Discovered, "TrustBindings can take their tokens from this issuer.");
                 });
                 Ok(Done::again(Requeue::After(ctx.settings.resync_interval.max(Duration::from_secs(60)))))
             }
             Err(failure) => {
-                let of_secret = ["SecretUnreadable", "SecretNotForIssuer"].contains(&failure.reason);
+                let of_secret = [Reason::SecretUnreadable, Reason::SecretNotForIssuer].contains(&failure.reason);
                 work.conditions(|conditions| {
                     if of_secret {
-                        conditions.set("IssuerReachable", Truth::True, "Discovered", "The issuer answers as itself.");
+                        conditions.set(
+                            "IssuerReachable",
+                            Truth::True,
+                            Reason::Discovered,
+                            "The issuer answers as itself.",
+                        );
                         return;
                     }
                     conditions.set("IssuerReachable", Truth::False, failure.reason, &failure.message);
@@ -93,7 +99,7 @@ async fn secret_is_granted(work: &mut Work<IdentityProvider>, ctx: &Context) -> 
     work.status().untied_secret = None;
     if let Err(none) = secret_grant::check(granted, &issuer, takes_untied) {
         let message = format!("{}.", none.message(&namespace, &secret, &issuer));
-        return Err(Failure::new(Class::Denied, "SecretNotForIssuer", message));
+        return Err(Failure::new(Class::Denied, Reason::SecretNotForIssuer, message));
     }
     if granted.is_none() {
         work.status().findings.push(untied_secret(&namespace, &secret, &issuer));
@@ -105,7 +111,7 @@ async fn secret_is_granted(work: &mut Work<IdentityProvider>, ctx: &Context) -> 
 /// Where the issuer gives tokens. Cognito identity pools have no such place: their service is part of AWS.
 async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Result<Option<String>, Failure> {
     if let Err(problem) = ctx.settings.issuer_rules.check(issuer) {
-        return Err(Failure::new(Class::Terminal, "IssuerNotAllowed", format!("{problem}.")));
+        return Err(Failure::new(Class::Terminal, Reason::IssuerNotAllowed, format!("{problem}.")));
     }
     check_pool(issuer, client)?;
     if client.method == ClientAuthenticationType::CognitoIdentityPool {
@@ -113,9 +119,9 @@ async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Re
     }
     let found = ctx.issuers.discover(issuer).await.map_err(|error| {
         let (class, reason) = match error {
-            WebError::NotAllowed(_) => (Class::Terminal, "IssuerNotAllowed"),
-            WebError::Unreachable(_) => (Class::Transient, "IssuerUnreachable"),
-            WebError::Unusable(_) => (Class::Denied, "ProviderUnusable"),
+            WebError::NotAllowed(_) => (Class::Terminal, Reason::IssuerNotAllowed),
+            WebError::Unreachable(_) => (Class::Transient, Reason::IssuerUnreachable),
+            WebError::Unusable(_) => (Class::Denied, Reason::ProviderUnusable),
         };
         Failure::new(class, reason, format!("{error}. Correct spec.issuer, or the provider."))
     })?;
@@ -123,5 +129,5 @@ async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Re
         return Ok(Some(url.to_string()));
     }
     let message = format!("The discovery document of {issuer} has no token_endpoint. Correct the provider.");
-    Err(Failure::new(Class::Denied, "ProviderUnusable", message))
+    Err(Failure::new(Class::Denied, Reason::ProviderUnusable, message))
 }

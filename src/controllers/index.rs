@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) enum Needed {
     /// A ConfigMap whose values it takes.
     ConfigMap(String),
-    /// A ServiceAccount that has to consent.
+    /// A `ServiceAccount` that has to consent.
     ServiceAccount(String),
     /// An IdentityProvider that issues its tokens.
     IdentityProvider(String),
@@ -138,16 +138,13 @@ mod tests {
             let mut scanned: HashMap<(String, String), Vec<Needed>> = HashMap::new();
             for (namespace, name, needs) in steps {
                 let (namespace, name) = (namespace.to_string(), name.to_string());
-                match needs {
-                    Some(needs) => {
-                        let needs: Vec<Needed> = needs.into_iter().map(|one| Needed::Workflow(one.to_string())).collect();
-                        index.put(&namespace, &name, needs.clone());
-                        scanned.insert((namespace, name), needs);
-                    }
-                    None => {
-                        index.remove(&namespace, &name);
-                        scanned.remove(&(namespace, name));
-                    }
+                if let Some(needs) = needs {
+                    let needs: Vec<Needed> = needs.into_iter().map(|one| Needed::Workflow(one.to_string())).collect();
+                    index.put(&namespace, &name, needs.clone());
+                    scanned.insert((namespace, name), needs);
+                } else {
+                    index.remove(&namespace, &name);
+                    scanned.remove(&(namespace, name));
                 }
             }
             for namespace in 0..3_u8 {

@@ -44,7 +44,7 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     } else {
         namespaces.iter().filter(|name| shard.has(name)).map(|name| Some(name.as_str())).collect()
     };
-    let all = scopes.into_iter().flat_map(|namespace| controllers_of(Scope::new(&context, namespace, &stop)));
+    let all = scopes.into_iter().flat_map(|namespace| controllers_of(&Scope::new(&context, namespace, &stop)));
     let all: Vec<BoxFuture<'static, ()>> = all.collect();
     let guardrails = guardrails::keep(context.clone(), stop.clone()).boxed();
     // None of the namespaces may be of this shard: there is nothing to do then until the stop.
@@ -62,7 +62,7 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
 }
 
 /// The watches and controllers of one namespace, or of all.
-fn controllers_of(scope: Scope) -> Vec<BoxFuture<'static, ()>> {
+fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
     let sessions = trust_binding::session_changes(&scope.context, scope.namespace.as_deref());
     let found = scope.context.tracker.wakes(scope.namespace.as_deref());
     vec![

@@ -14,14 +14,12 @@ use super::Context;
 use super::runner::api_failure;
 use crate::api::v1alpha1::is_object_name;
 use crate::outcome::{Class, Failure};
-
-/// Reason of an object that has a value which the schema takes no more.
-pub(super) const VALUE_NOT_ALLOWED: &str = "ValueNotAllowed";
+use crate::reason::Reason;
 
 /// What is named in the namespace, or `None` where there is none.
 ///
 /// # Errors
-/// [`VALUE_NOT_ALLOWED`] for what is no name, or why it cannot be read.
+/// [`Reason::ValueNotAllowed`] for what is no name, or why it cannot be read.
 pub(super) async fn named<K>(ctx: &Context, namespace: &str, name: &str) -> Result<Option<K>, Failure>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -48,7 +46,7 @@ pub(super) fn check_name(kind: &str, namespace: &str, name: &str) -> Result<(), 
     let message = format!(
         "{shown:?} cannot be the name of a {kind}, so none was looked for in namespace \"{namespace}\": names have lower-case letters, digits, \"-\" and \".\" only. This object is older than the rule that asks for it: give the exact name of the {kind}, in a new object where it cannot be changed."
     );
-    Err(Failure::new(Class::Terminal, VALUE_NOT_ALLOWED, message))
+    Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message))
 }
 
 #[cfg(test)]
@@ -69,7 +67,7 @@ mod tests {
         assert!(named::<TrustBinding>(&world.ctx, "shop", "orders").await.unwrap().is_some());
         for none in NO_NAMES {
             let refused = named::<Workflow>(&world.ctx, "shop", none).await.unwrap_err();
-            assert_eq!((refused.class, refused.reason), (Class::Terminal, VALUE_NOT_ALLOWED), "{none}");
+            assert_eq!((refused.class, refused.reason), (Class::Terminal, Reason::ValueNotAllowed), "{none}");
             for word in
                 [&*format!("{none:?} cannot be the name of a Workflow"), "namespace \"shop\"", "give the exact name"]
             {
@@ -86,7 +84,7 @@ mod tests {
         let purpose = Purpose::Observe(None);
         for none in NO_NAMES {
             let refused = authorized_binding(&world.ctx, "shop", none).await.err().unwrap();
-            assert_eq!((refused.failure.reason, refused.gone), (VALUE_NOT_ALLOWED, true), "{none}");
+            assert_eq!((refused.failure.reason, refused.gone), (Reason::ValueNotAllowed, true), "{none}");
             let last = last_session_for(
                 &world.ctx,
                 &std::sync::Arc::default(),
@@ -97,7 +95,7 @@ mod tests {
             )
             .await
             .unwrap();
-            assert!(matches!(last, LastSession::Gone(failure) if failure.reason == VALUE_NOT_ALLOWED), "{none}");
+            assert!(matches!(last, LastSession::Gone(failure) if failure.reason == Reason::ValueNotAllowed), "{none}");
         }
     }
 
@@ -109,9 +107,9 @@ mod tests {
         world.wake("old").await;
         let status = world.run("old").status.unwrap();
         let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
-        assert_eq!(ready.reason, VALUE_NOT_ALLOWED, "{ready:?}");
+        assert_eq!(ready.reason, Reason::ValueNotAllowed, "{ready:?}");
         let refused = config_map(&world.ctx, "shop", "../secrets/x", ReadFor::Input).await.unwrap_err();
-        assert_eq!(refused.reason, VALUE_NOT_ALLOWED);
+        assert_eq!(refused.reason, Reason::ValueNotAllowed);
         assert_eq!(world.calls("StartExecution"), 0);
     }
 

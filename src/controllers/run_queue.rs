@@ -109,7 +109,9 @@ impl Scopes {
         let Some(watches) = self.of(&namespace) else { return };
         let mut queues = watches.queue.queues();
         if queues.step_aside(&key, &run.uid().unwrap_or_default()) {
-            first(&queues, &key, 1).iter().for_each(|(namespace, name)| watches.runs.wake(namespace, name));
+            for (namespace, name) in first(&queues, &key, 1) {
+                watches.runs.wake(&namespace, &name);
+            }
         }
     }
 

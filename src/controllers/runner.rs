@@ -23,6 +23,7 @@ use crate::audit::{self, Cause};
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
+use crate::reason::Reason;
 use crate::status::{Conditions, READY, STALLED, find, waits_for_person};
 
 /// When an object is looked at again that found no seat, about.
@@ -199,7 +200,7 @@ impl<K: Managed> Work<K> {
         }
         let finalizers = self.object.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
         match self.patch_finalizers(ctx, finalizers).await {
-            Err(failure) if failure.reason == "ObjectGone" => Ok(()),
+            Err(failure) if failure.reason == Reason::ObjectGone => Ok(()),
             other => other,
         }
     }
@@ -233,7 +234,7 @@ pub(super) fn fenced(ctx: &Context) -> Result<(), Failure> {
     if ctx.fence.holds() {
         return Ok(());
     }
-    Err(Failure::new(Class::Conflict, "NotLeading", "another replica may be leading"))
+    Err(Failure::new(Class::Conflict, Reason::NotLeading, "another replica may be leading"))
 }
 
 /// Whether an owner reference is to a kind of ours. A kind of the same name in another API group is another kind; a version is
@@ -253,17 +254,17 @@ pub(super) fn controls<K: Managed>(object: &K, owned: &impl Resource) -> bool {
 pub(super) fn api_failure(error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) if status.code == 409 => {
-            Failure::new(Class::Conflict, "Conflict", "the object was changed meanwhile")
+            Failure::new(Class::Conflict, Reason::Conflict, "the object was changed meanwhile")
         }
         kube::Error::Api(status) if status.code == 404 => {
-            Failure::new(Class::Conflict, "ObjectGone", "the object is gone")
+            Failure::new(Class::Conflict, Reason::ObjectGone, "the object is gone")
         }
         kube::Error::Api(status) if status.code == 403 => {
             let message = format!("The operator may not do this: {}. Check the chart's RBAC.", status.message);
-            Failure::new(Class::Denied, "Forbidden", message)
+            Failure::new(Class::Denied, Reason::Forbidden, message)
         }
-        kube::Error::Api(status) => Failure::new(Class::Transient, "APIServerError", status.message.clone()),
-        _ => Failure::new(Class::Transient, "APIServerUnreachable", "the API server could not be reached"),
+        kube::Error::Api(status) => Failure::new(Class::Transient, Reason::APIServerError, status.message.clone()),
+        _ => Failure::new(Class::Transient, Reason::APIServerUnreachable, "the API server could not be reached"),
     }
 }
 
@@ -315,7 +316,8 @@ pub(super) fn is_in<K: Managed>(store: &Store<K>, object: &K) -> bool {
 async fn measured<K: Managed>(work: Work<K>, ctx: &Arc<Context>) -> Result<Requeue, (Failure, Requeue)> {
     let started = Instant::now();
     let result = tokio::time::timeout(TIMEOUT, pipeline(work, ctx)).await;
-    let too_long = || (Failure::new(Class::Transient, "Timeout", "the reconcile took too long"), Requeue::OnChange);
+    let too_long =
+        || (Failure::new(Class::Transient, Reason::Timeout, "the reconcile took too long"), Requeue::OnChange);
     let result = result.unwrap_or_else(|_| Err(too_long()));
     let class = result.as_ref().err().map_or("success", |(failure, _)| failure.class.label());
     ctx.metrics.reconcile(K::KIND, class, started.elapsed());
@@ -384,9 +386,9 @@ fn log_failure(failure: &Failure, before: Option<&(String, String)>) {
     let Failure { class, reason, message } = failure;
     let class = class.label();
     if before.is_some_and(|(_, known)| known == reason) {
-        tracing::debug!(reason, class, message, "still not as it should be");
+        tracing::debug!(%reason, class, message, "still not as it should be");
     } else {
-        tracing::info!(reason, class, message, "not as it should be");
+        tracing::info!(%reason, class, message, "not as it should be");
     }
 }
 
@@ -412,15 +414,15 @@ async fn announce<K: Managed>(work: &mut Work<K>, before: Option<(String, String
         _ if work.object.ended_as_asked() => (EventType::Normal, failed),
         _ => (EventType::Warning, failed),
     };
-    if worth_it {
-        publish(&work.object, event_type, &condition.reason, &condition.message, ctx).await;
+    if let Some(reason) = Reason::named(&condition.reason).filter(|_| worth_it) {
+        publish(&work.object, event_type, reason, &condition.message, ctx).await;
     }
 }
 
 /// Writes an event. Its loss is told in the log and stops nothing.
-pub(super) async fn publish<K: Managed>(object: &K, event_type: EventType, reason: &str, note: &str, ctx: &Context) {
+pub(super) async fn publish<K: Managed>(object: &K, event_type: EventType, reason: Reason, note: &str, ctx: &Context) {
     if let Err(error) = ctx.events.publish(object.object_ref(&()), event_type, reason, note).await {
-        tracing::warn!(%error, reason, "cannot write an event");
+        tracing::warn!(%error, %reason, "cannot write an event");
     }
 }
 
@@ -428,9 +430,9 @@ pub(super) async fn publish<K: Managed>(object: &K, event_type: EventType, reaso
 /// event is refused, which the log tells.
 pub(super) async fn report_orphan<K: Managed>(work: &Work<K>, arn: &str, why: &Failure, ctx: &Context) {
     ctx.metrics.orphaned(K::KIND);
-    audit::orphaned(&work.cause, &work.namespace(), arn, why.reason);
+    audit::orphaned(&work.cause, &work.namespace(), arn, why.reason.as_str());
     let note = format!("{arn} may remain in AWS and has to be removed there: {}", why.message);
-    publish(&work.object, EventType::Warning, "Orphaned", &note, ctx).await;
+    publish(&work.object, EventType::Warning, Reason::Orphaned, &note, ctx).await;
 }
 
 /// When the deletion of an object was asked for.

@@ -100,12 +100,12 @@ impl Scope {
     ) -> BoxFuture<'static, ()> {
         let (context, watches, mut stop) = (self.context.clone(), self.watches.clone(), self.stop.clone());
         let work = async move {
-            let watched = of(&watches);
-            let Some(mut intake) = watched.intake() else { return };
+            let kind = of(&watches);
+            let Some(mut intake) = kind.intake() else { return };
             let mut events = events.boxed();
             while let Some(event) = next(&mut events, &mut stop, K::KIND).await {
                 for change in intake.take_in(event) {
-                    watched.take_in(&change, &context);
+                    kind.take_in(&change, &context);
                     if !change.is_known() {
                         tell(&watches, &context, &change);
                     }
@@ -117,11 +117,7 @@ impl Scope {
 
     /// Wakes whatever needs an object of a kind of Kubernetes' own that has changed or gone. Its metadata is enough, and nothing of
     /// it is kept; `seen` gets its annotations, or `None` where it has gone.
-    pub(super) fn watch_metadata<K>(
-        &self,
-        needed: fn(String) -> Needed,
-        seen: fn(&Context, &Watches, (&str, &str), Option<&BTreeMap<String, String>>),
-    ) -> BoxFuture<'static, ()>
+    pub(super) fn watch_metadata<K>(&self, needed: fn(String) -> Needed, seen: SeenMetadata) -> BoxFuture<'static, ()>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
     {
@@ -169,6 +165,9 @@ impl Scope {
             .boxed()
     }
 }
+
+/// Sees an object that has changed, by namespace and name, with its annotations, or with `None` where it has gone.
+type SeenMetadata = fn(&Context, &Watches, (&str, &str), Option<&BTreeMap<String, String>>);
 
 /// The next event of a watch; `None` at the stop.
 pub(super) async fn next<K>(

@@ -25,8 +25,9 @@ use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::trust::{Claims, TrustedToken, render};
 use crate::identity::{IdentityError, SessionKey};
-use crate::outcome::{Failure, Requeue, WAITING_FOR_QUOTA};
+use crate::outcome::{Failure, Requeue};
 use crate::plan::{consent, guardrail, rotation};
+use crate::reason::Reason;
 use crate::status::{RECONCILING, Truth, find};
 
 /// Asks for a look at AWS at once; any new value asks again.
@@ -36,19 +37,19 @@ const LOOKS_FOR_USERS_EVERY: Duration = Duration::from_secs(2);
 /// How soon a provider that was refused is tried again.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
 /// Reasons that speak of the token rather than of the role.
-const OF_THE_TOKEN: [&str; 12] = [
-    "Forbidden",
-    "NamespaceTerminating",
-    "ServiceAccountMissing",
-    "MintFailed",
-    "UnexpectedToken",
-    "IdentityProviderNotFound",
-    "IssuerNotAllowed",
-    "ProviderRefused",
-    "ProviderUnavailable",
-    "ProviderUnusable",
-    "SecretUnreadable",
-    "SecretNotForIssuer",
+const OF_THE_TOKEN: [Reason; 12] = [
+    Reason::Forbidden,
+    Reason::NamespaceTerminating,
+    Reason::ServiceAccountMissing,
+    Reason::MintFailed,
+    Reason::UnexpectedToken,
+    Reason::IdentityProviderNotFound,
+    Reason::IssuerNotAllowed,
+    Reason::ProviderRefused,
+    Reason::ProviderUnavailable,
+    Reason::ProviderUnusable,
+    Reason::SecretUnreadable,
+    Reason::SecretNotForIssuer,
 ];
 
 #[async_trait::async_trait]
@@ -189,7 +190,7 @@ fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
         )
     });
     work.conditions(|conditions| {
-        conditions.ready("Suspended", &message);
+        conditions.ready(Reason::Suspended, &message);
     });
 }
 
@@ -220,13 +221,13 @@ async fn authorize(work: &mut Work<TrustBinding>, ctx: &Context, epoch: &Epoch) 
         Ok(key) => {
             work.status().service_account_uid = Some(key.service_account_uid.clone());
             work.conditions(|conditions| {
-                conditions.set("Authorized", Truth::True, "Consented", "The service account names this role.");
+                conditions.set("Authorized", Truth::True, Reason::Consented, "The service account names this role.");
             });
             Ok(key)
         }
         Err(none) => {
             let of_the_token =
-                OF_THE_TOKEN.contains(&none.failure.reason) && none.failure.reason != "ServiceAccountMissing";
+                OF_THE_TOKEN.contains(&none.failure.reason) && none.failure.reason != Reason::ServiceAccountMissing;
             work.conditions(|conditions| {
                 let subject = if of_the_token { "TokenMinted" } else { "Authorized" };
                 if !of_the_token {
@@ -267,7 +268,7 @@ fn is_settled(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, ac
     let holds = |kind: &str| {
         find(&status.conditions, kind).is_some_and(|one| one.status == "True" && one.observed_generation == generation)
     };
-    let evaluated = find(&status.conditions, "LeastPrivilege").is_some_and(|one| one.reason != WAITING_FOR_QUOTA);
+    let evaluated = find(&status.conditions, "LeastPrivilege").is_some_and(|one| one.reason != Reason::WaitingForQuota);
     let in_use = status.identities.iter().find(|one| one.phase == IdentityPhase::Active);
     let same_provider = in_use.is_some_and(|one| {
         one.provider_generation == key.provider.as_ref().map(|provider| provider.generation)
@@ -413,7 +414,7 @@ async fn refused(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey,
         if of_the_token {
             conditions.set("TokenMinted", Truth::False, failure.reason, &failure.message).remove("RoleAssumed");
         } else {
-            conditions.set("TokenMinted", Truth::True, "Minted", MINTED);
+            conditions.set("TokenMinted", Truth::True, Reason::Minted, MINTED);
             conditions.set("RoleAssumed", Truth::False, failure.reason, &failure.message);
         }
     });
@@ -435,9 +436,9 @@ fn proven(work: &mut Work<TrustBinding>, key: &SessionKey, session: &Session) {
     // A provider may come to give another subject; sessions of the earlier one may last as long as this one.
     status.identities = rotation::took(&status.identities, identity(key, session), session.expires_at);
     work.conditions(|conditions| {
-        conditions.set("TokenMinted", Truth::True, "Minted", MINTED);
-        conditions.set("RoleAssumed", Truth::True, "RoleAssumed", "STS trades the account's token for the role.");
-        conditions.ready("RoleAssumed", &format!("The account acts as {}.", session.assumed_role_arn));
+        conditions.set("TokenMinted", Truth::True, Reason::Minted, MINTED);
+        conditions.set("RoleAssumed", Truth::True, Reason::RoleAssumed, "STS trades the account's token for the role.");
+        conditions.ready(Reason::RoleAssumed, &format!("The account acts as {}.", session.assumed_role_arn));
     });
 }
 
@@ -453,7 +454,7 @@ async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Fa
     // The end of what uses it wakes it; runs that end are looked for.
     let names = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     work.conditions(|conditions| {
-        conditions.progressing("InUse", &format!("Waits for what still uses it: {names}."));
+        conditions.progressing(Reason::InUse, &format!("Waits for what still uses it: {names}."));
     });
     Ok(Done::again(Requeue::After(LOOKS_FOR_USERS_EVERY)))
 }

@@ -36,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run::{self, Step};
 use crate::plan::run_result;
+use crate::reason::Reason;
 use crate::runs::{awaits_right, is_settled, owes_output};
 
 /// A run that has started is not helped by a change of its Workflow or input; one that AWS refuses may be.
@@ -159,7 +160,7 @@ async fn workflow_and_binding(
     let (namespace, name) = (work.namespace(), &work.object.spec.workflow_ref.name);
     let workflow = named::<Workflow>(ctx, &namespace, name).await?.ok_or_else(|| {
         let message = format!("Workflow \"{name}\" does not exist in namespace \"{namespace}\". Create it; the run goes on by itself then.");
-        Failure::new(Class::Waiting, "WorkflowNotFound", message)
+        Failure::new(Class::Waiting, Reason::WorkflowNotFound, message)
     })?;
     let binding = authorized_binding(ctx, &namespace, &workflow.spec.trust_binding_ref.name).await?;
     Ok((workflow, binding))
@@ -182,7 +183,7 @@ fn binding_name(status: &WorkflowRunStatus) -> String {
     status.attempts.last().map(|attempt| attempt.trust_binding_name.clone()).unwrap_or_default()
 }
 
-fn end_unstarted(work: &mut Work<WorkflowRun>, phase: Phase, reason: &str, message: &str) -> Done {
+fn end_unstarted(work: &mut Work<WorkflowRun>, phase: Phase, reason: Reason, message: &str) -> Done {
     let status = work.status();
     status.phase = Some(phase);
     status.finished_at = Some(Time(Timestamp::now()));
@@ -293,7 +294,7 @@ async fn refresh_finished(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result
 async fn still_ended(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), Failure> {
     match decide_anew(work, ctx).await? {
         Step::Finished => Ok(()),
-        _ => Err(Failure::new(Class::Conflict, "Conflict", "the run goes on again")),
+        _ => Err(Failure::new(Class::Conflict, Reason::Conflict, "the run goes on again")),
     }
 }
 
@@ -303,12 +304,12 @@ async fn still_ended(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<(), 
 async fn decide_anew(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Step, Failure> {
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
     let fresh = api.get(&work.object.name_any()).await;
-    let fresh = fresh.map_err(|error| Failure::new(Class::Conflict, "Conflict", api_failure(&error).message))?;
+    let fresh = fresh.map_err(|error| Failure::new(Class::Conflict, Reason::Conflict, api_failure(&error).message))?;
     if fresh.uid() != work.object.uid() {
-        return Err(Failure::new(Class::Conflict, "Conflict", "the run was replaced meanwhile"));
+        return Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was replaced meanwhile"));
     }
     if fresh.metadata.deletion_timestamp.is_some() {
-        return Err(Failure::new(Class::Conflict, "Conflict", "the run was deleted meanwhile"));
+        return Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was deleted meanwhile"));
     }
     *work = Work::new(fresh);
     Ok(next(&work.object))

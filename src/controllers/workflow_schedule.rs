@@ -21,6 +21,7 @@ use crate::api::v1alpha1::{
 use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::schedule::{self, Action, Identity, OwnedRun, Plan, Tick, Waiting, cron};
+use crate::reason::Reason;
 use crate::status::{Truth, find};
 
 /// Present while a run that is due waits for another to end.
@@ -108,7 +109,7 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         // Somebody was first, and a cancel is not changed: the next look sees theirs.
         Err(kube::Error::Api(status)) if status.code == 422 => {
-            Err(Failure::new(Class::Conflict, "Conflict", "the run was cancelled meanwhile"))
+            Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was cancelled meanwhile"))
         }
         Err(error) => Err(api_failure(&error)),
         Ok(_) => Ok(()),
@@ -131,7 +132,7 @@ async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -
 /// A run of the name is there: ours from before, or somebody else's, which is left alone, and the time is missed.
 async fn taken(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {
     let Some(run) = named::<WorkflowRun>(ctx, &work.namespace(), &tick.run_name).await? else {
-        return Err(Failure::new(Class::Conflict, "Conflict", "a run of the name was there and is gone again"));
+        return Err(Failure::new(Class::Conflict, Reason::Conflict, "a run of the name was there and is gone again"));
     };
     if controls(&work.object, &run) {
         schedule::created(work.status(), tick, reference(&run));
@@ -144,7 +145,7 @@ async fn taken(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) ->
         "The run of {} was not created: WorkflowRun \"{}\" exists and is not this schedule's. Delete it, or name the schedule otherwise.",
         tick.scheduled, tick.run_name
     );
-    publish(&work.object, EventType::Warning, "RunNameTaken", &note, ctx).await;
+    publish(&work.object, EventType::Warning, Reason::RunNameTaken, &note, ctx).await;
     Ok(())
 }
 
@@ -201,9 +202,9 @@ fn conclude(work: &mut Work<WorkflowSchedule>, plan: &Plan) {
         if let Some(failure) = &plan.failure {
             conditions.failed(failure);
         } else if suspended {
-            conditions.ready("Suspended", "No run is created while spec.suspend is true.");
+            conditions.ready(Reason::Suspended, "No run is created while spec.suspend is true.");
         } else {
-            conditions.ready("Scheduled", "Runs are created by the clock.");
+            conditions.ready(Reason::Scheduled, "Runs are created by the clock.");
         }
     });
 }

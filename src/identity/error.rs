@@ -3,6 +3,7 @@
 use crate::aws::AwsError;
 use crate::iam::trust::{Claims, Explanation};
 use crate::outcome::{Class, Classify, bounded};
+use crate::reason::Reason;
 
 /// Why there is no session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,33 +178,33 @@ impl Classify for IdentityError {
         }
     }
 
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> Reason {
         match self {
-            Self::MintForbidden { .. } => "Forbidden",
-            Self::NamespaceTerminating { .. } => "NamespaceTerminating",
-            Self::ServiceAccountMissing { .. } => "ServiceAccountMissing",
-            Self::MintFailed { .. } => "MintFailed",
-            Self::UnexpectedToken { .. } => "UnexpectedToken",
-            Self::UnexpectedAnswer { .. } => "UnexpectedAnswer",
-            Self::ProviderNotAllowed { .. } => "IssuerNotAllowed",
-            Self::ProviderRefused { .. } => "ProviderRefused",
-            Self::ProviderUnavailable { .. } => "ProviderUnavailable",
-            Self::ProviderUnusable { .. } => "ProviderUnusable",
-            Self::SecretUnreadable { .. } => "SecretUnreadable",
-            Self::SecretNotForIssuer { .. } => "SecretNotForIssuer",
-            Self::RegionUnreachable { .. } => "AWSUnavailable",
-            Self::RateLimited => "RateLimited",
-            Self::Pausing => "PausingAfterFailure",
-            Self::GivenUp => "SessionGivenUp",
+            Self::MintForbidden { .. } => Reason::Forbidden,
+            Self::NamespaceTerminating { .. } => Reason::NamespaceTerminating,
+            Self::ServiceAccountMissing { .. } => Reason::ServiceAccountMissing,
+            Self::MintFailed { .. } => Reason::MintFailed,
+            Self::UnexpectedToken { .. } => Reason::UnexpectedToken,
+            Self::UnexpectedAnswer { .. } => Reason::UnexpectedAnswer,
+            Self::ProviderNotAllowed { .. } => Reason::IssuerNotAllowed,
+            Self::ProviderRefused { .. } => Reason::ProviderRefused,
+            Self::ProviderUnavailable { .. } => Reason::ProviderUnavailable,
+            Self::ProviderUnusable { .. } => Reason::ProviderUnusable,
+            Self::SecretUnreadable { .. } => Reason::SecretUnreadable,
+            Self::SecretNotForIssuer { .. } => Reason::SecretNotForIssuer,
+            Self::RegionUnreachable { .. } => Reason::AWSUnavailable,
+            Self::RateLimited => Reason::RateLimited,
+            Self::Pausing => Reason::PausingAfterFailure,
+            Self::GivenUp => Reason::SessionGivenUp,
             Self::Exchange(error) => match error.cause.code.as_str() {
-                "InvalidIdentityToken" => "InvalidIdentityToken",
-                "ExpiredTokenException" => "ExpiredToken",
-                "IDPCommunicationError" => "IssuerUnreachable",
-                "IDPRejectedClaim" => "ClaimRejected",
-                "RegionDisabledException" => "RegionDisabled",
-                "PackedPolicyTooLarge" => "PackedPolicyTooLarge",
-                "MalformedPolicyDocument" => "SessionPolicyInvalid",
-                "ValidationError" => "RequestInvalid",
+                "InvalidIdentityToken" => Reason::InvalidIdentityToken,
+                "ExpiredTokenException" => Reason::ExpiredToken,
+                "IDPCommunicationError" => Reason::IssuerUnreachable,
+                "IDPRejectedClaim" => Reason::ClaimRejected,
+                "RegionDisabledException" => Reason::RegionDisabled,
+                "PackedPolicyTooLarge" => Reason::PackedPolicyTooLarge,
+                "MalformedPolicyDocument" => Reason::SessionPolicyInvalid,
+                "ValidationError" => Reason::RequestInvalid,
                 _ => error.cause.reason(),
             },
         }

@@ -73,7 +73,7 @@ impl Exchanger {
             Ok(answer) => {
                 let request_id = answer.request_id().unwrap_or_default().to_owned();
                 let session = session_of(key, origin.clone(), name.clone(), answer, now);
-                record.end(&request_id, session.as_ref().map_or_else(Classify::reason, |_| "Success"));
+                record.end(&request_id, session.as_ref().map_or_else(|error| error.reason().as_str(), |_| "Success"));
                 session
             }
             Err(error) => {

@@ -12,6 +12,7 @@ use crate::api::v1alpha1::is_object_name;
 use crate::aws::sanitised;
 use crate::iam::trust::Claims;
 use crate::outcome::bounded;
+use crate::reason::Reason;
 
 /// Longest wait for the API server, the client's own retries included.
 const MINT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -149,7 +150,7 @@ fn refused(key: &SessionKey, error: &kube::Error) -> IdentityError {
     let terminating = status
         .details
         .as_ref()
-        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == Reason::NamespaceTerminating));
     match status.code {
         403 if terminating => IdentityError::NamespaceTerminating { namespace: key.namespace.clone() },
         403 => IdentityError::MintForbidden {

@@ -8,6 +8,7 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
 use crate::api::v1alpha1::FIELD_MANAGER;
+use crate::reason::Reason;
 
 /// Longest note that the API server takes, in bytes (events.k8s.io/v1, field `note`).
 const MAX_NOTE: usize = 1024;
@@ -38,7 +39,7 @@ impl Events {
         &self,
         regarding: ObjectReference,
         event_type: EventType,
-        reason: &str,
+        reason: Reason,
         note: &str,
     ) -> Result<(), kube::Error> {
         let namespace = regarding.namespace.clone().unwrap_or_default();
@@ -54,7 +55,7 @@ impl Events {
                 ..ObjectMeta::default()
             },
             action: Some("Reconcile".into()),
-            reason: Some(reason.into()),
+            reason: Some(reason.as_str().into()),
             note: Some(cut(note)),
             type_: Some(format!("{event_type:?}")),
             event_time: Some(MicroTime(Timestamp::now())),

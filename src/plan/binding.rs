@@ -5,6 +5,7 @@ use crate::iam::binding_role::session::MAX_SESSION_POLICY;
 use crate::iam::document::Document;
 use crate::iam::partition::{agree, cognito_issuer};
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// Whether role and region are of one partition.
 ///
@@ -15,7 +16,7 @@ pub fn check_region(spec: &TrustBindingSpec) -> Result<(), Failure> {
         let message = format!(
             "{problem}. Credentials of one partition are good for nothing in another, and both fields are immutable: create another TrustBinding whose role and region are of one partition."
         );
-        Failure::new(Class::Terminal, "RegionOfAnotherPartition", message)
+        Failure::new(Class::Terminal, Reason::RegionOfAnotherPartition, message)
     })
 }
 
@@ -37,7 +38,7 @@ pub enum Wanted<'a> {
 pub fn wanted_policy(spec: &TrustBindingSpec) -> Result<Wanted<'_>, Failure> {
     let invalid = |problem: String| {
         let message = format!("spec.sessionPolicy {problem}. Write Derived, None, or a policy document.");
-        Err(Failure::new(Class::Terminal, "SessionPolicyInvalid", message))
+        Err(Failure::new(Class::Terminal, Reason::SessionPolicyInvalid, message))
     };
     match spec.session_policy.choice() {
         SessionPolicyChoice::None => Ok(Wanted::Nothing),
@@ -74,5 +75,5 @@ pub fn check_pool(issuer: &str, client: &ClientAuthentication) -> Result<(), Fai
             "Region {region} is of a partition without Cognito identity pools. Use another provider, or the cluster's own tokens."
         ),
     };
-    Err(Failure::new(Class::Terminal, "IssuerNotCognito", message))
+    Err(Failure::new(Class::Terminal, Reason::IssuerNotCognito, message))
 }

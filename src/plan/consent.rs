@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// The annotation that users of IAM roles for service accounts know.
 pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
@@ -31,7 +32,7 @@ pub fn check(
     let annotation = if lockdown { ROLES_ANNOTATION } else { ROLE_ANNOTATION };
     Err(Failure::new(
         Class::Waiting,
-        "ConsentMissing",
+        Reason::ConsentMissing,
         format!(
             "Service account \"{service_account}\" in namespace \"{namespace}\" does not say that it acts as {role_arn}. If it may: kubectl annotate serviceaccount {service_account} -n {namespace} --overwrite {annotation}={role_arn}"
         ),

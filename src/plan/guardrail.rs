@@ -20,9 +20,7 @@ use uses::Uses;
 
 use crate::api::v1alpha1::{GuardrailSpec, RunsAs, SessionPolicyChoice, TrustBindingSpec, WorkflowSpec};
 use crate::outcome::{Class, Failure};
-
-/// Reason of a refusal.
-pub const REFUSED: &str = "RefusedByGuardrail";
+use crate::reason::Reason;
 
 /// A Guardrail that selects the namespace at hand.
 #[derive(Clone, Debug, PartialEq)]
@@ -239,7 +237,7 @@ fn refusal(rule: &Rule, namespace: &str, what: &str) -> Failure {
         "Guardrail \"{}\" for namespace \"{namespace}\": {what}, or ask whoever keeps the Guardrail.",
         rule.name
     );
-    Failure::new(Class::Terminal, REFUSED, message)
+    Failure::new(Class::Terminal, Reason::RefusedByGuardrail, message)
 }
 
 fn any_matches(patterns: &[String], text: &str) -> bool {

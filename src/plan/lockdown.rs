@@ -3,9 +3,7 @@
 
 use crate::api::v1alpha1::{SessionPolicyChoice, TrustBindingSpec};
 use crate::outcome::{Class, Failure};
-
-/// Reason of a refusal.
-pub const REFUSED: &str = "RefusedByLockdown";
+use crate::reason::Reason;
 
 /// Whether a binding bounds what is done with it. The names that are its namespace's own begin with the operator's `prefix` and
 /// the namespace.
@@ -43,7 +41,7 @@ pub fn take_over(arn: &str) -> Failure {
 
 /// Stalled at once: only a change of the object or of the operator's flag helps.
 fn refusal(what: &str) -> Failure {
-    Failure::new(Class::Terminal, REFUSED, format!("The operator runs with --lockdown: {what}."))
+    Failure::new(Class::Terminal, Reason::RefusedByLockdown, format!("The operator runs with --lockdown: {what}."))
 }
 
 #[cfg(test)]
@@ -81,7 +79,7 @@ mod tests {
             (json!({"sessionPolicy": {"Version": "2012-10-17", "Statement": []}}), "spec.sessionPolicy"),
         ] {
             let (reason, message) = check(change).unwrap_err();
-            assert_eq!(reason, REFUSED);
+            assert_eq!(reason, Reason::RefusedByLockdown);
             assert!(message.contains(field), "{message}");
         }
     }

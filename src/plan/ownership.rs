@@ -13,6 +13,7 @@ use crate::api::v1alpha1::{Attempt, WorkflowRun};
 use crate::aws::Execution;
 use crate::digest::sha256_hex;
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// Clocks differ: an execution that started so little before its attempt was recorded may still be this run's own.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -79,7 +80,7 @@ pub fn adopt(uid: &str, attempt: &Attempt, input: Option<&str>, found: &Executio
 
 fn taken(execution: &str, why: &str) -> Failure {
     let message = format!("Execution {execution} {why}. Create a run with another spec.executionName.");
-    Failure::new(Class::Terminal, "ExecutionNameTaken", message)
+    Failure::new(Class::Terminal, Reason::ExecutionNameTaken, message)
 }
 
 fn same_json(a: &str, b: &str) -> bool {
@@ -185,7 +186,7 @@ impl Names {
     /// `ExecutionNameTaken` where another run has it; a passing one before all runs were seen.
     pub fn claim(&mut self, uid: &str, place: Place, execution: &str) -> Result<(), Failure> {
         if !self.complete {
-            return Err(Failure::new(Class::Conflict, "RunsUnknown", "the runs have not all been seen yet"));
+            return Err(Failure::new(Class::Conflict, Reason::RunsUnknown, "the runs have not all been seen yet"));
         }
         let others = self.by_execution.get(execution).into_iter().flatten();
         if let Some((_, (namespace, name))) = others.into_iter().find(|(other, _)| *other != uid) {

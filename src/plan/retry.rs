@@ -12,6 +12,7 @@ use crate::api::v1alpha1::{
 };
 use crate::aws::{Execution, ExecutionStatus};
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// How many attempts a status keeps.
 const KEPT_ATTEMPTS: usize = 20;
@@ -215,15 +216,15 @@ pub fn check_mode(spec: &WorkflowRunSpec, machine_type: StateMachineType) -> Res
     let strategy = spec.retry.as_ref().map(|retry| retry.strategy);
     let (reason, message) = match (machine_type, spec.mode, strategy) {
         (StateMachineType::Standard, RunMode::Sync, _) => (
-            "ModeNotSupported",
+            Reason::ModeNotSupported,
             "mode Sync needs an Express Workflow; AWS has no synchronous start for a Standard one. Create a run with mode Async: it is watched to its end too.",
         ),
         (StateMachineType::Express, _, Some(RetryStrategy::Redrive)) => (
-            "RetryNotSupported",
+            Reason::RetryNotSupported,
             "AWS redrives no Express execution. Create a run with retry.strategy Restart and mode Sync, or let the states themselves retry.",
         ),
         (StateMachineType::Express, RunMode::Async, Some(RetryStrategy::Restart)) => (
-            "RetryNotSupported",
+            Reason::RetryNotSupported,
             "AWS tells nothing of the end of an Express execution that is not waited for, so it cannot be tried again. Create a run with mode Sync.",
         ),
         _ => return Ok(()),

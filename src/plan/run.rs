@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, RunMode, StopIntent, WorkflowRunSpec, WorkflowRunStatus};
 use crate::nesting;
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// Longest input that AWS takes, in bytes (`StartExecution`, parameter `input`).
 pub const MAX_INPUT_BYTES: usize = 262_144;
@@ -22,7 +23,7 @@ pub enum Step {
     /// Nothing is left but the time to live.
     Finished,
     /// It ends here without having started.
-    EndUnstarted(Phase, &'static str, String),
+    EndUnstarted(Phase, Reason, String),
     /// Record an attempt and start.
     Prepare,
     /// The start of an attempt is recorded and nobody knows whether AWS got it.
@@ -98,7 +99,7 @@ fn between_attempts(
 ) -> Step {
     if spec.cancel.is_some() {
         let message = "The run was cancelled while it waited for its next attempt.";
-        return Step::EndUnstarted(Phase::Aborted, "Cancelled", message.into());
+        return Step::EndUnstarted(Phase::Aborted, Reason::Cancelled, message.into());
     }
     if asked && may_redrive(spec, status, now).is_ok() {
         return Step::RecordRedrive;
@@ -145,13 +146,17 @@ pub fn may_still_land(recorded_at: Timestamp, now: Timestamp) -> bool {
 
 fn before_start(spec: &WorkflowRunSpec, now: Timestamp) -> Step {
     if spec.cancel.is_some() {
-        return Step::EndUnstarted(Phase::Aborted, "Cancelled", "The run was cancelled before it started.".into());
+        return Step::EndUnstarted(
+            Phase::Aborted,
+            Reason::Cancelled,
+            "The run was cancelled before it started.".into(),
+        );
     }
     match &spec.start_deadline {
         Some(deadline) if deadline.0 < now => {
             let message =
                 format!("The start deadline {} has passed; the run was never started. Create another run.", deadline.0);
-            Step::EndUnstarted(Phase::Failed, "StartDeadlineExceeded", message)
+            Step::EndUnstarted(Phase::Failed, Reason::StartDeadlineExceeded, message)
         }
         _ => Step::Prepare,
     }
@@ -210,7 +215,7 @@ pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
         return Ok(());
     }
     let message = "Both spec.input and spec.inputFrom are set; create a run with one of them.";
-    Err(Failure::new(Class::Terminal, "InputAmbiguous", message))
+    Err(Failure::new(Class::Terminal, Reason::InputAmbiguous, message))
 }
 
 /// Checks an input text.
@@ -222,14 +227,14 @@ pub fn check_input(text: &str) -> Result<(), Failure> {
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
         let message =
             format!("The input is not JSON: {error}. Mend the ConfigMap's value; the run starts by itself then.");
-        return Err(Failure::new(Class::Terminal, "InputInvalid", message));
+        return Err(Failure::new(Class::Terminal, Reason::InputInvalid, message));
     }
     if text.len() > MAX_INPUT_BYTES {
         let message = format!(
             "The input has {} bytes; AWS takes at most {MAX_INPUT_BYTES}. Put the data into S3 and pass its location.",
             text.len()
         );
-        return Err(Failure::new(Class::Terminal, "InputTooLarge", message));
+        return Err(Failure::new(Class::Terminal, Reason::InputTooLarge, message));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::aws::{Execution, ExecutionStatus};
 use crate::digest::sha256_hex;
 use crate::iam::arn::Arn;
 use crate::iam::partition;
+use crate::reason::Reason;
 use crate::status::{Conditions, FAILED, RECONCILING, STALLED, Truth};
 
 /// Largest output that a status holds, in bytes.
@@ -71,7 +72,7 @@ pub fn record_redrive(status: &mut WorkflowRunStatus, execution: &Execution) {
 }
 
 /// Conditions of a run that has ended, in whatever way.
-pub fn ended(conditions: &mut Conditions, phase: Phase, reason: &str, message: &str) {
+pub fn ended(conditions: &mut Conditions, phase: Phase, reason: Reason, message: &str) {
     conditions.set("Finished", Truth::True, reason, message);
     let complete = matches!(phase, Phase::Succeeded | Phase::Dispatched);
     if complete {
@@ -129,7 +130,7 @@ mod tests {
             (Phase::TimedOut, false),
         ] {
             let mut conditions = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
-            ended(&mut conditions, phase, "Reason", "");
+            ended(&mut conditions, phase, Reason::Rejected, "");
             let list = conditions.finish();
             assert!(is_true(&list, "Finished"));
             assert_eq!(is_true(&list, "Complete"), good);

@@ -2,6 +2,7 @@
 
 use crate::api::v1alpha1::{Workflow, WorkflowRef, WorkflowStatus};
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 use crate::status::{READY, find, is_true};
 
 /// The ARN to start. Only once the Workflow is as its spec says, so that nobody runs what they have just replaced.
@@ -18,7 +19,7 @@ pub fn target(workflow: &Workflow, wanted: &WorkflowRef) -> Result<String, Failu
         let message = format!(
             "Workflow \"{name}\" is not ready{why}. The run starts by itself once it is: kubectl get sfn {name} -n {namespace}"
         );
-        return Err(Failure::new(Class::Waiting, "WorkflowNotReady", message));
+        return Err(Failure::new(Class::Waiting, Reason::WorkflowNotReady, message));
     };
     if let Some(version) = wanted.version {
         return Ok(format!("{machine}:{version}"));
@@ -30,7 +31,7 @@ pub fn target(workflow: &Workflow, wanted: &WorkflowRef) -> Result<String, Failu
                 "Workflow \"{}\" has no alias \"{alias}\". Add it to spec.aliases; the run starts by itself then.",
                 name(workflow)
             );
-            Failure::new(Class::Waiting, "AliasNotFound", message)
+            Failure::new(Class::Waiting, Reason::AliasNotFound, message)
         });
     }
     Ok(newest_good(&status).map_or_else(|| machine.clone(), |version| format!("{machine}:{version}")))
@@ -77,7 +78,7 @@ mod tests {
         let mut reference = json!({"name": "w"});
         reference.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
         let reference = serde_json::from_value(reference).unwrap();
-        target(&workflow(spec, status), &reference).map_err(|failure| failure.reason)
+        target(&workflow(spec, status), &reference).map_err(|failure| failure.reason.as_str())
     }
 
     #[test]

@@ -20,9 +20,7 @@ mod tracker;
 
 pub use hints::{Hint, hint_of};
 pub use past::Past;
-pub use projection::{
-    FORBIDDEN, OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output, without_settled,
-};
+pub use projection::{OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output, without_settled};
 pub use relay::Relay;
 pub use schedule::{Describe, Found, Look, Outcome, Schedule};
 pub use tracker::{SessionSource, Tracker};

@@ -4,6 +4,7 @@ use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
 use crate::api::v1alpha1::{FINALIZER, WorkflowRun};
+use crate::reason::Reason;
 
 /// Condition that says where the output is, or that it is still to be read.
 pub const OUTPUT_STORED: &str = "OutputStored";
@@ -34,13 +35,12 @@ pub fn owes_output(run: &WorkflowRun) -> bool {
     conditions.into_iter().any(|one| one.type_ == OUTPUT_STORED && one.status == "Unknown")
 }
 
-/// Reason of an output that the operator may not store yet.
-pub const FORBIDDEN: &str = "Forbidden";
-
 /// True when a run has ended and its output waits for the right to store it.
 pub fn awaits_right(run: &WorkflowRun) -> bool {
     let conditions = run.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|one| one.type_ == OUTPUT_STORED && one.status == "False" && one.reason == FORBIDDEN)
+    conditions
+        .into_iter()
+        .any(|one| one.type_ == OUTPUT_STORED && one.status == "False" && one.reason == Reason::Forbidden)
 }
 
 /// Drops what nobody reads of a run that has ended and waits for its time to live. A status must not be written from what
@@ -101,7 +101,7 @@ mod tests {
             json!({"metadata": {"annotations": {"stepbound.dev/redrive": "1"}}}),
             json!({"spec": {"ttlAfterFinished": "1h"}}),
             owing(),
-            json!({"status": {"conditions": [{"type": OUTPUT_STORED, "status": "False", "reason": FORBIDDEN, "message": "",
+            json!({"status": {"conditions": [{"type": OUTPUT_STORED, "status": "False", "reason": Reason::Forbidden, "message": "",
                 "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
         ] {
             assert!(!is_settled(&run(&left)), "{left}");

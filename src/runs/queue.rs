@@ -107,7 +107,7 @@ impl Queues {
                         queue = url,
                         namespace,
                         binding,
-                        reason = failure.reason,
+                        reason = %failure.reason,
                         message = failure.message,
                         "cannot read events; executions are listed all the same"
                     );

@@ -23,6 +23,7 @@ use crate::plan::retry::check_mode;
 use crate::plan::run::{check_input, check_source};
 use crate::plan::schedule;
 use crate::plan::workflow::{check_execution_role, check_key, check_name, names_of};
+use crate::reason::Reason;
 
 /// Bindings and Workflows among the files, by namespace and name, each with the defaults of its kind.
 #[derive(Default)]
@@ -149,7 +150,7 @@ impl<'o> Check<'_, 'o> {
         let place = (namespace.to_owned(), spec.workflow_ref.name.clone());
         if let Some(workflow) = self.others.workflows.get(&place) {
             let result = check_mode(spec, workflow.spec.machine_type);
-            let field = if result.as_ref().is_err_and(|failure| failure.reason == "ModeNotSupported") {
+            let field = if result.as_ref().is_err_and(|failure| failure.reason == Reason::ModeNotSupported) {
                 "mode"
             } else {
                 "retry"

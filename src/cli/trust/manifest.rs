@@ -250,7 +250,7 @@ fn keep<T: serde::de::DeserializeOwned>(all: &mut Vec<T>, broken: &mut Vec<Strin
 
 /// What the operator refuses of a binding whose manifest fits.
 fn refusal(failure: Failure) -> Finding {
-    Finding { severity: Severity::Error.text().into(), code: failure.reason.into(), message: failure.message }
+    Finding { severity: Severity::Error.text().into(), code: failure.reason.as_str().into(), message: failure.message }
 }
 
 /// The tokens that a binding shows: those of its status where it has one, which knows the subjects of other providers, else

@@ -14,8 +14,9 @@ use crate::iam::binding_role::session::Purpose;
 use crate::iam::document::Document;
 use crate::iam::trust::{explain, render};
 use crate::identity::{ExchangeError, SessionKey};
-use crate::outcome::{Classify, Failure, WAITING_FOR_QUOTA};
+use crate::outcome::{Classify, Failure};
 use crate::plan::findings::{Facts, findings};
+use crate::reason::Reason;
 use crate::status::Truth;
 
 /// How soon roles are looked at again when there was no quota for it.
@@ -91,20 +92,20 @@ pub(super) async fn evaluate(work: &mut Work<TrustBinding>, ctx: &Context, key: 
         (_, false) => {
             let mut codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
             codes.dedup();
-            (Truth::False, "Findings", format!("See .status.findings: {}.", codes.join(", ")))
+            (Truth::False, Reason::Findings, format!("See .status.findings: {}.", codes.join(", ")))
         }
-        (Ok(_), true) => (Truth::True, "NoFindings", "Nothing was found that could be narrower.".to_owned()),
+        (Ok(_), true) => (Truth::True, Reason::NoFindings, "Nothing was found that could be narrower.".to_owned()),
         (Err(Unread::NotAllowed), true) => {
             let message = "The spec has no weak place; the role's trust policy was not looked at, because the role may not read itself. Allow it iam:GetRole on its own ARN, or run stepbound trust lint on the policy.";
-            (Truth::Unknown, "NotEvaluated", message.to_owned())
+            (Truth::Unknown, Reason::NotEvaluated, message.to_owned())
         }
         (Err(Unread::NoQuota), true) => (
             Truth::Unknown,
-            WAITING_FOR_QUOTA,
+            Reason::WaitingForQuota,
             "The role's trust policy is looked at when there is quota for it.".to_owned(),
         ),
         (Err(Unread::Failed(why)), true) => {
-            (Truth::Unknown, "NotEvaluated", format!("The role's trust policy could not be read: {why}"))
+            (Truth::Unknown, Reason::NotEvaluated, format!("The role's trust policy could not be read: {why}"))
         }
     };
     work.status().findings = found;

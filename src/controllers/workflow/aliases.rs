@@ -116,7 +116,9 @@ async fn make_or_move(
     if let Err(failure) = route(ctx, hands, machine_arn, there.is_none(), &decision.status).await {
         if !matches!(failure.class, Class::Transient | Class::Conflict) {
             // AWS has said that it is not moved.
-            recorded.into_iter().for_each(|recorded| put(work, recorded));
+            if let Some(recorded) = recorded {
+                put(work, recorded);
+            }
         }
         return Err(failure);
     }

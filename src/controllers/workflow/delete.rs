@@ -14,6 +14,7 @@ use crate::controllers::runner::{Done, Work, api_failure, deleted_at, fenced, re
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::workflow::{RELEASE_TAG, state_machine_arn};
+use crate::reason::Reason;
 
 /// Deletes or retains, and lets go once nothing of ours is left in AWS.
 pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<Done, Failure> {
@@ -41,7 +42,7 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
         return Ok(Done::released());
     };
     if machine.deleting {
-        return Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_secs(1)));
+        return Ok(progress(work, Reason::Deleting, "AWS deletes the state machine.", Duration::from_secs(1)));
     }
     let tags = ctx.tagging.list_tags(&caller, &arn).await?;
     if !owner(work, ctx).owns(&tags) {
@@ -55,10 +56,10 @@ pub(super) async fn delete(work: &mut Work<Workflow>, ctx: &Context) -> Result<D
     }
     if drain && ctx.executions.has_running_executions(&caller, &arn).await? {
         let message = "Waits for running executions to end; stop them to go on at once.";
-        return Ok(progress(work, "Draining", message, Duration::from_secs(2)));
+        return Ok(progress(work, Reason::Draining, message, Duration::from_secs(2)));
     }
     ctx.state_machines.delete_state_machine(&caller, &arn).await?;
-    Ok(progress(work, "Deleting", "AWS deletes the state machine.", Duration::from_millis(500)))
+    Ok(progress(work, Reason::Deleting, "AWS deletes the state machine.", Duration::from_millis(500)))
 }
 
 /// The finalizer may have been put on at creation, before anything was asked of AWS. A Workflow that never got a session
@@ -104,7 +105,7 @@ async fn waits_for_runs(work: &mut Work<Workflow>, ctx: &Context) -> Result<Opti
         "Waits for the end of WorkflowRuns, among them {}; cancel or delete them to go on at once.",
         names.join(", ")
     );
-    Ok(Some(progress(work, "Draining", &message, Duration::from_secs(1))))
+    Ok(Some(progress(work, Reason::Draining, &message, Duration::from_secs(1))))
 }
 
 /// Runs that wait for their next attempt, among the many that may wait for their first.
@@ -115,7 +116,7 @@ async fn between_attempts(work: &Work<Workflow>, api: &Api<WorkflowRun>) -> Resu
     Ok(listed.iter().filter(waits).take(5).map(ResourceExt::name_any).collect())
 }
 
-fn progress(work: &mut Work<Workflow>, reason: &str, message: &str, again: Duration) -> Done {
+fn progress(work: &mut Work<Workflow>, reason: Reason, message: &str, again: Duration) -> Done {
     work.conditions(|conditions| {
         conditions.progressing(reason, message);
     });

@@ -34,6 +34,7 @@ use crate::plan::workflow::{
     names_of, needs_tags, plan, required_permissions, state_machine_arn, summary,
 };
 use crate::plan::{guardrail, needs};
+use crate::reason::Reason;
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
 /// Asks for a look at AWS at once, tags included; any new value asks again.
@@ -55,7 +56,7 @@ impl Managed for Workflow {
         guarded(work, ctx, definition.as_ref().ok()).await?;
         if work.object.spec.suspend {
             work.conditions(|conditions| {
-                conditions.ready("Suspended", "Nothing is changed in AWS while spec.suspend is true.");
+                conditions.ready(Reason::Suspended, "Nothing is changed in AWS while spec.suspend is true.");
             });
             return Ok(Done::again(Requeue::OnChange));
         }
@@ -156,7 +157,7 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         }
         (None, None) => {
             let message = "Give the state machine in spec.definition or spec.definitionFrom.";
-            return Err(Failure::new(Class::Terminal, "DefinitionMissing", message));
+            return Err(Failure::new(Class::Terminal, Reason::DefinitionMissing, message));
         }
     };
     work.status().diagnostics = match &prepared {
@@ -171,13 +172,13 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
     }
     work.conditions(|conditions| match &prepared {
         Ok(_) => {
-            conditions.set("DefinitionValid", Truth::True, "Valid", "The offline check found nothing.");
+            conditions.set("DefinitionValid", Truth::True, Reason::Valid, "The offline check found nothing.");
         }
         Err(error) => {
-            conditions.set("DefinitionValid", Truth::False, "DefinitionInvalid", &error.to_string());
+            conditions.set("DefinitionValid", Truth::False, Reason::DefinitionInvalid, &error.to_string());
         }
     });
-    prepared.map_err(|error| Failure::new(Class::Terminal, "DefinitionInvalid", error.to_string()))
+    prepared.map_err(|error| Failure::new(Class::Terminal, Reason::DefinitionInvalid, error.to_string()))
 }
 
 /// Values for the names in the definition. Of a ConfigMap those are taken that the definition uses: it may serve several.
@@ -262,7 +263,7 @@ fn desired(
         let message = format!(
             "This Workflow's state machine is {recorded}, but its binding and name now lead to {arn}; nothing was called. Restore them, or create another Workflow."
         );
-        return Err(Failure::new(Class::Terminal, "LocationChanged", message));
+        return Err(Failure::new(Class::Terminal, Reason::LocationChanged, message));
     }
     Ok(Desired {
         name,
@@ -366,23 +367,23 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
     let differs = format!("Changed in AWS by somebody else, and left so because spec.drift is Report: {changed}.");
     work.conditions(|conditions| {
         if left {
-            conditions.set("Drifted", Truth::True, "ChangedInAWS", &differs);
-            conditions.set("Synced", Truth::False, "Drifted", &differs);
-            conditions.ready("Drifted", &differs);
+            conditions.set("Drifted", Truth::True, Reason::ChangedInAWS, &differs);
+            conditions.set("Synced", Truth::False, Reason::Drifted, &differs);
+            conditions.ready(Reason::Drifted, &differs);
         } else {
             if plan.drift.is_empty() {
-                conditions.set("Drifted", Truth::False, "NoDrift", "Nobody else has changed the state machine.");
+                conditions.set("Drifted", Truth::False, Reason::NoDrift, "Nobody else has changed the state machine.");
             } else {
-                conditions.set("Drifted", Truth::False, "Corrected", &corrected);
+                conditions.set("Drifted", Truth::False, Reason::Corrected, &corrected);
             }
-            conditions.set("Synced", Truth::True, "Synced", "The state machine is as the spec says.");
+            conditions.set("Synced", Truth::True, Reason::Synced, "The state machine is as the spec says.");
             delivered(conditions, &aliases);
         }
     });
     if left && !was_left {
-        publish(&work.object, EventType::Warning, "DriftFound", &differs, ctx).await;
+        publish(&work.object, EventType::Warning, Reason::DriftFound, &differs, ctx).await;
     } else if !left && !plan.drift.is_empty() {
-        publish(&work.object, EventType::Warning, "DriftCorrected", &corrected, ctx).await;
+        publish(&work.object, EventType::Warning, Reason::DriftCorrected, &corrected, ctx).await;
     }
 }
 
@@ -390,12 +391,12 @@ async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: 
 fn delivered(conditions: &mut Conditions, aliases: &[AliasStatus]) {
     if let Some(alias) = aliases::rolled_back(aliases) {
         let message = format!("Alias \"{}\": {} Change the definition to try again.", alias.name, alias.message);
-        conditions.failed(&Failure::new(Class::Terminal, "RolledBack", message));
+        conditions.failed(&Failure::new(Class::Terminal, Reason::RolledBack, message));
         return;
     }
-    conditions.ready("Synced", "The state machine is as the spec says.");
+    conditions.ready(Reason::Synced, "The state machine is as the spec says.");
     if let Some(alias) = aliases::rolling_out(aliases) {
         let message = format!("Alias \"{}\": {}", alias.name, alias.message);
-        conditions.set(RECONCILING, Truth::True, "RollingOut", &message);
+        conditions.set(RECONCILING, Truth::True, Reason::RollingOut, &message);
     }
 }

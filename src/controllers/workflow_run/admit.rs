@@ -17,6 +17,7 @@ use crate::outcome::{Failure, Requeue};
 use crate::plan::guardrail::{self, Limits, Rule, Runs, Start};
 use crate::plan::queue::Turn;
 use crate::plan::run::{execution_arn, machine_name};
+use crate::reason::Reason;
 
 /// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run.
 pub(super) async fn allowed(
@@ -130,10 +131,10 @@ const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 async fn queued(work: &mut Work<WorkflowRun>, ctx: &Context, message: &str, again: Duration) -> Done {
     let finished = work.status().phase.unwrap_or_default().is_finished();
     if finished {
-        publish(&work.object, EventType::Normal, "RedriveQueued", message, ctx).await;
+        publish(&work.object, EventType::Normal, Reason::RedriveQueued, message, ctx).await;
     } else {
         work.conditions(|conditions| {
-            conditions.progressing("Queued", message);
+            conditions.progressing(Reason::Queued, message);
         });
     }
     Done { release: finished, ..Done::again(Requeue::After(again)) }

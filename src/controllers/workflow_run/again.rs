@@ -20,6 +20,7 @@ use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::retry::{self, RedriveStep};
 use crate::plan::run;
+use crate::reason::Reason;
 use crate::status::{Conditions, RECONCILING, STALLED};
 
 /// How long to wait for AWS to show what is known to have happened.
@@ -33,7 +34,7 @@ pub(super) async fn retry(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) -> R
     let next = retry::next_attempt(&work.object.spec, &status, &uid, Timestamp::now());
     let (Some(attempt), Some(strategy)) = (next, strategy) else {
         let message = "The run waits for another attempt and has no spec.retry. Create another run.";
-        return Ok(super::end_unstarted(work, Phase::Failed, "RetryMissing", message));
+        return Ok(super::end_unstarted(work, Phase::Failed, Reason::RetryMissing, message));
     };
     match strategy {
         RetryStrategy::Redrive => redrive(work, ctx, attempt, None).await,
@@ -51,7 +52,7 @@ async fn restart(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, attempt: Atte
     let input = start::input(work, ctx).await?;
     if sha256_hex(input.as_bytes()) != attempt.input_digest {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
-        return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+        return Ok(super::end_unstarted(work, Phase::Failed, Reason::InputChanged, message));
     }
     if let Some(later) = admit::waits(work, ctx, &rules).await {
         return Ok(later);
@@ -113,7 +114,7 @@ async fn record(
     work.conditions(|conditions| {
         not_ended(conditions);
         if !refused {
-            conditions.progressing("Starting", &message);
+            conditions.progressing(Reason::Starting, &message);
         }
     });
     work.write(ctx).await
@@ -147,7 +148,7 @@ pub(super) async fn refuse(work: &mut Work<WorkflowRun>, ctx: &Context, why: &st
     status.last_handled.redrive = token;
     let finished = status.phase.unwrap_or_default().is_finished();
     work.write(ctx).await?;
-    publish(&work.object, EventType::Warning, "RedriveRefused", why, ctx).await;
+    publish(&work.object, EventType::Warning, Reason::RedriveRefused, why, ctx).await;
     Ok(Done { release: finished, ..Done::again(Requeue::After(SHOWN_LATER)) })
 }
 
@@ -198,7 +199,7 @@ async fn under_way(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: &Attemp
     (status.phase, status.refusal) = (Some(Phase::Running), None);
     let message = format!("The execution goes on from where it failed, by redrive {}.", attempt.redrive_count);
     work.conditions(|conditions| {
-        conditions.progressing("Running", &message);
+        conditions.progressing(Reason::Running, &message);
     });
     work.write(ctx).await?;
     Ok(observe::follow(work, ctx))

@@ -20,7 +20,8 @@ use crate::controllers::runner::{Done, Work, api_failure, controls, fenced, read
 use crate::outcome::{Failure, Requeue};
 use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
-use crate::runs::{FORBIDDEN, OUTPUT_STORED};
+use crate::reason::Reason;
+use crate::runs::OUTPUT_STORED;
 use crate::status::Truth;
 
 /// How often it is tried again to store such an output.
@@ -94,7 +95,7 @@ fn wait_for_retry(
     let next = status.attempts.last().map_or(0, |attempt| attempt.number) + 1;
     let message = format!("{} Attempt {next} begins at {}.", what_happened(work, execution, phase), seconds(at));
     work.conditions(|conditions| {
-        conditions.progressing("RetryScheduled", &message);
+        conditions.progressing(Reason::RetryScheduled, &message);
     });
     Done::again(Requeue::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
 }
@@ -153,7 +154,7 @@ pub(super) async fn store_owed_output(work: &mut Work<WorkflowRun>, ctx: &Contex
         return store_output(work, ctx, &output).await;
     }
     work.conditions(|conditions| {
-        conditions.set(OUTPUT_STORED, Truth::False, "Expired", "AWS no longer has the output.");
+        conditions.set(OUTPUT_STORED, Truth::False, Reason::Expired, "AWS no longer has the output.");
     });
     Ok(())
 }
@@ -174,7 +175,7 @@ async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str)
     };
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     let (stored, reason, message) = match api.create(&parameters, &map).await {
-        Ok(_) => (true, "Stored", String::new()),
+        Ok(_) => (true, Reason::Stored, String::new()),
         Err(kube::Error::Api(status)) if status.code == 409 => {
             let existing = api.get_opt(&name).await.map_err(|error| api_failure(&error))?;
             // Whoever may write ConfigMaps can name the run as the owner of theirs.
@@ -182,21 +183,21 @@ async fn store_output(work: &mut Work<WorkflowRun>, ctx: &Context, output: &str)
             let message = format!(
                 "ConfigMap \"{name}\" exists and is not this run's output; it was left alone and the output was not stored. Remove it and create another run."
             );
-            (own, "ConfigMapExists", message)
+            (own, Reason::ConfigMapExists, message)
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
             let message = format!(
                 "The operator may not create ConfigMap \"{name}\": set outputs.configMaps to true in the chart's values. It is tried again every {} minutes; AWS keeps the output for 90 days.",
                 OWED_OUTPUT_EVERY.as_secs() / 60
             );
-            (false, FORBIDDEN, message)
+            (false, Reason::Forbidden, message)
         }
         Err(error) => return Err(api_failure(&error)),
     };
     work.conditions(|conditions| {
         if stored {
             let message = format!("The output is in ConfigMap \"{name}\", key output.json.");
-            conditions.set(OUTPUT_STORED, Truth::True, "Stored", &message);
+            conditions.set(OUTPUT_STORED, Truth::True, Reason::Stored, &message);
         } else {
             conditions.set(OUTPUT_STORED, Truth::False, reason, &message);
         }
@@ -212,7 +213,7 @@ pub(super) async fn record_sync(mut run: WorkflowRun, ctx: &Arc<Context>, answer
         let written = write_sync(Work::new(run.clone()), ctx, answer.clone()).await;
         let Err(failure) = written else { return };
         tracing::warn!(
-            reason = failure.reason,
+            reason = %failure.reason,
             message = failure.message,
             attempt,
             "cannot record the result of a synchronous start yet"

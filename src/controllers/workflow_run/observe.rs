@@ -10,9 +10,10 @@ use super::{Context, binding_name, end, session, start};
 use crate::api::v1alpha1::{Phase, StopIntent, WorkflowRun, WorkflowRunStatus};
 use crate::aws::{Caller, Execution, ExecutionStatus, ListedExecution, Priority};
 use crate::controllers::runner::{Done, Work};
-use crate::outcome::{Class, Failure, Requeue, WAITING_FOR_QUOTA};
+use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run;
 use crate::plan::run_result;
+use crate::reason::Reason;
 use crate::runs::{Evidence, Followed, MachineKey, OUTPUT_STORED};
 use crate::status::Truth;
 
@@ -38,7 +39,7 @@ pub(super) async fn observe(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>, ar
         }
         Some(Evidence::Missing) => {
             let message = format!("AWS shows no execution {arn}. It was deleted, or its history has expired.");
-            return Err(Failure::new(Class::Waiting, "ExecutionNotFound", message));
+            return Err(Failure::new(Class::Waiting, Reason::ExecutionNotFound, message));
         }
         Some(Evidence::Refused(_) | Evidence::Allowed) | None => {}
     }
@@ -69,12 +70,12 @@ fn runs_on(work: &mut Work<WorkflowRun>, status: &WorkflowRunStatus) -> Done {
     };
     work.conditions(|conditions| {
         if status.stop.is_none() {
-            conditions.progressing("Running", running);
+            conditions.progressing(Reason::Running, running);
         }
         if changed {
             let message =
                 "spec.input was changed after the start; the execution runs with the input it was started with.";
-            conditions.set("InputChanged", Truth::True, "IgnoredAfterStart", message);
+            conditions.set("InputChanged", Truth::True, Reason::IgnoredAfterStart, message);
         }
     });
     Done::again(requeue(work, status))
@@ -89,7 +90,7 @@ pub(super) fn tell_stop(work: &mut Work<WorkflowRun>) {
         (StopIntent::Timeout, _) => "The execution is being stopped: spec.timeout has passed.".to_owned(),
     };
     work.conditions(|conditions| {
-        conditions.progressing("Stopping", &message);
+        conditions.progressing(Reason::Stopping, &message);
     });
 }
 
@@ -163,7 +164,7 @@ async fn end_of_listed(
     let done = end::finish(work, ctx, caller, &execution, phase).await?;
     work.conditions(|conditions| {
         let message = "The execution has ended; its output or error is read as soon as AWS's quota allows.";
-        conditions.set(OUTPUT_STORED, Truth::Unknown, WAITING_FOR_QUOTA, message);
+        conditions.set(OUTPUT_STORED, Truth::Unknown, Reason::WaitingForQuota, message);
     });
     ctx.tracker.want_output(followed);
     Ok(done)

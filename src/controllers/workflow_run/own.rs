@@ -11,6 +11,7 @@ use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::ownership::{adopt, is_own_name, is_reserved};
 use crate::plan::run;
+use crate::reason::Reason;
 
 /// Gives the run the execution name that it asks for, before anything is recorded.
 pub(super) fn claim(
@@ -24,7 +25,7 @@ pub(super) fn claim(
         let message = format!(
             "spec.executionName \"{name}\" looks like a UID: executions are named so of runs that give no name. Create a run with another name."
         );
-        return Err(Failure::new(Class::Terminal, "ExecutionNameReserved", message));
+        return Err(Failure::new(Class::Terminal, Reason::ExecutionNameReserved, message));
     }
     // Names of Express executions may repeat (`StartExecution`, parameter `name`).
     if machine_type == StateMachineType::Express {
@@ -83,7 +84,8 @@ pub(super) async fn take(
 pub(super) async fn not_shown_yet(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
     let pause = refusal::note(work, ctx, Class::Transient, Some(Timestamp::now())).await;
     work.conditions(|conditions| {
-        conditions.progressing("Starting", "AWS does not show the execution yet. It is looked at again by itself.");
+        conditions
+            .progressing(Reason::Starting, "AWS does not show the execution yet. It is looked at again by itself.");
     });
     Ok(Done::again(Requeue::After(pause)))
 }

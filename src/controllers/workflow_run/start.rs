@@ -24,6 +24,7 @@ use crate::plan::retry::check_mode;
 use crate::plan::run;
 use crate::plan::run_result::{self, console_url};
 use crate::plan::target::target;
+use crate::reason::Reason;
 use crate::status::Truth;
 
 /// What a start needs.
@@ -69,7 +70,7 @@ pub(super) async fn prepare(work: &mut Work<WorkflowRun>, ctx: &Arc<Context>) ->
     // What AWS refused last stays told until it takes the start.
     if status.refusal.is_none() {
         work.conditions(|conditions| {
-            conditions.progressing("Starting", "The execution is being started.");
+            conditions.progressing(Reason::Starting, "The execution is being started.");
         });
     }
     // Refused where the watch has shown an older run than the API server has, one that was started or cancelled meanwhile.
@@ -151,7 +152,7 @@ pub(super) async fn resume(
     let (workflow, found) = workflow_and_binding(work, ctx).await?;
     if workflow.spec.machine_type == StateMachineType::Express {
         let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
-        return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", message));
+        return Ok(super::end_unstarted(work, Phase::Failed, Reason::OutcomeUnknown, message));
     }
     let input = input(work, ctx).await?;
     let refused = match admit::allowed(work, ctx, &workflow, &found, &attempt.target_arn).await {
@@ -177,7 +178,7 @@ pub(super) async fn resume(
             return Err(failure);
         }
         let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
-        return Ok(super::end_unstarted(work, Phase::Failed, "InputChanged", message));
+        return Ok(super::end_unstarted(work, Phase::Failed, Reason::InputChanged, message));
     }
     Box::pin(own::take(work, ctx, &attempt, None)).await
 }
@@ -208,7 +209,7 @@ pub(super) async fn still_as_seen(work: &Work<WorkflowRun>, ctx: &Context) -> Re
     let api = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &work.namespace());
     let fresh = api.get_metadata(&work.object.name_any()).await.map_err(|error| api_failure(&error))?;
     if fresh.resource_version() != work.object.resource_version() {
-        return Err(Failure::new(Class::Conflict, "Conflict", "the run was changed meanwhile"));
+        return Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was changed meanwhile"));
     }
     Ok(())
 }
@@ -254,8 +255,8 @@ pub(super) fn started(work: &mut Work<WorkflowRun>, arn: String, at: Timestamp, 
     status.adopted = adopted;
     status.refusal = None;
     work.conditions(|conditions| {
-        conditions.set("Started", Truth::True, "ExecutionStarted", "AWS has started the execution.");
-        conditions.progressing("Running", "The execution runs.");
+        conditions.set("Started", Truth::True, Reason::ExecutionStarted, "AWS has started the execution.");
+        conditions.progressing(Reason::Running, "The execution runs.");
     });
 }
 
@@ -273,7 +274,7 @@ async fn dispatch(
         Ok(answer) => {
             started(work, answer.arn, answer.started_at, false);
             let message = "Handed to an Express state machine; AWS tells nothing of its end.";
-            let done = super::end_unstarted(work, Phase::Dispatched, "Dispatched", message);
+            let done = super::end_unstarted(work, Phase::Dispatched, Reason::Dispatched, message);
             Ok(done)
         }
         Err(error) => express_failed(work, ctx, error).await,
@@ -291,7 +292,7 @@ pub(super) async fn express_failed(
             "AWS gave no answer to the start ({}). An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.",
             error.code
         );
-        return Ok(super::end_unstarted(work, Phase::Failed, "OutcomeUnknown", &message));
+        return Ok(super::end_unstarted(work, Phase::Failed, Reason::OutcomeUnknown, &message));
     }
     Err(refusal::record(work, ctx, error, None).await)
 }
@@ -325,13 +326,13 @@ fn start_sync(
 }
 
 /// Ends a run whose execution was waited for in the call itself.
-pub(super) fn ended_reason(phase: Phase) -> &'static str {
+pub(super) fn ended_reason(phase: Phase) -> Reason {
     match phase {
-        Phase::Succeeded => "Succeeded",
-        Phase::TimedOut => "TimedOut",
-        Phase::Aborted => "Aborted",
-        Phase::Dispatched => "Dispatched",
-        _ => "ExecutionFailed",
+        Phase::Succeeded => Reason::Succeeded,
+        Phase::TimedOut => Reason::TimedOut,
+        Phase::Aborted => Reason::Aborted,
+        Phase::Dispatched => Reason::Dispatched,
+        _ => Reason::ExecutionFailed,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType};
 use crate::aws::stand_in::{Seen, StandIn, step_functions_at};
 use crate::aws::{Caller, Clients, Credentials, Gate, SessionOrigin, http_client};
 use crate::identity::{Cognito, ExternalProvider, IssuerRules, Issuers, Reach, SecretReader, Web};
+use crate::reason::Reason;
 
 /// Done once, before an answer.
 type Hook = Arc<StdMutex<Option<Box<dyn FnOnce() + Send>>>>;
@@ -301,7 +302,7 @@ async fn an_expired_token_is_minted_again_once() {
     assert_eq!(world.mints(), 2);
     world.sts_errors.lock().unwrap().extend([expired(), expired(), expired(), expired()]);
     let error = refusal(&world.cache(), &key()).await;
-    assert_eq!(error.reason(), "ExpiredToken");
+    assert_eq!(error.reason(), Reason::ExpiredToken);
     assert_eq!(world.mints(), 4);
 }
 
@@ -314,7 +315,7 @@ async fn refusals_of_the_api_server_are_told_apart() {
         )
     };
     let expect = |error: IdentityError, reason: &str, class: Class| {
-        assert_eq!((error.reason(), error.class()), (reason, class), "{error}");
+        assert_eq!((error.reason().as_str(), error.class()), (reason, class), "{error}");
     };
     world.mint_status.store(403, Ordering::SeqCst);
     expect(refusal(&world.cache(), &key()).await, "Forbidden", Class::Denied);
@@ -333,7 +334,7 @@ async fn a_name_cannot_lead_to_another_path() {
     let world = world().await;
     for name in ["../../x/serviceaccounts/admin", "a/b", "a?x=y", "a%2fb", "", "a..b", "A"] {
         let asked = SessionKey { service_account: name.into(), ..key() };
-        assert_eq!(refusal(&world.cache(), &asked).await.reason(), "ServiceAccountMissing");
+        assert_eq!(refusal(&world.cache(), &asked).await.reason(), Reason::ServiceAccountMissing);
     }
     assert!(world.server.seen().is_empty());
 }
@@ -355,7 +356,7 @@ async fn requirement_13_refusals_of_sts_repeat_neither_tokens_nor_request_ids() 
             let message = format!("refused {} (Request ID: {id})", token("shop", "orders"));
             world.sts_errors.lock().unwrap().push(sts_error(code, &message));
             let error = refusal(&world.cache(), &key()).await;
-            assert_eq!(error.reason(), reason);
+            assert_eq!(error.reason().as_str(), reason);
             texts.push(error.public());
         }
         assert_eq!(texts[0], texts[1]);
@@ -375,7 +376,7 @@ async fn requirement_18_one_binding_that_fails_neither_hammers_nor_holds_up_a_th
         for _ in 0..1000 {
             // On a slow machine it may be turned away for a while, as the others below.
             let reason = refusal(&cache, &failing).await.reason();
-            assert!(["Forbidden", "RateLimited"].contains(&reason), "{reason}");
+            assert!([Reason::Forbidden, Reason::RateLimited].contains(&reason), "{reason}");
         }
     };
     let cached = &cache;
@@ -428,11 +429,11 @@ async fn a_session_that_is_still_good_bridges_an_outage_but_not_a_refusal() {
     }
     let nearly_over = world.cache();
     put(&nearly_over, &key(), old_session(30)).await;
-    assert_eq!(refusal(&nearly_over, &key()).await.reason(), "MintFailed");
+    assert_eq!(refusal(&nearly_over, &key()).await.reason(), Reason::MintFailed);
     world.mint_status.store(403, Ordering::SeqCst);
     let refused = world.cache();
     put(&refused, &key(), old_session(600)).await;
-    assert_eq!(refusal(&refused, &key()).await.reason(), "Forbidden");
+    assert_eq!(refusal(&refused, &key()).await.reason(), Reason::Forbidden);
 }
 
 /// Requirement 17: what is being deleted may use the session at hand after its account is gone.
@@ -445,7 +446,7 @@ async fn a_held_session_outlives_its_account_until_it_expires_or_is_forgotten() 
     put(&cache, &before, old_session_in(now.epoch.clone(), 300)).await;
     put(&cache, &now, old_session_in(now.epoch.clone(), 600)).await;
     world.mint_status.store(404, Ordering::SeqCst);
-    assert_eq!(refusal(&cache, &key()).await.reason(), "ServiceAccountMissing");
+    assert_eq!(refusal(&cache, &key()).await.reason(), Reason::ServiceAccountMissing);
     let held = cache.held("uid", None).await.unwrap();
     assert!(held.expires_at > Timestamp::now() + SignedDuration::from_secs(500), "the longest-lived one");
     assert!(cache.held("another", None).await.is_none());

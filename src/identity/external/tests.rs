@@ -13,6 +13,7 @@ use crate::api::v1alpha1::SecretKeyRef;
 use crate::aws::http_client;
 use crate::aws::stand_in::{Seen, StandIn};
 use crate::outcome::{Class, Classify};
+use crate::reason::Reason;
 
 /// API server and issuers in one. Issuers stand under their path.
 struct World {
@@ -243,7 +244,7 @@ async fn requirement_28_a_client_secret_is_sent_only_to_the_issuer_that_it_is_fo
     ask("oauth2/default", "tied", false).await.ok().unwrap();
     for takes_untied in [false, true] {
         let error = ask("keycloak", "tied", takes_untied).await.err().unwrap();
-        assert_eq!((error.reason(), error.class()), ("SecretNotForIssuer", Class::Denied), "{error}");
+        assert_eq!((error.reason(), error.class()), (Reason::SecretNotForIssuer, Class::Denied), "{error}");
         assert!(error.public().contains("kubectl annotate secret tied -n shop --overwrite"), "{}", error.public());
     }
     let error = ask("keycloak", "okta", false).await.err().unwrap();
@@ -272,14 +273,14 @@ async fn refusals_are_told_apart_and_repeat_no_secret() {
         ("stranger", "IssuerNotAllowed", Class::Terminal),
     ] {
         let error = world.ask(path, assertion, None).await.err().unwrap();
-        assert_eq!((error.reason(), error.class()), (reason, class), "{error}");
+        assert_eq!((error.reason().as_str(), error.class()), (reason, class), "{error}");
     }
     let secret = |name: &str| Some(SecretKeyRef { name: name.into(), key: "secret".into() });
     for name in ["forbidden", "none", "../secrets/okta"] {
         let issuer = world.issuer("auth0/");
         let error =
             world.ask_with(&issuer, ClientAuthenticationType::ClientSecret, None, secret(name)).await.err().unwrap();
-        assert_eq!(error.reason(), "SecretUnreadable", "{error}");
+        assert_eq!(error.reason(), Reason::SecretUnreadable, "{error}");
     }
     assert!(world.server.seen().iter().all(|seen| !seen.path.contains("..")));
 }
@@ -291,7 +292,7 @@ async fn requirement_20_no_assertion_is_good_for_sts_or_the_api_server() {
     for issuer in ["sts.amazonaws.com", "https://cluster"] {
         let assertion = ClientAuthenticationType::ServiceAccountAssertion;
         let error = world.ask_with(issuer, assertion, None, None).await.err().unwrap();
-        assert_eq!(error.reason(), "IssuerNotAllowed");
+        assert_eq!(error.reason(), Reason::IssuerNotAllowed);
     }
     assert!(world.server.seen().is_empty());
 }

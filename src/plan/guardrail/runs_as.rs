@@ -62,7 +62,7 @@ pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timest
 /// Before the state machine is written: until the answer is there, nobody knows which of the two it runs as.
 pub fn update_machine(records: &mut Vec<RunsAs>, asked: &RunsAs, now: Timestamp, settle_time: Duration) {
     leave_machine(records, now, settle_time);
-    with(records, asked, |record| record.unversioned_until = until(now, settle_time));
+    with(records, asked, |record| record.unversioned_until = Some(until(now, settle_time)));
 }
 
 /// Nobody knows what the state machine itself runs as.
@@ -78,13 +78,13 @@ fn leave_machine(records: &mut [RunsAs], now: Timestamp, settle_time: Duration) 
     let known = of_machine(records).is_some();
     for record in records.iter_mut() {
         if record.unversioned_since.take().is_some() || !known && record.unversioned_until.is_some() {
-            record.unversioned_until = until(now, settle_time);
+            record.unversioned_until = Some(until(now, settle_time));
         }
     }
 }
 
-fn until(now: Timestamp, settle_time: Duration) -> Option<Time> {
-    Some(Time(now.checked_add(settle_time).unwrap_or(Timestamp::MAX)))
+fn until(now: Timestamp, settle_time: Duration) -> Time {
+    Time(now.checked_add(settle_time).unwrap_or(Timestamp::MAX))
 }
 
 /// Forgets what AWS does not start any more. Gives the time until there is more to forget.

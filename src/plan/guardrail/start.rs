@@ -5,6 +5,7 @@ use crate::api::v1alpha1::{AliasStatus, RunsAs, TrustBindingSpec};
 use crate::outcome::{Class, Failure};
 use crate::plan::alias_move;
 use crate::plan::workflow::check_execution_role;
+use crate::reason::Reason;
 
 /// What would be started, resolved: for an alias each version that it routes to.
 #[derive(Clone, Debug)]
@@ -66,17 +67,17 @@ impl Runs {
             "AWS is moving {alias}, and until that is done an execution by it may start as {}. It starts by itself then. {}",
             self.arn, failure.message
         );
-        Failure::new(Class::Waiting, "AliasMoving", message)
+        Failure::new(Class::Waiting, Reason::AliasMoving, message)
     }
 }
 
 /// Says of a refusal by what a state machine was before an update, or will be after it, that it is for a while alone.
-pub fn is_moving(arn: &str, failure: Failure) -> Failure {
+pub fn is_moving(arn: &str, failure: &Failure) -> Failure {
     let message = format!(
         "{arn} has just been updated, and AWS may start it as it was before for a while. The run starts by itself then. {}",
         failure.message
     );
-    Failure::new(Class::Waiting, "StateMachineMoving", message)
+    Failure::new(Class::Waiting, Reason::StateMachineMoving, message)
 }
 
 /// What runs when this target is started.
@@ -93,7 +94,7 @@ pub fn what_runs(target_arn: &str, aliases: &[AliasStatus]) -> Result<Vec<Runs>,
         let message = format!(
             "It is not known where {target_arn} routes, so nobody can say whether it may be started. Add the alias to spec.aliases of the Workflow; the run goes on by itself then."
         );
-        return Err(Failure::new(Class::Waiting, "AliasUnknown", message));
+        return Err(Failure::new(Class::Waiting, Reason::AliasUnknown, message));
     };
     let version = |number: i64| Runs {
         arn: format!("{machine}:{number}"),
@@ -153,5 +154,5 @@ pub fn unknown(what: &str, why: &str) -> Failure {
     let message = format!(
         "A Guardrail or the binding's list says what may run here, and what {what} runs as is not known: {why}. Start a version that the Workflow has published, or let the binding's role call states:DescribeStateMachine on it."
     );
-    Failure::new(Class::Waiting, "RunsAsUnknown", message)
+    Failure::new(Class::Waiting, Reason::RunsAsUnknown, message)
 }

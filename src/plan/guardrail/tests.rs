@@ -1,4 +1,5 @@
 use super::*;
+use crate::reason::Reason;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -64,7 +65,7 @@ fn a_binding_is_held_to_accounts_regions_and_roles_and_told_which_guardrail_refu
         (json!({"allowedRoleARNs": ["arn:aws:iam::111122223333:role/shop"]}), "matches none of"),
     ] {
         let failure = check(refused.clone()).unwrap_err();
-        assert_eq!((failure.reason, failure.class), (REFUSED, Class::Terminal));
+        assert_eq!((failure.reason, failure.class), (Reason::RefusedByGuardrail, Class::Terminal));
         assert!(failure.message.starts_with("Guardrail \"shops\" for namespace \"shop\": "), "{}", failure.message);
         assert!(failure.message.contains(word), "{refused}: {}", failure.message);
     }

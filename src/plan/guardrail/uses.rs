@@ -134,7 +134,7 @@ fn credentials(given: &Value, path: &str, found: &mut Uses) {
 }
 
 /// Parameters that say whose a resource is (API references): of SQS `GetQueueUrl`; of S3; of Glue, Lake Formation and Athena; of
-/// ECR; of QuickSight; of S3 Control, Organizations and others.
+/// ECR; of `QuickSight`; of S3 Control, Organizations and others.
 const OWNERS: [&str; 7] = [
     "QueueOwnerAWSAccountId",
     "ExpectedBucketOwner",

@@ -1,6 +1,7 @@
 use super::*;
 use crate::aws::ExecutionStatus;
 use crate::plan::samples::{self, at, execution};
+use crate::reason::Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use serde_json::json;
@@ -37,7 +38,7 @@ fn own(attempt: &Attempt) -> Execution {
 
 /// `Ok(true)`: only followed. `Err`: refused.
 fn judge(attempt: &Attempt, found: &Execution) -> Result<bool, &'static str> {
-    adopt(UID, attempt, Some(INPUT), found).map_err(|failure| failure.reason)
+    adopt(UID, attempt, Some(INPUT), found).map_err(|failure| failure.reason.as_str())
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn requirement_25_of_two_runs_that_give_one_name_at_once_one_gets_it() {
     names.end_listing();
     assert_eq!(names.claim("b", place("b"), ONCE), Ok(()));
     let refused = names.claim("a", place("a"), ONCE).unwrap_err();
-    assert_eq!(refused.reason, "ExecutionNameTaken");
+    assert_eq!(refused.reason, Reason::ExecutionNameTaken);
     assert!(refused.message.contains("WorkflowRun \"run-b\""), "{}", refused.message);
     assert_eq!(names.claim("b", place("b"), ONCE), Ok(()), "asking again costs nothing");
     let elsewhere = names.claim("c", ("other".into(), "c".into()), ONCE).unwrap_err();

@@ -141,7 +141,7 @@ fn express_machines_are_restarted_only_where_their_end_is_known() {
     let check = |mode: &str, strategy: &str, machine_type| {
         let mut spec = spec(&json!({"strategy": strategy}));
         spec.mode = serde_json::from_value(json!(mode)).unwrap();
-        check_mode(&spec, machine_type).map_err(|failure| failure.reason)
+        check_mode(&spec, machine_type).map_err(|failure| failure.reason.as_str())
     };
     assert_eq!(check("Async", "Redrive", Standard), Ok(()));
     assert_eq!(check("Async", "Restart", Standard), Ok(()));

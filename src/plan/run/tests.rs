@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::v1alpha1::{Cancel, DurationString, LocalRef, RedriveStatus, StopRequest};
 use crate::plan::samples::{at, attempt};
+use crate::reason::Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 fn spec() -> WorkflowRunSpec {
@@ -55,7 +56,7 @@ fn a_deadline_that_has_passed_ends_the_run_unstarted() {
     assert_eq!(next(&spec, &status, None, at(100)), Step::Prepare);
     assert!(matches!(
         next(&spec, &status, None, at(101)),
-        Step::EndUnstarted(Phase::Failed, "StartDeadlineExceeded", _)
+        Step::EndUnstarted(Phase::Failed, Reason::StartDeadlineExceeded, _)
     ));
     assert!(matches!(next(&spec, &running(), None, at(101)), Step::Observe(_)));
 }
@@ -69,11 +70,11 @@ fn the_execution_arn_is_known_before_the_start() {
 #[test]
 fn an_input_that_aws_would_refuse_is_refused_here() {
     assert!(check_input("{\"a\": [1, 2]}").is_ok() && check_input("null").is_ok());
-    assert_eq!(check_input("{\n oops}").unwrap_err().reason, "InputInvalid");
+    assert_eq!(check_input("{\n oops}").unwrap_err().reason, Reason::InputInvalid);
     assert!(check_input("{\n oops}").unwrap_err().message.contains("line 2"));
     let largest = format!("\"{}\"", "x".repeat(MAX_INPUT_BYTES - 2));
     assert!(check_input(&largest).is_ok());
-    assert_eq!(check_input(&format!(" {largest}")).unwrap_err().reason, "InputTooLarge");
+    assert_eq!(check_input(&format!(" {largest}")).unwrap_err().reason, Reason::InputTooLarge);
 }
 
 #[test]

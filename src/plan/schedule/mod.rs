@@ -14,6 +14,7 @@ use crate::api::v1alpha1::{
     ActiveRun, ConcurrencyPolicy, Phase, WorkflowRun, WorkflowScheduleSpec, WorkflowScheduleStatus,
 };
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 use cron::Cron;
 
 /// AWS keeps the name of an execution for 90 days after its end, and as long a second start under it is refused. A day less,
@@ -94,7 +95,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct News {
     /// CamelCase reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What happened.
     pub note: String,
 }
@@ -103,7 +104,7 @@ pub struct News {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Waiting {
     /// CamelCase reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What waits for what.
     pub message: String,
 }
@@ -186,19 +187,19 @@ fn read(spec: &WorkflowScheduleSpec) -> Result<(Cron, TimeZone), Failure> {
 fn zone(spec: &WorkflowScheduleSpec) -> Result<TimeZone, Failure> {
     let Some(name) = &spec.time_zone else { return Ok(TimeZone::UTC) };
     cron::time_zone(name)
-        .map_err(|problem| Failure::new(Class::Terminal, "TimeZoneUnknown", format!("spec.timeZone: {problem}.")))
+        .map_err(|problem| Failure::new(Class::Terminal, Reason::TimeZoneUnknown, format!("spec.timeZone: {problem}.")))
 }
 
 fn times(spec: &WorkflowScheduleSpec) -> Result<Cron, Failure> {
     Cron::parse(&spec.schedule).map_err(|problem| {
         let message = format!("spec.schedule \"{}\" cannot be read: {problem}.", spec.schedule);
-        Failure::new(Class::Terminal, "ScheduleInvalid", message)
+        Failure::new(Class::Terminal, Reason::ScheduleInvalid, message)
     })
 }
 
 fn never_due(spec: &WorkflowScheduleSpec) -> Failure {
     let message = format!("spec.schedule \"{}\" names no time within the next five years.", spec.schedule);
-    Failure::new(Class::Terminal, "ScheduleNeverDue", message)
+    Failure::new(Class::Terminal, Reason::ScheduleNeverDue, message)
 }
 
 /// Why nothing of a schedule would ever run, all of it, each with the JSON pointer of its place: `TimeZoneUnknown`,
@@ -284,7 +285,7 @@ fn schedule(plan: &mut Plan, identity: Identity<'_>, spec: &WorkflowScheduleSpec
     }
     if clock.cron.count(since, clock.now, &clock.zone, MANY_MISSED + 1) > MANY_MISSED {
         plan.news.push(News {
-            reason: "TooManyMissedTimes",
+            reason: Reason::TooManyMissedTimes,
             note: format!("More than {MANY_MISSED} scheduled times were missed; only the run of {due} is made up for."),
         });
     }
@@ -328,7 +329,7 @@ fn miss(plan: &mut Plan, tick: &Tick) {
     if plan.status.last_missed_time != missed {
         plan.status.last_missed_time = missed;
         plan.news.push(News {
-            reason: "MissSchedule",
+            reason: Reason::MissSchedule,
             note: format!(
                 "The run of {} was not created: it would have had to start by {}.",
                 tick.scheduled, tick.start_deadline
@@ -342,12 +343,12 @@ fn wait(plan: &mut Plan, policy: ConcurrencyPolicy, runs: &[OwnedRun], tick: &Ti
     let names = names.join(", ");
     let (reason, message) = if policy == ConcurrencyPolicy::Forbid {
         (
-            "RunActive",
+            Reason::RunActive,
             format!("The run of {} waits until {names} has ended: concurrencyPolicy is Forbid.", tick.scheduled),
         )
     } else {
         (
-            "Replacing",
+            Reason::Replacing,
             format!("The run of {} waits until {names} has stopped: concurrencyPolicy is Replace.", tick.scheduled),
         )
     };

@@ -4,6 +4,7 @@
 use crate::api::v1alpha1::{RunTemplate, is_annotation_key, is_label_value, is_qualified_name};
 use crate::outcome::{Class, Failure};
 use crate::plan::run::check_input;
+use crate::reason::Reason;
 
 /// What the API server would refuse of each run, with the JSON pointer of its place in the schedule.
 pub(super) fn problems(template: &RunTemplate) -> Vec<(String, Failure)> {
@@ -33,5 +34,5 @@ fn found(field: &str, key: &str, problem: &str) -> (String, Failure) {
 }
 
 fn invalid(message: String) -> Failure {
-    Failure::new(Class::Terminal, "RunTemplateInvalid", message)
+    Failure::new(Class::Terminal, Reason::RunTemplateInvalid, message)
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::reason::Reason;
 
 const HOUR: i64 = 3600;
 
@@ -69,7 +70,7 @@ fn of_the_times_missed_only_the_latest_is_made_up_for_and_many_are_told() {
     ] {
         let planned = plan(identity("2025-01-01T00:00:00Z"), &spec(&json!({})), &status, &[], at(now));
         assert_eq!(creations(&planned).first().map(|tick| tick.scheduled), scheduled.map(at), "{now}");
-        assert_eq!(planned.news.iter().any(|news| news.reason == "TooManyMissedTimes"), told, "{now}");
+        assert_eq!(planned.news.iter().any(|news| news.reason == Reason::TooManyMissedTimes), told, "{now}");
     }
 }
 
@@ -116,7 +117,7 @@ fn forbid_waits_and_replace_cancels_first() {
     let now = at("2026-01-01T01:00:00Z");
     let forbid = plan(who, &spec(&json!({"concurrencyPolicy": "Forbid"})), &status, &runs, now);
     assert_eq!(forbid.actions, []);
-    assert_eq!(forbid.waiting.as_ref().unwrap().reason, "RunActive");
+    assert_eq!(forbid.waiting.as_ref().unwrap().reason, Reason::RunActive);
     let replace = spec(&json!({"concurrencyPolicy": "Replace"}));
     let replacing = plan(who, &replace, &status, &runs, now);
     assert!(matches!(&replacing.actions[..], [Action::Cancel(run, _)] if run.name == "nightly-1"));
@@ -154,7 +155,7 @@ fn what_cannot_be_scheduled_says_why() {
             at("2026-01-01T01:00:00Z"),
         );
         let failure = planned.failure.unwrap();
-        assert_eq!((failure.reason, planned.actions.len()), (reason, 0), "{more}");
+        assert_eq!((failure.reason.as_str(), planned.actions.len()), (reason, 0), "{more}");
         assert!(failure.message.contains(word), "{}", failure.message);
     }
 }

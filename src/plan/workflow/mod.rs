@@ -21,6 +21,7 @@ use crate::asl::Definition;
 use crate::aws::{CreateStateMachine, MachineSettings, StateMachine, Tags, UpdateStateMachine};
 use crate::digest::short_hex;
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// What the spec asks for, resolved and checked.
 #[derive(Clone, Debug)]
@@ -161,7 +162,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
     if machine.deleting {
         let message =
             format!("State machine {} is still being deleted by AWS; it is created again afterwards.", machine.arn);
-        return Err(Failure::new(Class::Transient, "StateMachineDeleting", message));
+        return Err(Failure::new(Class::Transient, Reason::StateMachineDeleting, message));
     }
     let adopts = adopts(desired, machine, observed.tags.as_ref())?;
     if machine.machine_type != desired.machine_type {
@@ -169,7 +170,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
             "State machine {} is of type {:?} and AWS cannot change a type. Create a Workflow of another name with type {:?}.",
             machine.arn, machine.machine_type, desired.machine_type
         );
-        return Err(Failure::new(Class::Terminal, "TypeMismatch", message));
+        return Err(Failure::new(Class::Terminal, Reason::TypeMismatch, message));
     }
     let differences = difference::differences(desired, machine);
     let drifted = !adopts && observed.applied_hash.as_deref() == Some(desired.hash().as_str());

@@ -6,6 +6,7 @@ use crate::digest::short_hex;
 use crate::iam::binding_role::values::{self, Key};
 use crate::iam::pattern;
 use crate::outcome::{Class, Failure};
+use crate::reason::Reason;
 
 /// Tags that say whose a state machine is. The first three are the owner mark; the UID is for people.
 pub const CLUSTER_TAG: &str = "stepbound.dev/cluster";
@@ -145,7 +146,7 @@ pub fn check_execution_role(
     let ((_, account), (_, foreign)) = (location(binding_role), location(execution_role));
     Err(Failure::new(
         Class::Terminal,
-        "ExecutionRoleForeign",
+        Reason::ExecutionRoleForeign,
         format!(
             "spec.executionRoleARN {execution_role} is of account {foreign}, but the TrustBinding's role is of account {account}. Name a role of the binding's account and partition."
         ),
@@ -160,7 +161,7 @@ fn listed(allowed: &[ExecutionRoleArn], execution_role: &str) -> Result<(), Fail
     let message = format!(
         "spec.executionRoleARN {execution_role} is not among spec.allowedExecutionRoleARNs of the TrustBinding. Name one of those, or let the binding's author add it."
     );
-    Err(Failure::new(Class::Terminal, "ExecutionRoleNotAllowed", message))
+    Err(Failure::new(Class::Terminal, Reason::ExecutionRoleNotAllowed, message))
 }
 
 /// Patterns of the names of a binding's state machines and activities: the default names of its namespace first.
@@ -187,7 +188,7 @@ pub fn check_name(
         let message = format!(
             "{field}: {error}; nothing was asked of AWS. Create another object with a name of letters, digits, _ and -."
         );
-        return Err(Failure::new(Class::Terminal, "ValueNotAllowed", message));
+        return Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message));
     }
     let (defaults, listed) = names.split_at(1.min(names.len()));
     let bound = if listed.is_empty() { defaults } else { listed };
@@ -199,7 +200,7 @@ pub fn check_name(
         "{field} \"{given}\" matches none of the names that TrustBinding \"{binding}\" allows ({}); nothing was asked of AWS. Create another object with a name that does, or let whoever keeps the TrustBinding add it to spec.allowedStateMachineNames.",
         bound.join(", ")
     );
-    Err(Failure::new(Class::Terminal, "NameNotAllowed", message))
+    Err(Failure::new(Class::Terminal, Reason::NameNotAllowed, message))
 }
 
 /// Refuses what names no KMS key, before anything is asked of AWS.
@@ -215,7 +216,7 @@ pub fn check_key(binding: &TrustBindingSpec, encryption: Option<&Encryption>) ->
             let message = format!(
                 "spec.encryption.kmsKeyID: {error}; nothing was asked of AWS. Name a key by its id, its ARN, an alias (alias/…) or the ARN of an alias."
             );
-            Err(Failure::new(Class::Terminal, "ValueNotAllowed", message))
+            Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message))
         }
     }
 }
@@ -231,7 +232,7 @@ pub fn foreign(arn: &str, tags: &Tags, more_marks: &[String], taker: &Owner, ask
     };
     Failure::new(
         Class::Terminal,
-        "StateMachineNameTaken",
+        Reason::StateMachineNameTaken,
         format!(
             "State machine {arn} exists and belongs to {owner}; it was not touched. {remedy} Otherwise choose another spec.stateMachineName in a new Workflow."
         ),
@@ -309,8 +310,8 @@ mod tests {
         };
         assert_eq!(check(&[], "arn:aws:iam::111122223333:role/b"), Ok(()));
         for foreign in ["arn:aws:iam::999999999999:role/b", "arn:aws-cn:iam::111122223333:role/b"] {
-            assert_eq!(check(&[], foreign), Err("ExecutionRoleForeign"));
-            assert_eq!(check(&[foreign], foreign), Err("ExecutionRoleForeign"), "listing it changes nothing");
+            assert_eq!(check(&[], foreign), Err(Reason::ExecutionRoleForeign));
+            assert_eq!(check(&[foreign], foreign), Err(Reason::ExecutionRoleForeign), "listing it changes nothing");
         }
     }
 
@@ -320,8 +321,8 @@ mod tests {
         let check = |listed: &str| check_execution_role(binding, &[ExecutionRoleArn(listed.into())], role);
         assert_eq!(check(role), Ok(()));
         let refused = check("arn:aws:iam::111122223333:role/bb").unwrap_err();
-        assert_eq!((refused.class, refused.reason), (Class::Terminal, "ExecutionRoleNotAllowed"));
-        assert_eq!(check("arn:aws:iam::111122223333:role/*").unwrap_err().reason, "ExecutionRoleNotAllowed");
+        assert_eq!((refused.class, refused.reason), (Class::Terminal, Reason::ExecutionRoleNotAllowed));
+        assert_eq!(check("arn:aws:iam::111122223333:role/*").unwrap_err().reason, Reason::ExecutionRoleNotAllowed);
     }
 
     #[test]
@@ -338,7 +339,8 @@ mod tests {
         let default = vec!["shop_*".to_owned()];
         let listed = vec!["shop_*".to_owned(), "legacy-*".to_owned(), "old".to_owned()];
         let check = |given: Option<&str>, names: &[String], recorded: bool| {
-            check_name(given, "spec.stateMachineName", "orders", names, recorded).map_err(|failure| failure.reason)
+            check_name(given, "spec.stateMachineName", "orders", names, recorded)
+                .map_err(|failure| failure.reason.as_str())
         };
         for (given, names, recorded, expected) in [
             (None, &default, false, Ok(())),

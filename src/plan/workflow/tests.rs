@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::api::v1alpha1::LogLevel;
 use crate::asl::prepare;
+use crate::reason::Reason;
 
 fn definition(seconds: u32) -> crate::asl::Definition {
     let value = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": seconds, "End": true}}});
@@ -189,7 +190,7 @@ proptest! {
         let mut world = World::default();
         world.reconcile(&wanted, usize::MAX).unwrap();
         world.tags = tags;
-        prop_assert_eq!(world.reconcile(&wanted, usize::MAX).unwrap_err().reason, "StateMachineNameTaken");
+        prop_assert_eq!(world.reconcile(&wanted, usize::MAX).unwrap_err().reason, Reason::StateMachineNameTaken);
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::outcome::Class;
 use crate::plan::samples;
+use crate::reason::Reason;
 
 fn at(second: f64) -> Timestamp {
     later(Timestamp::from_second(1_800_000_000).unwrap(), second)
@@ -40,7 +41,7 @@ fn execution(status: ExecutionStatus) -> Execution {
 #[test]
 fn a_list_that_was_refused_is_tried_again_as_the_refusals_class_says() {
     let mut schedule = following(10);
-    let refusal = || Outcome::Denied(Failure::new(Class::Denied, "AccessDenied", ""));
+    let refusal = || Outcome::Denied(Failure::new(Class::Denied, Reason::AccessDenied, ""));
     let (mut second, mut rests) = (30, Vec::new());
     let now = |second: i32| at(f64::from(second));
     for _ in 0..7 {

@@ -129,7 +129,7 @@ async fn an_output_of_a_run_is_read_as_an_input_and_not_as_a_definition() {
         world.add_config_map(name, &json!({"output.json": "{}"}), Some((group, "first")));
         assert!(config_map(&world.ctx, "shop", name, ReadFor::Input).await.is_ok(), "{name} of {group}");
         let read = config_map(&world.ctx, "shop", name, ReadFor::Definition).await;
-        assert_eq!(read.as_ref().err().map(|failure| failure.reason), refused, "{name} of {group}");
+        assert_eq!(read.as_ref().err().map(|failure| failure.reason.as_str()), refused, "{name} of {group}");
         for word in ["\"first-output\"", "namespace \"shop\"", "WorkflowRun \"first\"", "Copy"] {
             assert!(read.as_ref().err().is_none_or(|failure| failure.message.contains(word)), "{word}: {read:?}");
         }

@@ -8,6 +8,7 @@ use super::*;
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::Backoff;
+use crate::reason::Reason;
 
 /// Workflows of a binding.
 const WORKFLOWS: usize = 10;
@@ -103,7 +104,7 @@ async fn requirement_22_a_burst_after_a_restart_passes_within_minutes() {
             while !pace.turn(PLACE_TIMEOUT).await {
                 refused += 1;
                 // As the reconcile that was put off is repeated.
-                let wait = backoff.fail(Class::Transient, "RateLimited", started.elapsed(), rand::random());
+                let wait = backoff.fail(Class::Transient, Reason::RateLimited, started.elapsed(), rand::random());
                 tokio::time::sleep(wait.unwrap_or_default()).await;
             }
             refused

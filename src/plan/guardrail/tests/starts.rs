@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::v1alpha1::AliasStatus;
+use crate::reason::Reason;
 
 const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
 const LAMBDA: &str = "arn:aws:states:::lambda:invoke";
@@ -26,11 +27,15 @@ fn requirement_21_a_start_is_judged_by_each_version_that_may_run() {
     let forbidden = json!({"forbiddenIntegrations": ["lambda"]});
     assert_eq!(start(&forbidden, &[], ":2", &[(":2", good.clone())]), Ok(()));
     let refused = start(&forbidden, &[], ":1", &[(":1", bad.clone())]).unwrap_err();
-    assert_eq!((refused.reason, refused.class), (REFUSED, Class::Terminal));
+    assert_eq!((refused.reason, refused.class), (Reason::RefusedByGuardrail, Class::Terminal));
     assert!(refused.message.contains(&format!("{MACHINE}:1 is not started")), "{}", refused.message);
     assert!(refused.message.contains("integration lambda:invoke is forbidden by \"lambda\""), "{}", refused.message);
     let alias = [(":2", good.clone()), (":1", bad.clone())];
-    assert_eq!(start(&forbidden, &[], ":live", &alias).unwrap_err().reason, REFUSED, "each of an alias counts");
+    assert_eq!(
+        start(&forbidden, &[], ":live", &alias).unwrap_err().reason,
+        Reason::RefusedByGuardrail,
+        "each of an alias counts"
+    );
     assert!(start(&forbidden, &[], "", &[("", bad)]).is_err(), "the state machine itself");
     for (rules, allowed) in [
         (json!({"allowedExecutionRoleARNs": [ROLE]}), true),
@@ -55,7 +60,7 @@ fn requirement_21_a_role_taken_off_the_bindings_list_starts_nothing() {
     assert_eq!(start(&json!({}), &[], ":1", &runs), Ok(()));
     assert_eq!(start(&json!({}), &[ROLE], ":1", &runs), Ok(()));
     let refused = start(&json!({}), &["arn:aws:iam::111122223333:role/another"], ":1", &runs).unwrap_err();
-    assert_eq!((refused.reason, refused.class), ("ExecutionRoleNotAllowed", Class::Waiting));
+    assert_eq!((refused.reason, refused.class), (Reason::ExecutionRoleNotAllowed, Class::Waiting));
     assert!(refused.message.contains(ROLE), "{}", refused.message);
 }
 
@@ -74,7 +79,7 @@ fn what_runs_is_each_version_that_an_alias_routes_to() {
         "routes": [{"version": 1, "weight": 90}, {"version": 2, "weight": 10}]});
     let aliases: Vec<AliasStatus> = vec![serde_json::from_value(alias).unwrap()];
     let runs = |target: &str| -> Result<Vec<Option<i64>>, &'static str> {
-        let runs = what_runs(&format!("{MACHINE}{target}"), &aliases).map_err(|failure| failure.reason)?;
+        let runs = what_runs(&format!("{MACHINE}{target}"), &aliases).map_err(|failure| failure.reason.as_str())?;
         Ok(runs.into_iter().map(|one| one.version).collect())
     };
     assert_eq!(runs(""), Ok(vec![None]));
@@ -89,16 +94,16 @@ fn what_an_alias_is_moved_from_and_to_is_refused_for_that_while() {
         "routes": [{"version": 2, "weight": 100}], "asked": [3], "left": [1]});
     let aliases: Vec<AliasStatus> = vec![serde_json::from_value(alias).unwrap()];
     let runs = what_runs(&format!("{MACHINE}:live"), &aliases).unwrap();
-    let refused = || Failure::new(Class::Terminal, REFUSED, "Guardrail \"g\" refuses it.");
+    let refused = || Failure::new(Class::Terminal, Reason::RefusedByGuardrail, "Guardrail \"g\" refuses it.");
     let said: Vec<_> = runs.iter().map(|one| (one.version.unwrap(), one.refused(refused()))).collect();
     assert_eq!(said[0], (2, refused()), "what it routes to is refused for good");
     for (version, failure) in &said[1..] {
-        assert_eq!((failure.class, failure.reason), (Class::Waiting, "AliasMoving"), "version {version}");
+        assert_eq!((failure.class, failure.reason), (Class::Waiting, Reason::AliasMoving), "version {version}");
         assert!(failure.message.contains(&format!("may start as {MACHINE}:{version}")), "{}", failure.message);
         assert!(failure.message.contains("Guardrail \"g\" refuses it."), "{}", failure.message);
     }
     assert_eq!(said[1..].iter().map(|(version, _)| *version).collect::<Vec<_>>(), [3, 1]);
-    let throttled = Failure::new(Class::Transient, "Throttled", "slowly");
+    let throttled = Failure::new(Class::Transient, Reason::Throttled, "slowly");
     assert_eq!(runs[1].refused(throttled.clone()), throttled, "what is no refusal stays what it is");
 }
 

@@ -1,0 +1,196 @@
+//! Reasons of conditions, events and metrics. What each means, and what to do, stands in `docs/runbook.md`; a test holds the two
+//! together.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Declares the reasons, each named as it is shown.
+macro_rules! reasons {
+    ($($name:ident),* $(,)?) => {
+        /// Why a condition is as it is, or an event was written.
+        #[allow(missing_docs)] // docs/runbook.md explains each
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($name),*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The one with this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
+
+            /// As it is shown.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name)),*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    APIServerError,
+    APIServerUnreachable,
+    AWSUnavailable,
+    Aborted,
+    AccessDenied,
+    ActivityNameTaken,
+    AliasMoving,
+    AliasNotFound,
+    AliasUnknown,
+    AudienceNotAllowed,
+    BindingNotFound,
+    Cancelled,
+    ChangedInAWS,
+    ClaimRejected,
+    ConfigMapExists,
+    ConfigMapIsOutput,
+    ConfigMapKeyNotFound,
+    ConfigMapNotFound,
+    Conflict,
+    ConsentMissing,
+    Consented,
+    Corrected,
+    DefinitionInvalid,
+    DefinitionMissing,
+    DefinitionRejected,
+    Deleting,
+    Discovered,
+    Dispatched,
+    Draining,
+    DriftCorrected,
+    DriftFound,
+    Drifted,
+    ExecutionFailed,
+    ExecutionNameReserved,
+    ExecutionNameTaken,
+    ExecutionNotFound,
+    ExecutionRoleForeign,
+    ExecutionRoleNotAllowed,
+    ExecutionStarted,
+    Expired,
+    ExpiredToken,
+    Findings,
+    Forbidden,
+    GuardrailsUnknown,
+    IdentityProviderNotFound,
+    IgnoredAfterStart,
+    InUse,
+    InputAmbiguous,
+    InputChanged,
+    InputInvalid,
+    InputRejected,
+    InputTooLarge,
+    InvalidIdentityToken,
+    IssuerNotAllowed,
+    IssuerNotCognito,
+    IssuerUnreachable,
+    KeyUnusable,
+    LimitExceeded,
+    LocationChanged,
+    MintFailed,
+    Minted,
+    MissSchedule,
+    ModeNotSupported,
+    NameNotAllowed,
+    NamespaceTerminating,
+    NestedTooDeep,
+    NoDrift,
+    NoFindings,
+    NotEvaluated,
+    NotFound,
+    NotLeading,
+    NotRedrivable,
+    ObjectGone,
+    Orphaned,
+    OutcomeUnknown,
+    PackedPolicyTooLarge,
+    PausingAfterFailure,
+    ProviderRefused,
+    ProviderUnavailable,
+    ProviderUnusable,
+    Queued,
+    RateLimited,
+    RedriveQueued,
+    RedriveRefused,
+    RefusedByGuardrail,
+    RefusedByLockdown,
+    RegionDisabled,
+    RegionOfAnotherPartition,
+    Rejected,
+    Replacing,
+    RequestInvalid,
+    RetryMissing,
+    RetryNotSupported,
+    RetryScheduled,
+    RoleAssumed,
+    RolledBack,
+    RollingOut,
+    RunActive,
+    RunNameTaken,
+    RunTemplateInvalid,
+    Running,
+    RunsAsUnknown,
+    RunsUnknown,
+    ScheduleInvalid,
+    ScheduleNeverDue,
+    Scheduled,
+    SecretNotForIssuer,
+    SecretUnreadable,
+    ServiceAccountMissing,
+    SessionExpired,
+    SessionGivenUp,
+    SessionPolicyInvalid,
+    SessionPolicyTooLarge,
+    StartDeadlineExceeded,
+    Starting,
+    StateMachineDeleting,
+    StateMachineMoving,
+    StateMachineNameTaken,
+    StillSynced,
+    Stopping,
+    Stored,
+    Succeeded,
+    Suspended,
+    Synced,
+    Throttled,
+    TimeZoneUnknown,
+    TimedOut,
+    Timeout,
+    TooManyMissedTimes,
+    TypeMismatch,
+    UnexpectedAnswer,
+    UnexpectedToken,
+    Updating,
+    Valid,
+    ValueNotAllowed,
+    WaitingForIAM,
+    WaitingForQuota,
+    WorkflowNotFound,
+    WorkflowNotReady,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A condition holds its reason as a text.
+impl PartialEq<Reason> for String {
+    fn eq(&self, reason: &Reason) -> bool {
+        self == reason.as_str()
+    }
+}

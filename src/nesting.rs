@@ -14,7 +14,7 @@ pub const MAX: usize = 100;
 /// Levels of an answer that are read.
 const CUT: usize = 120;
 
-/// What stands in the place of what was cut off.
+/// What stands instead of what was cut off.
 const MARK: &[u8] = b"\"stepbound.dev/nested-too-deep\"";
 
 /// Refuses a value, given as JSON, that is nested deeper than [`MAX`].
@@ -31,22 +31,22 @@ pub fn check(field: &str, json: &str) -> Result<(), Failure> {
 
 /// The number of objects and lists around the innermost value.
 fn depth(json: &str) -> usize {
-    let mut place = Place::default();
+    let mut cursor = Cursor::default();
     json.bytes().fold(0, |deepest, byte| {
-        place.pass(byte);
-        deepest.max(place.depth)
+        cursor.pass(byte);
+        deepest.max(cursor.depth)
     })
 }
 
 /// Where a reader is in a JSON text.
 #[derive(Debug, Default)]
-struct Place {
+struct Cursor {
     depth: usize,
     in_string: bool,
     escaped: bool,
 }
 
-impl Place {
+impl Cursor {
     fn pass(&mut self, byte: u8) {
         if self.in_string {
             match byte {
@@ -69,7 +69,7 @@ impl Place {
 /// Cuts JSON texts that come in pieces, one after the other.
 #[derive(Debug, Default)]
 pub struct Cutter {
-    place: Place,
+    cursor: Cursor,
 }
 
 impl Cutter {
@@ -79,9 +79,9 @@ impl Cutter {
         // What was kept so far, up to where nothing was taken over yet.
         let mut from = 0;
         for (at, byte) in piece.iter().enumerate() {
-            let before = self.place.depth;
-            self.place.pass(*byte);
-            let after = self.place.depth;
+            let before = self.cursor.depth;
+            self.cursor.pass(*byte);
+            let after = self.cursor.depth;
             if before == CUT && after > CUT {
                 let left = left.get_or_insert_default();
                 left.extend_from_slice(&piece[from..at]);

@@ -39,7 +39,7 @@ impl Managed for Activity {
         let arn = arn(work, ctx, &caller);
         let wanted = wanted_tags(work, ctx);
         if !ctx.activities.has_activity(&caller, &arn).await? {
-            work.hold(ctx).await?;
+            work.add_finalizer(ctx).await?;
             record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
             let caller = found.session(ctx, &work.cause, &Purpose::Write(&writing)).await?;
@@ -53,7 +53,7 @@ impl Managed for Activity {
             );
             return Err(Failure::new(Class::Terminal, Reason::ActivityNameTaken, message));
         }
-        work.hold(ctx).await?;
+        work.add_finalizer(ctx).await?;
         apply_tags(work, ctx, &found, &arn, wanted, &present).await?;
         let status = work.status();
         status.activity_arn = Some(arn);

@@ -26,8 +26,8 @@ use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Classify, Failure};
 use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_moving_machine, of_version, selects, unknown};
-use crate::plan::places::{Asks, Places, Seen};
 use crate::plan::run::{machine_arn, machine_name};
+use crate::plan::slots::{Asks, Seen, Slots};
 use crate::reason::Reason;
 
 /// How long the labels of a namespace are believed. They are read only where there are Guardrails.
@@ -44,7 +44,7 @@ pub(super) struct Guardrails {
     /// What versions run as that no status tells of, by UID of the Workflow and ARN.
     read: Cache<(String, String), Arc<RunsAs>>,
     turns: Mutex<HashMap<String, Turns>>,
-    places: Mutex<HashMap<String, Places>>,
+    slots: Mutex<HashMap<String, Slots>>,
     /// The runs of each namespace that are under way or wait, as they are watched.
     seen: Mutex<HashMap<String, Seen>>,
 }
@@ -58,7 +58,7 @@ impl Guardrails {
             labels,
             read: Cache::builder().time_to_live(READ_LASTS).max_capacity(10_000).build(),
             turns: Mutex::default(),
-            places: Mutex::default(),
+            slots: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -70,7 +70,7 @@ impl Guardrails {
 
     /// A run as its watch shows it.
     pub(super) fn see(&self, run: &WorkflowRun) {
-        let (namespace, uid, _) = place_of(run);
+        let (namespace, uid, _) = names_of(run);
         let status = run.status.as_ref();
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let started = status.is_some_and(|status| !status.awaits_start());
@@ -91,7 +91,7 @@ impl Guardrails {
 
     /// A run that has gone.
     pub(super) fn forget(&self, run: &WorkflowRun) {
-        let (namespace, uid, _) = place_of(run);
+        let (namespace, uid, _) = names_of(run);
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = all.get_mut(&namespace) else { return };
         seen.active.remove(&uid);
@@ -101,38 +101,38 @@ impl Guardrails {
         }
     }
 
-    /// Gives a run a place among those under way in its namespace, or its position among those that wait.
-    pub(super) fn take_place(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
-        let (namespace, uid, name) = place_of(run);
+    /// Gives a run a slot among those under way in its namespace, or its position among those that wait.
+    pub(super) fn take_slot(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
+        let (namespace, uid, name) = names_of(run);
         let (all, none) = (self.seen.lock().unwrap_or_else(PoisonError::into_inner), Seen::default());
         let seen = all.get(&namespace).unwrap_or(&none);
         let created = run.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let asks = Asks { uid: &uid, name: &name, created };
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        places.entry(namespace).or_default().take(asks, max, seen, Timestamp::now())
+        slots.entry(namespace).or_default().take(asks, max, seen, Timestamp::now())
     }
 
-    /// A run could not start: its place is free again.
+    /// A run could not start: its slot is free again.
     pub(super) fn give_back(&self, run: &WorkflowRun) {
-        let (namespace, uid, _) = place_of(run);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = places.get_mut(&namespace) {
-            places.give_back(&uid);
+        let (namespace, uid, _) = names_of(run);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = slots.get_mut(&namespace) {
+            slots.give_back(&uid);
         }
     }
 
-    /// A run is over or gone. Gives the name of a run of the namespace that waits for a place.
+    /// A run is over or gone. Gives the name of a run of the namespace that waits for a slot.
     pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
-        let (namespace, uid, _) = place_of(run);
+        let (namespace, uid, _) = names_of(run);
         if let Some(turns) = self.turns.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&namespace) {
             turns.give_back(&uid);
         }
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Timestamp::now();
-        let next = places.get_mut(&namespace)?.end(&uid, now);
+        let next = slots.get_mut(&namespace)?.end(&uid, now);
         // Namespaces go, and Guardrails that counted in them.
-        places.retain(|_, places| !places.is_forgotten(now));
+        slots.retain(|_, slots| !slots.is_forgotten(now));
         next
     }
 
@@ -145,7 +145,7 @@ impl Guardrails {
     }
 }
 
-fn place_of(run: &WorkflowRun) -> (String, String, String) {
+fn names_of(run: &WorkflowRun) -> (String, String, String) {
     (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default(), run.name_any())
 }
 

@@ -10,9 +10,9 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
 /// Namespace and name.
-pub(super) type Place = (String, String);
+pub(super) type NamespacedName = (String, String);
 
-pub(super) fn place_of(object: &impl ResourceExt) -> (String, String) {
+pub(super) fn namespaced_name(object: &impl ResourceExt) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
@@ -98,23 +98,24 @@ fn listed<K: Resource>(before: Vec<Arc<K>>, now: Vec<Arc<K>>) -> Vec<Change<K>> 
 
 /// Which objects a listing has shown, so that those which it lacks are known to have gone.
 #[derive(Default)]
-pub(super) struct Listing(HashSet<Place>);
+pub(super) struct Listing(HashSet<NamespacedName>);
 
 impl Listing {
     /// Whatever has changed, with its annotations, or with `None` where it has gone. `needed` gives all that anybody asks for.
     pub(super) fn take_in<K: Resource<DynamicType = ()>>(
         &mut self,
         event: Event<PartialObjectMeta<K>>,
-        needed: impl FnOnce() -> Vec<Place>,
-    ) -> Vec<(Place, Option<BTreeMap<String, String>>)> {
-        let there =
-            |object: PartialObjectMeta<K>| (place_of(&object), Some(object.metadata.annotations.unwrap_or_default()));
+        needed: impl FnOnce() -> Vec<NamespacedName>,
+    ) -> Vec<(NamespacedName, Option<BTreeMap<String, String>>)> {
+        let there = |object: PartialObjectMeta<K>| {
+            (namespaced_name(&object), Some(object.metadata.annotations.unwrap_or_default()))
+        };
         match event {
             Event::Init => self.0.clear(),
             Event::Apply(object) => return vec![there(object)],
-            Event::Delete(object) => return vec![(place_of(&object), None)],
+            Event::Delete(object) => return vec![(namespaced_name(&object), None)],
             Event::InitApply(object) => {
-                self.0.insert(place_of(&object));
+                self.0.insert(namespaced_name(&object));
                 return vec![there(object)];
             }
             Event::InitDone => {

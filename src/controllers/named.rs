@@ -1,7 +1,7 @@
 //! The one way to fetch an object by a name that another object gives.
 //!
 //! The client puts a name into the path as it is, so `fulfil?` would fetch `fulfil`: the same object, known here under two
-//! names, with places in a queue and an epoch for each. The schema takes no such name; objects may be older than its pattern.
+//! names, with positions in a queue and an epoch for each. The schema takes no such name; objects may be older than its pattern.
 
 use std::fmt::Debug;
 

@@ -185,7 +185,7 @@ impl<K: Managed> Work<K> {
     }
 
     /// Puts the finalizer on, before anything exists in AWS.
-    pub(super) async fn hold(&mut self, ctx: &Context) -> Result<(), Failure> {
+    pub(super) async fn add_finalizer(&mut self, ctx: &Context) -> Result<(), Failure> {
         if self.object.finalizers().iter().any(|name| name == FINALIZER) {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl<K: Managed> Work<K> {
         self.patch_finalizers(ctx, finalizers).await
     }
 
-    async fn let_go(&mut self, ctx: &Context) -> Result<(), Failure> {
+    async fn remove_finalizer(&mut self, ctx: &Context) -> Result<(), Failure> {
         if !self.object.finalizers().iter().any(|name| name == FINALIZER) {
             return Ok(());
         }
@@ -344,7 +344,7 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
     let uid = work.object.uid().unwrap_or_default();
     ctx.objects.stalled(K::KIND, &uid, waits_for_person(K::common(work.status()).0).filter(|_| !(release && deleted)));
     if release {
-        work.let_go(ctx).await.map_err(failed)?;
+        work.remove_finalizer(ctx).await.map_err(failed)?;
     }
     failure.map_or(Ok(requeue), |failure| Err(failed(failure)))
 }

@@ -62,7 +62,7 @@ impl Managed for TrustBinding {
         if work.object.meta().deletion_timestamp.is_some() {
             return delete(work, ctx).await;
         }
-        work.hold(ctx).await?;
+        work.add_finalizer(ctx).await?;
         // Whoever is woken by this binding's next status must see this spec of it.
         ctx.authorized.invalidate(&(work.namespace(), work.object.name_any())).await;
         if work.object.spec.suspend {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use super::index::{Index, Needed};
-use super::intake::{Change, Intake, Place, place_of};
+use super::intake::{Change, Intake, NamespacedName, namespaced_name};
 use super::run_queue::RunQueue;
 use super::runner::{Managed, refers_to};
 use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
@@ -74,7 +74,7 @@ impl<K: Managed> Watched<K> {
     /// Takes in what has become of an object of this kind.
     pub(super) fn take_in(&self, change: &Change<K>, ctx: &Context) {
         let object = change.object();
-        let (namespace, name) = place_of(object);
+        let (namespace, name) = namespaced_name(object);
         match change {
             Change::Applied { .. } => {
                 self.index().put(&namespace, &name, object.needs());
@@ -119,7 +119,7 @@ impl Watches {
 
     /// The same of an object of ours.
     pub(super) fn tell<K: Resource>(&self, needed: fn(String) -> Needed, change: &Change<K>) {
-        let (namespace, name) = place_of(change.object());
+        let (namespace, name) = namespaced_name(change.object());
         self.changed(&namespace, &needed(name));
     }
 
@@ -134,14 +134,14 @@ impl Watches {
     /// An Activity that has gone may let its binding go.
     pub(super) fn activity_changed(&self, change: &Change<Activity>) {
         if let Change::Gone(activity) = change {
-            self.released(&place_of(activity.as_ref()).0, &activity.spec.trust_binding_ref.name);
+            self.released(&namespaced_name(activity.as_ref()).0, &activity.spec.trust_binding_ref.name);
         }
     }
 
-    /// A Workflow may let runs start: with a limit as many as there are places, and otherwise all that wait for it.
+    /// A Workflow may let runs start: with a limit as many as there are slots, and otherwise all that wait for it.
     pub(super) fn workflow_changed(&self, change: &Change<Workflow>) {
         if let Change::Gone(workflow) = change {
-            self.released(&place_of(workflow.as_ref()).0, &workflow.spec.trust_binding_ref.name);
+            self.released(&namespaced_name(workflow.as_ref()).0, &workflow.spec.trust_binding_ref.name);
         }
         match self.queue.helped_by(change.object()) {
             Some(runs) => runs.iter().for_each(|(namespace, name)| self.runs.wake(namespace, name)),
@@ -156,13 +156,13 @@ impl Watches {
         if over || matches!(change, Change::Gone(_)) {
             let owners = run.owner_references().iter().filter(|owner| owner.controller == Some(true));
             for schedule in owners.filter(|owner| refers_to::<WorkflowSchedule>(owner)) {
-                self.schedules.wake(&place_of(run).0, &schedule.name);
+                self.schedules.wake(&namespaced_name(run).0, &schedule.name);
             }
         }
     }
 
     /// What anything here needs of the kind of this one, by namespace and name.
-    pub(super) fn needed(&self, like: &Needed) -> Vec<Place> {
+    pub(super) fn needed(&self, like: &Needed) -> Vec<NamespacedName> {
         let mut found = self.bindings.index().needed(like);
         found.extend(self.workflows.index().needed(like));
         found.extend(self.runs.index().needed(like));

@@ -55,7 +55,7 @@ impl Managed for WorkflowRun {
         let status = work.object.status.as_ref();
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let gone = work.object.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
-        // One that is to go on keeps the place that it was given for that.
+        // One that is to go on keeps the slot that it was given for that.
         if gone || over && !work.object.wants_redrive() {
             admit::free(work, ctx);
         } else if done.is_err() && status.is_none_or(WorkflowRunStatus::awaits_start) {

@@ -1,5 +1,5 @@
 //! Sessions in memory: one flight for each key, refreshed on use, and a pause after a failure so that one binding that
-//! fails neither hammers STS nor takes the place of others.
+//! fails neither hammers STS nor takes the slots of others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, broadcast};
 use tokio::time::Instant;
 
-use super::doors::{Behind, Doors, Heard, PLACE_TIMEOUT};
+use super::doors::{Behind, Doors, Heard, SLOT_TIMEOUT};
 use super::epochs::Epochs;
 use super::pace::Pace;
 use super::pauses::Pauses;
-use super::places::{Place, Places};
+use super::slots::{Slot, Slots};
 use super::{Exchanger, ExternalProvider, IdentityError, Minter, Providers, SessionKey, Sessions, WebIdentityToken};
 use crate::audit::Cause;
 use crate::aws::{Epoch, Session};
@@ -43,9 +43,9 @@ const LAST_MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The session of one key, where there is one.
 #[derive(Default)]
-struct Slot(Option<Arc<Session>>);
+struct Entry(Option<Arc<Session>>);
 
-impl Slot {
+impl Entry {
     /// The session, while it need not be renewed.
     fn current(&self, now: Timestamp) -> Option<Arc<Session>> {
         self.0.clone().filter(|session| now < session.refresh_at && session.is_good_at(now))
@@ -71,8 +71,8 @@ pub struct SessionCache {
     providers: Providers,
     exchanger: Exchanger,
     metrics: Arc<Metrics>,
-    slots: Cache<SessionKey, Arc<Mutex<Slot>>>,
-    mints: Places,
+    entries: Cache<SessionKey, Arc<Mutex<Entry>>>,
+    mints: Slots,
     pace: Pace,
     regions: Doors,
     issuers: Doors,
@@ -90,8 +90,8 @@ impl SessionCache {
             providers,
             exchanger,
             metrics,
-            slots: Cache::builder().max_capacity(100_000).time_to_idle(Duration::from_secs(13 * 3600)).build(),
-            mints: Places::new(CONCURRENT_MINTS),
+            entries: Cache::builder().max_capacity(100_000).time_to_idle(Duration::from_secs(13 * 3600)).build(),
+            mints: Slots::new(CONCURRENT_MINTS),
             pace: Pace::new(BURST, PER_SECOND),
             regions: Doors::new(Behind::Region, CONCURRENT_EXCHANGES),
             issuers: Doors::new(Behind::Issuer, CONCURRENT_AT_ISSUER),
@@ -112,14 +112,14 @@ impl SessionCache {
         }
     }
 
-    /// No two places are held at once but for minting in the cluster, which is quick: what is dead holds up only what goes
+    /// No two slots are held at once but for minting in the cluster, which is quick: what is dead holds up only what goes
     /// there too.
     async fn trade(&self, key: &SessionKey, cause: &Cause) -> Result<Session, IdentityError> {
         let region = self.regions.of(&key.region);
         let (token, way) = match &key.provider {
             None => {
                 let way = region.enter(&key.namespace).await?;
-                let _place = self.turn(&key.namespace).await?;
+                let _slot = self.turn(&key.namespace).await?;
                 (self.minted(self.minter.mint(key, &key.audience).await)?, way)
             }
             Some(provider) => {
@@ -162,10 +162,10 @@ impl SessionCache {
         token
     }
 
-    /// A place among those that mint, once it is its turn.
-    async fn turn(&self, namespace: &str) -> Result<Place, IdentityError> {
-        let place = self.mints.enter(namespace, PLACE_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
-        if self.pace.turn(PLACE_TIMEOUT).await { Ok(place) } else { Err(IdentityError::RateLimited) }
+    /// A slot among those that mint, once it is its turn.
+    async fn turn(&self, namespace: &str) -> Result<Slot, IdentityError> {
+        let slot = self.mints.enter(namespace, SLOT_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
+        if self.pace.turn(SLOT_TIMEOUT).await { Ok(slot) } else { Err(IdentityError::RateLimited) }
     }
 
     /// Counts a token that was given or not.
@@ -182,22 +182,22 @@ impl SessionCache {
         }
     }
 
-    /// The session at hand, where it bridges the error. A slot without one is not kept: specs that change and fail take no room.
+    /// The session at hand, where it bridges the error. A entry without one is not kept: specs that change and fail take no room.
     async fn bridged(
         &self,
         key: &SessionKey,
-        slot: &Slot,
+        entry: &Entry,
         error: IdentityError,
     ) -> Result<Arc<Session>, IdentityError> {
-        if slot.0.is_none() {
-            self.slots.invalidate(key).await;
+        if entry.0.is_none() {
+            self.entries.invalidate(key).await;
         }
-        slot.bridge(error, (self.clock)())
+        entry.bridge(error, (self.clock)())
     }
 
     /// Keys of sessions for which something holds.
     fn keys(&self, holds: impl Fn(&SessionKey) -> bool) -> Vec<Arc<SessionKey>> {
-        self.slots.iter().map(|(key, _)| key).filter(|key| holds(key)).collect()
+        self.entries.iter().map(|(key, _)| key).filter(|key| holds(key)).collect()
     }
 }
 
@@ -230,30 +230,30 @@ fn mint_outcome(error: &IdentityError) -> &'static str {
 #[async_trait]
 impl Sessions for SessionCache {
     async fn session(&self, key: &SessionKey, cause: &Cause) -> Result<Arc<Session>, IdentityError> {
-        let slot = self.slots.get_with_by_ref(key, async { Arc::default() }).await;
-        let mut slot = slot.lock().await;
+        let entry = self.entries.get_with_by_ref(key, async { Arc::default() }).await;
+        let mut entry = entry.lock().await;
         // Looked at here, since it may have ended while another's flight was waited for.
         if key.epoch.is_over() {
             return Err(IdentityError::GivenUp);
         }
-        let current = slot.current((self.clock)());
+        let current = entry.current((self.clock)());
         self.metrics.session_cache(current.is_some());
         if let Some(session) = current {
             return Ok(session);
         }
         if let Some(error) = self.pauses.check(key) {
-            return self.bridged(key, &slot, error).await;
+            return self.bridged(key, &entry, error).await;
         }
         let fresh = self.fresh(key, cause).await;
         if key.epoch.is_over() {
             // With what came of it, credentials too.
-            self.slots.invalidate(key).await;
+            self.entries.invalidate(key).await;
             return Err(IdentityError::GivenUp);
         }
         match fresh {
             Ok(session) => {
                 let session = Arc::new(session);
-                *slot = Slot(Some(session.clone()));
+                *entry = Entry(Some(session.clone()));
                 self.pauses.worked(key);
                 self.note(key, false);
                 Ok(session)
@@ -263,7 +263,7 @@ impl Sessions for SessionCache {
                 if error != IdentityError::RateLimited && !error.is_of_the_policy() {
                     self.note(key, true);
                 }
-                self.bridged(key, &slot, error).await
+                self.bridged(key, &entry, error).await
             }
         }
     }
@@ -271,8 +271,8 @@ impl Sessions for SessionCache {
     async fn held(&self, binding_uid: &str, policy: Option<&str>) -> Option<Arc<Session>> {
         let mut held: Option<Arc<Session>> = None;
         for key in self.keys(|key| key.binding_uid == binding_uid && key.policy.as_deref() == policy) {
-            let Some(slot) = self.slots.get(&*key).await else { continue };
-            let session = slot.lock().await.0.clone();
+            let Some(entry) = self.entries.get(&*key).await else { continue };
+            let session = entry.lock().await.0.clone();
             // What is cleaned up is nobody's request, so it is not done in a session that carries somebody's name.
             let of_nobody = session.filter(|session| session.origin.requester.is_none());
             let valid = of_nobody.filter(|session| session.is_good_at((self.clock)()));
@@ -290,13 +290,13 @@ impl Sessions for SessionCache {
     }
 
     fn forget(&self, namespace: &str, binding: &str) {
-        // From here on every gate of the binding is closed, and a slot that is locked gives nothing: the rest makes room.
+        // From here on every gate of the binding is closed, and a entry that is locked gives nothing: the rest makes room.
         if self.epochs.end(namespace, binding) {
-            let (slots, keys) =
-                (self.slots.clone(), self.keys(|key| key.namespace == namespace && key.binding == binding));
+            let (entries, keys) =
+                (self.entries.clone(), self.keys(|key| key.namespace == namespace && key.binding == binding));
             tokio::spawn(async move {
                 for key in keys {
-                    slots.invalidate(&*key).await;
+                    entries.invalidate(&*key).await;
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! A door for each place that is asked over the network: STS of a region, an issuer. Each has places of its own, so that one that is
+//! A door for each host that is asked over the network: STS of a region, an issuer. Each has slots of its own, so that one that is
 //! slow or dead takes none of another's, and is left alone for a while after it did not answer.
 
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::IdentityError;
-use super::places::{Place, Places};
+use super::slots::{Slot, Slots};
 use crate::iam::partition;
 
-/// Longest wait for a place.
-pub(super) const PLACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a slot.
+pub(super) const SLOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests without an answer in a row after which one that used to answer is left alone.
 const PATIENCE: u32 = 3;
 /// First rest of one that does not answer; it doubles to [`LONGEST_REST`].
@@ -20,7 +20,7 @@ const FIRST_REST: Duration = Duration::from_secs(2);
 /// Longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// How many of one namespace may wait at doors that lead nowhere as far as is known: a quarter of the reconciles under way, so
-/// that the names of places that do not exist hold up none of another tenant's.
+/// that the names of hosts that do not exist hold up none of another tenant's.
 const DOUBTFUL: usize = 8;
 /// How long a door is remembered after its last use, and from how many on some are forgotten.
 const MEMORY: (Duration, usize) = (Duration::from_secs(600), 64);
@@ -37,7 +37,7 @@ pub(super) enum Behind {
 /// The doors of one kind, by name.
 pub(super) struct Doors {
     behind: Behind,
-    places: usize,
+    slots: usize,
     by_name: Mutex<HashMap<String, Arc<Door>>>,
     doubtful: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -48,9 +48,9 @@ pub(super) struct Door {
     name: String,
     /// A region that AWS's own tables have, or an issuer, which the installer has allowed.
     known: bool,
-    places: Places,
+    slots: Slots,
     /// One at a time goes where nobody knows whether there is an answer.
-    probe: Places,
+    probe: Slots,
     health: Mutex<Health>,
     doubtful: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -75,7 +75,7 @@ pub(super) enum Heard {
 
 /// Leave to ask, until it is dropped.
 pub(super) struct Way {
-    _place: Place,
+    _slot: Slot,
     _doubt: Option<Doubt>,
 }
 
@@ -90,9 +90,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Doors {
-    /// `places` requests at once behind each.
-    pub(super) fn new(behind: Behind, places: usize) -> Self {
-        Self { behind, places, by_name: Mutex::default(), doubtful: Arc::default() }
+    /// `slots` requests at once behind each.
+    pub(super) fn new(behind: Behind, slots: usize) -> Self {
+        Self { behind, slots, by_name: Mutex::default(), doubtful: Arc::default() }
     }
 
     pub(super) fn of(&self, name: &str) -> Arc<Door> {
@@ -109,8 +109,8 @@ impl Doors {
             behind: self.behind,
             name: name.to_owned(),
             known: self.behind == Behind::Issuer || partition::of_region(name).is_some(),
-            places: Places::new(self.places),
-            probe: Places::new(1),
+            slots: Slots::new(self.slots),
+            probe: Slots::new(1),
             health: Mutex::new(health),
             doubtful: self.doubtful.clone(),
         });
@@ -120,21 +120,21 @@ impl Doors {
 }
 
 impl Door {
-    /// A place in turn with other namespaces; an error at once while it rests.
+    /// A slot in turn with other namespaces; an error at once while it rests.
     pub(super) async fn enter(&self, namespace: &str) -> Result<Way, IdentityError> {
         self.check()?;
         if !self.answers() {
             let doubt = self.is_doubtful().then(|| Doubt::begin(&self.doubtful, namespace)).transpose()?;
-            let place = self.probe.enter(namespace, PLACE_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
+            let slot = self.probe.enter(namespace, SLOT_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
             self.check()?;
             if !self.answers() {
-                return Ok(Way { _place: place, _doubt: doubt });
+                return Ok(Way { _slot: slot, _doubt: doubt });
             }
         }
-        let place = self.places.enter(namespace, PLACE_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
+        let slot = self.slots.enter(namespace, SLOT_TIMEOUT).await.ok_or(IdentityError::RateLimited)?;
         // It may have begun to rest while this one waited.
         self.check()?;
-        Ok(Way { _place: place, _doubt: None })
+        Ok(Way { _slot: slot, _doubt: None })
     }
 
     /// # Errors
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(door.enter("a").await.err(), Some(IdentityError::RateLimited));
     }
 
-    /// A namespace that names a thousand places that do not exist waits at few of them, and they are forgotten.
+    /// A namespace that names a thousand hosts that do not exist waits at few of them, and they are forgotten.
     #[tokio::test(start_paused = true)]
     async fn requirement_29_names_that_lead_nowhere_take_little_room() {
         let doors = Doors::new(Behind::Region, 16);

@@ -10,8 +10,8 @@ mod external;
 mod issuer;
 mod pace;
 mod pauses;
-mod places;
 mod secret;
+mod slots;
 mod token;
 mod web;
 

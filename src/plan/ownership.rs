@@ -105,14 +105,14 @@ fn same_target(target_arn: &str, found: &Execution) -> bool {
 }
 
 /// Namespace and name of a run.
-type Place = (String, String);
+type NamespacedName = (String, String);
 
 /// The names that runs gave to executions, by the ARN that such an execution has. Names after a UID are left out: nobody else can
 /// give them.
 #[derive(Debug, Default)]
 pub struct Names {
     /// The runs that have recorded a name, by UID.
-    by_execution: HashMap<String, BTreeMap<String, Place>>,
+    by_execution: HashMap<String, BTreeMap<String, NamespacedName>>,
     by_run: HashMap<String, String>,
     /// UIDs seen since a listing began.
     listed: Option<HashSet<String>>,
@@ -162,7 +162,7 @@ impl Names {
         }
     }
 
-    fn insert(&mut self, uid: &str, execution: String, place: Place) {
+    fn insert(&mut self, uid: &str, execution: String, place: NamespacedName) {
         self.forget(uid);
         self.by_execution.entry(execution.clone()).or_default().insert(uid.to_owned(), place);
         self.by_run.insert(uid.to_owned(), execution);
@@ -184,7 +184,7 @@ impl Names {
     ///
     /// # Errors
     /// `ExecutionNameTaken` where another run has it; a passing one before all runs were seen.
-    pub fn claim(&mut self, uid: &str, place: Place, execution: &str) -> Result<(), Failure> {
+    pub fn claim(&mut self, uid: &str, place: NamespacedName, execution: &str) -> Result<(), Failure> {
         if !self.complete {
             return Err(Failure::new(Class::Conflict, Reason::RunsUnknown, "the runs have not all been seen yet"));
         }

@@ -1,7 +1,7 @@
 //! Which runs of each Workflow are under way, and whose turn it is to start, in order of creation.
 //!
 //! It is fed with what is watched of the runs and needs nothing else, so that it is the same after a restart. A run that has
-//! been given its turn counts from then on, before its attempt is seen; so two that ask at once never get one place.
+//! been given its turn counts from then on, before its attempt is seen; so two that ask at once never get one slot.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::api::v1alpha1::{WorkflowRun, WorkflowRunStatus};
 pub type Key = (String, String);
 
 /// Order of creation; names decide within a second, which is all that a creation time tells.
-type Place = (Timestamp, String);
+type Order = (Timestamp, String);
 
 /// Whether a run may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -22,7 +22,7 @@ pub enum Turn {
     Now,
     /// It waits.
     Waits {
-        /// Its place among those that wait, counted from 1.
+        /// Its position among those that wait, counted from 1.
         position: usize,
         /// How many wait.
         waiting: usize,
@@ -35,7 +35,7 @@ pub enum Turn {
 #[derive(Debug, Default)]
 struct Runs {
     /// Not started, or ended and asked to go on, with their UIDs.
-    waiting: BTreeMap<Place, String>,
+    waiting: BTreeMap<Order, String>,
     /// Started.
     active: HashSet<String>,
     /// Given their turn; their attempt is not seen yet.
@@ -50,12 +50,12 @@ impl Runs {
     }
 
     /// Those that wait for nothing but their turn.
-    fn in_line(&self) -> impl Iterator<Item = (&Place, &String)> {
+    fn in_line(&self) -> impl Iterator<Item = (&Order, &String)> {
         self.waiting.iter().filter(|(_, uid)| !self.aside.contains(*uid) && !self.admitted.contains(*uid))
     }
 
-    fn forget(&mut self, place: &Place, uid: &str) -> bool {
-        self.waiting.remove(place);
+    fn forget(&mut self, order: &Order, uid: &str) -> bool {
+        self.waiting.remove(order);
         self.aside.remove(uid);
         let admitted = self.admitted.remove(uid);
         self.active.remove(uid) || admitted
@@ -70,7 +70,7 @@ impl Runs {
 #[derive(Debug, Default)]
 pub struct Queues {
     workflows: HashMap<Key, Runs>,
-    known: HashMap<String, (Key, Place)>,
+    known: HashMap<String, (Key, Order)>,
     /// UIDs seen since a listing began.
     listed: Option<HashSet<String>>,
 }
@@ -81,14 +81,14 @@ impl Queues {
         self.listed = Some(HashSet::new());
     }
 
-    /// It has ended: what it did not show is gone. Gives the Workflows in which places became free.
+    /// It has ended: what it did not show is gone. Gives the Workflows in which slots became free.
     pub fn end_listing(&mut self) -> Vec<Key> {
         let listed = self.listed.take().unwrap_or_default();
         let gone: Vec<String> = self.known.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
         gone.iter().filter_map(|uid| self.forget(uid)).collect()
     }
 
-    /// A run as it is now. Gives its Workflow where a place became free or somebody left the line.
+    /// A run as it is now. Gives its Workflow where a slot became free or somebody left the line.
     pub fn see(&mut self, run: &WorkflowRun) -> Option<Key> {
         let uid = run.metadata.uid.clone()?;
         if let Some(listed) = &mut self.listed {
@@ -103,15 +103,15 @@ impl Queues {
             return self.forget(&uid);
         }
         let key = (run.metadata.namespace.clone()?, run.spec.workflow_ref.name.clone());
-        let place = (run.metadata.creation_timestamp.as_ref()?.0, run.metadata.name.clone()?);
+        let order = (run.metadata.creation_timestamp.as_ref()?.0, run.metadata.name.clone()?);
         let runs = self.workflows.entry(key.clone()).or_default();
-        self.known.insert(uid.clone(), (key.clone(), place.clone()));
+        self.known.insert(uid.clone(), (key.clone(), order.clone()));
         if started && !goes_on {
-            runs.forget(&place, &uid);
+            runs.forget(&order, &uid);
             runs.active.insert(uid);
             return None;
         }
-        runs.waiting.insert(place, uid.clone());
+        runs.waiting.insert(order, uid.clone());
         if status.is_some_and(WorkflowRunStatus::is_refused) && !runs.admitted.contains(&uid) {
             // AWS has refused it: it holds up nobody until it asks for its turn again.
             runs.aside.insert(uid.clone());
@@ -121,9 +121,9 @@ impl Queues {
 
     /// A run is gone.
     pub fn forget(&mut self, uid: &str) -> Option<Key> {
-        let (key, place) = self.known.remove(uid)?;
+        let (key, order) = self.known.remove(uid)?;
         let runs = self.workflows.get_mut(&key)?;
-        runs.forget(&place, uid);
+        runs.forget(&order, uid);
         if runs.is_empty() {
             self.workflows.remove(&key);
         }
@@ -132,8 +132,8 @@ impl Queues {
 
     /// Whether a run that lacks nothing else may start, where at most `max` may be under way.
     pub fn turn(&mut self, key: &Key, uid: &str, max: usize) -> Turn {
-        let place = self.known.get(uid).map(|(_, place)| place.clone());
-        let (Some(runs), Some(place)) = (self.workflows.get_mut(key), place) else {
+        let order = self.known.get(uid).map(|(_, order)| order.clone());
+        let (Some(runs), Some(order)) = (self.workflows.get_mut(key), order) else {
             // Not seen yet; it is about to be.
             return Turn::Waits { position: 1, waiting: 1, active: 0 };
         };
@@ -142,7 +142,7 @@ impl Queues {
             return Turn::Now;
         }
         let active = runs.count();
-        let before = runs.in_line().take_while(|(other, _)| **other < place).count();
+        let before = runs.in_line().take_while(|(other, _)| **other < order).count();
         if active + before < max {
             runs.admitted.insert(uid.to_owned());
             return Turn::Now;
@@ -150,7 +150,7 @@ impl Queues {
         Turn::Waits { position: before + 1, waiting: runs.in_line().count(), active }
     }
 
-    /// A run cannot start for a reason of its own: it gives its place back and lets others pass until it asks again. True
+    /// A run cannot start for a reason of its own: it gives its slot back and lets others pass until it asks again. True
     /// where that may help one of them.
     pub fn step_aside(&mut self, key: &Key, uid: &str) -> bool {
         // It may have gone meanwhile.

@@ -18,7 +18,7 @@ use super::Certificate;
 
 /// Connections at once; one more is closed.
 const MAX_CONNECTIONS: usize = 64;
-/// Of them those of one address, so that nobody takes the places of the kubelet's probes.
+/// Of them those of one address, so that nobody takes the slots of the kubelet's probes.
 const MAX_OF_ONE_PEER: usize = 16;
 /// Longest wait for the handshake of TLS, and for the whole header after it.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the task is dropped; open connections end with it.
 pub(super) async fn listen(listener: TcpListener, certificate: Option<Arc<Certificate>>, router: Router) {
-    let places = Places::default();
+    let slots = Slots::default();
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -44,12 +44,12 @@ pub(super) async fn listen(listener: TcpListener, certificate: Option<Arc<Certif
             }
         };
         // Dropped, the connection is closed.
-        let Some(place) = places.take(peer.ip()) else { continue };
+        let Some(slot) = slots.take(peer.ip()) else { continue };
         let (certificate, router) = (certificate.clone(), router.clone());
         connections.spawn(async move {
             // A peer that breaks off, is too slow or does not speak TLS is told nothing more.
             let _ = timeout(CONNECTION_TIMEOUT, connection(stream, certificate, router)).await;
-            drop(place);
+            drop(slot);
         });
     }
 }
@@ -72,29 +72,29 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
 
 /// The connections that are open, by peer.
 #[derive(Clone, Default)]
-struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Slots(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-impl Places {
-    /// A place, given back when it is dropped; none where all are taken, or the peer has its share.
-    fn take(&self, peer: IpAddr) -> Option<Place> {
+impl Slots {
+    /// A slot, given back when it is dropped; none where all are taken, or the peer has its share.
+    fn take(&self, peer: IpAddr) -> Option<Slot> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.get(&peer).copied().unwrap_or_default();
         if own >= MAX_OF_ONE_PEER || taken.values().sum::<usize>() >= MAX_CONNECTIONS {
             return None;
         }
         taken.insert(peer, own + 1);
-        Some(Place { places: self.clone(), peer })
+        Some(Slot { slots: self.clone(), peer })
     }
 }
 
-struct Place {
-    places: Places,
+struct Slot {
+    slots: Slots,
     peer: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = taken.get_mut(&self.peer) {
             *own -= 1;
             if *own == 0 {
@@ -113,16 +113,16 @@ mod tests {
 
     #[test]
     fn no_peer_takes_all_places_and_each_is_given_back() {
-        let places = Places::default();
+        let slots = Slots::default();
         let peer = |last: u8| IpAddr::from([10, 0, 0, last]);
-        let mut held: Vec<Place> = (0..MAX_OF_ONE_PEER).map(|_| places.take(peer(1)).unwrap()).collect();
-        assert!(places.take(peer(1)).is_none());
+        let mut held: Vec<Slot> = (0..MAX_OF_ONE_PEER).map(|_| slots.take(peer(1)).unwrap()).collect();
+        assert!(slots.take(peer(1)).is_none());
         for other in 2..=4 {
-            held.extend((0..MAX_OF_ONE_PEER).map(|_| places.take(peer(other)).unwrap()));
+            held.extend((0..MAX_OF_ONE_PEER).map(|_| slots.take(peer(other)).unwrap()));
         }
-        assert!(places.take(peer(9)).is_none(), "all are taken");
+        assert!(slots.take(peer(9)).is_none(), "all are taken");
         held.clear();
-        assert!(places.0.lock().unwrap().is_empty() && places.take(peer(9)).is_some());
+        assert!(slots.0.lock().unwrap().is_empty() && slots.take(peer(9)).is_some());
     }
 
     async fn served() -> std::net::SocketAddr {
@@ -158,7 +158,7 @@ mod tests {
         for _ in 0..MAX_OF_ONE_PEER {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
-        assert_eq!(said_to(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, "", "its places are taken");
+        assert_eq!(said_to(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, "", "its slots are taken");
         for stream in &mut silent {
             let mut rest = Vec::new();
             let _ = timeout(HEADER_TIMEOUT * 3, stream.read_to_end(&mut rest)).await.expect("it is cut off");

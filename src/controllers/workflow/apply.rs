@@ -64,7 +64,7 @@ async fn act(
     plan: &Plan,
     runs_as: Option<&RunsAs>,
 ) -> Result<(), Failure> {
-    work.hold(ctx).await?;
+    work.add_finalizer(ctx).await?;
     if let Some(keys) = &plan.record_tag_keys {
         work.status().tag_keys.clone_from(keys);
         work.write(ctx).await?;

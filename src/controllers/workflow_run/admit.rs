@@ -99,7 +99,7 @@ pub(super) async fn in_line(work: &mut Work<WorkflowRun>, ctx: &Context, workflo
     );
     let status = work.status();
     if !status.phase.unwrap_or_default().is_finished() {
-        // It waits as if AWS had never refused it, so that its place in the line is kept.
+        // It waits as if AWS had never refused it, so that its position in the line is kept.
         (status.refusal, status.attempts) = (None, Vec::new());
     }
     Some(queued(work, ctx, &message, RENEWED_EVERY).await)
@@ -110,7 +110,7 @@ pub(super) async fn in_line(work: &mut Work<WorkflowRun>, ctx: &Context, workflo
 pub(super) async fn waits(work: &mut Work<WorkflowRun>, ctx: &Context, rules: &[Rule]) -> Option<Done> {
     let Limits { concurrent, per_second } = guardrail::limits(rules);
     if let Some((max, name)) = concurrent
-        && let Err(position) = ctx.guardrails.take_place(&work.object, max)
+        && let Err(position) = ctx.guardrails.take_slot(&work.object, max)
     {
         let message =
             format!("Position {position}: Guardrail \"{name}\" lets this namespace have {max} runs under way at once.");
@@ -124,7 +124,7 @@ pub(super) async fn waits(work: &mut Work<WorkflowRun>, ctx: &Context, rules: &[
     Some(queued(work, ctx, &message, wait).await)
 }
 
-/// A run that waits for a place asks again so often, so that its place in the line is not forgotten.
+/// A run that waits for a slot asks again so often, so that its position in the line is not forgotten.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// The status of a run that has ended tells how, until it goes on; so an event tells that it waits.
@@ -140,7 +140,7 @@ async fn queued(work: &mut Work<WorkflowRun>, ctx: &Context, message: &str, agai
     Done { release: finished, ..Done::again(Requeue::After(again)) }
 }
 
-/// A run is over or gone: the first that waits for its place is looked at.
+/// A run is over or gone: the first that waits for a slot is looked at.
 pub(super) fn free(work: &Work<WorkflowRun>, ctx: &Context) {
     if let Some(next) = ctx.guardrails.end(&work.object) {
         ctx.tracker.wake(&work.namespace(), &next);

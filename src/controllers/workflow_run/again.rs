@@ -80,7 +80,7 @@ async fn redrive(
         }
     };
     if asked.is_some() {
-        // One that had ended has given its place up; a retry by spec.retry has it still.
+        // One that had ended has given its slot up; a retry by spec.retry has it still.
         let workflow = named::<Workflow>(ctx, &work.namespace(), &work.object.spec.workflow_ref.name).await?;
         if let Some(workflow) = workflow
             && let Some(later) = admit::in_line(work, ctx, &workflow).await
@@ -104,7 +104,7 @@ async fn record(
     asked: Option<String>,
 ) -> Result<(), Failure> {
     let message = format!("Attempt {} is being started.", attempt.number);
-    work.hold(ctx).await?;
+    work.add_finalizer(ctx).await?;
     let status = work.status();
     retry::begin(status, attempt);
     if asked.is_some() {
@@ -171,7 +171,7 @@ async fn go_on(work: &mut Work<WorkflowRun>, ctx: &Context, attempt: Attempt) ->
         RedriveStep::NotShownYet => return Ok(later),
         RedriveStep::Ask => {}
     }
-    // It was recorded after its turn, and has its place.
+    // It was recorded after its turn, and has its slot.
     admit::may_redrive(work, ctx, &attempt, Some(&found)).await?;
     let requester = attempt.requested_by.clone();
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());

@@ -84,7 +84,7 @@ async fn admitted(
     ctx: &Context,
     resolved: &Resolved,
 ) -> Result<Result<Caller, Done>, Failure> {
-    work.hold(ctx).await?;
+    work.add_finalizer(ctx).await?;
     if let Some(later) = admit::waits(work, ctx, &resolved.rules).await {
         return Ok(Err(later));
     }
@@ -314,13 +314,13 @@ fn start_sync(
     }
     let (ctx, run, request) = (ctx.clone(), work.object.clone(), request(work, attempt, input));
     tokio::spawn(async move {
-        let place = (run.namespace().unwrap_or_default(), run.name_any());
+        let key = (run.namespace().unwrap_or_default(), run.name_any());
         if fenced(&ctx).is_ok() {
             let answer = ctx.executions.start_sync_execution(&caller, &request).await;
             end::record_sync(run, &ctx, answer).await;
         }
         ctx.end_flight(&uid);
-        ctx.tracker.wake(&place.0, &place.1);
+        ctx.tracker.wake(&key.0, &key.1);
     });
     again
 }

@@ -200,8 +200,8 @@ fn external(issuer: &str, name: &str) -> ExternalProvider {
 }
 
 async fn put(cache: &SessionCache, key: &SessionKey, session: Arc<Session>) {
-    let slot = cache.slots.get_with_by_ref(key, async { Arc::default() }).await;
-    *slot.lock().await = Slot(Some(session));
+    let entry = cache.entries.get_with_by_ref(key, async { Arc::default() }).await;
+    *entry.lock().await = Entry(Some(session));
 }
 
 /// The error of a look-up, with the promise that holds for every error: no secret in any text of it.
@@ -401,10 +401,10 @@ async fn requirement_18_one_binding_that_fails_neither_hammers_nor_holds_up_a_th
 #[tokio::test(start_paused = true)]
 async fn who_is_turned_away_is_not_made_to_pause() {
     let world = world().await;
-    let cache = SessionCache { mints: Places::new(0), ..world.cache() };
+    let cache = SessionCache { mints: Slots::new(0), ..world.cache() };
     assert_eq!(refusal(&cache, &key()).await, IdentityError::RateLimited);
     assert_eq!(cache.pauses.check(&key()), None);
-    assert!(cache.slots.get(&key()).await.is_none(), "what failed takes no room");
+    assert!(cache.entries.get(&key()).await.is_none(), "what failed takes no room");
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ fn run(uid: &str, name: &str, phase: Option<&str>) -> WorkflowRun {
     .unwrap()
 }
 
-fn place(uid: &str) -> Place {
+fn place(uid: &str) -> NamespacedName {
     ("shop".into(), format!("run-{uid}"))
 }
 

@@ -53,7 +53,7 @@ async fn requirement_27_a_session_in_hand_ends_with_a_suspension_while_its_slot_
     });
     until(there).await;
     cache.forget("shop", "orders");
-    assert!(!old.is_good_at(Timestamp::now()), "the session in hand is still good while its slot is locked");
+    assert!(!old.is_good_at(Timestamp::now()), "the session in hand is still good while its entry is locked");
     go.send(()).unwrap();
     let _ = asking.await;
 }

@@ -101,7 +101,7 @@ async fn requirement_22_a_burst_after_a_restart_passes_within_minutes() {
         let started = Instant::now();
         let one = move |pace: Arc<Pace>| async move {
             let (mut refused, mut backoff) = (0, Backoff::default());
-            while !pace.turn(PLACE_TIMEOUT).await {
+            while !pace.turn(SLOT_TIMEOUT).await {
                 refused += 1;
                 // As the reconcile that was put off is repeated.
                 let wait = backoff.fail(Class::Transient, Reason::RateLimited, started.elapsed(), rand::random());

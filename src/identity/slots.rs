@@ -1,4 +1,4 @@
-//! Places that namespaces share fairly: whoever waits gets the next free one in turn with the other namespaces, however many
+//! Slots that namespaces share fairly: whoever waits gets the next free one in turn with the other namespaces, however many
 //! others of its own namespace wait too.
 
 use std::collections::VecDeque;
@@ -7,36 +7,36 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// A number of places.
-pub(super) struct Places {
+/// A number of slots.
+pub(super) struct Slots {
     state: Arc<Mutex<State>>,
 }
 
 struct State {
     free: usize,
     /// Namespaces of which somebody waits, the next to be served first.
-    waiting: VecDeque<(String, VecDeque<oneshot::Sender<Place>>)>,
+    waiting: VecDeque<(String, VecDeque<oneshot::Sender<Slot>>)>,
 }
 
-/// A place, until it is dropped.
-pub(super) struct Place {
+/// A slot, until it is dropped.
+pub(super) struct Slot {
     state: Arc<Mutex<State>>,
     taken: bool,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(count: usize) -> Self {
         Self { state: Arc::new(Mutex::new(State { free: count, waiting: VecDeque::new() })) }
     }
 
-    /// A place; `None` where there is none within `longest`.
-    pub(super) async fn enter(&self, namespace: &str, longest: Duration) -> Option<Place> {
+    /// A slot; `None` where there is none within `longest`.
+    pub(super) async fn enter(&self, namespace: &str, longest: Duration) -> Option<Slot> {
         let given = {
             let mut state = locked(&self.state);
-            // Nobody waits while a place is free: it is handed on when it is left.
+            // Nobody waits while a slot is free: it is handed on when it is left.
             if state.free > 0 {
                 state.free -= 1;
-                return Some(Place { state: self.state.clone(), taken: true });
+                return Some(Slot { state: self.state.clone(), taken: true });
             }
             state.wait(namespace)
         };
@@ -45,7 +45,7 @@ impl Places {
 }
 
 impl State {
-    fn wait(&mut self, namespace: &str) -> oneshot::Receiver<Place> {
+    fn wait(&mut self, namespace: &str) -> oneshot::Receiver<Slot> {
         let (sender, receiver) = oneshot::channel();
         match self.waiting.iter_mut().find(|(name, _)| name == namespace) {
             Some((_, queue)) => {
@@ -58,7 +58,7 @@ impl State {
     }
 
     /// Whoever is next; their namespace is the last to be served again.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+    fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
         while let Some((namespace, mut queue)) = self.waiting.pop_front() {
             queue.retain(|one| !one.is_closed());
             let next = queue.pop_front();
@@ -78,7 +78,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         if !self.taken {
             return;
@@ -86,10 +86,10 @@ impl Drop for Place {
         loop {
             let next = locked(&self.state).next();
             let Some(next) = next else { return };
-            match next.send(Place { state: self.state.clone(), taken: true }) {
+            match next.send(Slot { state: self.state.clone(), taken: true }) {
                 Ok(()) => return,
                 // Gave up at this moment: the next one then.
-                Err(mut place) => place.taken = false,
+                Err(mut slot) => slot.taken = false,
             }
         }
     }
@@ -103,14 +103,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requirement_29_places_go_round_the_namespaces_and_not_the_queue() {
-        let places = Arc::new(Places::new(1));
-        let held = places.enter("a", LONG).await.unwrap();
+        let slots = Arc::new(Slots::new(1));
+        let held = slots.enter("a", LONG).await.unwrap();
         let order: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut waiting = Vec::new();
         for name in ["a1", "a2", "a3", "a4", "b1", "b2", "c1"] {
-            let (places, order) = (places.clone(), order.clone());
+            let (slots, order) = (slots.clone(), order.clone());
             waiting.push(tokio::spawn(async move {
-                let _place = places.enter(&name[..1], LONG).await.unwrap();
+                let _slot = slots.enter(&name[..1], LONG).await.unwrap();
                 order.lock().unwrap().push(name.to_owned());
             }));
             tokio::task::yield_now().await;
@@ -122,14 +122,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_keeps_no_place() {
-        let places = Places::new(2);
-        let (first, second) = (places.enter("a", LONG).await, places.enter("a", LONG).await);
+        let slots = Slots::new(2);
+        let (first, second) = (slots.enter("a", LONG).await, slots.enter("a", LONG).await);
         for _ in 0..10_000 {
-            assert!(places.enter("a", Duration::ZERO).await.is_none());
+            assert!(slots.enter("a", Duration::ZERO).await.is_none());
         }
         drop((first, second));
-        let (first, second) = (places.enter("b", LONG).await, places.enter("b", LONG).await);
+        let (first, second) = (slots.enter("b", LONG).await, slots.enter("b", LONG).await);
         assert!(first.is_some() && second.is_some());
-        assert!(places.enter("b", Duration::from_secs(1)).await.is_none(), "there are two and no more");
+        assert!(slots.enter("b", Duration::from_secs(1)).await.is_none(), "there are two and no more");
     }
 }

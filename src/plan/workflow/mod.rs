@@ -198,9 +198,11 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
 }
 
 /// Whether the machine is published as it is: for the first version, and to learn whether the newest is just this, since AWS answers
-/// with the version that a revision has already (`PublishStateMachineVersion`: "idempotent").
+/// with the version that a revision has already (`PublishStateMachineVersion`: "idempotent"). An update whose answer nobody has
+/// may have made it as it is to be, with a version that is not known here.
 fn publishes(desired: &Desired, observed: &Observed, differs: bool) -> bool {
-    let wanted = !observed.has_version || observed.version_from_config_map && !differs;
+    let unanswered = observed.applied_hash.as_deref() != Some(desired.hash().as_str());
+    let wanted = !observed.has_version || (observed.version_from_config_map || unanswered) && !differs;
     wanted && desired.publish == PublishPolicy::OnChange
 }
 

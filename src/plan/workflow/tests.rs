@@ -42,7 +42,12 @@ fn desired() -> Desired {
 struct World {
     machine: Option<StateMachine>,
     tags: Tags,
-    versions: u32,
+    /// What each version is of.
+    versions: Vec<StateMachine>,
+    /// Whether the machine is published as it is: AWS publishes no revision twice.
+    is_published: bool,
+    /// The version that the status has as the newest.
+    latest: Option<usize>,
     applied_hash: Option<String>,
     tag_keys: Vec<String>,
     has_version: bool,
@@ -60,11 +65,19 @@ impl World {
         }
     }
 
-    fn apply(&mut self, action: &Action) {
+    fn publish(&mut self) -> usize {
+        if !self.is_published {
+            self.versions.extend(self.machine.clone());
+        }
+        self.is_published = true;
+        self.versions.len() - 1
+    }
+
+    /// Makes a call, and gives the version that it answers with.
+    fn apply(&mut self, action: &Action) -> Option<usize> {
         match action {
             Action::Create(create) => {
                 self.tags = create.tags.clone();
-                self.versions += u32::from(create.version_description.is_some());
                 self.machine = Some(StateMachine {
                     arn: "arn:m".into(),
                     definition: create.definition.clone(),
@@ -74,17 +87,26 @@ impl World {
                     revision_id: None,
                     deleting: false,
                 });
+                self.is_published = false;
+                create.version_description.is_some().then(|| self.publish())
             }
             Action::Update(update) => {
                 let machine = self.machine.as_mut().unwrap();
                 machine.definition.clone_from(&update.definition);
                 machine.role_arn.clone_from(&update.role_arn);
                 machine.settings = update.settings.clone();
-                self.versions += u32::from(update.version_description.is_some());
+                self.is_published = false;
+                update.version_description.is_some().then(|| self.publish())
             }
-            Action::Publish(_) => self.versions += 1,
-            Action::Tag(more) => self.tags.extend(more.clone()),
-            Action::Untag(keys) => self.tags.retain(|key, _| !keys.contains(key)),
+            Action::Publish(_) => Some(self.publish()),
+            Action::Tag(more) => {
+                self.tags.extend(more.clone());
+                None
+            }
+            Action::Untag(keys) => {
+                self.tags.retain(|key, _| !keys.contains(key));
+                None
+            }
         }
     }
 
@@ -92,13 +114,13 @@ impl World {
     fn reconcile(&mut self, desired: &Desired, dies_after: usize) -> Result<Plan, Failure> {
         let plan = plan(desired, &self.observed())?;
         self.tag_keys = plan.record_tag_keys.clone().unwrap_or_else(|| self.tag_keys.clone());
-        for action in plan.actions.iter().take(dies_after) {
-            self.apply(action);
-        }
+        let answers: Vec<Option<usize>> =
+            plan.actions.iter().take(dies_after).map(|action| self.apply(action)).collect();
         if dies_after >= plan.actions.len() {
             self.applied_hash = Some(desired.hash());
             self.tag_keys = desired.tag_keys().collect();
-            self.has_version |= self.versions > 0;
+            self.latest = answers.into_iter().flatten().last().or(self.latest);
+            self.has_version |= self.latest.is_some();
         }
         Ok(plan)
     }
@@ -155,6 +177,7 @@ proptest! {
                 Event::Outside(seconds) => {
                     if let Some(machine) = &mut world.machine {
                         machine.definition = definition(seconds).text().to_owned();
+                        world.is_published = false;
                     }
                 }
                 Event::OutsideTag(key) => {
@@ -180,7 +203,9 @@ proptest! {
         prop_assert!(wanted.owner.owns(&world.tags));
         let known = |key: &String| wanted.tags.contains_key(key) || theirs.contains(key) || key.starts_with("stepbound.dev/");
         prop_assert!(world.tags.keys().all(known), "a tag that was dropped stays: {:?}", world.tags);
-        prop_assert_eq!(publish, world.versions > 0);
+        prop_assert_eq!(publish, !world.versions.is_empty());
+        let newest = world.latest.map(|latest| world.versions[latest].clone());
+        prop_assert!(!(publish && in_sync) || newest == Some(machine), "the newest version is another: {:?}", newest);
     }
 
     #[test]

@@ -46,7 +46,10 @@ impl Aliases for SdkStepFunctions {
 
     async fn delete_alias(&self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
         let call = self.client(caller).delete_state_machine_alias().state_machine_alias_arn(arn).send();
-        self.call(caller, "states:DeleteStateMachineAlias", arn, call).await.map(drop)
+        match self.call(caller, "states:DeleteStateMachineAlias", arn, call).await {
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
+            other => other.map(drop),
+        }
     }
 }
 

@@ -180,10 +180,11 @@ async fn a_refusal_keeps_its_meaning_and_loses_ids_and_tokens() {
 #[tokio::test]
 async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
     let server = StandIn::start(|seen| {
-        let code = if seen.operation() == "DescribeExecution" || seen.operation() == "StopExecution" {
-            "ExecutionDoesNotExist"
-        } else {
-            "StateMachineDoesNotExist"
+        let code = match seen.operation() {
+            "DescribeExecution" | "StopExecution" => "ExecutionDoesNotExist",
+            "DescribeStateMachineAlias" | "DeleteStateMachineAlias" => "ResourceNotFound",
+            "DescribeActivity" | "DeleteActivity" => "ActivityDoesNotExist",
+            _ => "StateMachineDoesNotExist",
         };
         (400, refusal(code, "none"))
     })
@@ -193,6 +194,11 @@ async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
     assert_eq!(adapter.describe_execution(&caller(), EXECUTION).await, Ok(None));
     assert_eq!(adapter.delete_state_machine(&caller(), MACHINE).await, Ok(()));
     assert_eq!(adapter.has_running_executions(&caller(), MACHINE).await, Ok(false));
+    let (alias, activity) = (format!("{MACHINE}:live"), MACHINE.replace(":stateMachine:", ":activity:"));
+    assert_eq!(adapter.alias_routes(&caller(), &alias).await, Ok(None));
+    assert_eq!(adapter.delete_alias(&caller(), &alias).await, Ok(()));
+    assert_eq!(adapter.has_activity(&caller(), &activity).await, Ok(false));
+    assert_eq!(adapter.delete_activity(&caller(), &activity).await, Ok(()));
     assert_eq!(adapter.list_tags(&caller(), MACHINE).await.unwrap_err().kind, AwsErrorKind::NotFound);
     let stopped = adapter.stop_execution(&caller(), EXECUTION, Some(("Cancelled", "by its owner"))).await;
     assert_eq!(stopped.unwrap_err().kind, AwsErrorKind::NotFound);

@@ -42,8 +42,7 @@ pub(super) async fn converge(
     machine_arn: &str,
     closely: bool,
 ) -> Result<Converged, Failure> {
-    remove_dropped(work, ctx, hands).await?;
-    let mut converged = Converged::default();
+    let mut converged = Converged { failed: remove_dropped(work, ctx, hands).await?, ..Converged::default() };
     let Some(latest) = work.status().latest_version.as_ref().map(|version| version.number) else {
         return Ok(converged);
     };
@@ -324,18 +323,29 @@ fn put(work: &mut Work<Workflow>, alias: AliasStatus) {
     }
 }
 
-/// An alias that the spec no longer has is removed, where this object had made it.
-async fn remove_dropped(work: &mut Work<Workflow>, ctx: &Context, hands: &Hands<'_>) -> Result<(), Failure> {
+/// An alias that the spec no longer has is removed, where this object had made it. Gives why the first of those that AWS keeps is
+/// still there.
+async fn remove_dropped(
+    work: &mut Work<Workflow>,
+    ctx: &Context,
+    hands: &Hands<'_>,
+) -> Result<Option<Failure>, Failure> {
+    let mut failed = None;
     let wanted: Vec<String> = work.object.spec.aliases.iter().map(|alias| alias.name.clone()).collect();
     let dropped: Vec<AliasStatus> =
         work.status().aliases.iter().filter(|alias| !wanted.contains(&alias.name)).cloned().collect();
     for alias in dropped {
         fenced(ctx)?;
         let caller = hands.writer(ctx).await?;
-        ctx.aliases.delete_alias(&caller, &alias.arn).await?;
-        work.status().aliases.retain(|known| known.name != alias.name);
+        match ctx.aliases.delete_alias(&caller, &alias.arn).await.map_err(Failure::from) {
+            Ok(()) => work.status().aliases.retain(|known| known.name != alias.name),
+            Err(failure) if matches!(failure.class, Class::Transient | Class::Conflict) => return Err(failure),
+            Err(failure) => {
+                failed.get_or_insert(failure);
+            }
+        }
     }
-    Ok(())
+    Ok(failed)
 }
 
 /// The alias whose newest version was rolled back, for the conditions.

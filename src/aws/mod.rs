@@ -5,6 +5,8 @@ mod alarms;
 mod aliases;
 mod error;
 mod executions;
+#[cfg(test)]
+pub(crate) mod fake;
 mod gate;
 #[cfg(test)]
 mod gate_tests;

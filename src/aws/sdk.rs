@@ -196,7 +196,7 @@ fn lost(operation: &'static str, code: &str, message: &str) -> AwsError {
 }
 
 /// Codes of Step Functions and STS, and the messages by which AWS tells that a new role is not known yet everywhere.
-fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
+pub(super) fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErrorKind {
     const ROLE_MESSAGES: [&str; 4] = [
         "Neither the global service principal",
         "not authorized to assume",

@@ -169,3 +169,6 @@ async fn delete(work: &mut Work<Activity>, ctx: &Context) -> Result<Done, Failur
     }
     Ok(Done::released())
 }
+
+#[cfg(test)]
+mod tests;

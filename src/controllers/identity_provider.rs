@@ -131,3 +131,6 @@ async fn reach(ctx: &Context, issuer: &str, client: &ClientAuthentication) -> Re
     let message = format!("The discovery document of {issuer} has no token_endpoint. Correct the provider.");
     Err(Failure::new(Class::Denied, Reason::ProviderUnusable, message))
 }
+
+#[cfg(test)]
+mod tests;

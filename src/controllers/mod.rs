@@ -15,8 +15,6 @@ mod run_queue;
 mod runner;
 mod scope;
 pub mod sharing;
-#[cfg(test)]
-mod stand_in;
 mod trust_binding;
 mod watches;
 mod workflow;
@@ -83,3 +81,12 @@ fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
         run_queue::keep_counts(scope.context.clone(), scope.watches.clone(), scope.stop.clone()).boxed(),
     ]
 }
+
+#[cfg(test)]
+mod converges;
+#[cfg(test)]
+mod stand_in;
+#[cfg(test)]
+mod together;
+#[cfg(test)]
+pub(crate) use stand_in::caller;

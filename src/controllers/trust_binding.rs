@@ -492,3 +492,6 @@ async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, 
     }
     Ok(users)
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,31 +226,4 @@ fn wake(at: Option<Timestamp>, longest: Duration) -> Requeue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    #[test]
-    fn a_run_of_a_schedule_names_it_by_group_kind_and_uid_as_its_controller() {
-        let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule",
-            "metadata": {"name": "nightly", "namespace": "shop", "uid": "u-1"},
-            "spec": {"schedule": "0 0 * * *", "runTemplate": {"spec": {"workflowRef": {"name": "orders"}}}}});
-        let schedule: WorkflowSchedule = serde_json::from_value(schedule).unwrap();
-        let own = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "name": "nightly", "uid": "u-1", "controller": true});
-        let owned_by = |field: &str, value: Value| {
-            let mut owner = own.clone();
-            owner[field] = value;
-            let run = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
-                "metadata": {"name": "nightly-1", "ownerReferences": [owner]}, "spec": {"workflowRef": {"name": "orders"}}});
-            controls(&schedule, &serde_json::from_value::<WorkflowRun>(run).unwrap())
-        };
-        assert!(owned_by("name", json!("nightly")));
-        assert!(owned_by("apiVersion", json!("stepbound.dev/v1")), "a version is another view of the same object");
-        for version in ["other.example/v1", "v1", "Stepbound.dev/v1alpha1", "x.stepbound.dev/v1", "stepbound.dev"] {
-            assert!(!owned_by("apiVersion", json!(version)), "{version}");
-        }
-        for (field, value) in [("kind", json!("Workflow")), ("uid", json!("u-2")), ("controller", json!(false))] {
-            assert!(!owned_by(field, value), "{field}");
-        }
-    }
-}
+mod tests;

@@ -406,7 +406,21 @@ fn outcome_of<T>(answer: Result<T, AwsError>) -> Outcome<T> {
 impl Tracker {
     /// As if a look had found this.
     pub(crate) fn found(&self, execution: Execution) {
+        self.saw(&execution.arn.clone(), Evidence::Described(Arc::new(execution)));
+    }
+
+    /// As if a look at an execution had come to this.
+    pub(crate) fn saw(&self, execution_arn: &str, evidence: Evidence) {
         let mut board = self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        board.insert(execution.arn.clone(), (Instant::now(), Evidence::Described(Arc::new(execution))));
+        board.insert(execution_arn.to_owned(), (Instant::now(), evidence));
+    }
+
+    /// As if executions of a machine might not be looked at, or might be again.
+    pub(crate) fn was_refused(&self, machine: MachineKey, failure: Option<Failure>) {
+        let mut refusals = self.board.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            Some(failure) => refusals.insert(Arc::new(machine), failure),
+            None => refusals.remove(&machine),
+        };
     }
 }

@@ -400,3 +400,6 @@ fn delivered(conditions: &mut Conditions, aliases: &[AliasStatus]) {
         conditions.set(RECONCILING, Truth::True, Reason::RollingOut, &message);
     }
 }
+
+#[cfg(test)]
+mod tests;

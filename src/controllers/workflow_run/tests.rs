@@ -12,9 +12,14 @@ use crate::controllers::stand_in::{MACHINE, World};
 use crate::digest::sha256_hex;
 use crate::status::find;
 
+mod again;
 mod ends;
+mod express;
 mod lag;
+mod life;
 mod limits;
+mod named;
+mod seen;
 
 fn refusal(code: &str) -> (u16, String) {
     (400, json!({"__type": format!("com.amazonaws.states#{code}"), "message": "no"}).to_string())

@@ -218,13 +218,15 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
         return Ok(());
     };
     let (uid, excess) = (work.object.uid().unwrap_or_default(), prunable(&versions, retain, |_| false));
-    if excess.is_empty() || !ctx.workflows.uses_are_due(&uid, &excess) {
+    let routed: Vec<i64> =
+        work.status().aliases.iter().flat_map(|alias| &alias.routes).map(|route| route.version).collect();
+    // An alias that moves on may leave the last use of a version.
+    if excess.is_empty() || !ctx.workflows.uses_are_due(&uid, &[&excess[..], &routed].concat()) {
         return Ok(());
     }
     let machine = latest.arn.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
     let mut used = used_targets(work, ctx).await?;
-    let routed = work.status().aliases.iter().flat_map(|alias| &alias.routes).map(|route| route.version);
-    used.extend(routed.map(|version| format!("{machine}{version}")));
+    used.extend(routed.iter().map(|version| format!("{machine}{version}")));
     for number in prunable(&versions, retain, |number| used.contains(&format!("{machine}{number}"))) {
         fenced(ctx)?;
         let caller = hands.writer(ctx).await?;
@@ -237,8 +239,8 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
             }
         }
     }
-    let left = work.status().versions.clone();
-    ctx.workflows.are_used(&uid, prunable(&left, retain, |_| false));
+    let left = prunable(&work.status().versions, retain, |_| false);
+    ctx.workflows.are_used(&uid, [&left[..], &routed].concat());
     Ok(())
 }
 

@@ -21,7 +21,7 @@ struct Entry {
     tags_due: Instant,
     wrote: Option<Instant>,
     looked: bool,
-    /// Versions beyond those to keep that some run used, and when.
+    /// Versions with which nothing more could be pruned, and when that was seen.
     used: Option<(Vec<i64>, Instant)>,
 }
 
@@ -55,16 +55,17 @@ impl Memory {
         self.with(uid, |entry| entry.wrote.is_some_and(|wrote| wrote.elapsed() < SETTLING))
     }
 
-    /// Whether to look which of these versions beyond those to keep are in use: those that were, an hour ago, are again.
-    pub(super) fn uses_are_due(&self, uid: &str, excess: &[i64]) -> bool {
+    /// Whether to look which versions beyond those to keep are in use. With the same `versions`, of these and of aliases, they are
+    /// taken to be what they were for an hour.
+    pub(super) fn uses_are_due(&self, uid: &str, versions: &[i64]) -> bool {
         self.with(uid, |entry| {
-            !entry.used.as_ref().is_some_and(|(used, at)| used == excess && at.elapsed() < USED_VERSIONS_EVERY)
+            !entry.used.as_ref().is_some_and(|(used, at)| used == versions && at.elapsed() < USED_VERSIONS_EVERY)
         })
     }
 
-    /// These versions stay because something uses them.
-    pub(super) fn are_used(&self, uid: &str, excess: Vec<i64>) {
-        self.with(uid, |entry| entry.used = Some((excess, Instant::now())));
+    /// With these versions nothing more can go.
+    pub(super) fn are_used(&self, uid: &str, versions: Vec<i64>) {
+        self.with(uid, |entry| entry.used = Some((versions, Instant::now())));
     }
 
     /// Forgets an object that has gone.

@@ -81,7 +81,9 @@ impl Managed for Workflow {
         let settles = apply::apply(work, ctx, &taking, &desired, &observed, &plan).await?;
         let hands = Hands::new(&found, &caller, &writing);
         apply::prune(work, ctx, &hands).await?;
-        let aliases = aliases::converge(work, ctx, &hands, &desired.arn, observed.tags.is_some()).await?;
+        // What was left as somebody else has made it is looked at until it is not so any more.
+        let closely = observed.tags.is_some() || status::is_true(&work.status().conditions, "Drifted");
+        let aliases = aliases::converge(work, ctx, &hands, &desired.arn, closely).await?;
         plan.drift.extend(aliases.drift);
         synced(work, &desired, &plan, ctx).await;
         let resync = ctx.workflows.resync_after(&desired.owner.uid, ctx.settings.resync_interval);

@@ -40,7 +40,7 @@ pub enum WebError {
     /// It is not asked at all.
     #[error("{0}")]
     NotAllowed(String),
-    /// No connection, or no answer in time.
+    /// No connection, no answer in time, or an answer that says to come again.
     #[error("{0}")]
     Unreachable(String),
     /// It answered with something that is not taken.
@@ -104,6 +104,8 @@ impl Web {
         let answer = self.send(url, request.body(Full::default())).await?;
         match answer.status {
             200 => answer.json().ok_or_else(|| WebError::Unusable(format!("{url} does not answer with JSON"))),
+            // It is overloaded or about to be up again; another address would not help.
+            status @ (429 | 500..) => Err(WebError::Unreachable(format!("{url} answers with status {status}"))),
             status => Err(WebError::Unusable(format!("{url} answers with status {status}"))),
         }
     }

@@ -61,10 +61,12 @@ async fn an_issuer_that_answers_as_itself_may_be_used() {
 
 #[tokio::test]
 async fn an_issuer_that_cannot_be_used_is_told_why() {
-    let cases: [(&str, Document, &str); 4] = [
+    let cases: [(&str, Document, &str); 6] = [
         ("another", |_| (200, json!({"issuer": "https://other.example"})), "ProviderUnusable"),
         ("no JSON", |_| (200, json!("<html>")), "ProviderUnusable"),
         ("without a document", |_| (404, json!({})), "ProviderUnusable"),
+        ("down for a while", |_| (503, json!({})), "IssuerUnreachable"),
+        ("asked too often", |_| (429, json!({})), "IssuerUnreachable"),
         (
             "without tokens",
             |host| (200, json!({"issuer": format!("http://{host}"), "jwks_uri": format!("http://{host}/k")})),

@@ -50,9 +50,14 @@ pub(super) fn run(flags: &LintFlags) -> Result<(), TrustError> {
     let errors = found.iter().filter(|one| one.severity == Severity::Error.text()).count();
     let warnings = found.len() - errors;
     if errors > 0 || (flags.strict && warnings > 0) {
-        return Err(TrustError::Verdict(format!("{errors} errors, {warnings} warnings")));
+        return Err(TrustError::Verdict(format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))));
     }
     Ok(())
+}
+
+/// `1 error`, `2 errors`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A policy is JSON and has statements, or is a role's; all else are manifests.

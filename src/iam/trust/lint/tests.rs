@@ -223,3 +223,222 @@ fn claims_of_github_in_place_of_the_subject_are_told_for_what_they_bind() {
     let (_, message) = found(own, &json!({"repository_id": ["74", "75"], "environment": "prod"}));
     assert!(message.contains("environment is prod and repository_id is 74 or 75; whatever else"), "{message}");
 }
+
+fn found(statement: &Value) -> Vec<(Severity, &'static str, String)> {
+    lint_trust(&document(statement)).into_iter().map(|one| (one.severity, one.code, one.message)).collect()
+}
+
+fn only(statement: &Value) -> (Severity, &'static str, String) {
+    let mut all = found(statement);
+    assert_eq!(all.len(), 1, "{statement}: {all:?}");
+    all.remove(0)
+}
+
+fn assuming(action: &Value, principal: &Value, conditions: &Value) -> Value {
+    json!({"Effect": "Allow", "Action": action, "Principal": principal, "Condition": conditions})
+}
+
+#[test]
+fn everybody_as_principal_is_an_error_whatever_action_assumes() {
+    let arn = "arn:aws:iam::111122223333:root";
+    for action in ["sts:AssumeRole", "sts:assumerole*", "sts:AssumeRoleWithSAML", "sts:*", "*"] {
+        for principal in [
+            json!("*"),
+            json!({"AWS": "*"}),
+            json!({"Federated": "*"}),
+            json!({"AWS": [arn, "*"]}),
+            json!({"AWS": "*", "Service": "ec2.amazonaws.com"}),
+        ] {
+            let all = found(&assuming(&json!([action, "sts:TagSession"]), &principal, &json!({})));
+            let one = all.iter().find(|one| one.1 == "PrincipalWildcard");
+            assert_eq!(one.map(|one| one.0), Some(Severity::Error), "{action} {principal}: {all:?}");
+        }
+    }
+    let all = found(&json!({"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": arn}}));
+    assert_eq!(all.iter().map(|one| (one.0, one.1)).collect::<Vec<_>>(), [(Severity::Error, "NotPrincipal")]);
+    let tags = only(&assuming(&json!("sts:TagSession"), &json!("*"), &json!({})));
+    assert!(tags.0 == Severity::Warning && tags.2.contains("assumes nothing by itself"), "{tags:?}");
+    assert_eq!(found(&assuming(&json!("sts:AssumeRole"), &json!({"AWS": arn}), &json!({}))), []);
+    assert_eq!(found(&assuming(&json!("s3:GetObject"), &json!("*"), &json!({}))), []);
+}
+
+#[test]
+fn what_bounds_everybody_is_said_and_what_bounds_nobody_stays_an_error() {
+    let of = |conditions: &Value| found(&assuming(&json!("sts:AssumeRole"), &json!({"AWS": "*"}), conditions));
+    for bound in [
+        json!({"StringEquals": {"aws:PrincipalOrgID": "o-example"}}),
+        json!({"StringEquals": {"aws:principalaccount": ["111122223333"]}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}),
+        json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+        json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-example/r-1/*"}}),
+        json!({"StringLike": {"aws:userid": "AROAEXAMPLE:*"}}),
+        json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
+        json!({"StringEquals": {"sts:ExternalId": "partner"}}),
+    ] {
+        let all = of(&bound);
+        assert!(all.len() == 1 && all[0].0 == Severity::Warning && all[0].1 == "PrincipalWildcard", "{bound} {all:?}");
+    }
+    assert_eq!(of(&json!({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/ci"}})), []);
+    for open in [
+        json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-example"}}),
+        json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}),
+        json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/ci"}}),
+        json!({"StringLike": {"aws:PrincipalArn": ["arn:aws:iam::111122223333:role/ci", "*"]}}),
+        json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-example/*"}}),
+        json!({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}),
+        json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+        json!({"StringEquals": {"aws:PrincipalTag/team": "shop"}}),
+    ] {
+        let all = of(&open);
+        assert!(all.len() == 1 && all[0].0 == Severity::Error && all[0].1 == "PrincipalWildcard", "{open} {all:?}");
+    }
+    let by_sub = |sub: &str| {
+        let conditions = json!({"StringLike": {"i.example:sub": sub}, "StringEquals": {"i.example:aud": "a"}});
+        let all = found(&assuming(&json!("sts:AssumeRoleWithWebIdentity"), &json!("*"), &conditions));
+        all.into_iter().find(|one| one.1 == "PrincipalWildcard").unwrap().0
+    };
+    assert_eq!(by_sub("system:serviceaccount:shop:orders"), Severity::Warning, "the key names its provider");
+    assert_eq!(by_sub("*"), Severity::Error);
+    // Web identities have no organization, so none of them gets in.
+    let all = assuming(&json!("sts:*"), &json!("*"), &json!({"StringEquals": {"aws:PrincipalOrgID": "o-example"}}));
+    assert!(found(&all).iter().all(|one| one.0 == Severity::Warning), "{:?}", found(&all));
+}
+
+fn federated(provider: &str, conditions: &Value) -> Value {
+    assuming(
+        &json!("sts:AssumeRoleWithWebIdentity"),
+        &json!({"Federated": format!("arn:aws:iam::111122223333:oidc-provider/{provider}")}),
+        conditions,
+    )
+}
+
+#[test]
+fn a_wildcard_that_the_operator_takes_for_itself_is_told() {
+    let of = |sub: Value| {
+        only(&federated(
+            "i.example",
+            &json!({"StringEquals": {"i.example:aud": "sts.amazonaws.com", "i.example:sub": sub}}),
+        ))
+    };
+    for value in ["system:serviceaccount:shop:*", "system:serviceaccount:shop:order?", "*"] {
+        let (severity, code, message) = of(json!(value));
+        assert_eq!((severity, code), (Severity::Error, "WildcardTakenLiterally"), "{message}");
+        assert!(message.contains("nobody") && message.contains("StringLike"), "{message}");
+    }
+    let (severity, code, _) = of(json!(["system:serviceaccount:shop:orders", "system:serviceaccount:shop:*"]));
+    assert_eq!((severity, code), (Severity::Warning, "WildcardTakenLiterally"), "the other value is taken");
+    let host = "token.actions.githubusercontent.com";
+    let claim = json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com",
+        format!("{host}:sub"): "repo:o/r:ref:refs/heads/main", format!("{host}:repository"): "o/*"}});
+    assert_eq!(only(&federated(host, &claim)).1, "WildcardTakenLiterally");
+}
+
+#[test]
+fn a_scheme_in_provider_or_key_is_told() {
+    let good = json!({"StringEquals": {"i.example:aud": "sts.amazonaws.com", "i.example:sub": "s"}});
+    let keys = json!({"StringEquals": {"i.example:aud": "sts.amazonaws.com", "https://i.example:sub": "s"}});
+    let (severity, code, message) = only(&federated("https://i.example", &good));
+    assert_eq!((severity, code), (Severity::Error, "ProviderWithScheme"), "{message}");
+    assert!(message.contains("oidc-provider/i.example"), "{message}");
+    let (severity, code, message) = only(&federated("i.example", &keys));
+    assert_eq!((severity, code), (Severity::Error, "KeyWithScheme"), "{message}");
+    assert!(message.contains("write i.example:sub") && message.contains("nobody"), "{message}");
+    let both = json!({"StringEqualsIfExists": {"https://i.example:sub": "s"}, "StringEquals": {"i.example:aud": "a"}});
+    let all = found(&federated("i.example", &both));
+    let one = all.iter().find(|one| one.1 == "KeyWithScheme").unwrap();
+    assert!(one.2.contains("always holds") && !one.2.contains("nobody"), "{all:?}");
+}
+
+/// A claim that IAM does not give is absent, so a condition that asks for a value of it never holds.
+#[test]
+fn a_key_that_iam_does_not_give_is_told_and_nothing_untrue_beside_it() {
+    for (host, claim) in [
+        ("token.actions.githubusercontent.com", "repository_owner"),
+        ("gitlab.com", "project_path"),
+        ("gitlab.example", "namespace_id"),
+    ] {
+        let of = |operator: &str| {
+            let equal = json!({format!("{host}:aud"): "sts.amazonaws.com"});
+            let mut conditions = json!({"StringEquals": equal});
+            conditions[operator][format!("{host}:{claim}")] = json!("octo");
+            found(&federated(host, &conditions))
+        };
+        let all = of("StringEquals");
+        assert_eq!(all.iter().map(|one| one.1).collect::<Vec<_>>(), ["KeyNotGiven"], "{all:?}");
+        assert!(all[0].2.contains("nobody") && all[0].2.contains("IAM gives only"), "{all:?}");
+        let all = of("StringNotEquals");
+        assert_eq!(all.iter().map(|one| one.1).collect::<Vec<_>>(), ["KeyNotGiven", "SubjectMissing"], "{all:?}");
+        assert!(all[0].2.contains("always holds"), "{all:?}");
+    }
+}
+
+#[test]
+fn subjects_that_are_bound_to_an_owner_are_warnings_and_others_errors() {
+    let severity = |value: &str| wildcard_severity("sub", value, false);
+    for bound in [
+        "project_path:mygroup/proj:ref_type:branch:ref:*",
+        "project_path:mygroup/*:ref_type:branch:ref:main",
+        "project_path:mygroup/*",
+        "repo:octo/*",
+        "repository_owner:octo:*",
+        "repository_owner_id:9:*",
+        "repository_id:74:*",
+        "organization:acme:pipeline:*",
+    ] {
+        assert_eq!(severity(bound), Severity::Warning, "{bound}");
+    }
+    for open in [
+        "project_path:*",
+        "project_path:mygroup*",
+        "project_path:my*/proj:ref_type:branch:ref:main",
+        "repo:octo*",
+        "repository_owner:octo*",
+        "repository_owner_id:9*:environment:prod",
+        "repo:/*",
+    ] {
+        assert_eq!(severity(open), Severity::Error, "{open}");
+    }
+    let values =
+        json!({"StringEquals": {"i.example:aud": "a"}, "StringLike": {"i.example:sub": ["repo:octo/*", "repo:*"]}});
+    let (severity, _, message) = only(&federated("i.example", &values));
+    assert!(severity == Severity::Error && message.contains("repo:* takes"), "the widest value counts: {message}");
+}
+
+#[test]
+fn one_rule_tells_which_claims_bound_whose_it_is() {
+    let of = |host: &str, claims: &Value, sub: Option<&str>| {
+        let mut conditions = json!({"StringEquals": {format!("{host}:aud"): "aud"}});
+        for (claim, value) in claims.as_object().unwrap() {
+            conditions["StringEquals"][format!("{host}:{claim}")] = value.clone();
+        }
+        if let Some(sub) = sub {
+            conditions["StringLike"] = json!({format!("{host}:sub"): sub});
+        }
+        let mut statement = federated(host, &conditions);
+        if host == "accounts.google.com" {
+            statement["Principal"]["Federated"] = json!(host);
+        }
+        only(&statement)
+    };
+    let github = "token.actions.octo.ghe.com";
+    for claim in ["repository", "repository_id", "repository_owner_id", "enterprise_id"] {
+        let value = json!({claim: "octo/app"});
+        assert_eq!(of(github, &value, Some("repo:*")).0, Severity::Warning, "{claim}");
+        assert_eq!(of(github, &value, None).0, Severity::Warning, "{claim}");
+    }
+    for (host, claim) in
+        [("gitlab.com", "namespace_id"), ("gitlab.com", "project_id"), ("agent.buildkite.com", "organization_id")]
+    {
+        assert_eq!(of(host, &json!({claim: "7"}), Some("*")).0, Severity::Warning, "{claim}");
+        let (severity, _, message) = of(host, &json!({claim: "7"}), None);
+        assert!(!message.contains("every sub") && message.contains(&format!("{claim} is 7")), "{message}");
+        assert!(severity == Severity::Error && message.contains("IAM takes no new or changed policy"), "{message}");
+    }
+    let (severity, _, message) = of("accounts.google.com", &json!({"email": "a@example.com"}), None);
+    assert!(severity == Severity::Warning && message.contains("email is a@example.com"), "{message}");
+    assert_eq!(of("accounts.google.com", &json!({"email": "a@example.com"}), Some("*")).0, Severity::Warning);
+    let (severity, _, message) = of("gitlab.com", &json!({"user_login": "mona"}), None);
+    assert!(severity == Severity::Error && message.contains("user_login is mona"), "{message}");
+    assert_eq!(of("i.example", &json!({"email": "a@example.com"}), None).0, Severity::Error);
+}

@@ -135,7 +135,7 @@ fn weak_policies_are_linted_offline_and_errors_fail() {
     folder.write("wide.json", &policy.replace("StringEquals", "StringLike").replace("shop:orders", "*"));
     let (code, out, error) = folder.run(&["trust", "lint", "wide.json"]);
     assert!(code == 1 && out.contains("wide.json: statement 1: error[SubjectWildcard]"), "{out}{error}");
-    assert!(error.contains("1 error, 0 warnings"), "{error}");
+    assert!(error.contains("1 error, 1 warning"), "{error}");
     let pass =
         json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}]});
     folder.write("pass.json", &pass.to_string());

@@ -11,7 +11,7 @@ const SHARED: [&str; 4] =
     ["token.actions.githubusercontent.com", "gitlab.com", "agent.buildkite.com", "app.terraform.io"];
 
 /// Claims that say whose a token is: those of one value are of a single tenant. Sources: GitHub docs, "OpenID Connect reference";
-/// GitLab docs, "OpenID Connect (OIDC) Authentication Using ID Tokens"; Buildkite docs, "OIDC in Buildkite Pipelines"; CircleCI
+/// GitLab docs, "OpenID Connect (OIDC) Authentication Using ID Tokens"; Buildkite docs, "OIDC in Buildkite Pipelines"; `CircleCI`
 /// docs, "Using OpenID Connect tokens in jobs"; Google, "OpenID Connect", of `email`.
 fn tenant_claims(provider: &str) -> &'static [&'static str] {
     match provider {
@@ -107,7 +107,7 @@ pub(super) fn bounds_tenant(entry: &Entry<'_>) -> bool {
 }
 
 /// Starts of subjects after which a tenant stands, and what ends it: Kubernetes; GitHub, its custom claims too (docs, "OpenID
-/// Connect reference"); GitLab; HCP Terraform and Buildkite; CircleCI (their pages on OIDC tokens).
+/// Connect reference"); GitLab; HCP Terraform and Buildkite; `CircleCI` (their pages on OIDC tokens).
 const TENANTS: [(&str, char); 8] = [
     ("system:serviceaccount:", ':'),
     ("repo:", '/'),

@@ -136,8 +136,11 @@ fn small(name: &str) -> String {
     letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
 }
 
+/// The same name in other letters, or the nearest.
 fn nearest_of<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    nearest(name, names).map(str::to_owned)
+    let names: Vec<&str> = names.collect();
+    let same = names.iter().copied().find(|one| one.eq_ignore_ascii_case(name));
+    same.or_else(|| nearest(name, names.into_iter())).map(str::to_owned)
 }
 
 #[cfg(test)]

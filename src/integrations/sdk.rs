@@ -282,6 +282,11 @@ pub fn has_operation(service: &str, name: &str) -> bool {
     section(service).is_some_and(|section| section.find(name).is_some())
 }
 
+/// The name of an operation as a resource has it, whatever the case of the one asked for.
+pub fn action_of(service: &str, name: &str) -> Option<String> {
+    Some(section(service)?.find(name)?.action())
+}
+
 /// All operations of a service.
 pub fn operations_of(service: &str) -> impl Iterator<Item = Operation> + use<> {
     section(service)

@@ -119,12 +119,78 @@ fn fields_that_a_call_does_not_have_are_told_and_those_that_it_lacks() {
         json!({"QueryLanguage": "JSONata", "Resource": "arn:aws:states:::dynamodb:getItem", "Arguments": "{% $states.input %}"}),
     );
     assert_eq!(whole, [], "what comes from the input as a whole is not known");
-    assert_eq!(findings(json!({"Resource": "arn:aws:states:::dynamodb:getItem"})), [], "nor is the input itself");
+}
+
+#[test]
+fn a_call_without_a_payload_lacks_each_field_that_it_needs() {
+    for (resource, needed) in [
+        ("sqs:sendMessage", "QueueUrl, MessageBody"),
+        ("dynamodb:putItem", "TableName, Item"),
+        ("aws-sdk:dynamodb:getItem", "TableName, Key"),
+    ] {
+        let resource = format!("arn:aws:states:::{resource}");
+        for (language, payload) in [("JSONPath", "Parameters"), ("JSONata", "Arguments")] {
+            let found = findings(json!({"QueryLanguage": language, "Resource": resource}));
+            assert_eq!((found.len(), found[0].code, found[0].severity), (1, "SB082", Severity::Warning), "{found:?}");
+            let message = format!("needs {needed}, and there are no {payload}");
+            assert!(found[0].message.contains(&message), "{}", found[0].message);
+        }
+    }
+    assert_eq!(findings(json!({"Resource": "arn:aws:states:::aws-sdk:ec2:describeInstances"})), []);
+    let function = "arn:aws:lambda:eu-west-1:111122223333:function:f";
+    assert!(findings(json!({"Resource": function})).iter().all(|one| one.code != "SB082"));
+    let other = findings(json!({"Resource": "arn:aws:states:::sns:publish", "Arguments": {"Message": "m"}}));
     assert!(
-        findings(json!({"Resource": "arn:aws:states:::dynamodb:getItem"}))
-            .iter()
-            .all(|one| one.severity == Severity::Warning)
+        other.iter().all(|one| one.code != "SB082"),
+        "it is told that Arguments are of the other language: {other:?}"
     );
+}
+
+/// Documented: aws-cdk, pull request 27635, has the answer of AWS to `cloudwatchlogs:CreateLogStream`, "The resource provided … is
+/// not recognized"; developer guide, "The API action will always be camel case".
+#[test]
+fn the_action_of_a_call_of_the_sdk_is_in_camel_case() {
+    let first = |resource: &str| told(resource, json!({})).into_iter().next().unwrap();
+    for (resource, own) in [
+        ("aws-sdk:s3:GetObject", "getObject"),
+        ("aws-sdk:cloudwatchlogs:CreateLogStream", "createLogStream"),
+        ("aws-sdk:dynamodb:PutItem", "putItem"),
+        ("aws-sdk:dynamodb:PUTITEM", "putItem"),
+        ("aws-sdk:rds:StartDBInstance", "startDBInstance"),
+        ("aws-sdk:s3:GetObject.waitForTaskToken", "getObject"),
+    ] {
+        let (code, message) = first(resource);
+        assert_eq!(code, "SB080", "{resource}: {message}");
+        assert!(message.ends_with(&format!("did you mean \"{own}\"?")), "{message}");
+    }
+    for (resource, own) in [
+        ("aws-sdk:cloudwatchlogs:createlogstream", "createLogStream"),
+        ("aws-sdk:rds:startDbInstance", "startDBInstance"),
+    ] {
+        let (code, message) = first(resource);
+        assert_eq!(code, "SB046", "{resource}: {message}");
+        assert!(message.ends_with(&format!("did you mean \"{own}\"?")), "{message}");
+    }
+    let (code, message) = first("lambda:Invoke");
+    assert_eq!(code, "SB080");
+    assert!(message.contains("did you mean \"invoke\"?") && message.contains("aws-sdk:lambda:invoke"), "{message}");
+    assert!(first("dynamodb:GETITEM").1.contains("did you mean \"getItem\"?"));
+}
+
+#[test]
+fn what_reads_and_writes_for_a_map_is_told_in_a_task() {
+    for action in ["getObject", "putObject", "listObjectsV2"] {
+        let found = told(&format!("s3:{action}"), json!({"Bucket": "b", "Key": "k"}));
+        assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), ["SB046"], "{found:?}");
+        assert!(found[0].1.contains(&format!("write arn:aws:states:::aws-sdk:s3:{action}")), "{found:?}");
+    }
+    let map = json!({"StartAt": "A", "States": {"A": {"Type": "Map", "End": true,
+        "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}},
+        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}}}}});
+    assert_eq!(lint(parse(&map.to_string()).unwrap().root(), Circumstances::default()), []);
 }
 
 #[test]

@@ -147,6 +147,10 @@ fn one_comparison<'a>(lint: &mut Lint<'a>, node: Node<'a>, variable: Option<Node
             let placeholder = field.as_str().is_some_and(|text| lint.is_placeholder(text));
             if !has_form(field.value()) && !placeholder {
                 lint.report("SB019", *field, format!("{operator} compares with {form}"));
+            } else if !placeholder && is_no_time(operator, field.value()) {
+                let message =
+                    format!("{operator} compares with {form}, such as 2016-03-14T01:59:00Z, which this is not");
+                lint.report("SB085", *field, message);
             }
         } else if !RULE.contains(operator) {
             lint.report_key("SB030", *field, format!("there is no operator \"{operator}\"{}", near(operator)));
@@ -156,6 +160,10 @@ fn one_comparison<'a>(lint: &mut Lint<'a>, node: Node<'a>, variable: Option<Node
     if known != 1 && unknown == 0 {
         lint.report("SB030", node, format!("a comparison has exactly one operator; this one has {known}"));
     }
+}
+
+fn is_no_time(operator: &str, value: &Value) -> bool {
+    operator.starts_with("Timestamp") && !value.as_str().is_some_and(values::is_timestamp)
 }
 
 fn near(operator: &str) -> String {

@@ -2,8 +2,9 @@
 
 use super::super::model::{Pattern, QueryLanguage, Resource, State, Target};
 use super::super::position::Node;
+use super::fields::is_misspelt;
 use super::{Lint, forms};
-use crate::integrations::{self, Call, NotFound, Parameter, Way};
+use crate::integrations::{self, Call, NotFound, Operation, Parameter, Way};
 use crate::similar::nearest;
 
 /// Checks an integration; anything else that a Task may name is not one.
@@ -15,13 +16,43 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, state: &State<'a>, 
     };
     partition(lint, node, resource);
     match integrations::find(way, service, action) {
+        Ok(Call::Optimised(integration)) if integration.service == "s3" => of_maps(lint, node, action),
         Ok(call) => {
+            if let Call::Sdk(operation) = call {
+                letters(lint, node, &operation, action);
+            }
             pattern(lint, node, resource, &call);
             fields(lint, state, &call, &format!("{service}:{action}"));
             forms::check(lint, state, service, action);
         }
         Err(error) => unknown(lint, node, action, &error),
     }
+}
+
+/// The action of a call of the SDK is in camel case (developer guide, "Learning to use AWS service SDK integrations": "The API
+/// action will always be camel case"). AWS is known to refuse a capital at its beginning; other letters are in no documentation.
+fn letters<'a>(lint: &mut Lint<'a>, node: Node<'a>, operation: &Operation, action: &str) {
+    let (service, own) = (operation.service, operation.action());
+    if action == own {
+        return;
+    }
+    let hint = format!("did you mean \"{own}\"?");
+    if action.starts_with(|first: char| first.is_ascii_uppercase()) {
+        let message = format!("the action of \"{service}:{action}\" begins with a small letter; {hint}");
+        lint.report("SB080", node, message);
+    } else {
+        let message = format!("the action of \"{service}:{action}\" is written in other letters; {hint}");
+        lint.report("SB046", node, message);
+    }
+}
+
+/// What reads the items of a Map and writes its results (developer guide, "ItemReader" and "ResultWriter") is no integration
+/// that the developer guide lists for Tasks.
+fn of_maps<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str) {
+    let message = format!(
+        "\"s3:{action}\" is for ItemReader and ResultWriter of a Map; in a Task write arn:aws:states:::aws-sdk:s3:{action}"
+    );
+    lint.report("SB046", node, message);
 }
 
 /// Integrations are those of the partition that the state machine lives in.
@@ -53,12 +84,10 @@ fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFou
             lint.report("SB046", node, format!("{error} (table of {day}); if it is newer, pass over SB046"));
         }
         NotFound::Action { way, service, .. } => {
-            let other = match way {
-                Way::Optimised if integrations::sdk::has_operation(service, action) => {
-                    format!("; call its API with arn:aws:states:::aws-sdk:{service}:{action}")
-                }
-                Way::Optimised | Way::Sdk => String::new(),
-            };
+            let own = integrations::sdk::action_of(service, action).filter(|_| *way == Way::Optimised);
+            let other = own.map_or_else(String::new, |action| {
+                format!("; call its API with arn:aws:states:::aws-sdk:{service}:{action}")
+            });
             let message = format!("{error}{other} (table of {day}; if AWS has added it since, pass over SB080)");
             lint.report("SB080", node, message);
         }
@@ -90,8 +119,11 @@ fn pattern<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>, cal
 
 /// AWS creates the state machine, and each execution fails at the state: "The field … is not supported by Step Functions".
 fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
-    let Some(payload) = state.data.payload().filter(|payload| payload.value().is_object()) else { return };
     let known = call.parameters();
+    let Some(payload) = state.data.payload() else { return without_payload(lint, state, &known, what) };
+    if !payload.value().is_object() {
+        return;
+    }
     let mut given: Vec<&str> = Vec::new();
     for (key, field) in payload.fields() {
         let name = match state.query_language {
@@ -117,6 +149,21 @@ fn fields<'a>(lint: &mut Lint<'a>, state: &State<'a>, call: &Call, what: &str) {
         let message = format!("{what} needs {} too; without it each execution fails here", missing.join(", "));
         lint.report_key("SB082", payload, message);
     }
+}
+
+/// Where a payload is left out, the call has no fields. One of the other language, or in other letters, is told as such.
+fn without_payload<'a>(lint: &mut Lint<'a>, state: &State<'a>, known: &[Parameter], what: &str) {
+    let is_other = |key: &str| state.node.get(key).is_some() || is_misspelt(state.node, key);
+    let needed: Vec<&str> = known.iter().filter(|one| one.required).map(|one| one.name).collect();
+    if needed.is_empty() || ["Parameters", "Arguments"].into_iter().any(is_other) {
+        return;
+    }
+    let payload = match state.query_language {
+        QueryLanguage::JsonPath => "Parameters",
+        QueryLanguage::Jsonata => "Arguments",
+    };
+    let message = format!("{what} needs {}, and there are no {payload}; each execution fails here", needed.join(", "));
+    lint.report_key("SB082", state.node, message);
 }
 
 fn alike(name: &str, known: &[Parameter]) -> Option<&'static str> {

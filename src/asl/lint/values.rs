@@ -212,7 +212,7 @@ pub(super) fn inside(node: Node<'_>, at: usize) -> Span {
 }
 
 /// `2016-03-14T01:59:00Z`: with upper case T and Z, as the specification wants it.
-fn is_timestamp(text: &str) -> bool {
+pub(super) fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     let shape = bytes.len() >= 20 && bytes[10] == b'T';
     let offset = text.ends_with('Z') || bytes.len() >= 25 && matches!(bytes[bytes.len() - 6], b'+' | b'-');

@@ -134,7 +134,7 @@ const BASES: &[(&str, Basis)] = &[
     (
         "SB080",
         Recorded(
-            "AWS answers \"The resource provided … is not recognized\" to an action that its service does not have.",
+            "AWS answers \"The resource provided … is not recognized\" to an action that its service does not have, and documented (developer guide, \"Learning to use AWS service SDK integrations\") that the action of a call of the SDK is in camel case.",
         ),
     ),
     (
@@ -142,6 +142,10 @@ const BASES: &[(&str, Basis)] = &[
         Believed(
             "The references of the services say what they take; what AWS answers to each of these is not on record.",
         ),
+    ),
+    (
+        "SB085",
+        Believed("AWS refuses such a Timestamp of a Wait; what it answers to that of a comparison is not on record."),
     ),
     ("SB090", Ours("The API server drops such a field, or refuses the object.")),
     ("SB091", Ours("The API server refuses the object by its schema.")),

@@ -175,4 +175,14 @@ pub(super) const RULES: &[Rule] = &[
         example: "QueryLanguage: JSONata\nStartAt: Ship\nStates:\n  Ship: {Type: Pass, Output: '{% $upper($states.input.id) %}', End: true}\n",
         scope: Definition,
     },
+    Rule {
+        code: "SB085",
+        severity: Warning,
+        title: "a time is compared with what is no time",
+        label: "not a time",
+        why: "The specification wants the value of a Timestamp comparison to be a time as in RFC 3339, with T and Z as capitals. No time is equal to, before or after another text.",
+        fix: "Write the whole time with its offset, 2016-03-14T01:59:00Z for example, or compare with what a path leads to: TimestampEqualsPath.",
+        example: "StartAt: Due\nStates:\n  Due:\n    Type: Choice\n    Choices: [{Variable: $.due, TimestampLessThan: tomorrow, Next: Remind}]\n    Default: Remind\n  Remind: {Type: Succeed}\n",
+        scope: Definition,
+    },
 ];

@@ -143,3 +143,29 @@ fn a_service_by_another_of_its_names_is_told_with_its_own() {
     assert!(message("logs:putLogEvents").contains("arn:aws:states:::aws-sdk:cloudwatchlogs:<action>"));
     assert!(!message("weather:getForecast").contains("aws-sdk"), "no such call would be right");
 }
+
+/// What AWS answers to such a literal in a comparison is not on record, so it is a warning.
+#[test]
+fn a_comparison_with_what_is_no_time_is_told() {
+    let found = |rule: Value| {
+        let definition = json!({"StartAt": "A", "States": {"B": {"Type": "Succeed"},
+            "A": {"Type": "Choice", "Choices": [rule], "Default": "B"}}});
+        let found = findings(&definition.to_string(), Circumstances::default());
+        assert!(found.iter().all(|one| !one.is_error()), "{found:?}");
+        found.into_iter().map(|one| (one.code, one.path)).collect::<Vec<_>>()
+    };
+    for operator in ["Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals"] {
+        let operator = format!("Timestamp{operator}");
+        for text in ["tomorrow", "2016-03-14", "2016-03-14t01:59:00z", "2016-13-14T01:59:00Z", "$.due"] {
+            let path = format!("/States/A/Choices/0/{operator}");
+            assert_eq!(found(json!({"Variable": "$.due", &operator: text, "Next": "B"})), [("SB085", path)], "{text}");
+        }
+        for text in ["2016-03-14T01:59:00Z", "2016-03-14T01:59:00.123+02:00"] {
+            assert_eq!(found(json!({"Variable": "$.due", &operator: text, "Next": "B"})), []);
+        }
+        assert_eq!(found(json!({"Variable": "$.due", format!("{operator}Path"): "$.now", "Next": "B"})), []);
+    }
+    let inner = json!({"Not": {"Variable": "$.due", "TimestampEquals": "tomorrow"}, "Next": "B"});
+    assert_eq!(found(inner), [("SB085", "/States/A/Choices/0/Not/TimestampEquals".to_owned())]);
+    assert_eq!(found(json!({"Variable": "$.due", "StringEquals": "tomorrow", "Next": "B"})), []);
+}

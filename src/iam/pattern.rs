@@ -1,5 +1,71 @@
 //! The wildcards of IAM: `*` stands for any text, `?` for one character (IAM user guide, "IAM JSON policy elements:
-//! Resource" and "Action"). An escape does not exist.
+//! Resource" and "Action"). `${*}`, `${?}` and `${$}` stand for the signs themselves (the same guide, "Variables and tags",
+//! "Specifying special characters").
+
+/// A sign of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Any,
+    One,
+    Itself(char),
+}
+
+fn signs(pattern: &str) -> Vec<Sign> {
+    let mut signs = Vec::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        let inside = rest.strip_prefix("${").and_then(|inside| inside.split_once('}')).map(|(inside, _)| inside);
+        let escaped = inside.and_then(special);
+        signs.push(match (escaped, first) {
+            (Some(special), _) => Sign::Itself(special),
+            (None, '*') => Sign::Any,
+            (None, '?') => Sign::One,
+            (None, other) => Sign::Itself(other),
+        });
+        rest = &rest[if escaped.is_some() { "${*}".len() } else { first.len_utf8() }..];
+    }
+    signs
+}
+
+/// Signs that have a meaning in a pattern.
+const SPECIAL: [char; 3] = ['*', '?', '$'];
+
+fn special(inside: &str) -> Option<char> {
+    SPECIAL.into_iter().find(|special| inside.strip_prefix(*special) == Some(""))
+}
+
+fn escape(special: char) -> String {
+    format!("${{{special}}}")
+}
+
+/// The pattern that stands for just this text. A `$` has a meaning only before a brace; `${Name}` is left, for it is a name of a
+/// template, which stands for a text that is not known here.
+pub fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        let name = after.strip_prefix('{').filter(|_| first == '$').and_then(|inside| inside.split_once('}'));
+        if let Some((name, behind)) = name.filter(|(name, _)| is_name(name)) {
+            pattern.extend(["${", name, "}"]);
+            rest = behind;
+            continue;
+        }
+        match first {
+            '*' | '?' => pattern.push_str(&escape(first)),
+            '$' if after.starts_with(['{', '*', '?', '$']) => pattern.push_str(&escape(first)),
+            other => pattern.push(other),
+        }
+        rest = after;
+    }
+    pattern
+}
+
+/// True of what stands in `${…}` where that is a name of a template, and neither empty nor an escape.
+pub fn is_name(inside: &str) -> bool {
+    let inside = inside.trim();
+    !inside.is_empty() && special(inside).is_none()
+}
 
 /// True when the pattern stands for the text.
 pub fn matches(pattern: &str, text: &str) -> bool {
@@ -14,10 +80,10 @@ pub fn matches_action(pattern: &str, action: &str) -> bool {
 /// True when every text that `narrow` stands for is one that `wide` stands for. A `*` in `narrow` is covered by a `*` only,
 /// which is exact for patterns whose wildcards stand in the same places and errs towards false otherwise.
 pub fn covers(wide: &str, narrow: &str) -> bool {
-    let (wide, narrow): (Vec<char>, Vec<char>) = (wide.chars().collect(), narrow.chars().collect());
+    let (wide, narrow) = (signs(wide), signs(narrow));
     let (mut w, mut n, mut star) = (0, 0, None);
     while n < narrow.len() {
-        if w < wide.len() && wide[w] == '*' {
+        if w < wide.len() && wide[w] == Sign::Any {
             star = Some((w, n));
             w += 1;
         } else if w < wide.len() && covers_one(wide[w], narrow[n]) {
@@ -29,11 +95,11 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
             return false;
         }
     }
-    wide[w..].iter().all(|c| *c == '*')
+    wide[w..].iter().all(|sign| *sign == Sign::Any)
 }
 
-fn covers_one(wide: char, narrow: char) -> bool {
-    (wide == narrow || wide == '?') && narrow != '*'
+fn covers_one(wide: Sign, narrow: Sign) -> bool {
+    (wide == narrow || wide == Sign::One) && narrow != Sign::Any
 }
 
 #[cfg(test)]
@@ -59,6 +125,24 @@ mod tests {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
         assert!(matches_action("S3:getobject", "s3:GetObject"));
+    }
+
+    #[test]
+    fn an_escaped_sign_stands_for_itself() {
+        for (text, pattern) in [
+            ("a*b", "a${*}b"),
+            ("a?b", "a${?}b"),
+            ("$LATEST", "$LATEST"),
+            ("${Topic}-*", "${Topic}-${*}"),
+            ("${*}", "${$}{${*}}"),
+            ("a${b", "a${$}{b"),
+            ("${}$*", "${$}{}${$}${*}"),
+            ("ä*", "ä${*}"),
+        ] {
+            assert_eq!(literal(text), pattern, "{text}");
+        }
+        assert!(covers("a*", "a${*}b") && covers("a?b", "a${*}b") && covers("a${*}b", "a${*}b"));
+        assert!(!covers("a${*}b", "axb") && !covers("a${*}b", "a*b") && !covers("a${?}b", "axb"));
     }
 
     #[test]

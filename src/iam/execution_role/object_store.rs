@@ -1,7 +1,7 @@
 //! S3: buckets in all forms that a call may name them in, calls with a version, calls that read one object and write another,
 //! and what the fields of a call ask for beside its action.
 
-use super::payload::{Field, Payload};
+use super::payload::{Field, Payload, policy_text};
 use super::resources;
 use super::task::Task;
 use crate::asl::model::Arn;
@@ -167,13 +167,14 @@ pub(super) fn reads_source(task: &mut Task<'_>, operation: &Operation, permissio
 fn source(task: &mut Task<'_>) {
     let parts = |name: &str| task.payload.get(name).text();
     let field = task.payload.get("CopySource");
-    let (place, version) = match (field.text(), parts("SourceBucket")) {
+    let (place, version) = match (field.raw(), parts("SourceBucket")) {
         (Some(source), _) => {
             let (object, query) = source.split_once('?').unwrap_or((&source, ""));
             let object = decoded(object.trim_start_matches('/'));
             let at = if object.starts_with("arn:") { object.split_once("/object/") } else { object.split_once('/') };
             let (bucket, key) = at.unwrap_or((&object, "*"));
-            (Some((bucket.to_owned(), key.to_owned())), query.contains("versionId="))
+            let key = if at.is_some() { policy_text(key) } else { key.to_owned() };
+            (Some((policy_text(bucket), key)), query.contains("versionId="))
         }
         (None, Some(bucket)) => {
             let key = parts("SourceKey").unwrap_or_else(|| "*".to_owned());

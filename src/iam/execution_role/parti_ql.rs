@@ -1,6 +1,7 @@
 //! Statements in `PartiQL`: each has its verb and its table (`DynamoDB` developer guide, "IAM security policies with `PartiQL` for
 //! `DynamoDB`").
 
+use super::payload::policy_text;
 use super::task::Task;
 use crate::integrations::sdk::Operation;
 
@@ -16,14 +17,15 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) -> bool {
         None => vec![task.payload],
         Some(list) => task.payload.items(list).unwrap_or_default(),
     };
-    let texts: Option<Vec<String>> = payloads.iter().map(|payload| payload.get("Statement").text()).collect();
+    let texts: Option<Vec<String>> = payloads.iter().map(|payload| payload.get("Statement").raw()).collect();
     let read = |text: &String| Statement::read(text);
     let Some(statements) = texts.and_then(|texts| texts.iter().map(read).collect::<Option<Vec<_>>>()) else {
         return false;
     };
     for Statement { actions, resource } in &statements {
+        let resource = policy_text(resource);
         let is_arn = resource.starts_with("arn:");
-        let arn = if is_arn { resource.clone() } else { task.here.arn("dynamodb", &format!("table/{resource}")) };
+        let arn = if is_arn { resource } else { task.here.arn("dynamodb", &format!("table/{resource}")) };
         task.need(actions, [arn]);
     }
     !statements.is_empty()

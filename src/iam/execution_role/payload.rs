@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::iam::pattern;
+
 /// What is known of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field<'a> {
@@ -17,8 +19,13 @@ pub(super) enum Field<'a> {
 }
 
 impl Field<'_> {
-    /// The text, where it is one that is written out.
+    /// The text, where it is one that is written out, as policies have it: no sign in it is a wildcard.
     pub(super) fn text(&self) -> Option<String> {
+        self.raw().as_deref().map(policy_text)
+    }
+
+    /// The text as it is written, for what is read further: there `?` and `*` can have a meaning of their own.
+    pub(super) fn raw(&self) -> Option<String> {
         match self {
             Self::Known(Value::String(text)) => Some(text.clone()),
             Self::Known(Value::Number(number)) => Some(number.to_string()),
@@ -29,6 +36,14 @@ impl Field<'_> {
 
     pub(super) fn is_absent(&self) -> bool {
         *self == Self::Absent
+    }
+}
+
+/// A text as policies have it. Log groups are named by ARNs that end in `:*` (CloudWatch Logs API reference, `LogGroup.arn`).
+pub(super) fn policy_text(text: &str) -> String {
+    match text.strip_suffix(":*").filter(|_| text.starts_with("arn:")) {
+        Some(named) => pattern::literal(named) + ":*",
+        None => pattern::literal(text),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What services read from S3 and write there in the name of the caller, as the fields of a call say.
 
 use super::object_store;
-use super::payload::{Field, Payload};
+use super::payload::{Field, Payload, policy_text};
 use super::task::Task;
 use crate::iam::partition;
 use crate::integrations::sdk::Operation;
@@ -102,12 +102,13 @@ fn elsewhere(task: &mut Task<'_>, field: &Field<'_>, what: &str, name: &str, act
 fn urls(task: &mut Task<'_>, path: &str, action: &str) {
     for field in task.payload.values(path) {
         let what = if action == "s3:PutObject" { WRITTEN } else { READ };
-        let Some(url) = field.text() else {
+        let Some(url) = field.raw() else {
             elsewhere(task, &field, what, path, &[action]);
             continue;
         };
         // What lies elsewhere is no matter of S3.
         let Some((bucket, key)) = at(&url) else { continue };
+        let (bucket, key) = (policy_text(&bucket), policy_text(&key));
         let is_folder = key.is_empty() || key.ends_with('/');
         let key = if is_folder { format!("{key}*") } else { key };
         let object = object_store::bucket(task, &bucket).map(|bucket| bucket.object(&key));

@@ -1,6 +1,7 @@
 //! Definitions that are templates: what hangs on a `${Name}` without a value is left out of the policy, and told.
 
 use super::{Derived, Finding, Need};
+use crate::iam::pattern;
 
 /// Takes out what has a name without a value in it. Nothing of the rest depends on it.
 pub(super) fn withhold(derived: &mut Derived) {
@@ -61,7 +62,7 @@ fn open_names(need: &Need) -> Vec<&str> {
 /// What stands between `${` and `}` in a text, as any tool writes its templates.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let inside = text.match_indices("${").filter_map(|(at, mark)| text[at + mark.len()..].split_once('}'));
-    inside.map(|(name, _)| name.trim()).filter(|name| !name.is_empty())
+    inside.map(|(name, _)| name.trim()).filter(|name| pattern::is_name(name))
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn names_of_any_tool_are_told_and_ours_with_their_flag() {
-        let found: Vec<&str> = names("arn:${AWS::Partition}:sns:${ Region }:1:${Topic}${}${open").collect();
+        let found: Vec<&str> = names("arn:${AWS::Partition}:sns:${ Region }:1:${Topic}${}${*}${open").collect();
         assert_eq!(found, ["AWS::Partition", "Region", "Topic"]);
         let told = |text| told("its topic", text).unwrap_or_default();
         assert!(told("${A}-${B}").ends_with(

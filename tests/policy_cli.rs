@@ -68,6 +68,10 @@ fn what_is_not_known_is_asked_for() {
     let ran =
         stepbound(&["policy", "execution-role", &definition, "--region", "eu-west-1", "--account", "111122223333"]);
     assert_eq!(out(&ran), "# nothing: no state calls anything\n", "{}", err(&ran));
+    let activity = json!({"Type": "Task", "Resource": "arn:aws:states:eu-west-1:111122223333:activity:a", "End": true});
+    let calling = file(folder.path(), "calling.json", &json!({"StartAt": "A", "States": {"A": activity}}));
+    let ran = stepbound(&["policy", "execution-role", &calling, "--region", "eu-west-1", "--account", "111122223333"]);
+    assert_eq!(out(&ran), "# nothing: what the states call needs no right of IAM\n", "{}", err(&ran));
     let ran = stepbound(&["policy", "execution-role", "/nowhere.yaml"]);
     assert!(err(&ran).contains("cannot read /nowhere.yaml"), "{}", err(&ran));
 }

@@ -150,6 +150,8 @@ pub struct Derived {
     pub findings: Vec<Finding>,
     /// Other roles that states assume.
     pub targets: Vec<TargetRole>,
+    /// True when a state calls something, which may need no right of IAM: an activity for example.
+    pub calls: bool,
 }
 
 impl Derived {
@@ -181,6 +183,7 @@ pub fn derive(machine: &Machine<'_>, surroundings: &Surroundings) -> Derived {
     let mut derived = Derived::default();
     machine::derive(surroundings, &mut derived);
     for found in walk::calling(machine) {
+        derived.calls = true;
         match &found.calls {
             Calls::Resource(resource) => task::derive(&found, *resource, surroundings, &mut derived),
             Calls::Items => distributed_map::derive(&found, surroundings, &mut derived),

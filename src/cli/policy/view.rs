@@ -21,7 +21,9 @@ pub(super) fn text(machines: &[(String, Derived)]) -> String {
             target(&mut text, role);
         }
         if derived.needs.is_empty() && derived.findings.is_empty() {
-            text.push_str("# nothing: no state calls anything\n");
+            let why =
+                if derived.calls { "what the states call needs no right of IAM" } else { "no state calls anything" };
+            let _ = writeln!(text, "# nothing: {why}");
         }
     }
     text

@@ -3,6 +3,7 @@
 use super::task::Task;
 use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
+use crate::iam::partition;
 
 pub(super) fn api_gateway(task: &mut Task<'_>, action: &str) -> bool {
     if action != "invoke" {
@@ -17,10 +18,13 @@ pub(super) fn api_gateway(task: &mut Task<'_>, action: &str) -> bool {
     let api = field.text().and_then(|endpoint| {
         let host = endpoint.trim_start_matches("https://").to_owned();
         let (id, rest) = host.split_once('.')?;
-        rest.starts_with("execute-api.").then(|| id.to_owned())
+        let region = rest.strip_prefix("execute-api.")?.split('.').next()?;
+        // A private API may have the id of its VPC endpoint behind its own (API Gateway developer guide, "Invoke a private API").
+        let id = id.split("-vpce-").next()?;
+        Some((id.to_owned(), region.to_owned()))
     });
     let method = task.payload.get("Method").text();
-    let (Some(api), Some(method)) = (api, method) else {
+    let (Some((api, region)), Some(method)) = (api, method) else {
         let given = task.given("execute-api", "");
         if given.is_empty() {
             task.open(&field, "its API by the API's own host, id.execute-api.region.amazonaws.com,", "ApiEndpoint");
@@ -39,7 +43,11 @@ pub(super) fn api_gateway(task: &mut Task<'_>, action: &str) -> bool {
     if stage == "*" || path == "*" {
         task.note("takes the stage or path of its API from the input, so all of them are allowed");
     }
-    let arn = task.here.arn("execute-api", &format!("{api}/{stage}/{method}/{}", path.trim_start_matches('/')));
+    let mut there = task.here.clone();
+    if partition::of_region(&region).is_some() {
+        there.region = region;
+    }
+    let arn = there.arn("execute-api", &format!("{api}/{stage}/{method}/{}", path.trim_start_matches('/')));
     task.need(&["execute-api:Invoke"], [arn]);
     true
 }

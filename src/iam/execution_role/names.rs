@@ -117,7 +117,10 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         ("bedrock", "ResourceId") if !bedrock::fits(&format.arn, text) => return Err(Found::LeftOut),
         ("ses", "IdentityName") => address(text),
         // WAF developer guide, "Identity and access management for AWS WAF"; Performance Insights has kinds in small letters too.
-        ("wafv2", "Scope") if text == "CLOUDFRONT" => "global",
+        // And those for CloudFront are all in one region (WAF API reference, `Scope`).
+        ("wafv2", "Scope") if text == "CLOUDFRONT" => {
+            return Ok(Named { text: "global".to_owned(), place: vec![(PLACES[1].1, "us-east-1".to_owned())] });
+        }
         ("pi", "ServiceType") | ("wafv2", "Scope") => return Ok(Named::here(small(text))),
         _ => text,
     };

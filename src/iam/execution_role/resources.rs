@@ -142,12 +142,14 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
     let names = |format: &Format| format.names().map(str::to_owned).collect::<Vec<_>>();
     let known: Vec<Vec<String>> =
         found.iter().filter(|(_, found)| matches!(found, Found::Arns(_))).map(|(format, _)| names(format)).collect();
+    // A call of Step Functions names one thing by its ARN, which says the kind: a standard execution or an express one.
+    let is_of_one = permission.action.starts_with("states:") && !known.is_empty();
     let missing: Vec<&str> = found
         .iter()
         .filter(|(format, found)| match found {
             // A call that comes from the input as one need not have what may be left out.
             Found::Open(_) => format.required || task.payload.whole_from_input().is_none(),
-            Found::Untold => format.required,
+            Found::Untold => format.required && !is_of_one,
             _ => false,
         })
         .filter(|(format, _)| !known.contains(&names(format)))

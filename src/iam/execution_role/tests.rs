@@ -113,3 +113,104 @@ fn an_unknown_operation_is_a_finding_with_its_likely_action() {
     assert!(told("lambda:start").contains("is no integration"));
     assert!(derive(&task(&json!({"Resource": "nonsense"})), &here()).findings[0].message.contains("correct it"));
 }
+
+/// What a call needs, and what it leaves open.
+fn needs(resource: &str, parameters: &Value) -> (Vec<Need>, Vec<Finding>) {
+    let resource = format!("arn:aws:states:::{resource}");
+    let derived = derive(&task(&json!({"Resource": resource, "Parameters": parameters})), &here());
+    (derived.needs, derived.findings)
+}
+
+/// IAM user guide, "Specifying special characters".
+#[test]
+fn a_sign_in_what_is_written_out_is_no_wildcard() {
+    let resources = |resource: &str, parameters: Value| {
+        let (needs, findings) = needs(resource, &parameters);
+        assert!(findings.iter().all(|finding| !finding.missing), "{resource}: {findings:?}");
+        needs.into_iter().flat_map(|need| need.resources).collect::<Vec<_>>()
+    };
+    let key = |key: &str| json!({"Bucket": "b", "Key": key});
+    assert_eq!(resources("aws-sdk:s3:getObject", key("a*b?c")), ["arn:aws:s3:::b/a${*}b${?}c"]);
+    assert_eq!(resources("aws-sdk:s3:getObject", key("*")), ["arn:aws:s3:::b/${*}"]);
+    assert_eq!(resources("aws-sdk:s3:deleteObject", key("cost $5")), ["arn:aws:s3:::b/cost $5"]);
+    assert_eq!(resources("aws-sdk:s3:deleteObject", key("a${b")), ["arn:aws:s3:::b/a${$}{b"]);
+    let objects = json!({"Bucket": "b", "Delete": {"Objects": [{"Key": "x*"}]}});
+    assert_eq!(resources("aws-sdk:s3:deleteObjects", objects), ["arn:aws:s3:::b/x${*}"]);
+    let copy = json!({"Bucket": "b", "Key": "k", "CopySource": "from/a%2A%3Fb?versionId=1"});
+    assert_eq!(resources("aws-sdk:s3:copyObject", copy)[0], "arn:aws:s3:::from/a${*}${?}b");
+    let statement = json!({"Statement": "SELECT * FROM t WHERE id = ?"});
+    let table = "arn:aws:dynamodb:eu-west-1:111122223333:table/t";
+    assert_eq!(resources("aws-sdk:dynamodb:executeStatement", statement), [table]);
+    let parameter = json!({"Name": "/shop/*"});
+    let arn = "arn:aws:ssm:eu-west-1:111122223333:parameter/shop/${*}";
+    assert_eq!(resources("aws-sdk:ssm:getParameter", parameter), [arn]);
+    let latest = json!({"FunctionName": "f", "Qualifier": "$LATEST"});
+    assert_eq!(
+        resources("lambda:invoke", latest),
+        ["arn:aws:lambda:eu-west-1:111122223333:function:f:$LATEST"],
+        "a sign without a brace behind it has no meaning"
+    );
+    let of_input = json!({"Bucket": "b", "Key.$": "$.key"});
+    assert_eq!(resources("aws-sdk:s3:getObject", of_input), ["arn:aws:s3:::b/*"], "which one is the input's to say");
+    let (open, findings) = needs("aws-sdk:s3:getObject", &key("${Name}*"));
+    assert!(open.is_empty() && findings[0].message.contains("${Name}, which has no value here"), "{findings:?}");
+}
+
+#[test]
+fn what_waf_has_for_cloudfront_is_in_one_region() {
+    for (scope, expected) in [
+        ("CLOUDFRONT", "arn:aws:wafv2:us-east-1:111122223333:global/ipset/blocked/1"),
+        ("REGIONAL", "arn:aws:wafv2:eu-west-1:111122223333:regional/ipset/blocked/1"),
+    ] {
+        for action in ["getIPSet", "updateIPSet"] {
+            let fields = json!({"Scope": scope, "Name": "blocked", "Id": "1", "Addresses": [], "LockToken": "t"});
+            let (needs, findings) = needs(&format!("aws-sdk:wafv2:{action}"), &fields);
+            assert_eq!((needs[0].resources.as_slice(), findings.len()), ([expected.to_owned()].as_slice(), 0));
+        }
+    }
+}
+
+#[test]
+fn what_is_named_by_its_arn_is_of_one_kind() {
+    let states = |resource: &str| format!("arn:aws:states:eu-west-1:111122223333:{resource}");
+    for (action, field, resource) in [
+        ("describeExecution", "ExecutionArn", "execution:m:one"),
+        ("describeExecution", "ExecutionArn", "express:m:one:two"),
+        ("getExecutionHistory", "ExecutionArn", "execution:m:one"),
+        ("stopExecution", "ExecutionArn", "execution:m:one"),
+        ("listExecutions", "StateMachineArn", "stateMachine:m"),
+        ("listExecutions", "MapRunArn", "mapRun:m/label:one"),
+    ] {
+        let (needs, findings) = needs(&format!("aws-sdk:sfn:{action}"), &json!({field: states(resource)}));
+        assert_eq!(findings, [], "{action} {resource}");
+        assert_eq!(needs[0].resources, [states(resource)], "{action}");
+    }
+    let (open, findings) = needs("aws-sdk:sfn:describeExecution", &json!({"ExecutionArn.$": "$.arn"}));
+    assert!(open.is_empty() && findings.iter().any(|finding| finding.missing), "{findings:?}");
+}
+
+#[test]
+fn an_api_is_where_its_host_says() {
+    for (host, expected) in [
+        ("abc.execute-api.us-east-1.amazonaws.com", "us-east-1:111122223333:abc"),
+        ("https://abc.execute-api.eu-west-1.amazonaws.com", "eu-west-1:111122223333:abc"),
+        ("abc-vpce-0123.execute-api.us-east-2.amazonaws.com", "us-east-2:111122223333:abc"),
+        ("abc.execute-api.amazonaws.com", "eu-west-1:111122223333:abc"),
+    ] {
+        let fields = json!({"ApiEndpoint": host, "Method": "GET", "Stage": "s", "Path": "/p", "AuthType": "IAM_ROLE"});
+        let (needs, _) = needs("apigateway:invoke", &fields);
+        assert_eq!(needs[0].resources, [format!("arn:aws:execute-api:{expected}/s/GET/p")], "{host}");
+    }
+}
+
+#[test]
+fn what_is_called_may_need_no_right() {
+    let activity = task(&json!({"Resource": "arn:aws:states:eu-west-1:111122223333:activity:a"}));
+    let open = task(&json!({"Resource": "arn:aws:states:::apigateway:invoke",
+        "Parameters": {"ApiEndpoint": "abc.execute-api.eu-west-1.amazonaws.com", "Method": "GET", "AuthType": "NO_AUTH"}}));
+    let pass = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
+    for (definition, calls) in [(activity, true), (open, true), (pass, false)] {
+        let derived = derive(&definition, &here());
+        assert_eq!((derived.calls, derived.needs.len(), derived.findings.len()), (calls, 0, 0));
+    }
+}

@@ -210,10 +210,10 @@ fn a_role_and_a_region_of_different_partitions_are_told_before_they_are_applied(
 
 #[test]
 fn an_express_workflow_is_held_to_what_express_can() {
-    let definition = "  definition: {StartAt: A, States: {A: {Type: Task, Resource: 'arn:aws:states:::glue:startJobRun.sync', End: true}}}\n";
+    let definition = "  definition: {StartAt: A, States: {A: {Type: Task, Resource: 'arn:aws:states:::glue:startJobRun.sync', Parameters: {JobName: j}, End: true}}}\n";
     assert!(codes(&["-"], &workflow(definition)).is_empty());
     assert_eq!(codes(&["-"], &workflow(&format!("  type: Express\n{definition}"))), ["SB044"]);
-    let bare = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "End": true}}}"#;
+    let bare = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "Parameters": {"JobName": "j"}, "End": true}}}"#;
     assert!(codes(&["-"], bare).is_empty());
     assert_eq!(codes(&["--type", "express", "-"], bare), ["SB044"]);
 }

@@ -14,8 +14,7 @@ fn signs(pattern: &str) -> Vec<Sign> {
     let mut signs = Vec::with_capacity(pattern.len());
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
-        let inside = rest.strip_prefix("${").and_then(|inside| inside.split_once('}')).map(|(inside, _)| inside);
-        let escaped = inside.and_then(special);
+        let escaped = rest.strip_prefix("${").and_then(|inside| special(inside.get(..2)?.strip_suffix('}')?));
         signs.push(match (escaped, first) {
             (Some(special), _) => Sign::Itself(special),
             (None, '*') => Sign::Any,
@@ -31,7 +30,7 @@ fn signs(pattern: &str) -> Vec<Sign> {
 const SPECIAL: [char; 3] = ['*', '?', '$'];
 
 fn special(inside: &str) -> Option<char> {
-    SPECIAL.into_iter().find(|special| inside.strip_prefix(*special) == Some(""))
+    SPECIAL.into_iter().find(|special| inside.chars().eq([*special]))
 }
 
 fn escape(special: char) -> String {
@@ -43,9 +42,13 @@ fn escape(special: char) -> String {
 pub fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     let mut rest = text;
+    // Behind the last brace nothing is searched for one.
+    let last = text.rfind('}').unwrap_or_default();
     while let Some(first) = rest.chars().next() {
+        let is_before = text.len() - rest.len() < last;
         let after = &rest[first.len_utf8()..];
-        let name = after.strip_prefix('{').filter(|_| first == '$').and_then(|inside| inside.split_once('}'));
+        let name =
+            after.strip_prefix('{').filter(|_| first == '$' && is_before).and_then(|inside| inside.split_once('}'));
         if let Some((name, behind)) = name.filter(|(name, _)| is_name(name)) {
             pattern.extend(["${", name, "}"]);
             rest = behind;

@@ -46,7 +46,7 @@ fn letters<'a>(lint: &mut Lint<'a>, node: Node<'a>, operation: &Operation, actio
     }
 }
 
-/// What reads the items of a Map and writes its results (developer guide, "ItemReader" and "ResultWriter") is no integration
+/// What reads the items of a Map and writes its results (developer guide, `ItemReader` and `ResultWriter`) is no integration
 /// that the developer guide lists for Tasks.
 fn of_maps<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str) {
     let message = format!(

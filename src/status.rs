@@ -194,7 +194,7 @@ mod tests {
         conditions.set(FAILED, Truth::True, Reason::Cancelled, "").set(STALLED, Truth::True, Reason::Cancelled, "");
         assert_eq!(waits_for_person(&conditions.clone().finish()), None);
         conditions.failed(&Failure::new(Class::Terminal, Reason::Forbidden, "no"));
-        assert_eq!(waits_for_person(&conditions.clone().finish()), Some("OutputForbidden"));
+        assert_eq!(waits_for_person(&conditions.clone().finish()), Some("Forbidden"));
         conditions.ready(Reason::Succeeded, "");
         assert_eq!(waits_for_person(&conditions.finish()), None);
     }

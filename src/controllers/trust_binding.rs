@@ -181,7 +181,7 @@ fn suspend(work: &mut Work<TrustBinding>, ctx: &Context) {
     ctx.sessions.forget(&work.namespace(), &work.object.name_any());
     // The time of the first look, so that the policy does not change with every look.
     let known = work.object.status.as_ref().and_then(|status| find(&status.conditions, "Ready"));
-    let since = known.filter(|ready| ready.reason == "Suspended").map(|ready| ready.message.clone());
+    let since = known.filter(|ready| ready.reason == Reason::Suspended).map(|ready| ready.message.clone());
     let message = since.unwrap_or_else(|| {
         let second = Timestamp::from_second(Timestamp::now().as_second() + 1).unwrap_or(Timestamp::MAX);
         format!(

@@ -158,13 +158,17 @@ pub(super) fn session_changes(
     })
 }
 
-/// An account has changed, or has gone: bindings whose role it does not name any more are given up at once.
+/// An account has changed: bindings whose role it does not name any more are given up at once. One that has gone says nothing: a
+/// session that is still held cleans up after it.
 pub(super) fn account_changed(
     ctx: &Context,
     watches: &Watches,
     (namespace, account): (&str, &str),
     annotations: Option<&BTreeMap<String, String>>,
 ) {
+    if annotations.is_none() {
+        return;
+    }
     let consents = |binding: &TrustBinding| {
         consent::check(annotations, namespace, account, &binding.spec.role_arn, ctx.settings.lockdown).is_ok()
     };

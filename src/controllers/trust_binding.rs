@@ -1,5 +1,6 @@
 //! TrustBinding: proves the identity, says what the role must trust, and moves from one provider to another.
 
+mod delete;
 mod look;
 
 use std::collections::BTreeMap;
@@ -9,18 +10,15 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, ListParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 
 use super::dereference::{NoSession, authorized_key, held, key_with, named_provider, purposeful, session_with};
-use super::runner::{Done, EventWhenReady, Managed, Work, api_failure};
+use super::runner::{Done, EventWhenReady, Managed, Work};
 use super::watches::Watches;
 use super::{Context, Needed, guardrails};
-use crate::api::v1alpha1::{
-    Activity, IdentityPhase, Phase, TrustBinding, TrustBindingStatus, TrustedIdentity, Workflow, WorkflowRun,
-};
+use crate::api::v1alpha1::{IdentityPhase, TrustBinding, TrustBindingStatus, TrustedIdentity};
 use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::trust::{Claims, TrustedToken, render};
@@ -32,8 +30,6 @@ use crate::status::{RECONCILING, Truth, find};
 
 /// Asks for a look at AWS at once; any new value asks again.
 const RECONCILE_NOW: &str = "stepbound.dev/reconcile-now";
-/// How often runs are looked for that still use a binding which is to go.
-const LOOKS_FOR_USERS_EVERY: Duration = Duration::from_secs(2);
 /// How soon a provider that was refused is tried again.
 const PROBE_AGAIN: Duration = Duration::from_secs(30);
 /// Reasons that speak of the token rather than of the role.
@@ -60,7 +56,7 @@ impl Managed for TrustBinding {
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
         if work.object.meta().deletion_timestamp.is_some() {
-            return delete(work, ctx).await;
+            return delete::delete(work, ctx).await;
         }
         work.add_finalizer(ctx).await?;
         // Whoever is woken by this binding's next status must see this spec of it.
@@ -444,57 +440,6 @@ fn proven(work: &mut Work<TrustBinding>, key: &SessionKey, session: &Session) {
         conditions.set("RoleAssumed", Truth::True, Reason::RoleAssumed, "STS trades the account's token for the role.");
         conditions.ready(Reason::RoleAssumed, &format!("The account acts as {}.", session.assumed_role_arn));
     });
-}
-
-/// A binding stays while a Workflow names it, which needs it to delete its state machine, and while a run that was
-/// started as it is not over.
-async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Result<Done, Failure> {
-    let users = users(work, ctx).await?;
-    if users.is_empty() {
-        ctx.sessions.forget(&work.namespace(), &work.object.name_any());
-        listen(work, ctx, false);
-        return Ok(Done::released());
-    }
-    // The end of what uses it wakes it; runs that end are looked for.
-    let names = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-    work.conditions(|conditions| {
-        conditions.progressing(Reason::InUse, &format!("Waits for what still uses it: {names}."));
-    });
-    Ok(Done::again(Requeue::After(LOOKS_FOR_USERS_EVERY)))
-}
-
-/// What still uses a binding that is to go. What the watches show is enough to wait; before it goes the API server is asked.
-async fn users(work: &Work<TrustBinding>, ctx: &Context) -> Result<Vec<String>, Failure> {
-    let (namespace, name) = (work.namespace(), work.object.name_any());
-    if let Some(watches) = ctx.watches.of(&namespace) {
-        let needed = Needed::TrustBinding(name.clone());
-        let workflows =
-            watches.workflows.who_needs(&namespace, &needed).into_iter().map(|one| format!("Workflow {one}"));
-        let activities = watches.activities.who_needs(&namespace, &needed);
-        let users: Vec<String> = workflows.chain(activities.iter().map(|one| format!("Activity {one}"))).collect();
-        if !users.is_empty() {
-            return Ok(users);
-        }
-    }
-    let selector = ListParams::default().fields(&format!("spec.trustBindingRef.name={name}"));
-    let workflows = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
-    let workflows = workflows.map_err(|error| api_failure(&error))?;
-    let mut users: Vec<String> = workflows.iter().map(|workflow| format!("Workflow {}", workflow.name_any())).collect();
-    let activities = Api::<Activity>::namespaced(ctx.client.clone(), &namespace).list_metadata(&selector).await;
-    let activities = activities.map_err(|error| api_failure(&error))?;
-    users.extend(activities.iter().map(|activity| format!("Activity {}", activity.name_any())));
-    let runs = Api::<WorkflowRun>::namespaced(ctx.client.clone(), &namespace);
-    // One that waits for its next attempt is pending too.
-    for phase in [Phase::Pending, Phase::Starting, Phase::Running] {
-        let selector = ListParams::default().fields(&format!("status.phase={}", phase.as_str()));
-        let listed = runs.list(&selector).await.map_err(|error| api_failure(&error))?;
-        let own = listed.iter().filter(|run| {
-            let attempts = run.status.iter().flat_map(|status| &status.attempts);
-            attempts.last().is_some_and(|attempt| attempt.trust_binding_name == name)
-        });
-        users.extend(own.map(|run| format!("WorkflowRun {}", run.name_any())));
-    }
-    Ok(users)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The objects of each kind, as one watch shows them, with an index of who needs what and a line to each controller. Nothing is
-//! found by a scan, and a controller that is slow holds up no other.
+//! The objects of each kind, as one watch shows them, with an index of who needs what and a line to each controller. Nobody is
+//! woken by a scan, and a controller that is slow holds up no other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

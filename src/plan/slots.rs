@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_waits_for_something_else_keeps_its_place_while_it_asks() {
+    fn a_run_that_waits_for_something_else_keeps_its_slot_while_it_asks() {
         let mut slots = Slots::default();
         let all = seen(&[], &["a", "b"]);
         for second in (10..200).step_by(15) {

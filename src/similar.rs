@@ -5,7 +5,7 @@ const LONGEST: usize = 160;
 
 /// The name that takes the fewest edits, at most two.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names.map(|one| (distance(one, name), one)).min().filter(|(edits, _)| *edits <= 2).map(|(_, one)| one)
+    names.filter_map(|one| Some((within(one, name, 2)?, one))).min().map(|(_, one)| one)
 }
 
 /// True of names that differ in a letter, or in two where there are enough of them: "Not" is no "Next".
@@ -15,7 +15,16 @@ pub fn is_near(name: &str, other: &str) -> bool {
         4..=5 => 1,
         _ => 2,
     };
-    distance(name, other) <= most
+    within(name, other, most).is_some()
+}
+
+/// The edit distance where it is at most so much. Names whose lengths tell are not compared.
+fn within(a: &str, b: &str, most: usize) -> Option<usize> {
+    let length = |text: &str| text.chars().take(LONGEST).count();
+    if length(a).abs_diff(length(b)) > most {
+        return None;
+    }
+    Some(distance(a, b)).filter(|edits| *edits <= most)
 }
 
 /// Edit distance: how many letters are to be put in, taken out or changed.

@@ -388,8 +388,12 @@ pub(super) fn misspelt<'a>(node: Node<'a>, field: &str) -> Option<&'a str> {
 
 /// Names that differ in case, in signs between words, or in a letter or two.
 fn is_near(key: &str, field: &str) -> bool {
-    let plain = |text: &str| text.to_lowercase().replace([' ', '_', '-'], "");
-    plain(key) == plain(field) || similar::is_near(key, field)
+    plain(key).eq(plain(field)) || similar::is_near(key, field)
+}
+
+/// The letters and digits of a name, in lower case.
+fn plain(name: &str) -> impl Iterator<Item = char> + '_ {
+    name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase)
 }
 
 fn wrong_language<'a>(lint: &mut Lint<'a>, field: Node<'a>, key: &str, language: QueryLanguage) {

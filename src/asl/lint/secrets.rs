@@ -19,6 +19,9 @@ const TOKENS: [(&str, usize, &str); 12] = [
     ("npm_", 36, "an npm token"),
 ];
 
+/// No token or key is shorter.
+const SHORTEST: usize = 20;
+
 /// Ends of names of fields whose literal values are secrets.
 const NAMES: [&str; 9] =
     ["password", "passwd", "secret", "secretkey", "secretaccesskey", "apikey", "apitoken", "accesstoken", "privatekey"];
@@ -31,7 +34,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
     }
     node.items().for_each(|item| check(lint, item));
     for (key, field) in node.fields() {
-        if field.as_str().is_some_and(|text| is_literal(text) && token(text).is_none()) && names_secret(key) {
+        if names_secret(key) && field.as_str().is_some_and(|text| is_literal(text) && token(text).is_none()) {
             let message = format!(
                 "\"{key}\" has its value in the definition, where everybody who may describe the state machine reads it; keep it in Secrets Manager"
             );
@@ -45,8 +48,8 @@ fn names_secret(key: &str) -> bool {
     if key.len() > 64 {
         return false;
     }
-    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    NAMES.iter().any(|name| plain.ends_with(name))
+    let from_end = || key.bytes().rev().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    NAMES.iter().any(|name| from_end().take(name.len()).eq(name.bytes().rev()))
 }
 
 /// No path, call, expression, placeholder, or name of where a secret is kept.
@@ -57,18 +60,32 @@ fn is_literal(text: &str) -> bool {
     text.len() >= 6 && !elsewhere && !named
 }
 
+/// What a text has in it that is a secret. Every text of a definition is asked, so it is read once.
 fn token(text: &str) -> Option<&'static str> {
-    if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
-        return Some("a private key");
+    if text.len() < SHORTEST {
+        return None;
     }
-    let of = |(beginning, length, what): &(&'static str, usize, &'static str)| {
-        text.match_indices(beginning).find_map(|(at, _)| {
-            let starts_word = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-            let rest = &text[at + beginning.len()..];
-            let run =
-                rest.bytes().take(*length).take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
-            (starts_word && run.count() == *length).then_some(*what)
-        })
-    };
-    TOKENS.iter().find_map(of)
+    let bytes = text.as_bytes();
+    let mut in_word = false;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'-' && bytes[at..].starts_with(b"-----BEGIN ") && text[at..].contains("PRIVATE KEY-----") {
+            return Some("a private key");
+        }
+        if !in_word && let Some(what) = token_at(&bytes[at..]) {
+            return Some(what);
+        }
+        in_word = byte.is_ascii_alphanumeric();
+    }
+    None
+}
+
+/// The kind of token that a text begins with.
+fn token_at(text: &[u8]) -> Option<&'static str> {
+    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    TOKENS.iter().find_map(|(beginning, length, what)| {
+        // Most places differ in the first byte, which costs no call.
+        let begins = text.first() == beginning.as_bytes().first() && text.starts_with(beginning.as_bytes());
+        let rest = text.get(beginning.len()..).filter(|_| begins)?;
+        (rest.iter().take(*length).take_while(|byte| is_sign(byte)).count() == *length).then_some(*what)
+    })
 }

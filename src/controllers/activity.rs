@@ -40,9 +40,10 @@ impl Managed for Activity {
         let wanted = wanted_tags(work, ctx);
         if !ctx.activities.has_activity(&caller, &arn).await? {
             work.add_finalizer(ctx).await?;
-            record_tag_keys(work, ctx).await?;
             fenced(ctx)?;
             let caller = found.session(ctx, &work.cause, &Purpose::Write(&writing)).await?;
+            // They come with the creation; should its answer be lost, they are recorded with the failure.
+            record_tag_keys(work);
             ctx.activities.create_activity(&caller, &name, &settings(work), &wanted).await?;
         }
         // A creation of a name that exists is answered as if it were ours, so the tags alone tell whose it is.
@@ -109,13 +110,12 @@ fn settings(work: &Work<Activity>) -> MachineSettings {
     }
 }
 
-/// Before the tags are set.
-async fn record_tag_keys(work: &mut Work<Activity>, ctx: &Context) -> Result<(), Failure> {
-    let Some(keys) = tags::to_record(&work.status().tag_keys.clone(), work.object.spec.tags.keys()) else {
-        return Ok(());
-    };
-    work.status().tag_keys = keys;
-    work.write(ctx).await
+/// Puts the keys of the spec's tags on record; true where the record lacked some.
+fn record_tag_keys(work: &mut Work<Activity>) -> bool {
+    let keys = tags::to_record(&work.status().tag_keys.clone(), work.object.spec.tags.keys());
+    let lacked = keys.is_some();
+    work.status().tag_keys = keys.unwrap_or_else(|| work.status().tag_keys.clone());
+    lacked
 }
 
 async fn apply_tags(
@@ -126,8 +126,10 @@ async fn apply_tags(
     wanted: Tags,
     present: &Tags,
 ) -> Result<(), Failure> {
-    record_tag_keys(work, ctx).await?;
     let (mut missing, gone) = tags::changes(wanted, &work.status().tag_keys, present);
+    if !missing.is_empty() && record_tag_keys(work) {
+        work.write(ctx).await?;
+    }
     fenced(ctx)?;
     if !(missing.is_empty() && gone.is_empty()) {
         let writing = needs::activity(&work.object.spec, name(work, ctx));

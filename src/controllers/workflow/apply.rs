@@ -107,6 +107,10 @@ async fn create(
         let asked = desired.take_over_from.as_deref();
         foreign(&desired.arn, tags, &desired.foreign_marks, &desired.owner, asked)
     };
+    // Should the answer be lost, they are recorded with the failure.
+    if let Some(keys) = desired.tag_keys_to_record(&work.status().tag_keys) {
+        work.status().tag_keys = keys;
+    }
     let created = match ctx.state_machines.create_state_machine(caller, request).await {
         Err(error) if error.kind == AwsErrorKind::NameTaken => {
             let tags = ctx.tagging.list_tags(seeing, &desired.arn).await.unwrap_or_default();

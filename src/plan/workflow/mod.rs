@@ -93,6 +93,12 @@ impl Desired {
     pub fn tag_keys(&self) -> impl Iterator<Item = String> + '_ {
         self.tags.keys().cloned().chain(self.release_to.is_some().then(|| RELEASE_TAG.to_owned()))
     }
+
+    /// Keys to be on record once these tags are set, where the record lacks some.
+    pub fn tag_keys_to_record(&self, recorded: &[String]) -> Option<Vec<String>> {
+        let keys: Vec<String> = self.tag_keys().collect();
+        tags::to_record(recorded, keys.iter())
+    }
 }
 
 /// What is known of the machine.
@@ -138,7 +144,7 @@ pub struct Plan {
     pub adopts: bool,
     /// True when it carries the tags of another owner, who lets it go.
     pub from_another_owner: bool,
-    /// Keys of tags to be on record before the calls.
+    /// Keys of tags to be on record before the calls. A creation brings its tags along, so its keys are on record with it.
     pub record_tag_keys: Option<Vec<String>>,
 }
 
@@ -153,11 +159,8 @@ pub fn needs_tags(machine: Option<&StateMachine>, known_as_ours: bool, spec_chan
 /// # Errors
 /// When the machine must not be touched: it is somebody else's, of another type, or being deleted.
 pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
-    let keys: Vec<String> = desired.tag_keys().collect();
-    let record_tag_keys = tags::to_record(&observed.tag_keys, keys.iter());
     let Some(machine) = &observed.machine else {
-        let actions = vec![Action::Create(creation(desired))];
-        return Ok(Plan { actions, record_tag_keys, ..Plan::default() });
+        return Ok(Plan { actions: vec![Action::Create(creation(desired))], ..Plan::default() });
     };
     if machine.deleting {
         let message =
@@ -174,7 +177,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, Failure> {
     }
     let differences = difference::differences(desired, machine);
     let drifted = !adopts && observed.applied_hash.as_deref() == Some(desired.hash().as_str());
-    let record_tag_keys = record_tag_keys.filter(|_| observed.tags.is_some());
+    let record_tag_keys = observed.tags.as_ref().and_then(|_| desired.tag_keys_to_record(&observed.tag_keys));
     let from_another_owner = adopts && observed.tags.as_ref().is_some_and(owner::can_agree);
     let mut plan = Plan { adopts, from_another_owner, record_tag_keys, ..Plan::default() };
     // The mark comes first: a machine that is being taken over is ours before it is changed.

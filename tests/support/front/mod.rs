@@ -171,6 +171,15 @@ impl Front {
         self.shared.calls.lock().unwrap().iter().filter(|call| call.body.contains(text)).cloned().collect()
     }
 
+    /// How many calls of an operation about the text were answered well.
+    pub fn answered(&self, operation: &str, text: &str) -> usize {
+        let calls = self.shared.calls.lock().unwrap();
+        calls
+            .iter()
+            .filter(|call| call.operation == operation && call.status == 200 && call.body.contains(text))
+            .count()
+    }
+
     /// Every call that asks for or is made with a session whose name begins so, in order of arrival.
     pub fn calls_of_session(&self, name: &str) -> Vec<Call> {
         let calls = self.shared.calls.lock().unwrap();

@@ -1,7 +1,7 @@
 //! `make demo`: the quickstart on this machine, from an empty control plane to a refused stranger.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-#[path = "mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;

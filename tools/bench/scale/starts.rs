@@ -1,6 +1,5 @@
 //! Starts: how many a second, and from the answer to a creation until AWS has the start.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -11,7 +10,7 @@ use stepbound::api::v1alpha1::WorkflowRun;
 
 use crate::support::Tenant;
 use crate::support::processes::wait_until;
-use crate::{Bench, CLIENTS, quantiles, rounded, run as workflow_run};
+use crate::{Bench, CLIENTS, cpu_since, quantiles, rounded, run as workflow_run};
 
 const ALONE: usize = 60;
 
@@ -49,8 +48,7 @@ pub fn run(bench: &mut Bench, full: bool) {
     // The record of the last start.
     std::thread::sleep(Duration::from_secs(3));
     let used = bench.cpu(&operator);
-    let each = |(name, seconds): (&String, &f64)| (name.clone(), rounded(seconds - cpu[name]));
-    let used: HashMap<String, serde_json::Value> = used.iter().map(each).collect();
+    let used = cpu_since(&used, &cpu);
     let writes = (bench.bed.control_plane.writes("workflowruns") - writes) / count as f64;
     let bound = bound_by_api_server(bench, &tenant, count / 4);
     let (median, worst, _) = quantiles(alone);
@@ -95,15 +93,4 @@ fn bound_by_api_server(bench: &Bench, started: &Tenant, count: usize) -> f64 {
 fn started(bench: &Bench, uid: &str) -> Option<Instant> {
     let calls = bench.bed.front.calls_about(uid);
     calls.iter().find(|call| call.operation == "StartExecution").map(|call| call.at)
-}
-
-impl Bench {
-    /// Processor time of each process so far, of user and system, in seconds.
-    fn cpu(&self, operator: &crate::support::processes::Process) -> HashMap<String, f64> {
-        let (api_server, etcd) = self.bed.control_plane.cpu_seconds();
-        let own = crate::support::processes::cpu_seconds(std::process::id());
-        [("operator", operator.cpu_seconds()), ("API server", api_server), ("etcd", etcd), ("bench with front", own)]
-            .map(|(name, seconds)| (name.to_owned(), seconds))
-            .into()
-    }
 }

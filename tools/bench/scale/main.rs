@@ -2,9 +2,9 @@
 //! judges nothing. Executions are played by the front, our model of AWS, so the numbers are of the operator and the API
 //! server and say nothing of AWS itself.
 //!
-//! `SCENARIO` chooses: `starts`, `detection`, `memory`, `bindings`, `naive`, or several with commas; all by default. `FULL=1` takes the
+//! `SCENARIO` chooses: `starts`, `sync`, `detection`, `memory`, `bindings`, `naive`, or several with commas; all by default. `FULL=1` takes the
 //! published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
-//! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list; `BINDINGS` says how many there are.
+//! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list; `BINDINGS` and `OBJECTS` say how many there are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 #![allow(
     clippy::missing_panics_doc,
@@ -18,8 +18,9 @@ mod detection;
 mod memory;
 mod naive;
 mod starts;
-#[path = "../mod.rs"]
+#[path = "../../../tests/support/mod.rs"]
 mod support;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,9 @@ fn main() {
     }
     if wants("starts") {
         starts::run(&mut bench, full);
+    }
+    if wants("sync") {
+        sync::run(&mut bench, full);
     }
     if wants("memory") {
         memory::run(&mut bench, full);
@@ -166,6 +170,20 @@ impl Bench {
         }
         json!(calls)
     }
+
+    /// Processor time of each process so far, of user and system, in seconds.
+    pub fn cpu(&self, operator: &Process) -> BTreeMap<String, f64> {
+        let (api_server, etcd) = self.bed.control_plane.cpu_seconds();
+        let own = support::processes::cpu_seconds(std::process::id());
+        [("operator", operator.cpu_seconds()), ("API server", api_server), ("etcd", etcd), ("bench with front", own)]
+            .map(|(name, seconds)| (name.to_owned(), seconds))
+            .into()
+    }
+}
+
+/// Seconds that each process has used since.
+pub fn cpu_since(now: &BTreeMap<String, f64>, before: &BTreeMap<String, f64>) -> Value {
+    now.iter().map(|(name, seconds)| (name.clone(), rounded(seconds - before[name]))).collect()
 }
 
 fn is_ready(workflow: &Workflow) -> bool {

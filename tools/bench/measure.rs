@@ -8,7 +8,7 @@
     missing_docs
 )]
 
-#[path = "mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::collections::{HashMap, HashSet};

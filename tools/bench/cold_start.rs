@@ -1,7 +1,7 @@
 //! How long the program takes from its start to being ready, with the definitions installed: for `make image`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-#[path = "mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::process::{Command, Stdio};

@@ -1,9 +1,9 @@
 //! Counters, gauges and histograms of the operator, in the text format of `OpenMetrics`. docs/metrics.md lists them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -296,7 +296,7 @@ struct KnownObjects {
 
 impl Objects {
     fn known(&self) -> MutexGuard<'_, KnownObjects> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// A change of the object was seen; its reconcile will follow.

@@ -149,13 +149,6 @@ impl ProvideCredentials for Signer {
 #[error("the session was given up")]
 struct Closed;
 
-/// The clients of a session. They go with it, and with them the last place where its credentials are.
-#[derive(Default)]
-pub(crate) struct Clients {
-    pub(super) step_functions: std::sync::OnceLock<aws_sdk_sfn::Client>,
-    pub(super) queues: std::sync::OnceLock<aws_sdk_sqs::Client>,
-}
-
 /// Configuration of a service's client that signs through the session's gate. Built by hand: nothing of the environment, of profiles
 /// or of instance metadata is looked at.
 macro_rules! config {

@@ -133,11 +133,11 @@ async fn requirement_27_a_long_poll_ends_with_the_epoch_and_nothing_of_it_is_bel
     let epoch = Epoch::default();
     let (arrived, there) = mpsc::channel();
     let (go, told) = mpsc::channel::<()>();
-    let told = std::sync::Mutex::new(told);
+    let told = parking_lot::Mutex::new(told);
     let server = StandIn::start(move |_| {
         arrived.send(()).unwrap();
         // Without a word the answer comes all the same.
-        let _ = told.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        let _ = told.lock().recv_timeout(Duration::from_secs(20));
         (200, r#"{"Messages": [{"Body": "{}", "ReceiptHandle": "r", "MessageId": "m", "MD5OfBody": "99914b932bd37a50b983c5e7c90ae93b"}]}"#.into())
     })
     .await;

@@ -29,7 +29,6 @@ pub use alarms::Alarms;
 pub use aliases::Aliases;
 pub use error::{AwsError, AwsErrorKind};
 pub use executions::Executions;
-pub(crate) use gate::Clients;
 pub use gate::{Epoch, Gate};
 pub use iam::Iam;
 pub use queues::{Queues, SdkQueues};

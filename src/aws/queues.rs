@@ -34,13 +34,11 @@ impl SdkQueues {
         Self { http, endpoint, metrics }
     }
 
-    fn client<'a>(&self, session: &'a Session) -> &'a Client {
-        session.clients.queues.get_or_init(|| {
-            let config = config!(aws_sdk_sqs, self.http, session, &self.endpoint, TIMEOUT);
-            // Nothing is sent while the queue is empty, which is not a stalled connection.
-            let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-            Client::from_conf(config.build())
-        })
+    fn client(&self, session: &Session) -> Client {
+        let config = config!(aws_sdk_sqs, self.http, session, &self.endpoint, TIMEOUT);
+        // Nothing is sent while the queue is empty, which is not a stalled connection.
+        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Client::from_conf(config.build())
     }
 }
 

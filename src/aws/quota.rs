@@ -2,8 +2,9 @@
 //! Source: the service quotas page of Step Functions, "Quotas related to API action throttling".
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Regions with larger quotas for some calls.
 const LARGE_REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
@@ -164,7 +165,7 @@ impl Quotas {
 
     /// Changes the share: the cluster's is divided among the shards that this process holds.
     pub(super) fn set_share(&self, share: f64) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).share = share;
+        self.state.lock().share = share;
     }
 
     /// Takes a token; the time until there is one where there is none.
@@ -188,7 +189,7 @@ impl Quotas {
         let operation =
             if call.operation == "states:RedriveExecution" { "states:StartExecution" } else { call.operation };
         let key = (call.account.to_owned(), call.region.to_owned(), operation.to_owned());
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let share = state.share;
         if state.buckets.len() >= FORGET.1 && !state.buckets.contains_key(&key) {
             // Accounts and regions come from the specs of tenants.
@@ -243,7 +244,7 @@ mod tests {
         }
         let later = start + FORGET.0;
         assert_eq!(quotas.take(Call { account: "another", ..create("a") }, later), Ok(()));
-        assert_eq!(quotas.state.lock().unwrap().buckets.len(), 1);
+        assert_eq!(quotas.state.lock().buckets.len(), 1);
     }
 
     #[test]

@@ -52,15 +52,14 @@ impl SdkStepFunctions {
         Self { http, endpoint, cloudwatch_endpoint, iam_endpoint, metrics, quotas: Quotas::new(quota_share) }
     }
 
-    /// The client of a session.
-    pub(super) fn client<'a>(&self, session: &'a Session) -> &'a Client {
-        session.clients.step_functions.get_or_init(|| {
-            let mut config = config!(aws_sdk_sfn, self.http, session, &self.endpoint, CALL_TIMEOUT);
-            if let Some(endpoint) = &self.endpoint {
-                config = config.interceptor(PlainHost { authority: endpoint.authority().to_owned() });
-            }
-            Client::from_conf(config.build())
-        })
+    /// A client that signs with a session. It is made for a call: most sessions make few, and a client that waits for the next
+    /// takes more room than the session.
+    pub(super) fn client(&self, session: &Session) -> Client {
+        let mut config = config!(aws_sdk_sfn, self.http, session, &self.endpoint, CALL_TIMEOUT);
+        if let Some(endpoint) = &self.endpoint {
+            config = config.interceptor(PlainHost { authority: endpoint.authority().to_owned() });
+        }
+        Client::from_conf(config.build())
     }
 
     /// Changes the part of AWS's quotas that may be used.

@@ -2,12 +2,13 @@
 
 #![allow(missing_docs)]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use parking_lot::Mutex;
 use url::Url;
 
 use crate::config::Endpoints;
@@ -54,7 +55,7 @@ impl StandIn {
                 let one = Seen { path: parts.uri.path().to_owned(), headers: parts.headers, body };
                 let (status, body) = answer(&one);
                 let number = {
-                    let mut record = record.lock().unwrap();
+                    let mut record = record.lock();
                     record.push(one);
                     record.len()
                 };
@@ -74,7 +75,7 @@ impl StandIn {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     /// How many requests had this path.

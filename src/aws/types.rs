@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::gate::{Clients, Gate};
+use super::gate::Gate;
 use crate::api::v1alpha1::{LogLevel, StateMachineType};
 use crate::audit::Cause;
 
@@ -28,7 +28,6 @@ pub struct Credentials {
 pub struct Session {
     /// What every call passes, with the credentials behind it.
     pub gate: Arc<Gate>,
-    pub(crate) clients: Clients,
     /// When they end.
     pub expires_at: Timestamp,
     /// From when on a use takes a fresh session instead: 80 % of the life.

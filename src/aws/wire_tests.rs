@@ -2,12 +2,13 @@
 
 #![allow(missing_docs)]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use secrecy::SecretString;
 
 use super::stand_in::{StandIn, step_functions_at};
@@ -34,7 +35,6 @@ fn session_in(epoch: Epoch) -> Session {
     };
     Session {
         gate: Gate::new(credentials, epoch),
-        clients: Clients::default(),
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
         region: "eu-west-1".into(),
@@ -100,7 +100,7 @@ struct Nowhere(Arc<Mutex<Vec<String>>>);
 
 impl HttpConnector for Nowhere {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.lock().unwrap().push(request.uri().to_owned());
+        self.0.lock().push(request.uri().to_owned());
         HttpConnectorFuture::ready(Err(ConnectorError::user("the test has no network".into())))
     }
 }
@@ -114,7 +114,7 @@ async fn endpoints_of_aws_are_regional_and_synchronous_starts_have_their_own_hos
     let error = adapter.start_sync_execution(&caller(), &start()).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (AwsErrorKind::Unavailable, "ConnectionFailed"));
     adapter.start_execution(&caller(), &start()).await.unwrap_err();
-    let seen = nowhere.0.lock().unwrap().clone();
+    let seen = nowhere.0.lock().clone();
     assert_eq!(seen, ["https://sync-states.eu-west-1.amazonaws.com/", "https://states.eu-west-1.amazonaws.com/"]);
 }
 
@@ -139,7 +139,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() 
     let counted = connections.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            *counted.lock().unwrap() += 1;
+            *counted.lock() += 1;
             // Reads something of the request, then closes without an answer.
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
         }
@@ -147,7 +147,7 @@ async fn a_start_whose_answer_is_lost_is_not_sent_again_on_another_connection() 
     let adapter = SdkStepFunctions::new(http_client(), &step_functions_at(url), Arc::default(), 1.0);
     let error = adapter.start_sync_execution(&caller(), &start()).await.unwrap_err();
     assert_eq!(error.kind, AwsErrorKind::Unavailable);
-    assert_eq!(*connections.lock().unwrap(), 1);
+    assert_eq!(*connections.lock(), 1);
 }
 
 #[tokio::test]

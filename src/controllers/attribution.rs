@@ -1,7 +1,5 @@
 //! Who asked for what an object says, where the API server's word for it can be had.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +7,7 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Client, ResourceExt};
 use moka::future::Cache;
+use parking_lot::Mutex;
 
 use super::Context;
 use super::runner::api_failure;
@@ -44,7 +43,7 @@ impl Attribution {
 
     /// Says once in the log whether stamps are believed, and again when that changes.
     fn tell(&self, look: &Result<Timestamp, String>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.as_ref() == Some(look) {
             return;
         }

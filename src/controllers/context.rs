@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::{Client, ResourceExt};
 use moka::future::Cache;
+use parking_lot::Mutex;
 
 use super::runner::{self, Managed};
 use super::watches::Scopes;
@@ -160,31 +161,31 @@ impl Context {
     /// Counts a failure of an object and gives the delay until it is looked at again.
     pub(super) fn back_off(&self, uid: &str, failure: &Failure) -> Option<Duration> {
         let Failure { class, reason, .. } = failure;
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         failures.entry(uid.to_owned()).or_default().fail(*class, *reason, self.started.elapsed(), rand::random())
     }
 
     /// Forgets the failures of an object.
     pub(super) fn forget_failures(&self, uid: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.failures.lock().remove(uid);
     }
 
     /// Marks a call that outlives its reconcile; false when one is under way already.
     pub(super) fn begin_flight(&self, uid: &str) -> bool {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned())
+        self.in_flight.lock().insert(uid.to_owned())
     }
 
     pub(super) fn end_flight(&self, uid: &str) {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.in_flight.lock().remove(uid);
     }
 
     /// Whether any such call is under way.
     pub(super) fn has_flights(&self) -> bool {
-        !self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.in_flight.lock().is_empty()
     }
 
     pub(super) fn is_in_flight(&self, uid: &str) -> bool {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).contains(uid)
+        self.in_flight.lock().contains(uid)
     }
 }
 
@@ -200,7 +201,7 @@ struct Seats(Mutex<HashMap<(&'static str, String), u16>>);
 
 impl Seats {
     fn take(&self, kind: &'static str, namespace: &str) -> Option<Seat<'_>> {
-        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.0.lock();
         let key = (kind, namespace.to_owned());
         let taken = seats.entry(key.clone()).or_default();
         if *taken >= OF_ONE_NAMESPACE {
@@ -219,7 +220,7 @@ pub(super) struct Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.seats.0.lock();
         if let Some(taken) = seats.get_mut(&self.key) {
             *taken -= 1;
             if *taken == 0 {
@@ -263,6 +264,6 @@ mod tests {
         assert!(seats.take("TrustBinding", "shop").is_some() && seats.take("Workflow", "greedy").is_some());
         drop(taken);
         assert!(seats.take("TrustBinding", "greedy").is_some());
-        assert!(seats.0.lock().unwrap().is_empty(), "what has no reconcile is not remembered");
+        assert!(seats.0.lock().is_empty(), "what has no reconcile is not remembered");
     }
 }

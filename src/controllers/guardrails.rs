@@ -1,7 +1,7 @@
 //! The Guardrails of the cluster, kept by a watch, and what they say of a namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -13,6 +13,7 @@ use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use moka::future::Cache;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::Context;
@@ -75,7 +76,7 @@ impl Guardrails {
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
         let started = status.is_some_and(|status| !status.awaits_start());
         let leaves = run.meta().deletion_timestamp.is_some() || run.spec.cancel.is_some();
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.seen.lock();
         let seen = all.entry(namespace.clone()).or_default();
         seen.active.remove(&uid);
         seen.waiting.remove(&uid);
@@ -92,7 +93,7 @@ impl Guardrails {
     /// A run that has gone.
     pub(super) fn forget(&self, run: &WorkflowRun) {
         let (namespace, uid, _) = names_of(run);
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.seen.lock();
         let Some(seen) = all.get_mut(&namespace) else { return };
         seen.active.remove(&uid);
         seen.waiting.remove(&uid);
@@ -104,10 +105,10 @@ impl Guardrails {
     /// Gives a run a slot among those under way in its namespace, or its position among those that wait.
     pub(super) fn take_slot(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
         let (namespace, uid, name) = names_of(run);
-        let (all, none) = (self.seen.lock().unwrap_or_else(PoisonError::into_inner), Seen::default());
+        let (all, none) = (self.seen.lock(), Seen::default());
         let seen = all.get(&namespace).unwrap_or(&none);
         let created = run.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         let asks = Asks { uid: &uid, name: &name, created };
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         slots.entry(namespace).or_default().take(asks, max, seen, Timestamp::now())
@@ -116,7 +117,7 @@ impl Guardrails {
     /// A run could not start: its slot is free again.
     pub(super) fn give_back(&self, run: &WorkflowRun) {
         let (namespace, uid, _) = names_of(run);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slots) = slots.get_mut(&namespace) {
             slots.give_back(&uid);
         }
@@ -125,10 +126,10 @@ impl Guardrails {
     /// A run is over or gone. Gives the name of a run of the namespace that waits for a slot.
     pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
         let (namespace, uid, _) = names_of(run);
-        if let Some(turns) = self.turns.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&namespace) {
+        if let Some(turns) = self.turns.lock().get_mut(&namespace) {
             turns.give_back(&uid);
         }
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         let now = Timestamp::now();
         let next = slots.get_mut(&namespace)?.end(&uid, now);
         // Namespaces go, and Guardrails that counted in them.
@@ -139,7 +140,7 @@ impl Guardrails {
     /// Lets a run of the namespace start, or says how long it is until its turn. Each waiting run has a turn of its own, so
     /// that a thousand of them are looked at once more each, and not all of them at every turn.
     pub(super) fn take_turn(&self, namespace: &str, uid: &str, per_second: u32, now: Instant) -> Result<(), Duration> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         turns.retain(|_, turns| now.saturating_duration_since(turns.next) < Duration::from_secs(3600));
         turns.entry(namespace.to_owned()).or_insert_with(|| Turns::new(now)).take(uid, per_second, now)
     }

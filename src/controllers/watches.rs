@@ -2,12 +2,13 @@
 //! woken by a scan, and a controller that is slow holds up no other.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::Stream;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
 use super::Context;
@@ -38,7 +39,7 @@ impl<K: Managed> Default for Watched<K> {
 
 impl<K: Managed> Watched<K> {
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock()
     }
 
     /// Has an object reconciled.
@@ -49,12 +50,12 @@ impl<K: Managed> Watched<K> {
 
     /// What drains the watch into the store. It can be had once.
     pub(super) fn intake(&self) -> Option<Intake<K>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().map(Intake::new)
+        self.writer.lock().take().map(Intake::new)
     }
 
     /// The objects that are to be reconciled. It can be had once.
     pub(super) fn line(&self) -> Option<impl Stream<Item = ObjectRef<K>> + Send + use<K>> {
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let mut woken = self.woken.lock().take()?;
         Some(futures::stream::poll_fn(move |context| woken.poll_recv(context)))
     }
 
@@ -201,7 +202,7 @@ impl Scopes {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<String>, Arc<Watches>>> {
-        self.by_scope.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_scope.lock()
     }
 
     /// The watches that see a namespace.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::{Mutex, broadcast};
 use tokio::time::Instant;
@@ -41,6 +42,43 @@ const ISSUER_CODES: [&str; 2] = ["InvalidIdentityToken", "IDPCommunicationError"
 /// How long a session must still be good for to be given out after a refresh that failed.
 const LAST_MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long an entry is kept in which there is no session yet; a flight takes less.
+const WITHOUT_SESSION: Duration = Duration::from_secs(900);
+
+/// What the cache keeps of one key.
+#[derive(Default)]
+struct Kept {
+    entry: Mutex<Entry>,
+    /// When its session ends, by the clock that nobody sets.
+    ends: parking_lot::Mutex<Option<Instant>>,
+}
+
+/// Keeps an entry for as long as its session is good: most are used in one burst and never again.
+struct WhileGood;
+
+impl WhileGood {
+    fn left(kept: &Kept, now: Instant) -> Duration {
+        kept.ends.lock().map_or(WITHOUT_SESSION, |ends| ends.saturating_duration_since(now))
+    }
+}
+
+impl Expiry<SessionKey, Arc<Kept>> for WhileGood {
+    fn expire_after_create(&self, _: &SessionKey, kept: &Arc<Kept>, at: std::time::Instant) -> Option<Duration> {
+        Some(Self::left(kept, at.into()))
+    }
+
+    fn expire_after_read(
+        &self,
+        _: &SessionKey,
+        kept: &Arc<Kept>,
+        at: std::time::Instant,
+        _: Option<Duration>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(Self::left(kept, at.into()))
+    }
+}
+
 /// The session of one key, where there is one.
 #[derive(Default)]
 struct Entry(Option<Arc<Session>>);
@@ -71,7 +109,7 @@ pub struct SessionCache {
     providers: Providers,
     exchanger: Exchanger,
     metrics: Arc<Metrics>,
-    entries: Cache<SessionKey, Arc<Mutex<Entry>>>,
+    entries: Cache<SessionKey, Arc<Kept>>,
     mints: Slots,
     pace: Pace,
     regions: Doors,
@@ -90,7 +128,7 @@ impl SessionCache {
             providers,
             exchanger,
             metrics,
-            entries: Cache::builder().max_capacity(100_000).time_to_idle(Duration::from_secs(13 * 3600)).build(),
+            entries: Cache::builder().max_capacity(100_000).expire_after(WhileGood).build(),
             mints: Slots::new(CONCURRENT_MINTS),
             pace: Pace::new(BURST, PER_SECOND),
             regions: Doors::new(Behind::Region, CONCURRENT_EXCHANGES),
@@ -230,8 +268,8 @@ fn mint_outcome(error: &IdentityError) -> &'static str {
 #[async_trait]
 impl Sessions for SessionCache {
     async fn session(&self, key: &SessionKey, cause: &Cause) -> Result<Arc<Session>, IdentityError> {
-        let entry = self.entries.get_with_by_ref(key, async { Arc::default() }).await;
-        let mut entry = entry.lock().await;
+        let kept = self.entries.get_with_by_ref(key, async { Arc::default() }).await;
+        let mut entry = kept.entry.lock().await;
         // Looked at here, since it may have ended while another's flight was waited for.
         if key.epoch.is_over() {
             return Err(IdentityError::GivenUp);
@@ -254,6 +292,10 @@ impl Sessions for SessionCache {
             Ok(session) => {
                 let session = Arc::new(session);
                 *entry = Entry(Some(session.clone()));
+                let good_for = session.expires_at.duration_since((self.clock)());
+                *kept.ends.lock() = Some(Instant::now() + Duration::try_from(good_for).unwrap_or_default());
+                // A read is what tells the cache.
+                drop(self.entries.get(key).await);
                 self.pauses.worked(key);
                 self.note(key, false);
                 Ok(session)
@@ -272,7 +314,7 @@ impl Sessions for SessionCache {
         let mut held: Option<Arc<Session>> = None;
         for key in self.keys(|key| key.binding_uid == binding_uid && key.policy.as_deref() == policy) {
             let Some(entry) = self.entries.get(&*key).await else { continue };
-            let session = entry.lock().await.0.clone();
+            let session = entry.entry.lock().await.0.clone();
             // What is cleaned up is nobody's request, so it is not done in a session that carries somebody's name.
             let of_nobody = session.filter(|session| session.origin.requester.is_none());
             let valid = of_nobody.filter(|session| session.is_good_at((self.clock)()));

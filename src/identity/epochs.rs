@@ -1,7 +1,8 @@
 //! The current epoch of each binding.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::SessionKey;
 use crate::aws::Epoch;
@@ -73,7 +74,7 @@ impl Epochs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Standing>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock()
     }
 }
 

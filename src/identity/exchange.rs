@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
 use crate::audit::{self, Cause};
-use crate::aws::{Clients, Credentials, Gate, Session, SessionOrigin, refused_request_id, sdk_error};
+use crate::aws::{Credentials, Gate, Session, SessionOrigin, refused_request_id, sdk_error};
 use crate::outcome::Classify;
 use crate::plan::attribution;
 
@@ -145,7 +145,6 @@ fn session_of(
     };
     Ok(Session {
         gate: Gate::new(credentials, key.epoch.clone()),
-        clients: Clients::default(),
         expires_at,
         refresh_at: refresh_at(now, expires_at),
         region: key.region.clone(),

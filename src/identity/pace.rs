@@ -1,8 +1,8 @@
 //! How fast tokens are minted and traded, over all bindings together.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// Gives turns at a steady rate, after a first burst. Turns are given in the order in which they were asked for.
@@ -23,7 +23,7 @@ impl Pace {
     /// reserved beyond that: callers who gave up would otherwise push all others back for ever.
     pub(super) async fn turn(&self, longest: Duration) -> bool {
         let wait = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = self.next.lock();
             let now = Instant::now();
             let turn = (*next).max(now);
             let wait = turn.duration_since(now).saturating_sub(self.slack);

@@ -2,9 +2,10 @@
 //! one that is changed in a loop hardly gets a turn more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{IdentityError, SessionKey};
@@ -129,7 +130,7 @@ impl Subject {
 impl Pauses {
     /// Why the key has to wait, if it has to. A spec that is newer than the failure takes one of the looks of its binding.
     pub(super) fn check(&self, key: &SessionKey) -> Option<IdentityError> {
-        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.of.lock();
         let OfBinding { pauses, looks } = all.get_mut(&key.binding_uid)?;
         let now = Instant::now();
         let same_spec = |pause: &&Pause| pause.generation == Generation::of(key);
@@ -155,7 +156,7 @@ impl Pauses {
         let policies = if of_policy { Policies::This(key.policy.clone()) } else { Policies::Any };
         let subject = Subject::of(key, policies);
         let now = Instant::now();
-        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.of.lock();
         if all.len() >= MEMORY.1 {
             all.retain(|_, of| !of.is_over(now));
         }
@@ -177,7 +178,7 @@ impl Pauses {
 
     /// What worked need not wait any more.
     pub(super) fn worked(&self, key: &SessionKey) {
-        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.of.lock();
         if let Some(of) = all.get_mut(&key.binding_uid) {
             of.pauses.retain(|pause| !pause.subject.covers(key, true));
             if of.is_over(Instant::now()) {
@@ -322,6 +323,6 @@ mod tests {
         }
         tokio::time::advance(MEMORY.0 + LONGEST_PAUSE).await;
         pauses.failed(&key(), &denied("AccessDenied"));
-        assert_eq!(pauses.of.lock().unwrap().len(), 1);
+        assert_eq!(pauses.of.lock().len(), 1);
     }
 }

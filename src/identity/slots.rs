@@ -2,9 +2,10 @@
 //! others of its own namespace wait too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// A number of slots.
@@ -75,7 +76,7 @@ impl State {
 }
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 impl Drop for Slot {
@@ -111,13 +112,13 @@ mod tests {
             let (slots, order) = (slots.clone(), order.clone());
             waiting.push(tokio::spawn(async move {
                 let _slot = slots.enter(&name[..1], LONG).await.unwrap();
-                order.lock().unwrap().push(name.to_owned());
+                order.lock().push(name.to_owned());
             }));
             tokio::task::yield_now().await;
         }
         drop(held);
         futures::future::join_all(waiting).await;
-        assert_eq!(*order.lock().unwrap(), ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
+        assert_eq!(*order.lock(), ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,13 +9,14 @@
 //! may see the write from then on. A candidate counts what it saw from when the answer was there: until then the Lease may
 //! have been written anew. So the holder's ten seconds have always ended before a candidate's fifteen have.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Name of the Lease of an operator without shards; the Leases of shards begin with it.
@@ -65,12 +66,7 @@ impl Fence {
 
     /// True while the last renewal is younger than the renew deadline.
     pub fn holds(&self) -> bool {
-        self.renewed.iter().all(|renewed| {
-            renewed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_some_and(|instant| instant.elapsed() < RENEW_DEADLINE)
-        })
+        self.renewed.iter().all(|renewed| renewed.lock().is_some_and(|instant| instant.elapsed() < RENEW_DEADLINE))
     }
 
     /// Opens it, with a renewal that began at this time.
@@ -85,7 +81,7 @@ impl Fence {
 
     fn set(&self, renewed: Option<Instant>) {
         for slot in &self.renewed {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+            *slot.lock() = renewed;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The leases at an API server that is slow: whatever it delays, two never lead.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
 use kube::client::Body;
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_service::Service;
@@ -38,14 +39,14 @@ impl Server {
     }
 
     fn next_delay(&self) -> Delay {
-        let mut requests = self.requests.lock().unwrap();
+        let mut requests = self.requests.lock();
         *requests += 1;
         self.delays[*requests % self.delays.len()]
     }
 
     /// As the API server does: a write has to name the version that is there.
     fn act(&self, method: &Method, body: &[u8]) -> (u16, Value) {
-        let mut stored = self.lease.lock().unwrap();
+        let mut stored = self.lease.lock();
         let refused = |code: u16, reason: &str| {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason});
             (code, status)
@@ -105,13 +106,13 @@ async fn live(kind: Kind, name: String, api: Api<Lease>, fences: Fences, lives: 
         match kind {
             Kind::Whole => {
                 let mut elector = Elector::new(api.clone(), LEASE, &identity, Fence::closed());
-                fences.lock().unwrap().push((name.clone(), elector.fence().clone()));
+                fences.lock().push((name.clone(), elector.fence().clone()));
                 elector.acquire().await;
                 tokio::select! { () = elector.keep() => {} () = life => elector.release().await }
             }
             Kind::Division(total) => {
                 let mut membership = Membership::new(api.clone(), total, &identity);
-                fences.lock().unwrap().push((format!("division {total}"), membership.fence().clone()));
+                fences.lock().push((format!("division {total}"), membership.fence().clone()));
                 membership.join().await;
                 tokio::select! { () = membership.keep(|_| {}) => {} () = life => membership.leave().await }
             }
@@ -130,7 +131,7 @@ async fn watched(kinds: &[Kind], delays: Vec<Delay>, lives: Vec<u64>) -> (usize,
     for tick in 0..6_000_u32 {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut open: Vec<String> =
-            fences.lock().unwrap().iter().filter(|(_, fence)| fence.holds()).map(|(group, _)| group.clone()).collect();
+            fences.lock().iter().filter(|(_, fence)| fence.holds()).map(|(group, _)| group.clone()).collect();
         open.sort();
         open.dedup();
         led += usize::from(!open.is_empty());
@@ -175,8 +176,8 @@ async fn somebody_leads_most_of_the_time_at_a_server_that_answers_within_a_secon
 async fn what_is_seen_counts_from_the_answer_and_a_look_that_takes_too_long_is_given_up() {
     let server = Server::new(vec![(4_000, 0), (0, 0), (0, 0), (60_000, 0)]);
     let held = json!({"metadata": {"name": LEASE, "resourceVersion": "7"}, "spec": {"holderIdentity": "other"}});
-    *server.lease.lock().unwrap() = Some(held);
-    *server.requests.lock().unwrap() = 3;
+    *server.lease.lock() = Some(held);
+    *server.requests.lock() = 3;
     let mut elector = Elector::new(server.api(), LEASE, "own", Fence::closed());
     assert_eq!(elector.look().await.unwrap(), Err(LEASE_DURATION), "nothing has passed since the answer");
     tokio::time::sleep(Duration::from_secs(14)).await;

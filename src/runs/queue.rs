@@ -1,10 +1,11 @@
 //! Reads hints from queues: one reader a queue, whichever of its bindings may read it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -33,7 +34,7 @@ impl Queues {
     /// Reads the queue as the binding; another, or none, from now on.
     pub(super) fn listen(&self, namespace: &str, binding: &str, queue_url: Option<&str>) {
         let key = (namespace.to_owned(), binding.to_owned());
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted.lock();
         let before = match queue_url {
             Some(url) => wanted.insert(key, url.to_owned()),
             None => wanted.remove(&key),
@@ -45,12 +46,12 @@ impl Queues {
 
     /// The bindings of a queue, in order.
     fn bindings_of(&self, queue_url: &str) -> Vec<Binding> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = self.wanted.lock();
         wanted.iter().filter(|(_, url)| *url == queue_url).map(|(binding, _)| binding.clone()).collect()
     }
 
     fn urls(&self) -> Vec<String> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = self.wanted.lock();
         let mut urls: Vec<String> = wanted.values().cloned().collect();
         urls.sort();
         urls.dedup();

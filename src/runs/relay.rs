@@ -1,8 +1,7 @@
 //! Hands hints on to every tracker of the process. A message goes to one reader of its queue, and what it hints at may be
 //! followed by the tracker of another shard that this replica works on.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::Hint;
@@ -17,12 +16,12 @@ pub struct Relay {
 impl Relay {
     /// One more tracker, until it is dropped.
     pub(super) fn join(&self, tracker: WeakUnboundedSender<(Domain, Command)>) {
-        self.trackers.lock().unwrap_or_else(PoisonError::into_inner).push(tracker);
+        self.trackers.lock().push(tracker);
     }
 
     /// Tells every tracker. Those that do not follow the execution keep the hint for a moment and forget it.
     pub(super) fn pass(&self, hint: &Hint) {
-        let mut trackers = self.trackers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trackers = self.trackers.lock();
         trackers.retain(|tracker| {
             let told = (hint.domain.clone(), Command::Hint(hint.execution_arn.clone()));
             tracker.upgrade().is_some_and(|tracker| tracker.send(told).is_ok())
@@ -50,6 +49,6 @@ mod tests {
         drop(one);
         relay.pass(&hint);
         assert!(of_two.try_recv().is_ok() && of_one.try_recv().is_err());
-        assert_eq!(relay.trackers.lock().unwrap().len(), 1);
+        assert_eq!(relay.trackers.lock().len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! The acting part: makes the calls that the schedule chooses, one task for each account and region, and wakes the runs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -79,14 +80,14 @@ impl Board {
         let Found { followed, evidence } = found;
         match &evidence {
             Evidence::Refused(failure) => {
-                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut refusals = self.refusals.lock();
                 refusals.insert(followed.machine.clone(), failure.clone());
             }
             Evidence::Allowed => {
-                self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&followed.machine);
+                self.refusals.lock().remove(&followed.machine);
             }
             _ => {
-                let mut board = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut board = self.evidence.lock();
                 board.insert(followed.execution_arn.clone(), (Instant::now(), evidence));
             }
         }
@@ -94,7 +95,7 @@ impl Board {
     }
 
     fn wake(&self, namespace: &str, run: &str) {
-        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wakers = self.wakers.lock();
         wakers.retain(|(_, waker)| !waker.is_closed());
         for (watched, waker) in wakers.iter() {
             if watched.as_deref().is_none_or(|scope| scope == namespace) {
@@ -107,12 +108,12 @@ impl Board {
     /// Drops what nobody came for: its run was deleted, or is followed and found again. And what is known of machines that
     /// the schedule has forgotten.
     fn tidy(&self, forgotten: &[Arc<MachineKey>]) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = self.refusals.lock();
         for machine in forgotten {
             refusals.remove(machine);
         }
         drop(refusals);
-        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut evidence = self.evidence.lock();
         evidence.retain(|_, (at, _)| at.elapsed() < EVIDENCE_LASTS);
     }
 }
@@ -129,7 +130,7 @@ impl Tracker {
     /// The runs to reconcile because something was found, of a namespace or of all.
     pub fn wakes(&self, scope: Option<&str>) -> wake_channel::UnboundedReceiver<ObjectRef<WorkflowRun>> {
         let (sender, found) = wake_channel::unbounded();
-        let mut wakers = self.board.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wakers = self.board.wakers.lock();
         wakers.push((scope.map(str::to_owned), sender));
         found
     }
@@ -141,7 +142,7 @@ impl Tracker {
 
     /// What was found of an execution since its redrive number `redrive_count`.
     pub fn evidence(&self, execution_arn: &str, redrive_count: i32) -> Option<Evidence> {
-        let board = self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let board = self.board.evidence.lock();
         let (_, evidence) = board.get(execution_arn)?;
         let current = match evidence {
             Evidence::Listed(listed) => listed.redrive_count >= redrive_count,
@@ -153,7 +154,7 @@ impl Tracker {
 
     /// Why executions of the machine may not be looked at.
     pub fn refusal(&self, machine: &MachineKey) -> Option<Failure> {
-        self.board.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(machine).cloned()
+        self.board.refusals.lock().get(machine).cloned()
     }
 
     /// Follows an execution to its end; its run is woken then. Repeating it changes nothing.
@@ -173,7 +174,7 @@ impl Tracker {
 
     /// Follows it no longer.
     pub fn forget(&self, execution_arn: &str) {
-        self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(execution_arn);
+        self.board.evidence.lock().remove(execution_arn);
         self.send(domain_of(execution_arn), Command::Forget(execution_arn.to_owned()));
     }
 
@@ -411,13 +412,13 @@ impl Tracker {
 
     /// As if a look at an execution had come to this.
     pub(crate) fn saw(&self, execution_arn: &str, evidence: Evidence) {
-        let mut board = self.board.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.board.evidence.lock();
         board.insert(execution_arn.to_owned(), (Instant::now(), evidence));
     }
 
     /// As if executions of a machine might not be looked at, or might be again.
     pub(crate) fn was_refused(&self, machine: MachineKey, failure: Option<Failure>) {
-        let mut refusals = self.board.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = self.board.refusals.lock();
         match failure {
             Some(failure) => refusals.insert(Arc::new(machine), failure),
             None => refusals.remove(&machine),

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -77,7 +78,7 @@ struct Slots(Arc<Mutex<HashMap<IpAddr, usize>>>);
 impl Slots {
     /// A slot, given back when it is dropped; none where all are taken, or the peer has its share.
     fn take(&self, peer: IpAddr) -> Option<Slot> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let own = taken.get(&peer).copied().unwrap_or_default();
         if own >= MAX_OF_ONE_PEER || taken.values().sum::<usize>() >= MAX_CONNECTIONS {
             return None;
@@ -94,7 +95,7 @@ struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.slots.0.lock();
         if let Some(own) = taken.get_mut(&self.peer) {
             *own -= 1;
             if *own == 0 {
@@ -122,7 +123,7 @@ mod tests {
         }
         assert!(slots.take(peer(9)).is_none(), "all are taken");
         held.clear();
-        assert!(slots.0.lock().unwrap().is_empty() && slots.take(peer(9)).is_some());
+        assert!(slots.0.lock().is_empty() && slots.take(peer(9)).is_some());
     }
 
     async fn served() -> std::net::SocketAddr {

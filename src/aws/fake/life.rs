@@ -1,7 +1,6 @@
 //! The life of the process under test, which ends in the middle of things when a test wants it to.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Counts what the process changes, in AWS and at the API server. Where its life ends with a change, that change is made and
@@ -20,38 +19,38 @@ struct Lived {
 impl Life {
     /// It ends with the n-th change from now on, counted from 1.
     pub(crate) fn ends_with(&self, change: usize) {
-        let mut lived = self.0.lock().unwrap();
+        let mut lived = self.0.lock();
         lived.ends_at = Some(lived.changes + change);
     }
 
     /// Another process begins.
     pub(crate) fn begin(&self) {
-        let mut lived = self.0.lock().unwrap();
+        let mut lived = self.0.lock();
         (lived.ends_at, lived.ended) = (None, CancellationToken::new());
     }
 
     pub(crate) fn changes(&self) -> usize {
-        self.0.lock().unwrap().changes
+        self.0.lock().changes
     }
 
     /// Changes that were asked for, made or not.
     pub(crate) fn tries(&self) -> usize {
-        self.0.lock().unwrap().tries
+        self.0.lock().tries
     }
 
     /// A change is asked for.
     pub(crate) fn tries_to_change(&self) {
-        self.0.lock().unwrap().tries += 1;
+        self.0.lock().tries += 1;
     }
 
     fn end(&self) -> CancellationToken {
-        self.0.lock().unwrap().ended.clone()
+        self.0.lock().ended.clone()
     }
 
     /// Something was changed. Does not come back where life ends with it.
     pub(crate) async fn changed(&self) {
         let ends = {
-            let mut lived = self.0.lock().unwrap();
+            let mut lived = self.0.lock();
             lived.changes += 1;
             lived.ends_at.is_some_and(|at| lived.changes >= at)
         };

@@ -10,10 +10,11 @@ mod runs;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::sdk::{CallQuota, kind_of};
 use super::{
@@ -65,34 +66,34 @@ impl FakeAws {
 
     /// The next call of an operation is refused with a code of AWS, and changes nothing.
     pub(crate) fn fail_next(&self, operation: &str, code: &str) {
-        self.faults.lock().unwrap().add(operation, Fault::Refuse(code.into(), "no".into()), 1);
+        self.faults.lock().add(operation, Fault::Refuse(code.into(), "no".into()), 1);
     }
 
     /// Every call of an operation is refused, until [`Self::allow`].
     pub(crate) fn fail(&self, operation: &str, code: &str) {
-        self.faults.lock().unwrap().add(operation, Fault::Refuse(code.into(), "no".into()), usize::MAX);
+        self.faults.lock().add(operation, Fault::Refuse(code.into(), "no".into()), usize::MAX);
     }
 
     /// The next call of an operation is made, and its answer is lost.
     pub(crate) fn lose_answer(&self, operation: &str) {
-        self.faults.lock().unwrap().add(operation, Fault::LoseAnswer, 1);
+        self.faults.lock().add(operation, Fault::LoseAnswer, 1);
     }
 
     /// Nothing is refused any more that was told to be.
     pub(crate) fn allow(&self, operation: &str) {
-        self.faults.lock().unwrap().end(operation);
+        self.faults.lock().end(operation);
     }
 
     /// There is no quota left for an operation.
     pub(crate) fn use_up(&self, operation: &str) {
-        self.faults.lock().unwrap().add(operation, Fault::NoQuota, usize::MAX);
+        self.faults.lock().add(operation, Fault::NoQuota, usize::MAX);
     }
 
     /// The call of the n-th change from now on, whatever it is, meets a fault: it is refused with the code, or, without one, its
     /// answer is lost.
     pub(crate) fn disturb_change(&self, number: usize, code: Option<&str>) {
         let fault = code.map_or(Fault::LoseAnswer, |code| Fault::Refuse(code.into(), "no".into()));
-        self.faults.lock().unwrap().at_change(number, fault);
+        self.faults.lock().at_change(number, fault);
     }
 
     /// The next so many looks show what is there now, whatever is changed meanwhile.
@@ -103,12 +104,12 @@ impl FakeAws {
 
     /// How often an operation was asked for.
     pub(crate) fn calls(&self, operation: &str) -> usize {
-        self.made.lock().unwrap().iter().filter(|made| made.operation == operation).count()
+        self.made.lock().iter().filter(|made| made.operation == operation).count()
     }
 
     /// Every call so far.
     pub(crate) fn made(&self) -> Vec<Made> {
-        self.made.lock().unwrap().clone()
+        self.made.lock().clone()
     }
 
     /// What was asked for that changes something.
@@ -148,7 +149,7 @@ impl FakeAws {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock()
     }
 
     /// One call: it passes the gate of its session, meets the fault that is due, and is answered from what is there.
@@ -166,12 +167,12 @@ impl FakeAws {
             self.life.tries_to_change();
         }
         let short = operation.rsplit(':').next().unwrap_or(operation);
-        let fault = self.faults.lock().unwrap().next(short, does == Does::Change);
+        let fault = self.faults.lock().next(short, does == Does::Change);
         if matches!(fault, Some(Fault::NoQuota)) {
             return Err(error(operation, QUEUED, "the operator's share of the quota is used up for now"));
         }
         let made = Made { operation: short, target: target.to_owned(), requester: caller.requester.clone() };
-        self.made.lock().unwrap().push(made);
+        self.made.lock().push(made);
         if let Some(Fault::Refuse(code, message)) = &fault {
             return Err(error(operation, code, message));
         }
@@ -278,7 +279,7 @@ impl CallQuota for FakeAws {
 
     fn quota_wait(&self, _: &Session, operation: &'static str, _: Priority) -> Duration {
         let short = operation.rsplit(':').next().unwrap_or(operation);
-        let used_up = self.faults.lock().unwrap().is_used_up(short);
+        let used_up = self.faults.lock().is_used_up(short);
         if used_up { Duration::from_secs(30) } else { Duration::ZERO }
     }
 }

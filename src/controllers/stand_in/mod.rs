@@ -147,13 +147,13 @@ impl<A> World<A> {
     /// Changes an object as somebody else would.
     pub(super) fn change(&self, plural: &str, name: &str, patch: &Value) {
         let key = format!("{GROUP}/{plural}/{name}");
-        let mut object = self.objects.by_path.lock().unwrap()[&key].clone();
+        let mut object = self.objects.by_path.lock()[&key].clone();
         merge(&mut object, patch);
         self.objects.put(&key, object);
     }
 
     pub(super) fn run(&self, name: &str) -> WorkflowRun {
-        let objects = self.objects.by_path.lock().unwrap();
+        let objects = self.objects.by_path.lock();
         serde_json::from_value(objects[&format!("{GROUP}/workflowruns/{name}")].clone()).unwrap()
     }
 
@@ -185,14 +185,14 @@ impl<A> World<A> {
     }
 
     fn find_object<K: Managed>(&self, plural: &str, name: &str) -> Option<K> {
-        let found = self.objects.by_path.lock().unwrap().get(&format!("{GROUP}/{plural}/{name}")).cloned()?;
+        let found = self.objects.by_path.lock().get(&format!("{GROUP}/{plural}/{name}")).cloned()?;
         Some(serde_json::from_value(found).unwrap())
     }
 
     /// Names of the objects of a kind.
     pub(super) fn names<K: Managed>(&self) -> Vec<String> {
         let prefix = format!("{GROUP}/{}/", K::plural(&()));
-        let objects = self.objects.by_path.lock().unwrap();
+        let objects = self.objects.by_path.lock();
         let there = objects.iter().filter(|(_, object)| !objects::is_gone(object));
         there.filter_map(|(path, _)| path.strip_prefix(&prefix)).map(str::to_owned).collect()
     }
@@ -219,7 +219,7 @@ impl<A> World<A> {
     /// Type, reason and note of each event.
     pub(super) fn events(&self) -> Vec<(String, String, String)> {
         let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
-        let events = self.objects.events.lock().unwrap();
+        let events = self.objects.events.lock();
         events.iter().map(|event| (text(event, "type"), text(event, "reason"), text(event, "note"))).collect()
     }
 }

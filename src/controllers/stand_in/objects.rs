@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -13,6 +13,7 @@ use futures::{FutureExt, StreamExt};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::Client;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::aws::fake::Life;
@@ -59,20 +60,20 @@ impl Objects {
 
     pub(super) fn put(&self, path: &str, mut object: Value) -> Value {
         object["metadata"]["resourceVersion"] = json!(self.versions.fetch_add(1, Ordering::SeqCst).to_string());
-        self.by_path.lock().unwrap().insert(path.to_owned(), object.clone());
+        self.by_path.lock().insert(path.to_owned(), object.clone());
         object
     }
 
     pub(super) fn refuse(&self, method: &'static str, path_ends: &str, code: u16, left: usize) {
-        self.refusals.lock().unwrap().push(Refusal { method, path_ends: path_ends.to_owned(), code, left });
+        self.refusals.lock().push(Refusal { method, path_ends: path_ends.to_owned(), code, left });
     }
 
     pub(super) fn refuse_write(&self, before: usize, code: u16) {
-        *self.refused_write.lock().unwrap() = Some((before, code));
+        *self.refused_write.lock() = Some((before, code));
     }
 
     fn refused_write(&self) -> Option<u16> {
-        let mut planned = self.refused_write.lock().unwrap();
+        let mut planned = self.refused_write.lock();
         let (before, code) = (*planned)?;
         *planned = before.checked_sub(1).map(|before| (before, code));
         planned.is_none().then_some(code)
@@ -88,7 +89,7 @@ impl Objects {
             self.refused.fetch_sub(1, Ordering::SeqCst);
             return Some(500);
         }
-        let mut refusals = self.refusals.lock().unwrap();
+        let mut refusals = self.refusals.lock();
         let meets = |one: &&mut Refusal| one.left > 0 && method == one.method && path.ends_with(&one.path_ends);
         let refusal = refusals.iter_mut().find(meets)?;
         refusal.left -= 1;
@@ -98,7 +99,7 @@ impl Objects {
     fn answer(&self, method: &Method, uri: &Uri, sent: &Value) -> (u16, Value) {
         let path = uri.path();
         if path.contains("/apis/events.k8s.io/") {
-            self.events.lock().unwrap().push(sent.clone());
+            self.events.lock().push(sent.clone());
             return (201, sent.clone());
         }
         if let Some(code) = self.refusal(method, path) {
@@ -108,7 +109,7 @@ impl Objects {
             return self.create(path, sent);
         }
         let object_path = path.trim_end_matches("/status");
-        let known = self.by_path.lock().unwrap().get(object_path).filter(|object| !is_gone(object)).cloned();
+        let known = self.by_path.lock().get(object_path).filter(|object| !is_gone(object)).cloned();
         let Some(mut known) = known else {
             let is_collection = COLLECTIONS.iter().any(|name| path.ends_with(&format!("/{name}")));
             return if is_collection { (200, self.list(uri)) } else { failure(404) };
@@ -134,7 +135,7 @@ impl Objects {
     fn create(&self, path: &str, sent: &Value) -> (u16, Value) {
         let name = sent["metadata"]["name"].as_str().unwrap_or_default();
         let place = format!("{path}/{name}");
-        let taken = self.by_path.lock().unwrap().get(&place).is_some_and(|there| !is_gone(there));
+        let taken = self.by_path.lock().get(&place).is_some_and(|there| !is_gone(there));
         if taken {
             return failure(409);
         }
@@ -150,7 +151,7 @@ impl Objects {
     /// What has finalizers goes when they are taken off.
     fn delete(&self, path: &str, mut known: Value) -> (u16, Value) {
         if known["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
-            self.by_path.lock().unwrap().remove(path);
+            self.by_path.lock().remove(path);
             return (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}));
         }
         known["metadata"]["deletionTimestamp"] = json!(Timestamp::now().to_string());
@@ -167,7 +168,7 @@ impl Objects {
             selects(fields, |field| object.pointer(&format!("/{}", field.replace('.', "/"))))
                 && selects(labels, |label| object["metadata"]["labels"].get(label))
         };
-        let objects = self.by_path.lock().unwrap();
+        let objects = self.by_path.lock();
         let inside = objects.iter().filter(|(path, object)| {
             path.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('/')) && !is_gone(object) && picked(object)
         });

@@ -101,7 +101,7 @@ impl World<Faked> {
 
     fn pass_pauses<K: Managed>(&self, name: &str) {
         let path = format!("{GROUP}/{}/{name}", K::plural(&()));
-        let Some(mut object) = self.objects.by_path.lock().unwrap().get(&path).cloned() else { return };
+        let Some(mut object) = self.objects.by_path.lock().get(&path).cloned() else { return };
         let mut passed = false;
         for place in ["/status/refusal/nextTryAt", "/status/retryAt"] {
             if let Some(at) = object.pointer_mut(place).filter(|at| !at.is_null()) {
@@ -136,7 +136,7 @@ impl World<Faked> {
 
     /// Removes an object whatever holds it.
     pub(in crate::controllers) fn remove<K: Managed>(&self, name: &str) {
-        self.objects.by_path.lock().unwrap().remove(&format!("{GROUP}/{}/{name}", K::plural(&())));
+        self.objects.by_path.lock().remove(&format!("{GROUP}/{}/{name}", K::plural(&())));
     }
 
     /// Takes the service account's consent away, or the account.
@@ -145,7 +145,7 @@ impl World<Faked> {
     }
 
     pub(in crate::controllers) fn remove_account(&self) {
-        self.objects.by_path.lock().unwrap().remove("/api/v1/namespaces/shop/serviceaccounts/orders");
+        self.objects.by_path.lock().remove("/api/v1/namespaces/shop/serviceaccounts/orders");
     }
 
     /// Puts an object of another group there.
@@ -156,7 +156,7 @@ impl World<Faked> {
     /// What a ConfigMap holds; nothing where there is none.
     pub(in crate::controllers) fn data_of(&self, config_map: &str) -> Value {
         let path = format!("/api/v1/namespaces/shop/configmaps/{config_map}");
-        self.objects.by_path.lock().unwrap().get(&path).map(|map| map["data"].clone()).unwrap_or_default()
+        self.objects.by_path.lock().get(&path).map(|map| map["data"].clone()).unwrap_or_default()
     }
 
     /// The next requests of a method to a path that ends so are answered with a code.

@@ -1,15 +1,16 @@
 //! Sessions that no STS gave.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use tokio::sync::broadcast;
 
 use super::ROLE;
 use crate::audit::Cause;
-use crate::aws::{Caller, Clients, Credentials, Epoch, Gate, Session, SessionOrigin};
+use crate::aws::{Caller, Credentials, Epoch, Gate, Session, SessionOrigin};
 use crate::identity::{IdentityError, SessionKey, Sessions};
 
 /// One session for everything, named after whoever asked, until it is refused.
@@ -39,12 +40,12 @@ impl Default for AnySession {
 impl AnySession {
     /// There is no session any more, or there is one again.
     pub(in crate::controllers) fn refuse(&self, error: Option<IdentityError>) {
-        *self.refused.lock().unwrap() = error;
+        *self.refused.lock() = error;
     }
 
     /// There is none with tokens of this provider.
     pub(in crate::controllers) fn refuse_provider(&self, provider: &str, error: IdentityError) {
-        *self.refused_provider.lock().unwrap() = Some(provider.to_owned());
+        *self.refused_provider.lock() = Some(provider.to_owned());
         self.refuse(Some(error));
     }
 
@@ -60,15 +61,15 @@ impl AnySession {
 
     /// Names of bindings whose sessions were given up.
     pub(in crate::controllers) fn forgotten(&self) -> Vec<String> {
-        self.forgotten.lock().unwrap().clone()
+        self.forgotten.lock().clone()
     }
 }
 
 #[async_trait::async_trait]
 impl Sessions for AnySession {
     async fn session(&self, key: &SessionKey, _: &Cause) -> Result<Arc<Session>, IdentityError> {
-        let refused = self.refused.lock().unwrap().clone();
-        let of = self.refused_provider.lock().unwrap().clone();
+        let refused = self.refused.lock().clone();
+        let of = self.refused_provider.lock().clone();
         let meant = of.is_none() || of.as_deref() == key.provider.as_ref().map(|provider| provider.name.as_str());
         match refused.filter(|_| meant) {
             Some(error) => Err(error),
@@ -83,7 +84,7 @@ impl Sessions for AnySession {
     }
     fn confirm(&self, _: &mut SessionKey) {}
     fn forget(&self, _: &str, binding: &str) {
-        self.forgotten.lock().unwrap().push(binding.to_owned());
+        self.forgotten.lock().push(binding.to_owned());
     }
     fn is_failing(&self, _: &str, _: &str) -> bool {
         self.failing.load(Ordering::SeqCst)
@@ -106,7 +107,6 @@ fn session(requester: Option<String>) -> Session {
     };
     Session {
         gate: Gate::new(credentials, Epoch::default()),
-        clients: Clients::default(),
         expires_at: Timestamp::MAX,
         refresh_at: Timestamp::MAX,
         packed_policy_percent: None,

@@ -1,8 +1,9 @@
 //! What a process remembers of state machines between reconciles. Nothing is lost with it but a few calls.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// How often tags are looked at when nothing else asks for it: reading them has a quota of one a second.
 const TAGS_EVERY: Duration = Duration::from_secs(3600);
@@ -70,11 +71,11 @@ impl Memory {
 
     /// Forgets an object that has gone.
     pub(in crate::controllers) fn forget(&self, uid: &str) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.entries.lock().remove(uid);
     }
 
     fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock();
         let spread = || Entry {
             tags_due: Instant::now() + TAGS_EVERY.mul_f64(rand::random()),
             wrote: None,

@@ -1,8 +1,9 @@
 //! Reconciles of runs against an API server and AWS that answer as they are told.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
@@ -58,7 +59,7 @@ struct Audited(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Audited {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -78,7 +79,7 @@ impl Audited {
 
     /// Requester and session of each call of an operation.
     fn calls(&self, api: &str) -> Vec<(String, String)> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(self.0.lock().clone()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let of_api = lines.filter(|line| line["target"] == "audit" && line["api"] == api);
         let field = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
@@ -361,10 +362,10 @@ async fn answered_with(spec: &Value, found: impl Fn(&str) -> Value + Send + Sync
         let sent: Value = serde_json::from_str(&seen.body).unwrap();
         match seen.operation() {
             "StartExecution" => {
-                *header.lock().unwrap() = sent["traceHeader"].as_str().unwrap().to_owned();
+                *header.lock() = sent["traceHeader"].as_str().unwrap().to_owned();
                 (200, json!({"executionArn": execution_arn(), "startDate": 1.0}).to_string())
             }
-            "DescribeExecution" => match found(&header.lock().unwrap()) {
+            "DescribeExecution" => match found(&header.lock()) {
                 Value::Null => refusal("ExecutionDoesNotExist"),
                 found => (200, found.to_string()),
             },

@@ -6,18 +6,18 @@ mod purposes;
 mod secrets;
 mod starvation;
 
-use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicI64, AtomicU16, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex as StdMutex;
 use secrecy::SecretString;
 
 use super::super::token::tests::key;
 use super::*;
 use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType};
 use crate::aws::stand_in::{Seen, StandIn, step_functions_at};
-use crate::aws::{Caller, Clients, Credentials, Gate, SessionOrigin, http_client};
+use crate::aws::{Caller, Credentials, Gate, SessionOrigin, http_client};
 use crate::identity::{Cognito, ExternalProvider, IssuerRules, Issuers, Reach, SecretReader, Web};
 use crate::reason::Reason;
 
@@ -95,22 +95,22 @@ async fn world() -> World {
         if let [_, _, _, _, namespace, _, account, "token"] = parts[..] {
             if *account == *"refused" || status.load(Ordering::SeqCst) != 201 {
                 let code = if account == "refused" { 403 } else { status.load(Ordering::SeqCst) };
-                return (code, error.lock().unwrap().replace("CODE", &code.to_string()));
+                return (code, error.lock().replace("CODE", &code.to_string()));
             }
             return (201, serde_json::json!({"status": {"token": token(namespace, account)}}).to_string());
         }
         if !seen.operation().is_empty() {
             return (400, r#"{"__type":"AccessDeniedException","message":"no"}"#.into());
         }
-        let first = before.lock().unwrap().take();
+        let first = before.lock().take();
         if let Some(first) = first {
             first();
         }
         let now = Timestamp::now() + SignedDuration::from_secs(time_of_sts.load(Ordering::SeqCst));
-        sts.lock().unwrap().pop().unwrap_or_else(|| assumed(seen, now))
+        sts.lock().pop().unwrap_or_else(|| assumed(seen, now))
     })
     .await;
-    *mint_error.lock().unwrap() =
+    *mint_error.lock() =
         r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"No","code":CODE}"#.into();
     let address = format!("http://{}", silent.local_addr().unwrap());
     World { server, mint_status, mint_error, sts_errors, at_sts, ahead, silent: address, _silent: silent }
@@ -159,7 +159,6 @@ fn old_session_in(epoch: Epoch, seconds: i64) -> Arc<Session> {
     };
     Arc::new(Session {
         gate: Gate::new(credentials, epoch),
-        clients: Clients::default(),
         expires_at: Timestamp::now() + SignedDuration::from_secs(seconds),
         refresh_at: Timestamp::now() - SignedDuration::from_secs(1),
         region: "eu-west-1".into(),
@@ -201,7 +200,24 @@ fn external(issuer: &str, name: &str) -> ExternalProvider {
 
 async fn put(cache: &SessionCache, key: &SessionKey, session: Arc<Session>) {
     let entry = cache.entries.get_with_by_ref(key, async { Arc::default() }).await;
-    *entry.lock().await = Entry(Some(session));
+    *entry.entry.lock().await = Entry(Some(session));
+}
+
+#[tokio::test]
+async fn an_entry_is_kept_for_as_long_as_its_session_is_good() {
+    let world = world().await;
+    let cache = world.cache();
+    let session = cache.session(&key(), &Cause::default()).await.ok().unwrap();
+    let kept = cache.entries.get(&key()).await.unwrap();
+    let now = Instant::now();
+    let good_for = Duration::try_from(session.expires_at.duration_since(Timestamp::now())).unwrap();
+    let left = WhileGood::left(&kept, now);
+    assert!(
+        left <= good_for + Duration::from_secs(5) && left + Duration::from_secs(5) >= good_for,
+        "{left:?} {good_for:?}"
+    );
+    assert_eq!(WhileGood::left(&kept, now + good_for + Duration::from_secs(5)), Duration::ZERO);
+    assert_eq!(WhileGood::left(&Kept::default(), now), WITHOUT_SESSION);
 }
 
 /// The error of a look-up, with the promise that holds for every error: no secret in any text of it.
@@ -297,10 +313,10 @@ async fn requirement_11_any_field_that_differs_takes_another_session() {
 async fn an_expired_token_is_minted_again_once() {
     let world = world().await;
     let expired = || sts_error("ExpiredTokenException", "Token expired: current date/time 1690000000");
-    world.sts_errors.lock().unwrap().push(expired());
+    world.sts_errors.lock().push(expired());
     assert!(world.cache().session(&key(), &Cause::default()).await.is_ok());
     assert_eq!(world.mints(), 2);
-    world.sts_errors.lock().unwrap().extend([expired(), expired(), expired(), expired()]);
+    world.sts_errors.lock().extend([expired(), expired(), expired(), expired()]);
     let error = refusal(&world.cache(), &key()).await;
     assert_eq!(error.reason(), Reason::ExpiredToken);
     assert_eq!(world.mints(), 4);
@@ -319,7 +335,7 @@ async fn refusals_of_the_api_server_are_told_apart() {
     };
     world.mint_status.store(403, Ordering::SeqCst);
     expect(refusal(&world.cache(), &key()).await, "Forbidden", Class::Denied);
-    *world.mint_error.lock().unwrap() = because("NamespaceTerminating");
+    *world.mint_error.lock() = because("NamespaceTerminating");
     expect(refusal(&world.cache(), &key()).await, "NamespaceTerminating", Class::Waiting);
     world.mint_status.store(404, Ordering::SeqCst);
     expect(refusal(&world.cache(), &key()).await, "ServiceAccountMissing", Class::Waiting);
@@ -354,7 +370,7 @@ async fn requirement_13_refusals_of_sts_repeat_neither_tokens_nor_request_ids() 
         let mut texts = Vec::new();
         for id in ["6f6f3b7e-0f7a-4b6e-9d5c-0123456789ab", "11111111-2222-3333-4444-555555555555"] {
             let message = format!("refused {} (Request ID: {id})", token("shop", "orders"));
-            world.sts_errors.lock().unwrap().push(sts_error(code, &message));
+            world.sts_errors.lock().push(sts_error(code, &message));
             let error = refusal(&world.cache(), &key()).await;
             assert_eq!(error.reason().as_str(), reason);
             texts.push(error.public());

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
@@ -20,13 +21,13 @@ fn refused(code: u16) -> Answer {
 }
 
 async fn read_one(State(stored): State<Stored>, Path(name): Path<String>) -> Answer {
-    let found = stored.lock().unwrap().get(&name).cloned();
+    let found = stored.lock().get(&name).cloned();
     found.map_or_else(|| refused(404), |lease| (StatusCode::OK, Json(lease)))
 }
 
 /// Takes a lease where its version is the stored one, as the API server does.
 fn put(stored: &Stored, name: &str, mut lease: Value) -> Answer {
-    let mut stored = stored.lock().unwrap();
+    let mut stored = stored.lock();
     let version =
         |lease: Option<&Value>| lease.map_or(Value::Null, |lease| lease["metadata"]["resourceVersion"].clone());
     let before = version(stored.get(name));

@@ -1,12 +1,11 @@
 //! Against an API server that knows three tokens.
 
-use std::sync::Mutex;
-
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -14,7 +13,7 @@ use super::*;
 type Asked = Arc<Mutex<Vec<Value>>>;
 
 async fn token_review(State(asked): State<Asked>, Json(review): Json<Value>) -> Response {
-    asked.lock().unwrap().push(review.clone());
+    asked.lock().push(review.clone());
     let status = match review["spec"]["token"].as_str().unwrap() {
         token @ ("reader" | "stranger" | "undecided") => json!({"authenticated": true, "user": {
             "username": format!("system:serviceaccount:monitoring:{token}"), "uid": "1",
@@ -33,7 +32,7 @@ async fn token_review(State(asked): State<Asked>, Json(review): Json<Value>) -> 
 }
 
 async fn access_review(State(asked): State<Asked>, Json(review): Json<Value>) -> Response {
-    asked.lock().unwrap().push(review.clone());
+    asked.lock().push(review.clone());
     let allowed = review["spec"]["nonResourceAttributes"] == json!({"path": "/metrics", "verb": "get"});
     let status = match review["spec"]["user"].as_str().unwrap() {
         "system:serviceaccount:monitoring:reader" => json!({"allowed": allowed}),
@@ -61,7 +60,7 @@ async fn readers() -> (Readers, Asked) {
 async fn only_who_may_get_the_path_reads_metrics_and_every_error_refuses() {
     let (readers, asked) = readers().await;
     assert_eq!(readers.verdict("reader").await.unwrap(), Verdict::MayRead);
-    let review = asked.lock().unwrap()[1]["spec"].clone();
+    let review = asked.lock()[1]["spec"].clone();
     assert_eq!((&review["uid"], &review["groups"][0]), (&json!("1"), &json!("system:serviceaccounts")));
     assert_eq!(review["extra"]["authentication.kubernetes.io/pod-name"], json!(["p"]), "rights may depend on it");
     let may_not = |name: &str| Verdict::MayNot(format!("system:serviceaccount:monitoring:{name}").into());
@@ -79,7 +78,7 @@ async fn only_who_may_get_the_path_reads_metrics_and_every_error_refuses() {
 #[tokio::test]
 async fn verdicts_are_remembered_and_errors_are_not() {
     let (readers, asked) = readers().await;
-    let count = || asked.lock().unwrap().len();
+    let count = || asked.lock().len();
     for _ in 0..5 {
         readers.verdict("reader").await.unwrap();
         readers.verdict("nobody").await.unwrap();

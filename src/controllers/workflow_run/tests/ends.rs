@@ -10,7 +10,7 @@ async fn with_execution(first: Value) -> (World, Arc<Mutex<Value>>) {
     let shown = Arc::new(Mutex::new(first));
     let described = shown.clone();
     let world = World::new("Standard", move |seen| match seen.operation() {
-        "DescribeExecution" => (200, described.lock().unwrap().to_string()),
+        "DescribeExecution" => (200, described.lock().to_string()),
         "RedriveExecution" => (200, json!({"redriveDate": 1.0}).to_string()),
         _ => (200, json!({"stopDate": 1.0, "events": []}).to_string()),
     })
@@ -53,7 +53,7 @@ async fn a_running_run_that_is_cancelled_says_so_until_its_end_which_is_no_warni
         assert!(message.contains("is being stopped: spec.cancel was set"), "{message}");
         assert_eq!(run.status.unwrap().phase, Some(Phase::Running), "AWS shows no end yet");
     }
-    *aws.lock().unwrap() = execution("ABORTED", started, Some(Timestamp::now()), 0);
+    *aws.lock() = execution("ABORTED", started, Some(Timestamp::now()), 0);
     world.find("order").await;
     let run = world.run("order");
     assert_eq!((says(&run, "Finished").0.as_str(), run.status.unwrap().phase), ("Aborted", Some(Phase::Aborted)));
@@ -81,7 +81,7 @@ async fn the_duration_of_a_redriven_run_is_the_time_in_which_something_ran() {
         let redriven = world.run("order").status.unwrap();
         assert_eq!((redriven.phase, redriven.attempts.len(), redriven.duration), (Some(Phase::Running), 2, None));
         let asked_at = redriven.attempts[1].recorded_at.0;
-        *aws.lock().unwrap() = execution("SUCCEEDED", began, Some(after(asked_at, 5)), 1);
+        *aws.lock() = execution("SUCCEEDED", began, Some(after(asked_at, 5)), 1);
         world.find("order").await;
         let status = world.run("order").status.unwrap();
         assert_eq!(status.phase, Some(Phase::Succeeded));

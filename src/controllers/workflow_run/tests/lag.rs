@@ -6,7 +6,7 @@ use super::*;
 async fn redriven_once_asked() -> World {
     let redrives = Arc::new(Mutex::new(0));
     World::new("Standard", move |seen| {
-        let mut redrives = redrives.lock().unwrap();
+        let mut redrives = redrives.lock();
         let answer = match seen.operation() {
             "RedriveExecution" => {
                 *redrives += 1;

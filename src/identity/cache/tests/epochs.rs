@@ -11,7 +11,7 @@ use crate::aws::{Queues, SdkQueues, SdkStepFunctions, Tagging};
 fn hold_sts(world: &World) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (arrived, there) = mpsc::channel();
     let (go, told) = mpsc::channel::<()>();
-    *world.at_sts.lock().unwrap() = Some(Box::new(move || {
+    *world.at_sts.lock() = Some(Box::new(move || {
         arrived.send(()).unwrap();
         // Without a word it goes on all the same, and the test fails by what it asserts.
         let _ = told.recv_timeout(Duration::from_secs(20));
@@ -80,7 +80,7 @@ async fn requirement_27_a_call_is_not_repeated_after_the_suspension() {
     let told = StdMutex::new(told);
     let server = StandIn::start(move |_| {
         arrived.send(()).unwrap();
-        let _ = told.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        let _ = told.lock().recv_timeout(Duration::from_secs(20));
         (500, "{}".into())
     })
     .await;

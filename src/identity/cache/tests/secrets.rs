@@ -10,13 +10,13 @@ struct Log(Arc<StdMutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().clone()).unwrap()
     }
 }
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -43,7 +43,7 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
     let (log, _guard) = listen(filter);
     let world = world().await;
     let cache = world.cache();
-    world.sts_errors.lock().unwrap().push(sts_error("AccessDenied", &format!("no {}", token("shop", "orders"))));
+    world.sts_errors.lock().push(sts_error("AccessDenied", &format!("no {}", token("shop", "orders"))));
     let error = refusal(&cache, &key()).await;
     tracing::error!(%error, debug = ?error, "refused");
     let session = world.cache().session(&key(), &Cause::default()).await.ok().unwrap();

@@ -14,8 +14,8 @@ pub const MAX: usize = 100;
 /// Levels of an answer that are read.
 const CUT: usize = 120;
 
-/// What stands instead of what was cut off.
-const MARK: &[u8] = b"\"stepbound.dev/nested-too-deep\"";
+/// The text that stands instead of what was cut off.
+pub const MARK: &str = "stepbound.dev/nested-too-deep";
 
 /// Refuses a value, given as JSON, that is nested deeper than [`MAX`].
 ///
@@ -85,7 +85,7 @@ impl Cutter {
             if before == CUT && after > CUT {
                 let left = left.get_or_insert_default();
                 left.extend_from_slice(&piece[from..at]);
-                left.extend_from_slice(MARK);
+                left.extend([b"\"", MARK.as_bytes(), b"\""].concat());
             }
             if before > CUT {
                 left.get_or_insert_default();

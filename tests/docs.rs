@@ -225,3 +225,13 @@ fn advisories_that_cannot_be_had_are_not_taken_for_none() {
     assert_eq!(run(0, 1), (1, "found".to_owned()));
     assert_eq!(run(1, 0), (3, "not checked".to_owned()));
 }
+
+/// Parts of ARNs as the service authorization reference writes them are for nobody to read.
+#[test]
+fn no_page_of_rights_has_a_placeholder_of_the_reference() {
+    for page in ["policy.md", "trust.md", "security.md", "irsa.md"] {
+        let text = std::fs::read_to_string(format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let found = ["${Partition}", "${Account}", "${Region}"].into_iter().find(|name| text.contains(name));
+        assert_eq!(found, None, "{page}");
+    }
+}

@@ -264,8 +264,11 @@ fn nothing_is_announced_before_what_can_be_checked_from_here_is_right() {
     std::fs::write(folder.path().join("words"), "not a token").unwrap();
     let endpoints = ["--insecure-endpoints", "--sts-endpoint-url", &aws.url, "--sfn-endpoint-url", &aws.url];
     for (flags, expected) in [
-        (["--region", "eu-west1"], "a region is written as eu-west-1"),
-        (["--role-arn", "arn:aws:iam::1:role/ci"], "a role is written as arn:aws:iam::111122223333:role/name"),
+        (["--region", "eu-west1"], "is not a region of AWS; write for example eu-west-1"),
+        (
+            ["--role-arn", "arn:aws:iam::1:role/ci"],
+            "is not the ARN of an IAM role; write for example arn:aws:iam::111122223333:role/orders",
+        ),
         (["--region", "cn-north-1"], "--region cn-north-1 is of partition aws-cn, but --role-arn"),
         (["--web-identity-token-file", "absent"], "cannot read the token in absent"),
         (["--web-identity-token-file", "words"], "words holds no token in three parts"),

@@ -269,3 +269,118 @@ fn an_object_that_stands_twice_is_told_with_both_places() {
     assert_eq!(told(&lint(&format!("{map}{from}{map}"))), [("SB101".into(), "/metadata/name".into())]);
     assert_eq!(told(&lint(&format!("{map}{}{map}", workflow("")))), [], "a ConfigMap that nobody reads");
 }
+
+/// Fields of a schema that are texts with a pattern, by their pointers.
+fn with_patterns(schema: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    if let Some(pattern) = schema["pattern"].as_str() {
+        found.push((at.to_owned(), pattern.to_owned()));
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        with_patterns(field, &format!("{at}/{name}"), found);
+    }
+    if schema["items"].is_object() {
+        with_patterns(&schema["items"], &format!("{at}/0"), found);
+    }
+}
+
+/// Puts a value at a pointer, with what it takes to be there.
+fn put(object: &mut Value, pointer: &str, value: Value) {
+    let mut place = object;
+    for part in pointer.split('/').skip(1) {
+        if part == "0" {
+            *place = json!([null]);
+            place = &mut place[0];
+            continue;
+        }
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[part];
+    }
+    *place = value;
+}
+
+/// What is told of a manifest at a place, in one line.
+fn told_at(object: &Value, pointer: &str) -> String {
+    let of_place = |one: &Value| (one["path"] == pointer).then(|| one["message"].as_str().unwrap().to_owned());
+    lint(&object.to_string()).iter().filter_map(of_place).collect::<Vec<_>>().join("\n")
+}
+
+/// Every field of every kind that has a pattern is told in words with an example, never by the pattern alone; and a number where a
+/// length of time is wanted with its unit.
+#[test]
+fn what_does_not_fit_is_told_in_words_for_every_field() {
+    let (mut fields, mut durations) = (0, 0);
+    for definition in custom_resource_definitions().unwrap() {
+        let spec = &serde_json::to_value(&definition).unwrap()["spec"];
+        let kind = spec["names"]["kind"].as_str().unwrap();
+        let mut all = Vec::new();
+        let schema = &spec["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        with_patterns(schema, "/spec", &mut all);
+        for (pointer, pattern) in all {
+            let mut object = manifests::right(kind);
+            put(&mut object, &pointer, json!("\u{e9} !"));
+            let told = told_at(&object, &pointer);
+            let form = stepbound::api::v1alpha1::form(&pattern).unwrap();
+            assert!(told.contains(form.words) && told.contains(form.example), "{kind} {pointer}: {told}");
+            assert!(!told.contains(&pattern), "{kind} {pointer}: {told}");
+            fields += 1;
+            if pattern == stepbound::api::v1alpha1::DURATION_PATTERN {
+                put(&mut object, &pointer, json!(90));
+                let told = told_at(&object, &pointer);
+                assert!(told.contains("write \"90s\" if these are seconds"), "{kind} {pointer}: {told}");
+                assert_eq!(told.lines().count(), 1, "{kind} {pointer}: {told}");
+                durations += 1;
+            }
+        }
+    }
+    println!("{fields} fields with a pattern, {durations} of them lengths of time");
+    assert!(fields > 40 && durations >= 13, "{fields} {durations}");
+}
+
+#[test]
+fn a_value_that_is_no_text_is_told_with_what_kubectl_reads() {
+    let manifest = |metadata: &str, more: &str| {
+        format!(
+            "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowRun\nmetadata: {{{metadata}}}\nspec:\n  workflowRef: {{name: {more}}}\n"
+        )
+    };
+    for (metadata, name, parts) in [
+        (
+            "name: a, namespace: n",
+            "b",
+            &["namespace is the boolean false", "put it in quotes: \"n\"", "kubectl reads YAML 1.1"][..],
+        ),
+        ("name: a, namespace: off", "b", &["put it in quotes: \"off\""]),
+        ("name: yes", "b", &["name is the boolean true", "put it in quotes: \"yes\""]),
+        ("name: 123", "b", &["name is the number 123, and a text is wanted; put it in quotes"]),
+        ("name: a", "y", &["name is the boolean true", "put it in quotes: \"y\""]),
+        ("name: a, labels: {on: 1}", "b", &["the value of true in labels is the number 1"]),
+        (
+            "name: a, annotations: {team: no}",
+            "b",
+            &["the value of team in annotations is the boolean false", ": \"no\""],
+        ),
+    ] {
+        let found = lint(&manifest(metadata, name));
+        let error = found.iter().find(|one| one["severity"] == "error").unwrap();
+        let message = error["message"].as_str().unwrap();
+        assert!(parts.iter().all(|part| message.contains(part)), "{metadata} {name}: {message}");
+        let at_it = found.iter().filter(|one| one["path"] == error["path"]).count();
+        assert_eq!(at_it, 1, "{metadata} {name}: {found:#?}");
+    }
+    assert_eq!(told(&lint(&manifest("name: 'no', namespace: \"123\"", "'y'"))), []);
+}
+
+#[test]
+fn a_text_where_an_object_is_wanted_is_told_with_what_to_write() {
+    let text = workflow("").replace("  definition: {", "  definition: |\n    {");
+    assert!(text.contains("definition: |"), "{text}");
+    let found = lint(&text);
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("definition is a text") && message.contains("remove the |"), "{message}");
+    assert!(message.contains("definitionFrom"), "{message}");
+    let run = object("WorkflowRun", "a", "  workflowRef: fulfil\n");
+    let found = lint(&run);
+    assert!(found[0]["message"].as_str().unwrap().ends_with("write workflowRef: {name: fulfil}"), "{found:#?}");
+}

@@ -145,17 +145,20 @@ fn what_would_be_part_of_every_arn_is_checked_first() {
         stepbound(&["trust", "explain", "--policy", "p.json", "--token-claims", "c.json", "--role-arn", role])
     };
     for (ran, expected) in [
-        (policy(&["--account", "1"]), "an account has 12 digits"),
-        (policy(&["--region", "eu-west1"]), "a region is written as eu-west-1"),
+        (policy(&["--account", "1"]), "is not an account of AWS, which has 12 digits"),
+        (policy(&["--region", "eu-west1"]), "is not a region of AWS; write for example eu-west-1"),
         (policy(&["--partition", "AWS"]), "a partition is written as aws"),
-        (policy(&["--execution-role", "r"]), "a role is written as arn:aws:iam::111122223333:role/name"),
+        (
+            policy(&["--execution-role", "r"]),
+            "is not the ARN of an IAM role; write for example arn:aws:iam::111122223333:role/orders",
+        ),
         (policy(&["--region", "cn-north-1"]), "region cn-north-1 is of partition aws-cn, but the partition is aws"),
         (
             policy(&["--region", "eu-west-1", "--partition", "aws-cn"]),
             "region eu-west-1 is of partition aws, but the partition is aws-cn",
         ),
-        (render("arn:aws:iam::1:role/r"), "a role is written as"),
-        (explain("arn:aws:iam::111122223333:user/r"), "a role is written as"),
+        (render("arn:aws:iam::1:role/r"), "is not the ARN of an IAM role"),
+        (explain("arn:aws:iam::111122223333:user/r"), "is not the ARN of an IAM role"),
     ] {
         assert!(ran.status.code() == Some(2) && err(&ran).contains(expected), "{expected}: {ran:?}");
     }
@@ -393,5 +396,44 @@ fn a_resource_is_given_for_a_state_that_there_is_and_is_an_arn() {
         let ran = run(given);
         assert_eq!(ran.status.code(), Some(2), "{given}: {}", out(&ran));
         assert!(err(&ran).contains(told), "{given}: {}", err(&ran));
+    }
+}
+
+/// The developer guide: "The API action will always be camel case".
+#[test]
+fn a_right_is_derived_of_nothing_that_lint_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = json!({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:GetObject", "Parameters": {"Bucket": "b", "Key": "k"}, "End": true});
+    let machine = file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": state}}));
+    let ran = stepbound(&["policy", "execution-role", &machine, "--account", "111122223333", "--region", "eu-west-1"]);
+    assert!(!ran.status.success() && out(&ran).is_empty(), "{}", out(&ran));
+    let linted = out(&stepbound(&["lint", &machine]));
+    let said = "the action of \"s3:GetObject\" begins with a small letter; did you mean \"getObject\"?";
+    assert!(err(&ran).contains(said) && linted.contains(said), "{}{linted}", err(&ran));
+}
+
+#[test]
+fn what_holds_no_state_machine_is_told_with_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let none = folder.path().join("none");
+    std::fs::create_dir(&none).unwrap();
+    for (path, part) in [
+        (write("empty.yaml", ""), "empty.yaml is empty; give a definition"),
+        (write("plain.txt", "hello world\n"), "plain.txt holds a single value; give"),
+        (
+            write("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+            "map.yaml holds ConfigMap of v1; give",
+        ),
+        (none.to_str().unwrap().to_owned(), "has no .yaml, .yml or .json file; give"),
+    ] {
+        for verb in [&["graph"][..], &["policy", "execution-role"]] {
+            let ran = stepbound(&[verb, &[path.as_str()]].concat());
+            assert!(ran.status.code() == Some(2) && err(&ran).contains(part), "{verb:?} {path}: {}", err(&ran));
+        }
     }
 }

@@ -189,7 +189,8 @@ fn what_holds_neither_policy_nor_binding_is_told_with_what_it_holds_and_what_is_
             "holds no TrustBinding, but nothing at all;",
         ),
         ("definition.yaml", "StartAt: A\nStates: {A: {Type: Succeed}}\n", "holds no TrustBinding, but a definition;"),
-        ("empty.yaml", "", "holds no TrustBinding, but nothing at all;"),
+        ("empty.yaml", "", "empty.yaml: is empty;"),
+        ("plain.txt", "hello world\n", "holds no TrustBinding, but a text;"),
     ] {
         folder.write(name, text);
         for verb in [&["trust", "lint"][..], &["trust", "render"], &["policy", "binding-role"]] {
@@ -305,4 +306,52 @@ fn a_binding_that_the_operator_refuses_is_an_error_here_too() {
     folder.write("empty.json", r#"{"Version": "2012-10-17", "Statement": []}"#);
     let (code, out, _) = folder.run(&["trust", "lint", "empty.json"]);
     assert!(code == 1 && out.contains("empty.json: policy: error[StatementMissing]"), "{out}");
+}
+
+#[test]
+fn each_binding_of_a_folder_is_explained_by_the_policy_of_its_role() {
+    let folder = Folder::new();
+    let more = MANIFEST.split("---").nth(1).unwrap();
+    let other = more.replace("name: orders,", "name: stock,").replace("shop-orders", "shop-stock");
+    let third = more.replace("name: orders,", "name: third,").replace("shop-orders", "shop-third");
+    folder.write("more.yaml", &format!("{other}---{third}"));
+    let of_role = |name: &str, policy: &str| {
+        let role = json!({"Role": {"Arn": format!("arn:aws:iam::111122223333:role/team/{name}"),
+            "AssumeRolePolicyDocument": serde_json::from_str::<Value>(policy).unwrap()}});
+        folder.write(&format!("{name}.json"), &role.to_string());
+    };
+    let policy = folder.good(&["trust", "render", "binding.yaml", "--issuer", ISSUER]);
+    of_role("shop-orders", &policy);
+    of_role("shop-stock", &policy.replace("shop:orders", "shop:order"));
+    let explain = ["trust", "explain", "--manifest", ".", "--issuer", ISSUER, "--policy", "."];
+    let (code, out, error) = folder.run(&explain);
+    assert_eq!(code, 1, "{error}");
+    let (orders, rest) = out.split_once("## TrustBinding shop/stock").unwrap();
+    assert!(orders.starts_with("## TrustBinding shop/orders") && orders.contains("takes the token"), "{out}");
+    assert!(rest.contains("<- another service account"), "{out}");
+    assert!(rest.contains("aws iam get-role --role-name shop-third"), "{out}");
+    assert!(error.contains("do not allow TrustBinding shop/stock"), "{error}");
+    let (code, out, _) = folder.run(&[&explain[..], &["--binding", "orders"]].concat());
+    assert!(code == 0 && out.contains("takes the token"), "{out}");
+    of_role("shop-stock", &policy);
+    let (code, out, error) = folder.run(&[&explain[..], &["-o", "json"]].concat());
+    let view: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(view.as_array().unwrap().len(), 3);
+    assert!(code == 2 && error.contains("not explained: TrustBinding shop/third"), "{error}");
+    of_role("shop-third", &policy);
+    folder.good(&explain);
+}
+
+#[test]
+fn a_policy_that_is_none_is_told_as_what_it_is() {
+    let folder = Folder::new();
+    folder.write("empty.json", "");
+    let explain = ["trust", "explain", "--manifest", "binding.yaml", "--issuer", ISSUER, "--policy"];
+    let (code, _, error) = folder.run(&[&explain[..], &["empty.json"]].concat());
+    assert!(code == 2 && error.contains("empty.json: is empty; give the role's trust policy"), "{error}");
+    std::fs::create_dir(folder.0.path().join("none")).unwrap();
+    for verb in [&["trust", "lint"][..], &["trust", "render"], &["policy", "binding-role"]] {
+        let (code, _, error) = folder.run(&[verb, &["none"]].concat());
+        assert!(code == 2 && error.contains("none: has no .yaml, .yml or .json file; give the manifest"), "{error}");
+    }
 }

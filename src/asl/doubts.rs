@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::lint::{Finding, MAX_FINDINGS, Severity};
 use super::position::{Node, Span};
+use super::scalar;
 use super::source::{Ambiguous, Parsed, Tagged};
 
 /// Adds what is doubtful at or below a value of the text, but for what is at or below `except`. What was found of a value whose
@@ -55,9 +56,14 @@ fn placeholder(tag: &str, value: &Value) -> String {
 /// Versions of YAML read the scalar differently.
 fn read_otherwise(root: Node<'_>, scalar: &Ambiguous) -> Finding {
     let path = root.find(scalar.span.start).map_or("/".to_owned(), |node| root.path_to(node));
+    let text = &scalar.text;
+    let value = match scalar::plain(text) {
+        Ok(Value::Bool(truth)) => format!("the boolean {truth}"),
+        Ok(value) => format!("the number {value}"),
+        Err(_) => "no value".to_owned(),
+    };
     let message = format!(
-        "{} is read as YAML 1.1 does, as kubectl does; put it in quotes, or write the value that is meant",
-        scalar.text
+        "{text} is {value} to kubectl, which reads YAML 1.1, and so it is here; write \"{text}\" if the text is meant, else the value as JSON has it"
     );
     Finding::new("SB010", path, message, scalar.span)
 }

@@ -10,6 +10,7 @@ mod scalar;
 mod source;
 mod substitute;
 mod yaml;
+mod yaml_errors;
 
 use std::collections::BTreeMap;
 
@@ -21,13 +22,13 @@ use doubts::outside_of_texts;
 pub use doubts::{doubts, with_placeholders, without_use};
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use position::{Lines, Node, Places, Span};
-pub use source::{Ambiguous, Parsed, SyntaxError, Tagged, parse, parse_all, parse_whole, to_yaml};
+pub use source::{Ambiguous, Parsed, SyntaxError, Tagged, parse, parse_all, parse_cut, parse_whole, to_yaml};
 pub use substitute::{has_directive, substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
 pub const MAX_DEFINITION_BYTES: usize = 1_048_576;
 
-/// A definition that passed the offline check, in the bytes that are submitted.
+/// A definition in the bytes that are submitted. It passed the offline check, but for what [`as_it_is`] reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     text: String,
@@ -165,15 +166,24 @@ pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) ->
 ///
 /// # Errors
 /// As [`prepare_template`].
-pub fn prepare_parsed(
-    mut parsed: Parsed,
-    substitutions: &BTreeMap<String, String>,
-) -> Result<Definition, DefinitionError> {
+pub fn prepare_parsed(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    let (outside, parsed) = without_doubts(parsed);
+    finish(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+}
+
+/// As [`prepare_parsed`], for whoever only looks at it: what is wrong is among its warnings.
+pub fn as_it_is(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Definition {
+    let (outside, parsed) = without_doubts(parsed);
+    defined(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+}
+
+/// Where a template stands outside of texts, and the text with placeholders there.
+fn without_doubts(mut parsed: Parsed) -> (Vec<(Span, String)>, Parsed) {
     let outside = outside_of_texts(&parsed);
     parsed.value = with_placeholders(parsed.root(), &parsed);
     parsed.unquoted.clear();
     parsed.tagged.clear();
-    finish(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+    (outside, parsed)
 }
 
 fn sorted(mut read: Read) -> Read {
@@ -232,16 +242,21 @@ fn looked_at(
 }
 
 fn finish(read: Read) -> Result<Definition, DefinitionError> {
+    if read.findings.iter().any(Finding::is_error) {
+        return Err(DefinitionError::Invalid(read.findings));
+    }
+    let definition = defined(read);
+    if definition.text.len() > MAX_DEFINITION_BYTES {
+        return Err(DefinitionError::TooLarge(definition.text.len()));
+    }
+    Ok(definition)
+}
+
+fn defined(read: Read) -> Definition {
     let Read { value, places, findings, open: _ } = read;
-    if findings.iter().any(Finding::is_error) {
-        return Err(DefinitionError::Invalid(findings));
-    }
     let text = value.to_string();
-    if text.len() > MAX_DEFINITION_BYTES {
-        return Err(DefinitionError::TooLarge(text.len()));
-    }
     let hash = short_hex(text.as_bytes(), 8);
-    Ok(Definition { text, hash, value, places, warnings: findings })
+    Definition { text, hash, value, places, warnings: findings }
 }
 
 #[cfg(test)]

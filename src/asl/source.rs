@@ -104,6 +104,14 @@ pub fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
     json::parse(text).map(|parsed| vec![parsed]).or_else(|error| otherwise(text, &error, yaml::parse_all))
 }
 
+/// As [`parse_all`] of YAML, with a text instead of what is nested too deep.
+///
+/// # Errors
+/// As [`parse`], but for what is nested too deep.
+pub fn parse_cut(text: &str, instead: &str) -> Result<Vec<Parsed>, SyntaxError> {
+    yaml::parse_cut(text, instead)
+}
+
 /// YAML that every reader takes for this value. The writer follows version 1.2, in which `n` is a text and in version 1.1 a
 /// boolean: where the versions differ it is written as JSON, which is YAML too.
 ///
@@ -206,6 +214,18 @@ mod tests {
         };
         let laughs = (0..12).map(level).collect::<Vec<_>>().join("\n");
         assert!(parse(&laughs).unwrap_err().message.contains("too much"));
+    }
+
+    #[test]
+    fn aliases_nest_no_deeper_than_what_is_written_out() {
+        let level = |at: usize, inner: &str| format!("a{at}: &a{at} {}{inner}{}", "[".repeat(60), "]".repeat(60));
+        let two = format!("{}\n{}\n", level(0, "x"), level(1, "*a0"));
+        assert!(parse(&two).is_ok(), "{:?}", parse(&two));
+        let many: String = (1..200).map(|at| level(at, &format!("*a{}", at - 1)) + "\n").collect();
+        let error = parse(&format!("{}\n{many}", level(0, "x"))).unwrap_err();
+        assert!(error.is_too_deep, "{error}");
+        let cut = parse_cut(&format!("{}\n{many}", level(0, "x")), "cut").unwrap();
+        assert!(cut[0].value.to_string().contains("\"cut\""));
     }
 
     #[test]

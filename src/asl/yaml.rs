@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::position::{Places, Span};
 use super::scalar;
 use super::source::{Ambiguous, MAX_DEPTH, Parsed, SyntaxError, Tagged, too_deep};
+use super::yaml_errors::in_words;
 
 /// What aliases may add to a document, in bytes of text and nodes together: a few lines of aliases of aliases could
 /// otherwise fill the memory.
@@ -18,7 +19,15 @@ const MAX_EXPANSION: usize = 4 * 1024 * 1024;
 /// # Errors
 /// The place of the first thing that is not YAML, or that JSON has no form for.
 pub(super) fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
-    read(text, usize::MAX)
+    read(text, usize::MAX, None)
+}
+
+/// As [`parse_all`], with a text instead of what is nested too deep.
+///
+/// # Errors
+/// As [`parse_all`].
+pub(super) fn parse_cut(text: &str, instead: &str) -> Result<Vec<Parsed>, SyntaxError> {
+    read(text, usize::MAX, Some(instead))
 }
 
 /// Reads one document.
@@ -26,15 +35,17 @@ pub(super) fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
 /// # Errors
 /// As [`parse_all`], and for a second document.
 pub(super) fn parse(text: &str) -> Result<Parsed, SyntaxError> {
-    Ok(read(text, 1)?.pop().unwrap_or_default())
+    Ok(read(text, 1, None)?.pop().unwrap_or_default())
 }
 
-fn read(text: &str, most: usize) -> Result<Vec<Parsed>, SyntaxError> {
+fn read<'a>(text: &'a str, most: usize, instead: Option<&'a str>) -> Result<Vec<Parsed>, SyntaxError> {
     let mut builder = Builder {
+        text,
         events: Parser::new_from_str(text),
         bytes: Bytes::of(text),
         anchors: HashMap::new(),
         expanded: 0,
+        instead,
         ambiguous: Vec::new(),
         tagged: Vec::new(),
     };
@@ -163,6 +174,17 @@ impl Tree {
         value
     }
 
+    /// Levels of objects and lists.
+    fn depth(&self) -> usize {
+        match &self.content {
+            Content::Scalar(_) => 0,
+            Content::Sequence(items) => 1 + items.iter().map(Self::depth).max().unwrap_or_default(),
+            Content::Mapping(fields) => {
+                1 + fields.list.iter().map(|field| field.tree.depth()).max().unwrap_or_default()
+            }
+        }
+    }
+
     /// Nodes and bytes of text.
     fn weight(&self) -> usize {
         match &self.content {
@@ -176,11 +198,21 @@ impl Tree {
     }
 }
 
+/// What an alias stands for.
+struct Anchored {
+    tree: Tree,
+    weight: usize,
+    depth: usize,
+}
+
 struct Builder<'a> {
+    text: &'a str,
     events: Parser<'a, StrInput<'a>>,
     bytes: Bytes,
-    anchors: HashMap<usize, (Tree, usize)>,
+    anchors: HashMap<usize, Anchored>,
     expanded: usize,
+    /// The text that stands in the place of what is nested too deep, where that is left out.
+    instead: Option<&'a str>,
     ambiguous: Vec<Ambiguous>,
     tagged: Vec<Tagged>,
 }
@@ -215,15 +247,14 @@ impl<'a> Builder<'a> {
     fn next(&mut self) -> Result<Node<'a>, SyntaxError> {
         match self.events.next_event() {
             Some(Ok(node)) => Ok(node),
-            Some(Err(error)) => Err(scan_error(&error)),
+            Some(Err(error)) => Err(scan_error(self.text, &error)),
             None => Ok((Event::StreamEnd, Range::default())),
         }
     }
 
     fn tree(&mut self, (event, range): Node<'a>, depth: usize) -> Result<Tree, SyntaxError> {
         if depth >= MAX_DEPTH && matches!(event, Event::SequenceStart(..) | Event::MappingStart(..)) {
-            let error = error(range.start, too_deep());
-            return Err(SyntaxError { is_too_deep: true, ..error });
+            return if self.instead.is_some() { self.left_out(range) } else { Err(deep(range.start)) };
         }
         let mut at = self.bytes.span(range);
         if let Event::Scalar(_, _, _, Some(tag))
@@ -248,21 +279,43 @@ impl<'a> Builder<'a> {
                 at.end = end;
                 (anchor, Content::Mapping(fields))
             }
-            Event::Alias(anchor) => return self.alias(anchor, range),
+            Event::Alias(anchor) => return self.alias(anchor, range, depth),
             _ => return Err(error(range.start, "a value is missing here")),
         };
         let tree = Tree { at, content };
         if anchor > 0 {
-            let weight = tree.weight();
-            self.anchors.insert(anchor, (tree.clone(), weight));
+            let anchored = Anchored { weight: tree.weight(), depth: tree.depth(), tree: tree.clone() };
+            self.anchors.insert(anchor, anchored);
         }
         Ok(tree)
     }
 
-    fn alias(&mut self, anchor: usize, range: Range) -> Result<Tree, SyntaxError> {
-        let Some((tree, weight)) = self.anchors.get(&anchor) else {
+    /// Passes over the rest of a value that has begun.
+    fn left_out(&mut self, range: Range) -> Result<Tree, SyntaxError> {
+        let mut open = 1_usize;
+        while open > 0 {
+            match self.next()?.0 {
+                Event::SequenceStart(..) | Event::MappingStart(..) => open += 1,
+                Event::SequenceEnd | Event::MappingEnd => open -= 1,
+                Event::StreamEnd => break,
+                _ => {}
+            }
+        }
+        Ok(self.put_instead(range))
+    }
+
+    fn put_instead(&self, range: Range) -> Tree {
+        let text = self.instead.unwrap_or_default().to_owned();
+        Tree { at: self.bytes.span(range), content: Content::Scalar(Value::String(text)) }
+    }
+
+    fn alias(&mut self, anchor: usize, range: Range, depth: usize) -> Result<Tree, SyntaxError> {
+        let Some(Anchored { tree, weight, depth: below }) = self.anchors.get(&anchor) else {
             return Err(error(range.start, "this alias stands for a value that contains it"));
         };
+        if depth + below > MAX_DEPTH {
+            return if self.instead.is_some() { Ok(self.put_instead(range)) } else { Err(deep(range.start)) };
+        }
         self.expanded += weight;
         if self.expanded > MAX_EXPANSION {
             let message = "the aliases of this document stand for too much; write the values out";
@@ -380,10 +433,16 @@ fn merge(fields: &mut Fields, merged: Tree) -> Option<()> {
     Some(())
 }
 
+fn deep(at: Marker) -> SyntaxError {
+    SyntaxError { is_too_deep: true, ..error(at, too_deep()) }
+}
+
 fn error(at: Marker, message: impl Into<String>) -> SyntaxError {
     SyntaxError { line: at.line(), column: at.col() + 1, message: message.into(), is_too_deep: false }
 }
 
-fn scan_error(found: &ScanError) -> SyntaxError {
-    error(*found.marker(), found.info())
+fn scan_error(text: &str, found: &ScanError) -> SyntaxError {
+    let at = found.marker();
+    let (line, column, message) = in_words(text, at.line(), at.col() + 1, found.info());
+    SyntaxError { line, column, message: message.into_owned(), is_too_deep: false }
 }

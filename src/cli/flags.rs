@@ -2,26 +2,31 @@
 
 use regex::Regex;
 
-use crate::api::v1alpha1::{ACCOUNT_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN};
+use crate::api::v1alpha1::{ACCOUNT_PATTERN, Form, REGION_PATTERN, ROLE_ARN_PATTERN, form};
 
 /// An account's id.
 pub(super) fn account(text: &str) -> Result<String, String> {
-    fits(text, ACCOUNT_PATTERN, "an account has 12 digits, for example 111122223333")
+    of_form(text, ACCOUNT_PATTERN)
 }
 
 /// A region, whichever AWS adds.
 pub(super) fn region(text: &str) -> Result<String, String> {
-    fits(text, REGION_PATTERN, "a region is written as eu-west-1 or us-gov-east-1")
+    of_form(text, REGION_PATTERN)
 }
 
 /// The ARN of a role.
 pub(super) fn role_arn(text: &str) -> Result<String, String> {
-    fits(text, ROLE_ARN_PATTERN, "a role is written as arn:aws:iam::111122223333:role/name")
+    of_form(text, ROLE_ARN_PATTERN)
 }
 
 /// A partition, whichever AWS adds.
 pub(super) fn partition(text: &str) -> Result<String, String> {
     fits(text, "^aws(-[a-z]+)*$", "a partition is written as aws, aws-cn or aws-us-gov")
+}
+
+/// Told in the words of the kinds.
+fn of_form(text: &str, pattern: &str) -> Result<String, String> {
+    fits(text, pattern, &form(pattern).map(Form::broken).unwrap_or_default())
 }
 
 fn fits(text: &str, pattern: &str, form: &str) -> Result<String, String> {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::input::{InputError, Loaded, load};
+use super::files;
+use super::input::{InputError, Loaded, load_as_it_is};
 use super::out::{colour, print, say};
+use crate::asl::DefinitionError;
 use crate::graph::{Drawing, Flow, History, HistoryError, dot, mermaid, svg, terminal};
+use crate::nesting::MARK;
 
 /// Flags of `stepbound graph`.
 #[derive(Debug, clap::Args)]
@@ -81,13 +84,14 @@ pub enum GraphError {
 pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
     let output = output(flags)?;
     let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
-    let one = chosen(load(std::slice::from_ref(&flags.file), &substitutions)?, flags.workflow.as_deref())?;
+    let one = chosen(load_as_it_is(std::slice::from_ref(&flags.file), &substitutions)?, flags.workflow.as_deref())?;
     let history = flags.history.as_ref().map(|path| {
-        let text = std::fs::read_to_string(path).map_err(|source| GraphError::Read { path: path.clone(), source })?;
+        let text = files::read(path).map_err(|source| GraphError::Read { path: path.clone(), source })?;
         History::parse(&text).map_err(|source| GraphError::History { path: path.clone(), source })
     });
     let history = history.transpose()?;
     let flow = Flow::of(&one.definition.machine());
+    told(&one, &flow)?;
     let whole = |text| Drawing { text, note: None };
     let drawing = match output {
         Output::Svg => svg(&flow, &one.what, history.as_ref()),
@@ -99,6 +103,27 @@ pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
         say(&format!("note: {note}"));
     }
     write(flags, &drawing.text)
+}
+
+/// Says what of a definition is not drawn; one that has no state cannot be drawn.
+fn told(one: &Loaded, flow: &Flow) -> Result<(), GraphError> {
+    let findings = one.definition.warnings();
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    if flow.vertices.is_empty() {
+        let (what, source) = (one.what.clone(), DefinitionError::Invalid(findings.to_vec()));
+        return Err(InputError::Definition { what, source }.into());
+    }
+    if errors > 0 {
+        let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        say(&format!(
+            "note: {}: the definition has {errors}, and is drawn as far as it can be; `stepbound lint` tells them",
+            one.what
+        ));
+    }
+    if one.definition.text().contains(MARK) {
+        say(&format!("note: {}: what is nested more than about 120 levels deep is not drawn", one.what));
+    }
+    Ok(())
 }
 
 fn chosen(mut loaded: Vec<Loaded>, wanted: Option<&str>) -> Result<Loaded, GraphError> {

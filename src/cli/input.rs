@@ -1,7 +1,6 @@
 //! State machines from files: Workflow manifests with what stands beside them, and bare definitions.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -9,8 +8,11 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::v1alpha1::{TrustBinding, Workflow};
+use super::files;
+use super::lint::held;
+use crate::api::v1alpha1::{GROUP, TrustBinding, Workflow};
 use crate::asl::{self, Definition, DefinitionError, Parsed, Places, SyntaxError};
+use crate::nesting::{self, Cutter};
 
 /// Why files give no state machines.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +34,9 @@ pub enum InputError {
         source: SyntaxError,
     },
     /// A manifest does not fit the schema of its kind.
-    #[error("{name}: {what} does not fit its schema: {problem}")]
+    #[error(
+        "{name}: {what} does not fit its schema: {problem}\nRun `stepbound lint` to see every problem with its place."
+    )]
     Manifest {
         /// The path as given.
         name: String,
@@ -42,7 +46,10 @@ pub enum InputError {
         problem: String,
     },
     /// A definition is not valid.
-    #[error("{what}: {source}\nRun `stepbound lint` to see every problem with its place.")]
+    #[error(
+        "{what}: {}\nRun `stepbound lint` to see every problem with its place.",
+        source.to_string().replace(" in .status.diagnostics", "")
+    )]
     Definition {
         /// Which.
         what: String,
@@ -62,8 +69,13 @@ pub enum InputError {
         key: String,
     },
     /// No file holds a state machine.
-    #[error("no Workflow and no definition found in {0}")]
+    #[error(
+        "there is no state machine: {0}; give a definition, an object with StartAt and States, or the manifest of a Workflow of apiVersion {GROUP}/v1alpha1"
+    )]
     Nothing(String),
+    /// No Workflow has the role that was asked for.
+    #[error("no Workflow among the files uses {0}; correct --execution-role, or give the file of its Workflow")]
+    OfRole(String),
 }
 
 /// A state machine and what is known of it.
@@ -85,23 +97,41 @@ pub struct Loaded {
 /// # Errors
 /// The first thing that cannot be read or is not valid; and when nothing is found.
 pub fn load(paths: &[PathBuf], substitutions: &BTreeMap<String, String>) -> Result<Vec<Loaded>, InputError> {
-    let mut objects = Objects::default();
+    read(paths, substitutions, Objects::default())
+}
+
+/// As [`load`], for whoever only looks at them: what is wrong with a definition is among its warnings, and of what is nested too deep
+/// the outer part is there.
+///
+/// # Errors
+/// As [`load`], but for definitions that are not valid.
+pub fn load_as_it_is(paths: &[PathBuf], substitutions: &BTreeMap<String, String>) -> Result<Vec<Loaded>, InputError> {
+    read(paths, substitutions, Objects { as_it_is: true, ..Objects::default() })
+}
+
+fn read(
+    paths: &[PathBuf],
+    substitutions: &BTreeMap<String, String>,
+    mut objects: Objects,
+) -> Result<Vec<Loaded>, InputError> {
     for path in paths {
-        if path.as_os_str() == "-" {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(failed(path))?;
-            objects.read("<stdin>", &text, true)?;
-        } else if path.is_dir() {
+        if path.is_dir() {
+            let before = objects.held.len();
             folder(path, &mut objects)?;
+            if objects.held.len() == before {
+                objects.held.push(format!("{} has no .yaml, .yml or .json file", path.display()));
+            }
         } else {
-            let text = std::fs::read_to_string(path).map_err(failed(path))?;
-            objects.read(&path.display().to_string(), &text, true)?;
+            let text = files::read(path).map_err(failed(path))?;
+            let name = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
+            objects.read(&name, &text, true)?;
         }
     }
+    let held = std::mem::take(&mut objects.held);
     let loaded = objects.machines(substitutions)?;
     if loaded.is_empty() {
-        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(InputError::Nothing(names.join(", ")));
+        let more = if held.len() > NAMED { ", …" } else { "" };
+        return Err(InputError::Nothing(held[..held.len().min(NAMED)].join(", ") + more));
     }
     Ok(loaded)
 }
@@ -123,7 +153,7 @@ fn folder(path: &Path, objects: &mut Objects) -> Result<(), InputError> {
         if path.is_dir() && !hidden {
             folder(&path, objects)?;
         } else if known {
-            let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+            let text = files::read_found(&path).map_err(failed(&path))?.unwrap_or_default();
             objects.read(&path.display().to_string(), &text, false)?;
         }
     }
@@ -133,16 +163,26 @@ fn folder(path: &Path, objects: &mut Objects) -> Result<(), InputError> {
 /// What the files hold.
 #[derive(Default)]
 struct Objects {
+    /// Whether definitions are taken that are not valid.
+    as_it_is: bool,
     workflows: Vec<(String, Workflow)>,
     bindings: Vec<TrustBinding>,
     config_maps: Vec<ConfigMap>,
     definitions: Vec<(String, Parsed)>,
+    /// What each file holds, for whoever finds no state machine in them.
+    held: Vec<String>,
 }
+
+/// So many files are named.
+const NAMED: usize = 4;
 
 impl Objects {
     /// A file that was named must be readable; one that was found in a folder may be of another kind.
     fn read(&mut self, name: &str, text: &str, named: bool) -> Result<(), InputError> {
-        match asl::parse_all(text) {
+        let parsed = self.parse(text);
+        let documents = parsed.as_deref().unwrap_or_default();
+        self.held.push(format!("{name} {}", held(text, documents).0));
+        match parsed {
             Ok(documents) => documents.into_iter().try_for_each(|document| {
                 let is_definition = document.value.get("kind").is_none();
                 if !is_definition {
@@ -153,6 +193,13 @@ impl Objects {
             }),
             Err(_) if !named && !text.contains("stepbound.dev/") && !text.contains("StartAt") => Ok(()),
             Err(source) => Err(InputError::Syntax { name: name.to_owned(), source }),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Result<Vec<Parsed>, SyntaxError> {
+        match asl::parse_all(text) {
+            Err(error) if error.is_too_deep && self.as_it_is => cut(text),
+            parsed => parsed,
         }
     }
 
@@ -188,8 +235,11 @@ impl Objects {
             loaded.push(self.of_workflow(file, workflow, substitutions)?);
         }
         for (file, document) in self.definitions {
-            let definition = asl::prepare_parsed(document, substitutions)
-                .map_err(|source| InputError::Definition { what: file.clone(), source })?;
+            let definition = match self.as_it_is {
+                true => asl::as_it_is(document, substitutions),
+                false => asl::prepare_parsed(document, substitutions)
+                    .map_err(|source| InputError::Definition { what: file.clone(), source })?,
+            };
             loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
         }
         Ok(loaded)
@@ -223,7 +273,8 @@ impl Objects {
             }
             (None, None) => String::new(),
         };
-        let definition = asl::prepare_template(&text, &substitutions)
+        let definition = self
+            .prepared(&text, &substitutions)
             .map_err(|source| InputError::Definition { what: format!("{file}: {what}"), source })?;
         let binding = self
             .bindings
@@ -232,9 +283,26 @@ impl Objects {
         Ok(Loaded { what, definition, workflow: Some(workflow.clone()), binding: binding.cloned() })
     }
 
+    fn prepared(&self, text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+        if !self.as_it_is {
+            return asl::prepare_template(text, substitutions);
+        }
+        let document = self.parse(text)?.into_iter().next().unwrap_or_default();
+        Ok(asl::as_it_is(document, substitutions))
+    }
+
     fn config_map(&self, namespace: Option<&String>, name: &str) -> Option<&ConfigMap> {
         self.config_maps.iter().find(|map| map.name_any() == name && map.namespace().as_ref() == namespace)
     }
+}
+
+/// A text without what is nested too deep in it.
+fn cut(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
+    if !text.trim_start().starts_with('{') {
+        return asl::parse_cut(text, nesting::MARK);
+    }
+    let kept = Cutter::default().cut(text.as_bytes()).unwrap_or_else(|| text.as_bytes().to_vec());
+    asl::parse_all(&String::from_utf8_lossy(&kept))
 }
 
 fn typed<T: DeserializeOwned>(file: &str, value: Value) -> Result<T, InputError> {

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod crds;
+mod files;
 mod flags;
 mod graph;
 mod input;

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use kube::ResourceExt;
 
-use super::flags;
 use super::input::{InputError, Loaded, load};
 use super::out::{print, say};
+use super::{files, flags};
 use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
 use crate::asl::to_yaml;
@@ -201,7 +201,7 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
         machines.push((one.what.clone(), derived));
     }
     if let Some(path) = &flags.compare {
-        let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
+        let text = files::read(path).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
         let policy = Document::parse(&text).map_err(|source| PolicyError::Document { path: path.clone(), source })?;
         let role_known = loaded.iter().all(|one| one.workflow.is_some()) || flags.execution_role.is_some();
         let compared = view::Compared::of(&all, &policy, role_known.then_some(loaded.len()));
@@ -254,7 +254,7 @@ fn of_one_role(mut loaded: Vec<Loaded>, flags: &ExecutionRoleFlags) -> Result<Ve
     if let Some(role) = &flags.execution_role {
         loaded.retain(|one| role_of(one).is_none_or(|used| used == *role));
         if loaded.is_empty() {
-            return Err(InputError::Nothing(format!("the files that use {role}")).into());
+            return Err(InputError::OfRole(role.clone()).into());
         }
         return Ok(loaded);
     }

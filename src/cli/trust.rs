@@ -82,9 +82,7 @@ pub(super) fn run(flags: &TrustFlags) -> Result<(), TrustError> {
 
 /// A file, or standard input for `-`.
 fn read(path: &Path) -> Result<String, TrustError> {
-    let text =
-        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    text.map_err(|source| TrustError::Read { path: path.to_owned(), source })
+    super::files::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })
 }
 
 fn content(path: &Path, problem: &impl ToString) -> TrustError {

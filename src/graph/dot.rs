@@ -100,6 +100,7 @@ fn look(shape: Shape) -> &'static str {
     match shape {
         Shape::Choice => ", shape=hexagon, style=solid",
         Shape::Succeed | Shape::Fail => ", shape=oval, style=solid",
+        Shape::Missing => ", style=dotted",
         _ => "",
     }
 }

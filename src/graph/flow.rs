@@ -54,6 +54,8 @@ pub enum Shape {
     Parallel,
     /// Runs its processor for each item.
     Map,
+    /// Something leads here, and there is no such state.
+    Missing,
 }
 
 /// A way from one state to another.
@@ -83,12 +85,22 @@ pub enum EdgeKind {
 }
 
 impl Flow {
-    /// The graph of a machine. Transitions to states that do not exist are left out; the linter tells of them.
-    pub fn of(machine: &Machine<'_>) -> Self {
+    /// The graph of a machine. Where a transition leads to a state that does not exist, a vertex stands for that.
+    pub fn of<'a>(machine: &Machine<'a>) -> Self {
         // Of states of one name the first counts, as for whoever reads from the top.
         let numbered = machine.states.iter().enumerate().rev();
-        let by_name: HashMap<&str, usize> = numbered.map(|(index, state)| (state.name, index)).collect();
-        let index = |target: Option<Node<'_>>| by_name.get(target?.as_str()?).copied();
+        let mut by_name: HashMap<&str, usize> = numbered.map(|(index, state)| (state.name, index)).collect();
+        let mut vertices: Vec<Vertex> = machine.states.iter().map(vertex).collect();
+        let mut index = |target: Option<Node<'a>>| {
+            let name = target?.as_str()?;
+            let found = by_name.get(name).copied();
+            found.or_else(|| {
+                vertices.push(missing(name));
+                by_name.insert(name, vertices.len() - 1);
+                by_name.get(name).copied()
+            })
+        };
+        let start = index(machine.start_at);
         let mut edges = Vec::new();
         for (from, state) in machine.states.iter().enumerate() {
             let mut add = |to: Option<usize>, kind, label: String| {
@@ -105,8 +117,7 @@ impl Flow {
                 add(index(catcher.next), EdgeKind::Catch, short(&listed(catcher.error_equals), 28));
             }
         }
-        let vertices = machine.states.iter().map(vertex).collect();
-        Self { vertices, edges, start: index(machine.start_at) }
+        Self { vertices, edges, start }
     }
 
     /// All vertices, those inside others too.
@@ -147,6 +158,12 @@ fn vertex(state: &State<'_>) -> Vertex {
         ends: !follows,
         inner: state.machines().iter().map(Flow::of).collect(),
     }
+}
+
+/// A state that there is not.
+fn missing(name: &str) -> Vertex {
+    let (shape, detail) = (Shape::Missing, "no such state".to_owned());
+    Vertex { name: name.to_owned(), shape, detail, retry: Vec::new(), ends: false, inner: Vec::new() }
 }
 
 fn called(target: Target<'_>) -> String {

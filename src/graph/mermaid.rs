@@ -78,6 +78,7 @@ fn shape(vertex: &Vertex) -> String {
         Shape::Choice => format!("{{{{\"{label}\"}}}}"),
         Shape::Succeed | Shape::Fail => format!("([\"{label}\"])"),
         Shape::Wait => format!("[/\"{label}\"/]"),
+        Shape::Missing => format!(">\"{label}\"]"),
         Shape::Task | Shape::Pass | Shape::Parallel | Shape::Map => format!("[\"{label}\"]"),
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn kind(shape: Shape) -> &'static str {
         Shape::Fail => "Fail",
         Shape::Parallel => "Parallel",
         Shape::Map => "Map",
+        Shape::Missing => "?",
     }
 }
 

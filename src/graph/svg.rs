@@ -277,6 +277,9 @@ fn shape(text: &mut String, one: &Placed<'_>, x: f64, y: f64) {
         Shape::Succeed | Shape::Fail => {
             let _ = writeln!(text, "<rect class=\"box\" {}/>", place(height / 2.0));
         }
+        Shape::Missing => {
+            let _ = writeln!(text, "<rect class=\"box\" stroke-dasharray=\"4 3\" {}/>", place(RADIUS));
+        }
         Shape::Task | Shape::Pass | Shape::Wait => {
             let _ = writeln!(text, "<rect class=\"box\" {}/>", place(RADIUS));
             bar(text, height - 20.0);

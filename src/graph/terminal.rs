@@ -211,10 +211,14 @@ impl Canvas {
             _ if round => ['╭', '╮', '╰', '╯'],
             _ => ['┌', '┐', '└', '┘'],
         };
-        let side = if one.vertex.shape == Shape::Map { '┆' } else { '│' };
+        let (level, side) = match one.vertex.shape {
+            Shape::Missing => ('╌', '╎'),
+            Shape::Map => ('─', '┆'),
+            _ => ('─', '│'),
+        };
         for x in left + 1..right {
-            self.put(x, top, '─', outcome);
-            self.put(x, bottom, '─', outcome);
+            self.put(x, top, level, outcome);
+            self.put(x, bottom, level, outcome);
         }
         for y in top + 1..bottom {
             self.put(left, y, side, outcome);

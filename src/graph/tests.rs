@@ -338,3 +338,53 @@ fn what_is_too_large_for_a_terminal_is_listed() {
     assert!(lines[0].starts_with("● Which? [Choice] → end-0 ($.a = 0), end-1 ($.a = 1), "), "{}", &lines[0][..80]);
     assert_eq!(lines[1], "end-0 [Succeed] → the end");
 }
+
+/// Anything that could stand where a definition is wanted.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        Just(json!(true)),
+        (-3_i64..3).prop_map(|number| json!(number)),
+        prop::sample::select(vec!["A", "B", "Task", "Choice", "Parallel", "Map", "Wait", "States.ALL", ""])
+            .prop_map(|text| json!(text)),
+    ];
+    let names = vec![
+        "StartAt",
+        "States",
+        "A",
+        "B",
+        "Type",
+        "Next",
+        "End",
+        "Branches",
+        "ItemProcessor",
+        "Choices",
+        "Default",
+        "Catch",
+        "Retry",
+        "ErrorEquals",
+        "Seconds",
+        "Variable",
+        "And",
+        "Not",
+    ];
+    leaf.prop_recursive(8, 80, 6, move |inner| {
+        let field = (prop::sample::select(names.clone()), inner.clone());
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::Array),
+            prop::collection::vec(field, 0..6).prop_map(|fields| Value::Object(
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            )),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_given_is_drawn_without_a_panic(states in anything(), start in anything()) {
+        let flow = flow(&json!({"StartAt": start, "States": states}));
+        for text in [svg(&flow, "a", None).text, terminal(&flow, None, false).text, mermaid(&flow, None), dot(&flow, "a", None)] {
+            prop_assert!(flow.vertices.is_empty() || !text.is_empty());
+        }
+    }
+}

@@ -69,7 +69,10 @@ pub(super) fn find(service: &str, action: &str) -> Result<Integration, NotFound>
     }
     if of_service().next().is_none() {
         let known = named_otherwise(service).map(str::to_owned);
-        let nearest = known.or_else(|| nearest_of(service, all().map(|one| one.service)));
+        // What the SDK has by this very name is no slip of the pen.
+        let is_slip = sdk::section_name(service).is_none();
+        let near = || nearest_of(service, all().map(|one| one.service)).filter(|_| is_slip);
+        let nearest = known.or_else(near);
         return Err(NotFound::Service { way: Way::Optimised, name: service.to_owned(), nearest });
     }
     let nearest = nearest_of(action, of_service().map(|one| one.action));

@@ -71,6 +71,11 @@ impl Operation {
         self.fields.split(' ').filter(|name| !name.is_empty()).map(Parameter::read)
     }
 
+    /// True where the developer guide once said that Step Functions does not call it.
+    pub fn was_not_supported(&self) -> bool {
+        NOT_SUPPORTED.contains(&(self.service, self.name))
+    }
+
     /// The name as a resource has it.
     pub fn action(&self) -> String {
         small(self.name)
@@ -244,12 +249,38 @@ pub(super) fn named(other: &str) -> impl Iterator<Item = &'static str> {
 /// operation.
 pub fn named_otherwise(other: &str, operation: &str) -> Option<&'static str> {
     let other = other.to_ascii_lowercase();
-    if let Some(section) = section(&other) {
+    let letters = letters_of(&other);
+    if let Some(section) = section(&other).or_else(|| section(&letters)) {
         return Some(section.service);
     }
-    let by_operation = named(&other).find(|service| has_operation(service, operation));
-    by_operation.or_else(|| named(&other).next())
+    let mut services: Vec<&str> = named(&other).collect();
+    if services.is_empty() {
+        let lines = NAMES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+        services = lines.filter(|(name, _)| letters_of(name) == letters).flat_map(|(_, all)| all.split(' ')).collect();
+    }
+    let by_operation = services.iter().find(|service| has_operation(service, operation));
+    by_operation.or(services.first()).copied()
 }
+
+/// A name without what stands between its words: `cognito-idp` and `cognitoidp` are the same.
+fn letters_of(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// Operations that the developer guide listed as not supported, until that list was taken out of it ("Unsupported API actions for
+/// supported services"): what streams, for the most part, and what is obsolete.
+const NOT_SUPPORTED: [(&str, &str); 10] = [
+    ("comprehendmedical", "DetectEntities"),
+    ("efs", "CreateTags"),
+    ("emr", "DescribeJobFlows"),
+    ("kinesis", "SubscribeToShard"),
+    ("lambda", "InvokeAsync"),
+    ("lexruntimev2", "StartConversation"),
+    ("mediapackage", "RotateChannelCredentials"),
+    ("rdsdata", "ExecuteSql"),
+    ("s3", "SelectObjectContent"),
+    ("shield", "DeleteSubscription"),
+];
 
 /// The name itself where a service has it here.
 pub(super) fn section_name(service: &str) -> Option<&'static str> {

@@ -54,6 +54,10 @@ fn a_service_is_found_by_each_of_its_names() {
         (Way::Sdk, "bedrock-runtime", "converse", "bedrockruntime"),
         (Way::Sdk, "lex", "deleteSession", "lexruntime"),
         (Way::Sdk, "DynamoDB", "getItem", "dynamodb"),
+        (Way::Sdk, "cognitoidp", "adminGetUser", "cognitoidentityprovider"),
+        (Way::Sdk, "cognito-identity-provider", "adminGetUser", "cognitoidentityprovider"),
+        (Way::Sdk, "applicationautoscaling-", "describeScalingPolicies", "applicationautoscaling"),
+        (Way::Sdk, "lexv2models", "createBot", "lexmodelsv2"),
         (Way::Sdk, "dynamdb", "getItem", "dynamodb"),
         (Way::Optimised, "sfn", "startExecution", "states"),
         (Way::Optimised, "stepfunctions", "startExecution", "states"),
@@ -63,6 +67,26 @@ fn a_service_is_found_by_each_of_its_names() {
     ] {
         let error = find(way, service, action).unwrap_err().to_string();
         assert!(error.ends_with(&format!("; did you mean \"{meant}\"?")), "{service}: {error}");
+    }
+    // Every name of the table, with and without what stands between its words.
+    for (name, meant) in include_str!("names.txt").lines().skip(1).filter_map(|line| line.split_once('\t')) {
+        let all: Vec<&str> = meant.split(' ').collect();
+        for service in &all {
+            let action = operations_of(service).next().unwrap().action();
+            for name in [name.to_owned(), name.replace('-', ""), name.to_uppercase()] {
+                match operation(&name, &action) {
+                    // Without its hyphen it is a name of this table, of whichever service.
+                    Ok(_) => {}
+                    Err(NotFound::Action { .. }) => assert!(services().any(|one| one == name), "{name}"),
+                    Err(error) => {
+                        let told = error.to_string();
+                        let is_one = |one: &str| told.ends_with(&format!("; did you mean \"{one}\"?"));
+                        let own = name.to_lowercase().replace('-', "");
+                        assert!(all.iter().any(|one| is_one(one)) || is_one(&own), "{name}: {told}");
+                    }
+                }
+            }
+        }
     }
     let error = find(Way::Optimised, "textract", "detectDocumentText").unwrap_err().to_string();
     assert!(!error.contains("did you mean"), "{error}");
@@ -150,6 +174,13 @@ fn every_twin_exists_and_is_found_from_both_sides() {
         }
     }
     assert!(integrations >= 60, "{integrations}");
+}
+
+#[test]
+fn what_was_not_supported_is_known_as_such() {
+    let all: Vec<Operation> = services().flat_map(operations_of).filter(Operation::was_not_supported).collect();
+    assert!(all.len() == 10, "{all:?}");
+    assert!(!operation("s3", "getObject").unwrap().was_not_supported());
 }
 
 #[test]

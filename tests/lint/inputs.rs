@@ -250,3 +250,45 @@ fn what_is_nested_deeper_than_is_read_is_told_and_not_refused() {
     assert!(found[0]["message"].to_string().contains("the operator reads no deeper"), "{found:#?}");
     assert_eq!(codes(&["-"], &deep(130).replace("\"StartAt\"", "\"start\"")), ["SB025"], "this may be anything");
 }
+
+#[test]
+fn what_is_not_utf8_is_told_with_how_to_convert_it_by_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide: Vec<u8> =
+        "\u{feff}StartAt: A\nStates: {A: {Type: Succeed}}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(folder.path().join("wide.yaml"), &wide).unwrap();
+    std::fs::write(folder.path().join("old.json"), b"{\"StartAt\": \"\xf6\"}").unwrap();
+    for verb in
+        [&["lint"][..], &["graph"], &["policy", "execution-role"], &["policy", "binding-role"], &["trust", "lint"]]
+    {
+        for (name, part) in [("wide.yaml", "iconv -f UTF-16 -t UTF-8"), ("old.json", "line 1 is not UTF-8 (byte 0xf6)")]
+        {
+            let ran = std::process::Command::new(env!("CARGO_BIN_EXE_stepbound"))
+                .args([verb, &[name]].concat())
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&ran.stderr);
+            assert!(ran.status.code() == Some(2) && told.contains(part), "{verb:?} {name}: {told}");
+        }
+    }
+    // In a folder what is not ours is passed over, and what is ours is told.
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(inner.join("values.yaml"), b"a: \xf6\n").unwrap();
+    std::fs::write(inner.join("machine.yaml"), "StartAt: A\nStates: {A: {Type: Succeed}}\n").unwrap();
+    assert_eq!(run_in(folder.path(), &["inner"]).0, 0);
+    std::fs::write(inner.join("wide.yaml"), &wide).unwrap();
+    assert_eq!(run_in(folder.path(), &["inner"]).0, 2);
+}
+
+#[test]
+fn what_cannot_be_read_as_yaml_is_told_in_words() {
+    for (text, place, words) in [
+        ("StartAt: A\nStates\n  A: {Type: Succeed}\n", ":2:1:", "has no colon"),
+        ("StartAt: A\nStates:\n\tA: {Type: Succeed}\n", ":3:", "a tab stands here"),
+    ] {
+        let (code, told) = lint(&["-"], text);
+        assert!(code == 1 && told.contains(place) && told.contains(words) && !told.contains("simple key"), "{told}");
+    }
+}

@@ -234,9 +234,9 @@ fn requirement_20_an_issuer_that_is_not_allowed_is_not_asked() {
         (json!({"type": "ClientSecret"}), "needs clientID"),
         (
             json!({"type": "ServiceAccountAssertion", "secretKeyRef": {"name": "a", "key": "b"}}),
-            "belongs to ClientSecret",
+            "secretKeyRef is for the type ClientSecret alone",
         ),
-        (json!({"type": "CognitoIdentityPool"}), "which needs it"),
+        (json!({"type": "CognitoIdentityPool"}), "needs identityPool"),
     ] {
         let refused = tenant.try_apply(&provider("https://issuer.example/realms/a", &bad)).unwrap_err();
         assert!(refused.contains(why), "{refused}");

@@ -32,7 +32,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A manifest of a kind that nobody refuses.
-fn right(kind: &str) -> Value {
+pub fn right(kind: &str) -> Value {
     let spec = match kind {
         "TrustBinding" => {
             json!({"serviceAccountName": "orders", "roleARN": "arn:aws:iam::111122223333:role/orders", "region": "eu-west-1"})

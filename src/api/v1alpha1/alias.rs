@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{DurationString, Timestamped};
+use super::forms::ALIAS_PATTERN;
 
 /// A name under which executions are started, and the version or rollout behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,7 +14,7 @@ use super::common::{DurationString, Timestamped};
 ]))]
 pub struct Alias {
     /// Name of the alias, not of digits alone.
-    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[0-9]*[A-Za-z_.-][A-Za-z0-9_.-]*$"))]
+    #[schemars(length(min = 1, max = 80), regex(pattern = ALIAS_PATTERN))]
     pub name: String,
     /// Runs that name neither alias nor version use this one. At most one alias is the default.
     #[serde(default)]

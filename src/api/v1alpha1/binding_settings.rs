@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::common::{CompactJson, ROLE_ARN_PATTERN, Timestamped};
+use super::common::{CompactJson, Timestamped};
+use super::forms::{QUEUE_PATTERN, ROLE_ARN_PATTERN};
 use crate::iam::binding_role::values;
 
 /// Limits of a session. Kept as it was written, so that a value nobody knows can be reported instead of breaking the watch
@@ -84,7 +85,7 @@ pub struct BindingEvents {
     #[serde(rename = "queueURL")]
     #[schemars(
         length(max = 512),
-        regex(pattern = r"^https?://[A-Za-z0-9.:-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?$")
+        regex(pattern = QUEUE_PATTERN)
     )]
     pub queue_url: String,
 }

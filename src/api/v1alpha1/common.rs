@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::forms::{DURATION_PATTERN, OBJECT_NAME_PATTERN};
+
 /// Kept on an object while something of it exists in AWS.
 pub const FINALIZER: &str = "stepbound.dev/finalizer";
 /// The name under which the operator writes: status and finalizers, never a user's spec.
@@ -26,16 +28,6 @@ pub const SCHEDULED_AT: &str = "stepbound.dev/scheduled-at";
 pub const GIT_REVISION: &str = "stepbound.dev/git-revision";
 /// The audience that STS expects of a web identity token unless the provider lists another.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-
-/// What the API server takes as the name of an object: a DNS subdomain (RFC 1123), at most 253 characters.
-pub const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
-/// The id of an account of AWS.
-pub const ACCOUNT_PATTERN: &str = "^[0-9]{12}$";
-/// A region of AWS, whichever it adds: `eu-west-1`, `us-gov-east-1`.
-pub const REGION_PATTERN: &str = "^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+$";
-/// The ARN of an IAM role, in any partition.
-pub const ROLE_ARN_PATTERN: &str = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$";
 
 /// True of what fits [`OBJECT_NAME_PATTERN`]. Names become part of a path, where a slash or a question mark would ask for
 /// something else.
@@ -135,7 +127,7 @@ impl JsonSchema for DurationString {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$", "maxLength": 32})
+        json_schema!({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32})
     }
 }
 

@@ -5,7 +5,8 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::common::{ACCOUNT_PATTERN, REGION_PATTERN};
+use super::forms::{ACCOUNT_PATTERN, INTEGRATIONS_PATTERN, REGION_PATTERN, ROLES_PATTERN};
+use crate::iam::binding_role::values::NAMES_PATTERN;
 
 /// A Guardrail says what the namespaces that it selects may do. Where several select a namespace, each must allow.
 #[derive(CustomResource, JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,24 +121,23 @@ fn regions_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The characters of a role's ARN and `*`, so that a pattern can be turned into a regular expression.
 fn role_patterns_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
-        "items": {"type": "string", "maxLength": 256, "pattern": "^arn:[A-Za-z0-9+=,.@_/:*-]{1,252}$"},
+        "items": {"type": "string", "maxLength": 256, "pattern": ROLES_PATTERN},
     })
 }
 
 fn names_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
-        "items": {"type": "string", "maxLength": 80, "pattern": "^[A-Za-z0-9_*-]{1,80}$"},
+        "items": {"type": "string", "maxLength": 80, "pattern": NAMES_PATTERN},
     })
 }
 
 fn integrations_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64,
-        "items": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9:*-]{1,128}$"},
+        "items": {"type": "string", "maxLength": 128, "pattern": INTEGRATIONS_PATTERN},
     })
 }

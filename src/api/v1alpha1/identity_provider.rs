@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::binding_settings::Finding;
-use super::common::{OBJECT_NAME_PATTERN, conditions_schema};
+use super::common::conditions_schema;
+use super::forms::{ISSUER_PATTERN, OBJECT_NAME_PATTERN, POOL_PATTERN, SCOPE_PATTERN};
 
 /// An IdentityProvider is an OIDC provider whose tokens TrustBindings show to STS instead of the cluster's own.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,13 +32,13 @@ use super::common::{OBJECT_NAME_PATTERN, conditions_schema};
 #[x_kube(validation = ("self.issuer == oldSelf.issuer", "issuer cannot be changed; create another IdentityProvider and let the TrustBinding name it"))]
 pub struct IdentityProviderSpec {
     /// Issuer exactly as its tokens name it (`iss`), a trailing slash included. Only issuers that the operator allows. Immutable.
-    #[schemars(length(max = 255), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$"))]
+    #[schemars(length(max = 255), regex(pattern = ISSUER_PATTERN))]
     pub issuer: String,
     /// How the service account proves itself to the provider.
     pub client_authentication: ClientAuthentication,
     /// OAuth scopes to ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 128), regex(pattern = r"^[!#-\[\]-~]+$")))]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 128), regex(pattern = SCOPE_PATTERN)))]
     pub scopes: Vec<String>,
 }
 
@@ -45,10 +46,12 @@ pub struct IdentityProviderSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "(self.type == 'ClientSecret') == has(self.secretKeyRef)", "message": "secretKeyRef belongs to ClientSecret, which needs it"},
-    {"rule": "self.type != 'ClientSecret' || has(self.clientID)", "message": "ClientSecret needs clientID"},
-    {"rule": "(self.type == 'CognitoIdentityPool') == has(self.identityPool)", "message": "identityPool belongs to CognitoIdentityPool, which needs it"},
-    {"rule": "!has(self.subjectToken) || self.type == 'TokenExchange'", "message": "subjectToken belongs to TokenExchange"},
+    {"rule": "self.type != 'ClientSecret' || has(self.secretKeyRef)", "message": "ClientSecret needs secretKeyRef: name and key of the Secret with the client's secret"},
+    {"rule": "self.type == 'ClientSecret' || !has(self.secretKeyRef)", "message": "secretKeyRef is for the type ClientSecret alone; remove it, or change the type"},
+    {"rule": "self.type != 'ClientSecret' || has(self.clientID)", "message": "ClientSecret needs clientID: the id of the client at the provider"},
+    {"rule": "self.type != 'CognitoIdentityPool' || has(self.identityPool)", "message": "CognitoIdentityPool needs identityPool with the ID of the pool"},
+    {"rule": "self.type == 'CognitoIdentityPool' || !has(self.identityPool)", "message": "identityPool is for the type CognitoIdentityPool alone; remove it, or change the type"},
+    {"rule": "!has(self.subjectToken) || self.type == 'TokenExchange'", "message": "subjectToken is for the type TokenExchange alone; remove it, or change the type"},
 ]))]
 pub struct ClientAuthentication {
     /// The way.
@@ -109,7 +112,7 @@ pub struct SecretKeyRef {
 pub struct IdentityPool {
     /// Id of the pool, `<region>:<uuid>`.
     #[serde(rename = "ID")]
-    #[schemars(length(max = 69), regex(pattern = r"^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+:[0-9a-f-]{36}$"))]
+    #[schemars(length(max = 69), regex(pattern = POOL_PATTERN))]
     pub id: String,
 }
 

@@ -4,6 +4,7 @@ mod activity;
 mod alias;
 mod binding_settings;
 mod common;
+mod forms;
 mod guardrail;
 mod identity_provider;
 mod retry;
@@ -21,10 +22,12 @@ pub use binding_settings::{
     TrustedIdentity,
 };
 pub use common::{
-    ACCOUNT_PATTERN, CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString,
-    FIELD_MANAGER, FINALIZER, GIT_REVISION, LocalRef, OBJECT_NAME_PATTERN, REDRIVE, REDRIVE_REQUESTED_BY,
-    REGION_PATTERN, REQUESTED_BY, ROLE_ARN_PATTERN, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped, is_annotation_key,
-    is_label_value, is_object_name, is_qualified_name,
+    CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
+    GIT_REVISION, LocalRef, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
+    is_annotation_key, is_label_value, is_object_name, is_qualified_name,
+};
+pub use forms::{
+    ACCOUNT_PATTERN, DURATION_PATTERN, FORMS, Form, OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, form,
 };
 pub use guardrail::{Guardrail, GuardrailSpec};
 pub use identity_provider::{

@@ -7,10 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, TrustedIdentity,
 };
-use super::common::{
-    DEFAULT_AUDIENCE, DurationString, LocalRef, OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN,
-    conditions_schema,
-};
+use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schema};
+use super::forms::{OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN};
 
 /// A TrustBinding says which service account of this namespace acts as which IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

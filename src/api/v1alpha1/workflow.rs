@@ -8,9 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, AliasStatus};
-use super::common::{
-    CompactJson, ConfigMapKeyRef, DurationString, LocalRef, ROLE_ARN_PATTERN, conditions_schema, opaque_object_schema,
-};
+use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
+use super::forms::ROLE_ARN_PATTERN;
 use super::runs_as::RunsAs;
 use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
 use crate::iam::binding_role::values;

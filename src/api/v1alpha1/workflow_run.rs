@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    ConfigMapKeyRef, DurationString, OBJECT_NAME_PATTERN, REDRIVE, Timestamped, any_json_schema, conditions_schema,
-    some_value,
+    ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, any_json_schema, conditions_schema, some_value,
 };
+use super::forms::{EXECUTION_PATTERN, OBJECT_NAME_PATTERN};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
 
 /// Executions of runs without a name are named after the run's UID, further attempts with `-` and their number. No other run
@@ -62,7 +62,7 @@ pub struct WorkflowRunSpec {
     pub input_from: Option<InputSource>,
     /// Name of the execution, to run this once by startDeadline; by default it is named after this object's UID. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 80), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(length(min = 1, max = 80), regex(pattern = EXECUTION_PATTERN))]
     #[schemars(extend("x-kubernetes-validations" = [{"rule": NO_UID, "message": NO_UID_MESSAGE}]))]
     pub execution_name: Option<String>,
     /// After this time the run is not started any more. Goes with executionName. Immutable.

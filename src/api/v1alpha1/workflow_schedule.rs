@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::common::{Timestamped, conditions_schema};
+use super::forms::{SCHEDULE_PATTERN, ZONE_PATTERN};
 use super::workflow_run::WorkflowRunSpec;
 
 /// A WorkflowSchedule starts WorkflowRuns by the clock.
@@ -47,7 +48,7 @@ pub struct WorkflowScheduleSpec {
     #[schemars(
         length(min = 1, max = 256),
         regex(
-            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\s*[0-9A-Za-z*?,/+-]+(\s+[0-9A-Za-z*?,/+-]+){4}\s*)$"
+            pattern = SCHEDULE_PATTERN
         )
     )]
     pub schedule: String,
@@ -55,7 +56,7 @@ pub struct WorkflowScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
-        regex(pattern = r"^[A-Za-z._0-9+][A-Za-z._0-9+-]{0,13}(/[A-Za-z._0-9+][A-Za-z._0-9+-]{0,13})*$")
+        regex(pattern = ZONE_PATTERN)
     )]
     pub time_zone: Option<String>,
     /// Starts no further runs while true; those that were started go on. Runs that were missed meanwhile count as missed.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::forms::LOG_GROUP_PATTERN;
 use crate::iam::binding_role::values;
 
 /// Which events of an execution go to CloudWatch Logs.
@@ -30,7 +31,7 @@ pub struct Logging {
     pub include_execution_data: bool,
     /// ARN of the log group; `:*` is added where it is missing. Needed unless the level is None. Names that begin with `/aws/vendedlogs/states/` keep the account's log resource policy small.
     #[serde(rename = "logGroupARN", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 512), regex(pattern = r"^arn:aws[a-z-]*:logs:[a-z0-9-]+:[0-9]{12}:log-group:.+$"))]
+    #[schemars(length(max = 512), regex(pattern = LOG_GROUP_PATTERN))]
     pub log_group_arn: Option<String>,
 }
 

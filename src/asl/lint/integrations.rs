@@ -20,6 +20,7 @@ pub(super) fn check<'a>(lint: &mut Lint<'a>, node: Node<'a>, state: &State<'a>, 
         Ok(call) => {
             if let Call::Sdk(operation) = call {
                 letters(lint, node, &operation, action);
+                supported(lint, node, &operation);
             }
             pattern(lint, node, resource, &call);
             fields(lint, state, &call, &format!("{service}:{action}"));
@@ -42,6 +43,18 @@ fn letters<'a>(lint: &mut Lint<'a>, node: Node<'a>, operation: &Operation, actio
         lint.report("SB080", node, message);
     } else {
         let message = format!("the action of \"{service}:{action}\" is written in other letters; {hint}");
+        lint.report("SB046", node, message);
+    }
+}
+
+/// Nobody has seen what AWS says to them now.
+fn supported<'a>(lint: &mut Lint<'a>, node: Node<'a>, operation: &Operation) {
+    if operation.was_not_supported() {
+        let message = format!(
+            "\"{}:{}\" was in the developer guide's list of operations that Step Functions does not call, while it had one; call it from a function instead, or try it",
+            operation.service,
+            operation.action()
+        );
         lint.report("SB046", node, message);
     }
 }

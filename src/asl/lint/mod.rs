@@ -98,7 +98,8 @@ pub fn lint(root: Node<'_>, circumstances: Circumstances) -> Vec<Finding> {
         variables::check(&mut lint, &machine);
         secrets::check(&mut lint, root);
     } else {
-        lint.report("SB001", root, "a definition must be an object with StartAt and States");
+        let hint = if root.value().is_string() { "; this is a text: remove the | or the quotes before it" } else { "" };
+        lint.report("SB001", root, format!("a definition must be an object with StartAt and States{hint}"));
     }
     let mut findings = lint.findings;
     findings.sort_by_key(|finding| finding.span.start);

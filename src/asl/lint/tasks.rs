@@ -67,6 +67,13 @@ fn not_text<'a>(lint: &mut Lint<'a>, node: Node<'a>) {
     }
 }
 
+/// A service of the SDK by a name with hyphens, which it has elsewhere: no name has any here.
+fn meant(arn: &Arn<'_>) -> Option<String> {
+    let (service, action) = arn.resource.strip_prefix("aws-sdk:")?.split_once(':')?;
+    let named = sdk::named_otherwise(service, action).filter(|named| *named != service)?;
+    Some(format!("; did you mean arn:{}:states:::aws-sdk:{named}:{action}?", arn.partition))
+}
+
 fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
     let text = resource.text;
     let partition = Arn::parse(text).map_or("aws", |arn| arn.partition);
@@ -86,8 +93,9 @@ fn called<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>) {
         }
         Target::OtherArn(arn) if arn.service == "states" && arn.account.is_empty() => {
             let message = format!(
-                "Resource \"{text}\" is not an integration: write arn:{}:states:::<service>:<action>, with .sync, .sync:2, .waitForTaskToken or nothing behind it",
-                arn.partition
+                "Resource \"{text}\" is not an integration: write arn:{}:states:::<service>:<action>, with .sync, .sync:2, .waitForTaskToken or nothing behind it{}",
+                arn.partition,
+                meant(&arn).unwrap_or_default()
             );
             lint.report("SB023", node, message);
         }

@@ -6,6 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
+use crate::api::v1alpha1::form;
+
 /// The page of all kinds.
 pub(super) fn page(definitions: &[CustomResourceDefinition]) -> String {
     let mut text = String::from(
@@ -102,6 +104,10 @@ fn meaning(field: &JSONSchemaProps) -> String {
         if let Some(message) = &rule.message {
             let _ = write!(words, " ({message})");
         }
+    }
+    let (of_text, who) = items(field).map_or((field, "Must"), |inner| (inner, "Each must"));
+    if let Some(form) = of_text.pattern.as_deref().and_then(form) {
+        let _ = write!(words, " {who} be {}, for example `{}`.", form.words, form.example);
     }
     words.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -10,7 +10,7 @@ use super::nothing;
 use super::operator::{self, Objects};
 use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
-use super::verdict;
+use super::{verdict, words};
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
@@ -260,6 +260,7 @@ impl<'a> Collector<'a> {
         findings.extend(unknown.map(|finding| at(annotation.unwrap_or(object), finding)));
         let definition = object.pointer("/spec/definition");
         doubts(object, document, definition, false, &mut findings);
+        words::with_doubts(document, &mut findings);
         if kind == "Workflow" {
             self.workflow(&place, object, document, &mut findings, &ignore);
         }

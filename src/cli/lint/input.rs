@@ -1,10 +1,10 @@
 //! What is to be checked, read.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::LintError;
+use crate::cli::files;
 
 /// A text and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,8 @@ pub(super) fn read(paths: &BTreeSet<&PathBuf>) -> Result<Vec<Source>, LintError>
     let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
             let failed = |source| LintError::Read { name: "standard input".into(), source };
-            std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+            let text = files::read(path).map_err(failed)?;
             sources.push(Source { name: "<stdin>".into(), text, folder: None });
         } else if path.is_dir() {
             let before = sources.len();
@@ -47,11 +46,12 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> LintError {
 }
 
 fn file(path: &Path, folder: Option<&Path>) -> Result<Source, LintError> {
-    let text = match std::fs::read_to_string(path) {
+    let read = match folder {
         // What is no text is no manifest.
-        Err(error) if folder.is_some() && error.kind() == std::io::ErrorKind::InvalidData => String::new(),
-        read => read.map_err(failed(path))?,
+        Some(_) => files::read_found(path).map(Option::unwrap_or_default),
+        None => files::read(path),
     };
+    let text = read.map_err(failed(path))?;
     let folder = folder.map(|folder| folder.display().to_string());
     Ok(Source { name: path.display().to_string(), text, folder })
 }

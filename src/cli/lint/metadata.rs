@@ -3,6 +3,7 @@
 
 use super::collect::finding;
 use super::schema::unknown;
+use super::words::no_text;
 use crate::api::v1alpha1::{is_annotation_key, is_label_value, is_object_name, is_qualified_name};
 use crate::asl::Node;
 use crate::asl::lint::Finding;
@@ -68,15 +69,22 @@ impl<'a> Check<'a, '_> {
             (None, Some(prefix)) => self.name(prefix, "x"),
         }
         let is_namespace = |text: &str| text.len() <= 63 && !text.contains('.') && is_object_name(text);
-        if let Some(namespace) = self.field("namespace").filter(|node| !node.as_str().is_some_and(is_namespace)) {
-            let message = "a namespace has at most 63 lower-case letters, digits and -, and none of - at its ends";
-            self.wrong(namespace, message.into());
+        let Some(namespace) = self.field("namespace") else { return };
+        match namespace.as_str() {
+            None => self.wrong(namespace, no_text("namespace", namespace.value())),
+            Some(text) if !is_namespace(text) => self.wrong(
+                namespace,
+                format!(
+                    "\"{text}\" is no namespace: at most 63 lower-case letters, digits and -, and none of - at its ends"
+                ),
+            ),
+            Some(_) => {}
         }
     }
 
     /// `after` stands for what is put behind a prefix.
     fn name(&mut self, node: Node<'a>, after: &str) {
-        let Some(text) = node.as_str() else { return self.wrong(node, "a name is a text; put it in quotes".into()) };
+        let Some(text) = node.as_str() else { return self.wrong(node, no_text("name", node.value())) };
         if !is_object_name(&format!("{text}{after}")) {
             self.wrong(node, format!("\"{text}\" is no name of an object: at most 253 lower-case letters, digits, - and ., each part between dots beginning and ending with a letter or digit"));
         }
@@ -92,7 +100,7 @@ impl<'a> Check<'a, '_> {
         for (key, node) in map.fields().filter(|(_, node)| !node.value().is_null()) {
             match node.as_str() {
                 Some(text) => texts.push((key, node, text)),
-                None => self.wrong(node, format!("{field} are texts; put the value of {key} in quotes")),
+                None => self.wrong(node, no_text(&format!("the value of {key} in {field}"), node.value())),
             }
         }
         texts

@@ -15,6 +15,7 @@ mod sarif;
 mod schema;
 mod text;
 mod verdict;
+mod words;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 pub use aws::AwsLintError;
 pub use collect::{Options, check};
 pub use input::Source;
+pub(super) use nothing::held;
 pub use report::{Definition, Difference, Located, Question, Report, Subject};
 
 /// Flags of `stepbound lint`.

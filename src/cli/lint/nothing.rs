@@ -16,18 +16,24 @@ pub(super) fn in_folder(files: usize) -> String {
 }
 
 pub(super) fn in_text(text: &str, documents: &[Parsed]) -> String {
-    let held: Vec<Held> = documents.iter().map(Parsed::root).filter(|root| !root.value().is_null()).map(held).collect();
+    let (what, hint) = held(text, documents);
+    format!("nothing here was checked: it {what}; {WANTED}{hint}")
+}
+
+/// What a text holds, as in "holds a list", and what to do to have it used.
+pub(in crate::cli) fn held(text: &str, documents: &[Parsed]) -> (String, &'static str) {
+    let roots = documents.iter().map(Parsed::root).filter(|root| !root.value().is_null());
+    let held: Vec<Held> = roots.map(of_root).collect();
     let what = match held.first() {
-        None if text.trim().is_empty() => "it is empty".to_owned(),
-        None => "it holds no value".to_owned(),
+        None if text.trim().is_empty() => "is empty".to_owned(),
+        None => "holds no value".to_owned(),
         Some(_) => {
             let more = if held.len() > NAMED { ", …" } else { "" };
             let names: Vec<&str> = held.iter().take(NAMED).map(|one| one.what.as_str()).collect();
-            format!("it holds {}{more}", names.join(", "))
+            format!("holds {}{more}", names.join(", "))
         }
     };
-    let hint = held.iter().find_map(|one| one.hint).unwrap_or_default();
-    format!("nothing here was checked: {what}; {WANTED}{hint}")
+    (what, held.iter().find_map(|one| one.hint).unwrap_or_default())
 }
 
 /// A value, and what to do to have what is in it checked.
@@ -36,7 +42,7 @@ struct Held {
     hint: Option<&'static str>,
 }
 
-fn held(root: Node<'_>) -> Held {
+fn of_root(root: Node<'_>) -> Held {
     let text = |name: &str| root.get(name).and_then(Node::as_str);
     let plain = |what: &str| Held { what: what.to_owned(), hint: None };
     if let Some(kind) = text("kind") {

@@ -122,16 +122,24 @@ static RULES: &[Rule] = &[
         broken: values_of_expression,
     },
     Rule {
-        cel: "(self.type == 'ClientSecret') == has(self.secretKeyRef)",
-        broken: |client| at("/secretKeyRef", (client["type"] == "ClientSecret") == has(client, "secretKeyRef")),
+        cel: "self.type != 'ClientSecret' || has(self.secretKeyRef)",
+        broken: |client| at("/secretKeyRef", client["type"] != "ClientSecret" || has(client, "secretKeyRef")),
+    },
+    Rule {
+        cel: "self.type == 'ClientSecret' || !has(self.secretKeyRef)",
+        broken: |client| at("/secretKeyRef", client["type"] == "ClientSecret" || !has(client, "secretKeyRef")),
     },
     Rule {
         cel: "self.type != 'ClientSecret' || has(self.clientID)",
         broken: |client| at("/clientID", client["type"] != "ClientSecret" || has(client, "clientID")),
     },
     Rule {
-        cel: "(self.type == 'CognitoIdentityPool') == has(self.identityPool)",
-        broken: |client| at("/identityPool", (client["type"] == "CognitoIdentityPool") == has(client, "identityPool")),
+        cel: "self.type != 'CognitoIdentityPool' || has(self.identityPool)",
+        broken: |client| at("/identityPool", client["type"] != "CognitoIdentityPool" || has(client, "identityPool")),
+    },
+    Rule {
+        cel: "self.type == 'CognitoIdentityPool' || !has(self.identityPool)",
+        broken: |client| at("/identityPool", client["type"] == "CognitoIdentityPool" || !has(client, "identityPool")),
     },
     Rule {
         cel: "!has(self.subjectToken) || self.type == 'TokenExchange'",

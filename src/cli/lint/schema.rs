@@ -8,16 +8,14 @@ use serde_json::Value;
 
 use super::collect::finding;
 use super::defaults::{is_dropped, with_defaults};
-use super::{metadata, rules};
-use crate::api::v1alpha1::{DurationString, custom_resource_definitions};
+use super::{metadata, rules, words};
+use crate::api::v1alpha1::{DURATION_PATTERN, DurationString, custom_resource_definitions};
 use crate::asl::Node;
 use crate::asl::lint::Finding;
 use crate::plan::workflow::log_group_warning;
 
 /// The version of the API that this program has.
 const VERSION: &str = "stepbound.dev/v1alpha1";
-/// The pattern of lengths of time, as the definitions write it.
-const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
 
 /// The schemas by kind, and their patterns once they were used.
 pub(super) struct Schemas {
@@ -51,7 +49,7 @@ impl Schemas {
         };
         metadata::check(object, &mut findings);
         let full = self.completed(object, kind);
-        let mut walk = Walk { object, findings: &mut findings, schemas: self };
+        let mut walk = Walk { object, findings: &mut findings, schemas: self, unread: 0 };
         for (field, node) in object.fields() {
             match field {
                 "apiVersion" | "kind" | "metadata" | "status" => {}
@@ -60,9 +58,12 @@ impl Schemas {
             }
         }
         if full.get("spec").is_none() {
+            walk.unread += 1;
             walk.wrong(object, "the field spec is missing".into());
         }
-        walk.rules(object, &full, schema);
+        if walk.unread == 0 {
+            walk.rules(object, &full, schema);
+        }
         if kind == "Workflow" {
             log_group(object, &mut findings);
         }
@@ -110,6 +111,8 @@ struct Walk<'a, 'f> {
     object: Node<'a>,
     findings: &'f mut Vec<Finding>,
     schemas: &'f Schemas,
+    /// Values so far that have another type than theirs, and fields that are missing: no rule is asked of what they are in.
+    unread: usize,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -119,6 +122,7 @@ impl<'a> Walk<'a, '_> {
 
     /// `full` is the value with its defaults.
     fn value(&mut self, node: Node<'a>, full: &Value, schema: &Value, name: &str) {
+        let unread = self.unread;
         if node.value().is_null() && schema["nullable"] == true {
             return;
         }
@@ -134,12 +138,8 @@ impl<'a> Walk<'a, '_> {
             _ => true,
         };
         if !has_form && schema["x-kubernetes-int-or-string"] != true {
-            let hint = if form == "string" && !node.value().is_object() && !node.value().is_array() {
-                "; put it in quotes"
-            } else {
-                ""
-            };
-            return self.wrong(node, format!("{name} must be of the type {form}{hint}"));
+            self.unread += 1;
+            return self.wrong(node, words::of_type(node.value(), schema, name));
         }
         self.bounds(node, schema, name);
         self.list(node, full, schema, name);
@@ -152,7 +152,9 @@ impl<'a> Walk<'a, '_> {
         if node.value().is_object() && schema["x-kubernetes-preserve-unknown-fields"] != true {
             self.fields(node, full, schema);
         }
-        self.rules(node, full, schema);
+        if self.unread == unread {
+            self.rules(node, full, schema);
+        }
     }
 
     fn fields(&mut self, node: Node<'a>, full: &Value, schema: &Value) {
@@ -169,6 +171,7 @@ impl<'a> Walk<'a, '_> {
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if full.get(required).is_none() {
+                self.unread += 1;
                 self.wrong(node, format!("the field {required} is missing"));
             }
         }
@@ -197,17 +200,14 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn text(&mut self, node: Node<'a>, text: &str, schema: &Value, name: &str) {
-        let length = text.chars().count() as u64;
-        if schema["maxLength"].as_u64().is_some_and(|most| length > most)
-            || schema["minLength"].as_u64().is_some_and(|least| length < least)
-        {
-            return self.wrong(node, format!("{name} has {length} characters, which is too few or too many"));
+        if let Some(message) = words::of_length(name, text.chars().count() as u64, schema) {
+            return self.wrong(node, message);
         }
         if let Some(pattern) = schema["pattern"].as_str() {
             if !self.schemas.fits(pattern, text) {
-                return self.wrong(node, format!("{name} \"{text}\" {}", expected(pattern, name)));
+                return self.wrong(node, words::of_pattern(name, text, pattern));
             }
-            if pattern == DURATION && DurationString(text.to_owned()).to_std().is_none() {
+            if pattern == DURATION_PATTERN && DurationString(text.to_owned()).to_std().is_none() {
                 return self.wrong(node, format!("{name} \"{text}\" is longer than can be counted"));
             }
         }
@@ -281,16 +281,6 @@ fn out_of_range(number: f64, schema: &Value) -> Option<String> {
         (None, Some(most)) => format!("is out of range: at most {most} is taken"),
         (None, None) => return None,
     })
-}
-
-/// What a text must look like, for people where the pattern is one that they meet often.
-fn expected(pattern: &str, name: &str) -> String {
-    match (pattern, name) {
-        (DURATION, _) => "is no length of time; write for example 90s, 5m or 1h30m".into(),
-        (_, "region") => "is no region; write for example eu-west-1".into(),
-        (_, "schedule") => "is no schedule; write five fields, for example 30 2 * * *, or @daily".into(),
-        _ => format!("is not as it must be: {pattern}"),
-    }
 }
 
 /// RFC 3339, with the letter between date and time that the API server asks for.

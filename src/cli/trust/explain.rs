@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::manifest::{Manifest, namespace, tokens};
+use super::manifest::{Manifest, manifests, namespace, subject, tokens};
 use super::{Output, TrustError, content, print, read};
-use crate::cli::flags;
+use crate::api::v1alpha1::TrustBinding;
+use crate::cli::{files, flags};
 use crate::iam::document::Document;
 use crate::iam::trust::{Audiences, Claims, Explanation, Outcome, Subject, Verdict, explain};
 use crate::identity::token_says;
@@ -15,16 +16,17 @@ use crate::identity::token_says;
 /// Flags of `stepbound trust explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainFlags {
-    /// The role's trust policy, or what `aws iam get-role` prints; - is standard input
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    /// The role's trust policy, or what `aws iam get-role` prints; - is standard input. Of several TrustBindings what get-role prints
+    /// of each role (repeatable; a folder of such files)
+    #[arg(long = "policy", value_name = "FILE|DIR", required = true)]
+    policies: Vec<PathBuf>,
     /// Claims of the token as JSON. Never the token itself: it is a credential
     #[arg(long, value_name = "FILE", required_unless_present = "manifest", conflicts_with = "manifest")]
     token_claims: Option<PathBuf>,
-    /// Manifest with the TrustBinding, instead of claims
-    #[arg(long, value_name = "FILE")]
+    /// Manifest with the TrustBinding, or a folder of such, instead of claims; each binding is explained
+    #[arg(long, value_name = "FILE|DIR")]
     manifest: Option<PathBuf>,
-    /// Name of the TrustBinding, where the manifest holds several
+    /// Name of the only TrustBinding to explain
     #[arg(long, value_name = "NAME", requires = "manifest")]
     binding: Option<String>,
     /// Namespace of the service account, where the manifest names none
@@ -42,26 +44,111 @@ pub(super) struct ExplainFlags {
 }
 
 pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
-    let (policy, role_of_policy) = policy(&flags.policy)?;
-    let (claims, role_of_binding) = claims(flags)?;
-    let role = flags.role_arn.clone().or(role_of_binding).or(role_of_policy).ok_or_else(|| {
+    let policies = policies(&flags.policies)?;
+    let (mut asked, several) = asked(flags)?;
+    if !several && let Some(one) = asked.pop() {
+        let (claims, role) = one.token?;
+        let policy = match policies.as_slice() {
+            [policy] => policy,
+            several => of_role(several, flags.role_arn.as_deref().or(role.as_deref()))?,
+        };
+        let answer = answer(flags, policy, &claims, role)?;
+        match flags.output {
+            Output::Text => print(&answer.text)?,
+            Output::Json => print(&format!("{:#}", answer.view))?,
+        }
+        return answer.refusal.map_or(Ok(()), |why| Err(TrustError::Verdict(why)));
+    }
+    of_bindings(flags, &policies, asked)
+}
+
+/// Each binding of a manifest by the policy of its role.
+fn of_bindings(flags: &ExplainFlags, policies: &[Policy], asked: Vec<Asked>) -> Result<(), TrustError> {
+    let (mut texts, mut views, mut refused, mut open) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for Asked { subject, token } in asked {
+        let answered =
+            token.and_then(|(claims, role)| answer(flags, of_role(policies, role.as_deref())?, &claims, role));
+        match answered {
+            Ok(answer) => {
+                texts.push(format!("## {subject}\n{}", answer.text.trim_end()));
+                let mut view = answer.view;
+                view["subject"] = subject.clone().into();
+                views.push(view);
+                refused.extend(answer.refusal.map(|_| subject));
+            }
+            Err(error) => {
+                texts.push(format!("## {subject}\nnot explained: {error}"));
+                views.push(json!({"subject": subject, "verdict": null, "why": error.to_string()}));
+                open.push(subject);
+            }
+        }
+    }
+    match flags.output {
+        Output::Text => print(&texts.join("\n\n"))?,
+        Output::Json => print(&format!("{:#}", Value::Array(views)))?,
+    }
+    if !refused.is_empty() {
+        return Err(TrustError::Verdict(format!("the trust policies do not allow {}", refused.join(", "))));
+    }
+    if !open.is_empty() {
+        return Err(TrustError::Usage(format!("not explained: {}", open.join(", "))));
+    }
+    Ok(())
+}
+
+/// A trust policy, and whose it is where that is known.
+struct Policy {
+    document: Document,
+    role: Option<String>,
+}
+
+/// Who shows a token to a role.
+struct Asked {
+    subject: String,
+    token: Result<(Claims, Option<String>), TrustError>,
+}
+
+struct Answer {
+    text: String,
+    view: Value,
+    /// Why the policy does not take the token.
+    refusal: Option<String>,
+}
+
+fn answer(
+    flags: &ExplainFlags,
+    policy: &Policy,
+    claims: &Claims,
+    role_of_binding: Option<String>,
+) -> Result<Answer, TrustError> {
+    let role = flags.role_arn.clone().or(role_of_binding).or_else(|| policy.role.clone()).ok_or_else(|| {
         TrustError::Usage(
             "give the role, whose account and partition are part of the provider's ARN: with --role-arn, by what `aws iam get-role` prints as --policy, or by the manifest of its TrustBinding with --manifest"
                 .into(),
         )
     })?;
-    let explanation = explain(&policy, &claims, &role, None);
-    let fix = explanation.fix(&policy_to_put(flags, &claims, &role));
-    match flags.output {
-        Output::Text => print(&format!("{}\n{}\n{fix}", token_says(&claims), explanation.text()))?,
-        Output::Json => print(&format!("{:#}", view(&explanation, &fix)))?,
-    }
-    match explanation.verdict {
-        Verdict::Allowed | Verdict::Depends => Ok(()),
+    let explanation = explain(&policy.document, claims, &role, None);
+    let fix = explanation.fix(&policy_to_put(flags, claims, &role));
+    let refusal = match explanation.verdict {
+        Verdict::Allowed | Verdict::Depends => None,
         Verdict::Denied(_) | Verdict::NotAllowed => {
-            Err(TrustError::Verdict(format!("the trust policy does not allow {}", explanation.action)))
+            Some(format!("the trust policy does not allow {}", explanation.action))
         }
-    }
+    };
+    let text = format!("{}\n{}\n{fix}", token_says(claims), explanation.text());
+    Ok(Answer { text, view: view(&explanation, &fix), refusal })
+}
+
+/// The policy of a binding's role, told by the ARN that get-role prints beside it.
+fn of_role<'a>(policies: &'a [Policy], role: Option<&str>) -> Result<&'a Policy, TrustError> {
+    let found = policies.iter().find(|policy| policy.role.is_some() && policy.role.as_deref() == role);
+    found.ok_or_else(|| {
+        let role = role.unwrap_or_default();
+        let name = role.rsplit('/').next().unwrap_or_default();
+        TrustError::Usage(format!(
+            "no policy given says that it is of role {role}; give what `aws iam get-role --role-name {name}` prints with --policy"
+        ))
+    })
 }
 
 /// Where a policy is that takes the token: a binding has it in its status, and for claims it can be rendered.
@@ -81,17 +168,45 @@ fn policy_to_put(flags: &ExplainFlags, claims: &Claims, role: &str) -> String {
     )
 }
 
+fn policies(paths: &[PathBuf]) -> Result<Vec<Policy>, TrustError> {
+    let mut found = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            found.push(policy_of(path, &read(path)?)?);
+            continue;
+        }
+        let before = found.len();
+        for file in manifests(path).map_err(|source| TrustError::Read { path: path.clone(), source })? {
+            let text = files::read_found(&file).map_err(|source| TrustError::Read { path: file.clone(), source })?;
+            // What else is in the folder is not for this.
+            if let Some(text) = text.filter(|text| text.contains("\"AssumeRolePolicyDocument\"")) {
+                found.push(policy_of(&file, &text)?);
+            }
+        }
+        if found.len() == before {
+            return Err(content(path, &"holds no .json file with what `aws iam get-role` prints"));
+        }
+    }
+    Ok(found)
+}
+
 /// A trust policy by itself, or within the answer of `aws iam get-role`.
-fn policy(path: &Path) -> Result<(Document, Option<String>), TrustError> {
-    let text = read(path)?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| content(path, &format!("is not JSON: {error}")))?;
+fn policy_of(path: &Path, text: &str) -> Result<Policy, TrustError> {
+    if text.trim().is_empty() {
+        return Err(content(
+            path,
+            &"is empty; give the role's trust policy as JSON, or what `aws iam get-role` prints",
+        ));
+    }
+    let value: Value = serde_json::from_str(text).map_err(|error| content(path, &format!("is not JSON: {error}")))?;
     let role = &value["Role"];
     let document = if role.is_object() { &role["AssumeRolePolicyDocument"] } else { &value };
     let document = Document::from_value(document).map_err(|error| content(path, &error))?;
-    Ok((document, role["Arn"].as_str().map(str::to_owned)))
+    Ok(Policy { document, role: role["Arn"].as_str().map(str::to_owned) })
 }
 
-fn claims(flags: &ExplainFlags) -> Result<(Claims, Option<String>), TrustError> {
+/// What is to be explained, and whether there may be several of it.
+fn asked(flags: &ExplainFlags) -> Result<(Vec<Asked>, bool), TrustError> {
     if let Some(path) = &flags.token_claims {
         let text = read(path)?;
         if text.trim_start().starts_with("eyJ") {
@@ -99,11 +214,20 @@ fn claims(flags: &ExplainFlags) -> Result<(Claims, Option<String>), TrustError> 
         }
         let claims =
             serde_json::from_str(&text).map_err(|error| content(path, &format!("holds no claims: {error}")))?;
-        return Ok((claims, None));
+        return Ok((vec![Asked { subject: String::new(), token: Ok((claims, None)) }], false));
     }
     let path = flags.manifest.as_deref().unwrap_or(Path::new("-"));
     let manifest = Manifest::read(path)?;
-    let binding = manifest.binding(path, flags.binding.as_deref())?;
+    let bindings = match &flags.binding {
+        Some(name) => vec![manifest.binding(path, Some(name))?],
+        None => manifest.bindings().iter().collect(),
+    };
+    let asked = bindings.iter().map(|binding| Asked { subject: subject(binding), token: token(flags, path, binding) });
+    Ok((asked.collect(), bindings.len() > 1))
+}
+
+/// What a binding shows, and to which role.
+fn token(flags: &ExplainFlags, path: &Path, binding: &TrustBinding) -> Result<(Claims, Option<String>), TrustError> {
     let known = tokens(binding, namespace(binding, flags.namespace.as_deref())?, flags.issuer.as_deref())?;
     let token = known.into_iter().next().ok_or_else(|| content(path, &"names no token"))?;
     let claims = Claims {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{TrustError, content, read};
 use crate::api::v1alpha1::{Activity, Finding, GROUP, IdentityProvider, TrustBinding, TrustedIdentity, Workflow};
 use crate::asl;
+use crate::cli::files;
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::Writing;
 use crate::iam::binding_role::values::{self, Key};
@@ -28,6 +29,9 @@ pub(in crate::cli) struct Manifest {
     providers: Vec<IdentityProvider>,
     /// Kind and name of whatever was read.
     held: Vec<String>,
+    /// How many files were read, and whether none has anything in it.
+    files: usize,
+    is_empty: bool,
 }
 
 /// So many of the objects that a file holds are named where none is the one that is wanted.
@@ -39,38 +43,42 @@ impl Manifest {
     pub(in crate::cli) fn read(path: &Path) -> Result<Self, TrustError> {
         let mut manifest = Self::default();
         for file in manifests(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })? {
-            let text = read(&file)?;
+            let Some(text) = manifest_text(&file, path)? else { continue };
+            manifest.files += 1;
             match manifest.add(&file, &text) {
                 Err(TrustError::Content { .. }) if file != path && !text.contains(GROUP) => {}
                 added => added?,
             }
         }
-        manifest.with_bindings(path)
+        manifest.with_bindings(path, "")
     }
 
     /// Reads what a file was found to hold.
     pub(in crate::cli) fn of_text(path: &Path, text: &str) -> Result<Self, TrustError> {
         let mut manifest = Self::default();
+        manifest.files = 1;
         manifest.add(path, text)?;
-        manifest.with_bindings(path)
+        manifest.with_bindings(path, ", or a policy as JSON")
     }
 
-    fn with_bindings(self, path: &Path) -> Result<Self, TrustError> {
+    /// `or` is what else is taken where this is read.
+    fn with_bindings(self, path: &Path, or: &str) -> Result<Self, TrustError> {
         if !self.bindings.is_empty() {
             return Ok(self);
         }
         let more = if self.held.len() > NAMED { ", …" } else { "" };
-        let held = match self.held.len() {
-            0 => "nothing at all".to_owned(),
-            count => self.held[..count.min(NAMED)].join(", ") + more,
+        let held = match (self.held.len(), self.files) {
+            (0, 0) => "has no .yaml, .yml or .json file".to_owned(),
+            (0, _) if self.is_empty => "is empty".to_owned(),
+            (0, _) => "holds no TrustBinding, but nothing at all".to_owned(),
+            (count, _) => format!("holds no TrustBinding, but {}{more}", self.held[..count.min(NAMED)].join(", ")),
         };
-        let problem = format!(
-            "holds no TrustBinding, but {held}; give the manifest of apiVersion {GROUP}/v1alpha1 and kind TrustBinding"
-        );
+        let problem = format!("{held}; give the manifest of apiVersion {GROUP}/v1alpha1 and kind TrustBinding{or}");
         Err(content(path, &problem))
     }
 
     fn add(&mut self, path: &Path, text: &str) -> Result<(), TrustError> {
+        self.is_empty = text.trim().is_empty() && (self.is_empty || self.files <= 1);
         let documents = asl::parse_all(text).map_err(|error| content(path, &error))?;
         documents.into_iter().try_for_each(|document| self.object(path, document.value))
     }
@@ -92,6 +100,11 @@ impl Manifest {
             _ => {}
         }
         Ok(())
+    }
+
+    /// All bindings.
+    pub(super) fn bindings(&self) -> &[TrustBinding] {
+        &self.bindings
     }
 
     /// The one binding that is meant.
@@ -122,9 +135,7 @@ impl Manifest {
         let facts = Facts { spec: &binding.spec, scope: &scope, provider, rendered: None, trust: None, execution: &[] };
         let refused = [check_region(&binding.spec), wanted_policy(&binding.spec).map(drop)];
         let refused = refused.into_iter().filter_map(Result::err).map(refusal);
-        let name = binding.metadata.name.as_deref().unwrap_or_default();
-        let place = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
-        refused.chain(findings(&facts)).map(|finding| (format!("TrustBinding {place}"), finding)).collect()
+        refused.chain(findings(&facts)).map(|finding| (subject(binding), finding)).collect()
     }
 
     /// What the binding's role is for, as far as the manifest tells.
@@ -182,8 +193,7 @@ impl Manifest {
 
     /// What could not be read beside the bindings, for whoever does not need it.
     pub(in crate::cli) fn notes(&self) -> impl Iterator<Item = String> {
-        let note =
-            |problem| format!("note: not looked at: {problem}; `stepbound lint` tells every problem with its place");
+        let note = |problem| format!("note: not looked at: {problem}");
         self.broken.iter().map(note)
     }
 
@@ -193,6 +203,13 @@ impl Manifest {
         let all = workflows.chain(self.activities.iter().map(|one| one as &dyn Needing));
         all.filter(move |object| object.need().is_some_and(|(of, _)| of == name))
     }
+}
+
+/// `TrustBinding shop/orders`.
+pub(super) fn subject(binding: &TrustBinding) -> String {
+    let name = binding.metadata.name.as_deref().unwrap_or_default();
+    let namespace = binding.metadata.namespace.iter().map(|namespace| format!("{namespace}/"));
+    format!("TrustBinding {}{name}", namespace.collect::<String>())
 }
 
 /// Whose a manifest is.
@@ -206,7 +223,7 @@ pub(in crate::cli) struct Place<'a> {
 }
 
 /// The file itself, or the manifests in a folder, by name.
-fn manifests(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn manifests(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -216,6 +233,14 @@ fn manifests(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(is_manifest).collect();
     files.sort();
     Ok(files)
+}
+
+/// A file that was named must be text; one that was found in a folder may be anything that is not ours.
+fn manifest_text(file: &Path, given: &Path) -> Result<Option<String>, TrustError> {
+    if file == given {
+        return read(file).map(Some);
+    }
+    files::read_found(file).map_err(|source| TrustError::Read { path: file.to_owned(), source })
 }
 
 /// What a document is, for whoever gave it; nothing for one without a value.
@@ -228,6 +253,7 @@ fn described(value: &Value) -> Option<String> {
         (Some(kind), None) => format!("a {kind}"),
         (None, _) if value.get("StartAt").is_some() || value.get("States").is_some() => "a definition".into(),
         (None, _) if value.is_null() => return None,
+        (None, _) if value.is_string() => "a text".into(),
         (None, _) => "something that is no manifest".into(),
     })
 }
@@ -235,7 +261,9 @@ fn described(value: &Value) -> Option<String> {
 fn typed<T: serde::de::DeserializeOwned>(path: &Path, value: Value) -> Result<T, TrustError> {
     let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let kind = value["kind"].as_str().unwrap_or_default().to_owned();
-    serde_json::from_value(value).map_err(|error| content(path, &format!("{kind} \"{name}\": {error}")))
+    serde_json::from_value(value).map_err(|error| {
+        content(path, &format!("{kind} \"{name}\": {error}; `stepbound lint` tells every problem with its place"))
+    })
 }
 
 fn keep<T: serde::de::DeserializeOwned>(all: &mut Vec<T>, broken: &mut Vec<String>, path: &Path, value: Value) {

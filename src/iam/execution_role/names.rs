@@ -42,6 +42,11 @@ pub(super) fn placed(task: &Task<'_>, account: &str, filled: &str) -> String {
     PLACES.iter().zip(here).fold(filled.to_owned(), |arn, ((_, sign), value)| arn.replace(sign, value))
 }
 
+/// The format for people to fill in: where the state's calls go is known, and each part that is missing has its name in `<>`.
+pub(super) fn to_fill_in(task: &Task<'_>, format: &Format) -> String {
+    placed(task, &task.here.account, &open(format)).replace("${", "<").replace('}', ">")
+}
+
 /// Fields that say whose resource it is that another field names (API reference of each service).
 const OWNERS: [(&str, &str); 6] = [
     ("codeartifact", "DomainOwner"),

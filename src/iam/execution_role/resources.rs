@@ -128,10 +128,10 @@ fn nothing(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Foun
         _ => None,
     });
     let field = expression.map_or_else(|| from_input(task), Field::FromInput);
-    let mut names: Vec<&str> = found.iter().flat_map(|(format, _)| format.names()).collect();
+    let mut names: Vec<String> = found.iter().flat_map(|(format, _)| format.names()).map(str::to_owned).collect();
     if names.is_empty() {
         // No field has the id that is in such an ARN.
-        names = found.iter().map(|(format, _)| format.arn.as_str()).collect();
+        names = found.iter().map(|(format, _)| names::to_fill_in(task, format)).collect();
     }
     names.dedup();
     task.open(&field, &what, &names.join(", "));
@@ -144,7 +144,7 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
         found.iter().filter(|(_, found)| matches!(found, Found::Arns(_))).map(|(format, _)| names(format)).collect();
     // A call of Step Functions names one thing by its ARN, which says the kind: a standard execution or an express one.
     let is_of_one = permission.action.starts_with("states:") && !known.is_empty();
-    let missing: Vec<&str> = found
+    let missing: Vec<String> = found
         .iter()
         .filter(|(format, found)| match found {
             // A call that comes from the input as one need not have what may be left out.
@@ -153,7 +153,7 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
             _ => false,
         })
         .filter(|(format, _)| !known.contains(&names(format)))
-        .map(|(format, _)| format.arn.as_str())
+        .map(|(format, _)| names::to_fill_in(task, format))
         .collect();
     if !missing.is_empty() {
         task.missing(format!(

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::asl::{Node, Places};
+use crate::integrations::{Operation, all_optimised, sdk};
 
 fn derive(definition: &Value, surroundings: &Surroundings) -> Derived {
     let places = Places::of(definition);
@@ -46,6 +47,34 @@ fn nothing_unresolved_ever_becomes_a_star() {
         assert!(derived.findings.iter().all(|one| one.message.contains("state \"A\"")), "{:?}", derived.findings);
         let stars = derived.needs.iter().filter(|need| need.resources.iter().any(|one| one == "*"));
         assert_eq!(stars.count(), 0, "{resource}: {:?}", derived.needs);
+    }
+}
+
+/// Every operation, with nothing in its fields and with everything from the input: what is told and printed names no part of an
+/// ARN as the service authorization reference writes it.
+#[test]
+fn nothing_that_is_told_has_a_placeholder_of_the_reference() {
+    let parameters = |operation: &Operation, filled: bool| {
+        let names = operation.parameters().filter(|_| filled);
+        names.map(|one| (format!("{}.$", one.name), json!("$.x"))).collect::<serde_json::Map<_, _>>()
+    };
+    let optimised = all_optimised().map(|one| (format!("{}:{}", one.service, one.action), Vec::new()));
+    let operations = sdk::services().flat_map(sdk::operations_of);
+    let sdk = operations.flat_map(|one| {
+        let resource = format!("aws-sdk:{}:{}", one.service, one.action());
+        [false, true].map(|filled| (resource.clone(), vec![Value::Object(parameters(&one, filled))]))
+    });
+    for (resource, given) in optimised.chain(sdk) {
+        let mut fields = json!({"Resource": format!("arn:aws:states:::{resource}")});
+        if let Some(given) = given.first() {
+            fields["Parameters"] = given.clone();
+        }
+        let derived = derive(&task(&fields), &here());
+        let told = derived.findings.iter().map(|one| one.message.as_str());
+        let needs = derived.needs.iter().flat_map(|need| need.resources.iter().map(String::as_str));
+        for text in told.chain(needs) {
+            assert!(!text.contains("${"), "{resource}: {text}");
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Warning,
         title: "an integration is not known",
         label: "not known",
-        why: "The table of integrations of this version of Stepbound has no service of this name, or has the action in other letters, or for the ItemReader or ResultWriter of a Map alone. AWS adds services every week, so it may be new. What AWS does not have it refuses.",
+        why: "The table of integrations of this version of Stepbound has no service of this name, or has the action in other letters, or for the ItemReader or ResultWriter of a Map alone, or has an operation that AWS once listed as not supported. AWS adds services every week, so it may be new. What AWS does not have it refuses.",
         fix: "Correct the name, or call the API with arn:aws:states:::aws-sdk:<service>:<action>. If the integration is new, pass over this.",
         example: "StartAt: Mail\nStates:\n  Mail: {Type: Task, Resource: 'arn:aws:states:::ses:sendEmail', Parameters: {Source: s}, End: true}\n",
         scope: Definition,

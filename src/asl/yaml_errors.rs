@@ -28,8 +28,12 @@ const WORDS: &[(&str, &str)] = &[
     ("'-' must be followed", "a space is missing behind the - of a list"),
     ("only valid inside a block", "an entry of a list (\"- \") cannot stand within [ ] or { }"),
     ("':' must be followed", "a space is missing behind the colon"),
-    ("found unexpected end of stream", "the quotation that begins before this is not closed"),
-    ("unexpected document indicator", "the quotation that begins before this is not closed"),
+    (
+        "indentation in quoted scalar",
+        "the quotation that begins here is not closed before a line that is indented less; close it",
+    ),
+    ("found unexpected end of stream", "the quotation that begins here is not closed"),
+    ("unexpected document indicator", "the quotation that begins here is not closed"),
     (
         "invalid trailing content",
         "something stands behind the closing quotation mark; remove it, or put all of it in quotes",
@@ -61,9 +65,7 @@ const NO_COLON: [&str; 2] = ["simple key expect ':'", "simple key expected"];
 
 /// Line and column, from 1, and words for what the parser met there.
 pub(super) fn in_words(text: &str, line: usize, column: usize, info: &str) -> (usize, usize, Cow<'static, str>) {
-    if NO_COLON.contains(&info)
-        && let Some((line, found)) = without_colon(text, line, column)
-    {
+    if let Some((line, found)) = without_colon(text, line, column, info) {
         let column = 1 + found.chars().take_while(|c| c.is_whitespace()).count();
         let message = format!(
             "\"{}\" has no colon, and a key is wanted here: write key: value, with a space behind the colon",
@@ -75,20 +77,21 @@ pub(super) fn in_words(text: &str, line: usize, column: usize, info: &str) -> (u
     (line, column, words.unwrap_or_else(|| format!("this cannot be read as YAML: {info}").into()))
 }
 
-/// The nearest line at or before a place that has something and is no `key: value`.
-fn without_colon(text: &str, line: usize, column: usize) -> Option<(usize, &str)> {
+/// The nearest line that has something and is no `key: value`, where that is what the parser stumbled over.
+fn without_colon<'a>(text: &'a str, line: usize, column: usize, info: &str) -> Option<(usize, &'a str)> {
     let lines: Vec<&str> = text.lines().take(line).collect();
-    let is_one = |text: &str| {
-        let text = text.trim();
-        !(text.is_empty() || text.starts_with(['#', '-']) || text.ends_with(':') || text.contains(": "))
-    };
-    // Of the line where the parser was, what stands before that place.
-    let own = lines
-        .get(line - 1)
-        .map(|own| own.char_indices().nth(column.saturating_sub(1)).map_or(*own, |(at, _)| &own[..at]));
-    let before = lines.iter().copied().enumerate().take(line - 1).rev().map(|(at, one)| (at + 1, one));
-    let own = own.into_iter().map(|one| (line, one));
-    own.chain(before).take(50).find(|(_, one)| is_one(one)).map(|(at, _)| (at, lines[at - 1]))
+    let has_colon = |text: &str| text.trim_end().ends_with(':') || text.contains(": ");
+    let is_one = |text: &str| !has_colon(text) && !text.trim_start().starts_with('-');
+    let has_something = |text: &str| !text.trim().is_empty() && !text.trim_start().starts_with('#');
+    let before = lines.iter().copied().enumerate().rev().take(50).map(|(at, one)| (at + 1, one));
+    let mut before = before.filter(|(_, one)| has_something(one));
+    if NO_COLON.contains(&info) {
+        return before.find(|(_, one)| is_one(one));
+    }
+    // A key with its colon, which the parser takes for the end of the text before.
+    let (_, own) = before.next().filter(|(at, _)| *at == line && info.contains("mapping values"))?;
+    let key: String = own.chars().take(column.saturating_sub(1)).collect();
+    before.next().filter(|(_, one)| is_one(one) && !has_colon(&key))
 }
 
 fn shortened(text: &str) -> String {
@@ -102,6 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_told_in_words_at_the_line_to_change() {
+        let mut wrong = Vec::new();
         for (text, line, words) in [
             ("StartAt: A\nStates\n  A: {}\n", 2, "\"States\" has no colon"),
             ("kind Workflow\nmetadata:\n  name: a\n", 1, "\"kind Workflow\" has no colon"),
@@ -112,7 +116,8 @@ mod tests {
             ("Comment: first: second\n", 1, "put a text that has a colon in quotes"),
             ("a: [1, 2\nb: 3\n", 2, ""),
             ("a: {b: 1\n", 2, "a comma or } is missing"),
-            ("a: \"open\nb: 1\n", 3, "is not closed"),
+            ("a: \"open\nb: 1\n", 1, "is not closed"),
+            ("a: \"open\n b\n", 1, "is not closed"),
             ("a: 'x' y\n", 1, ""),
             ("a: \"\\d\"\n", 1, "is none that YAML has"),
             ("a: *b\n", 1, "put a text that begins with * in quotes"),
@@ -122,11 +127,13 @@ mod tests {
             ("a: ]\n", 1, ""),
         ] {
             let error = parse_all(text).unwrap_err();
-            assert!(error.message.contains(words), "{text}: {error}");
-            assert_eq!(error.line, line, "{text}: {error}");
-            for raw in ["simple key", "while ", "did not find", "disallowed", "expected"] {
-                assert!(!error.message.contains(raw), "{text}: {error}");
+            let is_raw = ["simple key", "while ", "did not find", "disallowed", "expected"]
+                .iter()
+                .any(|raw| error.message.contains(raw));
+            if !error.message.contains(words) || error.line != line || is_raw {
+                wrong.push(format!("{text:?}: {error}"));
             }
         }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Parts of what the parser says, and what that means. The first that fits counts.
 const WORDS: &[(&str, &str)] = &[
-    ("tab", "a tab stands here, and YAML takes spaces alone before and between what it reads; replace it by spaces"),
+    ("tab", "a tab stands here, and YAML is indented by spaces alone; replace it by spaces"),
     (
         "mapping values are not allowed",
         "a colon with a space behind it stands where no key can be: correct the indentation, or put a text that has a colon in quotes",

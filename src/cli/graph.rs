@@ -7,7 +7,7 @@ use super::files;
 use super::input::{InputError, Loaded, load_as_it_is};
 use super::out::{colour, print, say};
 use crate::asl::DefinitionError;
-use crate::graph::{Drawing, Flow, History, HistoryError, dot, mermaid, svg, terminal};
+use crate::graph::{Drawing, Flow, History, HistoryError, Shape, dot, mermaid, svg, terminal};
 use crate::nesting::MARK;
 
 /// Flags of `stepbound graph`.
@@ -109,7 +109,7 @@ pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
 fn told(one: &Loaded, flow: &Flow) -> Result<(), GraphError> {
     let findings = one.definition.warnings();
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    if flow.vertices.is_empty() {
+    if flow.vertices.iter().all(|vertex| vertex.shape == Shape::Missing) {
         let (what, source) = (one.what.clone(), DefinitionError::Invalid(findings.to_vec()));
         return Err(InputError::Definition { what, source }.into());
     }

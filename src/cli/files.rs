@@ -68,7 +68,7 @@ fn no_utf8(bytes: &[u8], first_wrong: Option<usize>) -> String {
         _ => return "it is no text".into(),
     }
     let at = first_wrong.unwrap_or_default();
-    let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+    let line = bytes[..at].split(|byte| *byte == b'\n').count();
     let byte = bytes.get(at).copied().unwrap_or_default();
     format!(
         "line {line} is not UTF-8 (byte 0x{byte:02x}); where it is of an older encoding of Western Europe, convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"

@@ -235,10 +235,11 @@ impl Objects {
             loaded.push(self.of_workflow(file, workflow, substitutions)?);
         }
         for (file, document) in self.definitions {
-            let definition = match self.as_it_is {
-                true => asl::as_it_is(document, substitutions),
-                false => asl::prepare_parsed(document, substitutions)
-                    .map_err(|source| InputError::Definition { what: file.clone(), source })?,
+            let definition = if self.as_it_is {
+                asl::as_it_is(document, substitutions)
+            } else {
+                asl::prepare_parsed(document, substitutions)
+                    .map_err(|source| InputError::Definition { what: file.clone(), source })?
             };
             loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
         }

@@ -1,8 +1,10 @@
 //! What is wrong with a value of a manifest, in words: what it is, what is wanted, what to write.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
-use crate::api::v1alpha1::{DURATION_PATTERN, form};
+use crate::api::v1alpha1::{DURATION_PATTERN, Form, form};
 use crate::asl::Parsed;
 use crate::asl::lint::Finding;
 
@@ -45,7 +47,8 @@ pub(super) fn with_doubts(document: &Parsed, findings: &mut Vec<Finding>) {
         let is_refusal =
             |found: &&mut Finding| found.is_error() && found.path == path && found.message.ends_with(IN_QUOTES);
         let Some(refusal) = findings.iter_mut().find(is_refusal) else { continue };
-        refusal.message += &format!(": \"{0}\", for kubectl reads YAML 1.1, in which {0} is no text", scalar.text);
+        let why = "for kubectl reads YAML 1.1, in which";
+        let _ = write!(refusal.message, ": \"{0}\", {why} {0} is no text", scalar.text);
         findings.remove(doubt);
     }
 }
@@ -103,7 +106,7 @@ fn what(value: &Value) -> String {
 
 /// A text that does not fit its pattern.
 pub(super) fn of_pattern(name: &str, text: &str, pattern: &str) -> String {
-    let broken = form(pattern).map_or_else(|| format!("is not as it must be: {pattern}"), |form| form.broken());
+    let broken = form(pattern).map_or_else(|| format!("is not as it must be: {pattern}"), Form::broken);
     let meant = if pattern == DURATION_PATTERN { duration_meant(text) } else { None };
     match meant {
         Some(meant) => format!("{name} \"{text}\" {broken}. Write \"{meant}\" if that is meant"),

@@ -184,7 +184,10 @@ fn policies(paths: &[PathBuf]) -> Result<Vec<Policy>, TrustError> {
             }
         }
         if found.len() == before {
-            return Err(content(path, &"holds no .json file with a trust policy; write there what `aws iam get-role --role-name NAME` prints of each role"));
+            return Err(content(
+                path,
+                &"holds no .json file with a trust policy; write there what `aws iam get-role --role-name NAME` prints of each role",
+            ));
         }
     }
     Ok(found)

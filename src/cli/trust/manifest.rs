@@ -55,8 +55,7 @@ impl Manifest {
 
     /// Reads what a file was found to hold.
     pub(in crate::cli) fn of_text(path: &Path, text: &str) -> Result<Self, TrustError> {
-        let mut manifest = Self::default();
-        manifest.files = 1;
+        let mut manifest = Self { files: 1, ..Self::default() };
         manifest.add(path, text)?;
         manifest.with_bindings(path, ", or a policy as JSON")
     }

@@ -208,6 +208,7 @@ type Known = (String, Vec<Parameter>);
 static CALLS: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let sdk = services()
         .flat_map(operations_of)
+        .filter(|one| !one.was_not_supported())
         .map(|one| (format!("aws-sdk:{}:{}", one.service, one.action()), one.parameters().collect::<Vec<_>>()));
     // Those of S3 are for Maps.
     let optimised = all_optimised()

@@ -10,6 +10,7 @@ mod order;
 mod outline;
 mod picture;
 mod place;
+mod ranked;
 mod style;
 mod svg;
 mod terminal;

@@ -4,17 +4,11 @@
 //! Every edge spans at least two ranks, so that each has a place of its own for its label: neither labels nor edges can
 //! come to lie on a state.
 
+use super::ranked::{Cell, Chain, Gaps, Ranked, Size};
 use super::{order, place};
 
 /// Ranks that every edge spans at least.
 const SHORTEST: usize = 2;
-
-/// Width and height.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Size {
-    pub(super) width: f64,
-    pub(super) height: f64,
-}
 
 /// A place.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,17 +23,6 @@ pub(super) struct Link {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) label: Option<Size>,
-}
-
-/// Distances.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Gaps {
-    /// Between neighbours of a layer.
-    pub(super) beside: f64,
-    /// Between an edge and its neighbour.
-    pub(super) edge: f64,
-    /// Between layers.
-    pub(super) layer: f64,
 }
 
 /// The way of one edge.
@@ -60,26 +43,6 @@ pub(super) struct Layout {
     pub(super) routes: Vec<Option<Route>>,
     /// Of the whole.
     pub(super) size: Size,
-}
-
-/// A vertex, or a piece of an edge.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cell {
-    pub(super) size: Size,
-    pub(super) rank: usize,
-    pub(super) is_vertex: bool,
-}
-
-/// Cells by rank, and chains of cells: one for each edge, downwards.
-pub(super) struct Ranked {
-    pub(super) cells: Vec<Cell>,
-    pub(super) layers: Vec<Vec<usize>>,
-    pub(super) chains: Vec<Option<Chain>>,
-}
-
-pub(super) struct Chain {
-    pub(super) cells: Vec<usize>,
-    pub(super) upwards: bool,
 }
 
 /// Lays out. Vertices that nothing leads to come first, `start` before all. `docks` are the widths along which edges may

@@ -1,7 +1,7 @@
 //! The order within layers: sweeps by the mean place of the neighbours, the best of them kept (Sugiyama's barycentre
 //! method).
 
-use super::layered::Ranked;
+use super::ranked::Ranked;
 
 const SWEEPS: usize = 12;
 

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use super::flow::{Edge, Flow};
 use super::history::History;
-use super::style::subtitle;
-use super::terminal::sign;
+use super::style::{sign, subtitle};
 
 /// Lists the states in the author's order, inner ones under the state that holds them.
 pub(super) fn outline(flow: &Flow, history: Option<&History>) -> String {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::flow::{Edge, Flow, Vertex};
-use super::layered::{Gaps, Layout, Link, Point, Size, layout};
+use super::layered::{Layout, Link, Point, layout};
+use super::ranked::{Gaps, Size};
 
 /// What a drawing measures in.
 pub(super) trait Measure {

@@ -1,7 +1,7 @@
 //! Places across: every cell wants to lie where its neighbours are, and none may overlap. One layer at a time that is a
 //! problem of least squares with an order, solved exactly by pooling neighbours that collide.
 
-use super::layered::{Gaps, Ranked};
+use super::ranked::{Gaps, Ranked};
 
 const PASSES: usize = 16;
 /// Pieces of an edge pull harder than states, so that long edges are straight.

@@ -1,6 +1,7 @@
 //! How wide texts are, and what a state looks like.
 
 use super::flow::{Shape, Vertex};
+use super::history::Outcome;
 
 /// Width of a text in a font of this size, a little generous: no font is at hand to measure with.
 pub(super) fn width(text: &str, size: f64) -> f64 {
@@ -41,4 +42,15 @@ pub(super) fn kind(shape: Shape) -> &'static str {
 pub(super) fn subtitle(vertex: &Vertex) -> String {
     let kind = kind(vertex.shape);
     if vertex.detail.is_empty() { kind.to_owned() } else { format!("{kind} · {}", vertex.detail) }
+}
+
+/// The sign that says what became of a state.
+pub(super) fn sign(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "✔",
+        Outcome::Caught => "↷",
+        Outcome::Running => "…",
+        Outcome::Aborted => "■",
+        Outcome::Failed => "✘",
+    }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use super::Drawing;
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::History;
-use super::layered::{Gaps, Point, Size};
+use super::layered::Point;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
+use super::ranked::{Gaps, Size};
 use super::style::{subtitle, width};
 
 const MARGIN: f64 = 24.0;

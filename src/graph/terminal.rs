@@ -3,10 +3,11 @@
 use super::Drawing;
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::{History, Outcome};
-use super::layered::{Gaps, Point, Size};
+use super::layered::Point;
 use super::outline::outline;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
-use super::style::subtitle;
+use super::ranked::{Gaps, Size};
+use super::style::{sign, subtitle};
 
 struct Characters;
 
@@ -278,16 +279,6 @@ impl Canvas {
             text.push('\n');
         }
         format!("{}\n", text.trim_end())
-    }
-}
-
-pub(super) fn sign(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded => "✔",
-        Outcome::Caught => "↷",
-        Outcome::Running => "…",
-        Outcome::Aborted => "■",
-        Outcome::Failed => "✘",
     }
 }
 

@@ -3,8 +3,9 @@ use serde_json::{Value, json};
 
 use super::flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 use super::history::{History, Outcome};
-use super::layered::{Gaps, Point, Size};
+use super::layered::Point;
 use super::picture::{Level, MOST_CELLS, Measure, Padding, picture};
+use super::ranked::{Gaps, Size};
 use super::{dot, mermaid, svg, terminal};
 use crate::asl::model::Machine;
 use crate::asl::{Node, Places};

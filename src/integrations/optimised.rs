@@ -1,6 +1,7 @@
 //! Integrations made for Step Functions.
 
-use super::{NotFound, Parameter, Way, nearest_of, sdk};
+use super::sdk;
+use super::table::{NotFound, Parameter, Way, nearest_of};
 use crate::asl::model::Pattern;
 
 const OPTIMISED: &str = include_str!("optimised.txt");

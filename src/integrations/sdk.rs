@@ -23,7 +23,7 @@
 
 use std::sync::LazyLock;
 
-use super::{NotFound, Parameter, Way, nearest_of, small};
+use super::table::{NotFound, Parameter, Way, nearest_of, small};
 
 const OPERATIONS: &str = include_str!("operations.txt");
 const RESOURCES: &str = include_str!("resources.txt");

@@ -6,10 +6,12 @@
 
 mod analytics;
 mod bedrock;
+mod call;
 mod caller;
 mod compute;
 mod credentials;
 mod data;
+mod derived;
 mod distributed_map;
 mod elastic_map_reduce;
 mod http;
@@ -20,6 +22,7 @@ mod machine_learning;
 mod messaging;
 mod names;
 mod object_store;
+mod optimised;
 mod parti_ql;
 mod payload;
 mod resources;
@@ -32,150 +35,10 @@ mod template;
 mod tests;
 mod walk;
 
-use std::collections::BTreeMap;
+pub use derived::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings, TargetRole, document};
 
-use super::document::{Conditions, Document, Matcher, Statement};
-use crate::asl::model::{Arn, Machine};
+use crate::asl::model::Machine;
 use walk::Calls;
-
-/// Where the state machine lives and what the definition does not say.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// Partition, `aws` for example.
-    pub partition: String,
-    /// Region of the state machine.
-    pub region: String,
-    /// Account of the state machine.
-    pub account: String,
-    /// Name of the state machine, where it is known.
-    pub name: Option<String>,
-    /// ARN of the execution role, where it is known: roles of other accounts must trust it.
-    pub execution_role_arn: Option<String>,
-    /// True when executions are logged.
-    pub logging: bool,
-    /// True when executions are traced with X-Ray.
-    pub tracing: bool,
-    /// Id, ARN or alias of the KMS key, where executions are encrypted with one of the account's own.
-    pub kms_key_id: Option<String>,
-    /// By state: resources that its payload takes from the input.
-    pub resources: BTreeMap<String, Vec<String>>,
-}
-
-/// Name under which `resources` gives the ARN of the KMS key.
-pub const ENCRYPTION: &str = "encryption";
-
-impl Surroundings {
-    /// The ARN of a resource of a service in this account and region.
-    pub fn arn(&self, service: &str, resource: &str) -> String {
-        let Self { partition, region, account, .. } = self;
-        Arn { partition, service, region, account, resource }.to_string()
-    }
-
-    /// The state machine's own ARN.
-    pub fn state_machine_arn(&self) -> Option<String> {
-        self.name.as_ref().map(|name| self.arn("states", &format!("stateMachine:{name}")))
-    }
-}
-
-/// Actions on resources that one state, or the machine as a whole, needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
-    /// `service:Action`.
-    pub actions: Vec<String>,
-    /// ARNs; a single `*` for actions that IAM knows no resource for.
-    pub resources: Vec<String>,
-    /// Under which conditions.
-    pub conditions: Conditions,
-    /// For what.
-    pub reason: Reason,
-}
-
-impl Need {
-    /// As a statement that allows just this.
-    pub fn statement(&self) -> Statement {
-        let mut statement = Statement::allow(self.actions.clone(), self.resources.clone());
-        statement.conditions.clone_from(&self.conditions);
-        statement
-    }
-}
-
-/// Who needs something and why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reason {
-    /// The state's name; empty for what the machine as a whole needs.
-    pub state: String,
-    /// JSON pointer to the state in the definition; `/` for the machine.
-    pub path: String,
-    /// What the state does: `Lambda, request-response`.
-    pub why: String,
-}
-
-/// Something that the definition leaves open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The state's name; empty for the machine.
-    pub state: String,
-    /// JSON pointer to the state.
-    pub path: String,
-    /// What is open and how to close it.
-    pub message: String,
-    /// True where permissions are missing from the result because of this; false where they are only wider than need be.
-    pub missing: bool,
-}
-
-/// A role that a state assumes instead of using the execution role (`Credentials.RoleArn`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetRole {
-    /// The role.
-    pub role_arn: String,
-    /// The trust policy that it needs, where the execution role is known.
-    pub trust: Option<Document>,
-    /// What the role needs itself.
-    pub needs: Vec<Need>,
-}
-
-impl TargetRole {
-    /// The policy that the role needs.
-    pub fn document(&self) -> Document {
-        document(&self.needs)
-    }
-}
-
-/// What was derived.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Derived {
-    /// What the execution role needs, state by state.
-    pub needs: Vec<Need>,
-    /// What the definition leaves open.
-    pub findings: Vec<Finding>,
-    /// Other roles that states assume.
-    pub targets: Vec<TargetRole>,
-    /// True when a state calls something, which may need no right of IAM: an activity for example.
-    pub calls: bool,
-}
-
-impl Derived {
-    /// The policy: the fewest statements that say the needs.
-    pub fn document(&self) -> Document {
-        document(&self.needs)
-    }
-
-    /// True when nothing is missing from the document.
-    pub fn is_complete(&self) -> bool {
-        !self.findings.iter().any(|finding| finding.missing)
-    }
-}
-
-/// The policy that says the needs, as small as it goes, in an order that does not depend on that of the states.
-pub fn document(needs: &[Need]) -> Document {
-    let mut document = Document::new(needs.iter().map(Need::statement).collect()).minimised();
-    document.statements.sort_by(|a, b| order(a).cmp(&order(b)));
-    document
-}
-
-fn order(statement: &Statement) -> (&[String], Option<&Matcher<Vec<String>>>, &Conditions) {
-    (statement.actions.named(), statement.resources.as_ref(), &statement.conditions)
-}
 
 /// Derives what the execution role of a definition needs. The definition has its substitutions put in; what hangs on a name
 /// without a value is a finding.
@@ -185,7 +48,7 @@ pub fn derive(machine: &Machine<'_>, surroundings: &Surroundings) -> Derived {
     for found in walk::calling(machine) {
         derived.calls = true;
         match &found.calls {
-            Calls::Resource(resource) => task::derive(&found, *resource, surroundings, &mut derived),
+            Calls::Resource(resource) => call::derive(&found, *resource, surroundings, &mut derived),
             Calls::Items => distributed_map::derive(&found, surroundings, &mut derived),
         }
     }

@@ -1,7 +1,7 @@
 //! Functions, containers, builds, other state machines.
 
-use super::Surroundings;
-use super::task::Task;
+use super::derived::Surroundings;
+use super::task::{Task, is_account};
 use crate::iam::partition;
 
 /// A function, as a call names it.
@@ -51,10 +51,6 @@ impl Function {
             None => vec![self.arn.clone(), format!("{}:*", self.arn)],
         }
     }
-}
-
-pub(super) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A function named by its ARN as the Resource itself.

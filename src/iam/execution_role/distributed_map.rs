@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::derived::{Derived, Surroundings};
 use super::object_store;
 use super::payload::{Field, Payload};
 use super::task::Task;
 use super::walk::Found;
-use super::{Derived, Surroundings};
 
 pub(super) fn derive(found: &Found<'_>, here: &Surroundings, derived: &mut Derived) {
     let mut task = Task::new(found, Payload::of(found.state, found.jsonata), here.clone());

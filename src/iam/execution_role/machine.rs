@@ -1,6 +1,6 @@
 //! What the machine as a whole needs: logging, tracing, encryption.
 
-use super::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings};
+use super::derived::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings};
 use crate::iam::document::Conditions;
 
 pub(super) fn derive(here: &Surroundings, derived: &mut Derived) {

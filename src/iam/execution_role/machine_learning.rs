@@ -1,7 +1,7 @@
 //! `SageMaker`.
 
-use super::names::small;
 use super::task::Task;
+use super::template::small;
 
 const SAGEMAKER: &str = "sagemaker.amazonaws.com";
 

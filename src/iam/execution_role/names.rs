@@ -1,11 +1,36 @@
 //! The forms in which calls name a resource, and what stands of them in its ARN.
 
 use super::payload::Field;
-use super::resources::Found;
 use super::task::Task;
+use super::template::small;
 use super::{bedrock, machine_learning};
 use crate::asl::model::Arn;
 use crate::integrations::sdk::{Format, Permission};
+
+/// What a call says of one kind of resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// These.
+    Arns(Vec<String>),
+    /// A field that names it comes from the input.
+    Open(String),
+    /// A field that names it is left out.
+    LeftOut,
+    /// The fields cannot name it.
+    Untold,
+    /// The field names a key by this alias, which IAM does not take.
+    Alias(String),
+}
+
+impl Found {
+    /// What a field without a text says.
+    pub(super) fn of(field: &Field<'_>) -> Self {
+        match field {
+            Field::FromInput(expression) => Self::Open(expression.clone()),
+            _ => Self::LeftOut,
+        }
+    }
+}
 
 /// Partition, region and account in a format while its other parts are filled: a value may have such a name too, in a template.
 const PLACES: [(&str, &str); 3] = [("${Partition}", "\u{1}"), ("${Region}", "\u{2}"), ("${Account}", "\u{3}")];
@@ -166,11 +191,6 @@ fn is_id_of_app_config(text: &str) -> bool {
 
 fn begins(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
-}
-
-/// In small letters, but for the names of a template.
-pub(super) fn small(text: &str) -> String {
-    if text.contains("${") { text.to_owned() } else { text.to_lowercase() }
 }
 
 /// The address of `Shop <shop@example.com>`.

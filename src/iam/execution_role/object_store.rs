@@ -2,7 +2,6 @@
 //! and what the fields of a call ask for beside its action.
 
 use super::payload::{Field, Payload, policy_text};
-use super::resources;
 use super::task::Task;
 use crate::asl::model::Arn;
 use crate::integrations::sdk::{Format, Operation, Part, Permission};
@@ -271,7 +270,7 @@ fn key(task: &mut Task<'_>, actions: &[&str]) {
     let field = task.payload.get(name);
     match field.text() {
         None if field.is_absent() => {}
-        Some(alias) if alias.starts_with("alias/") || alias.contains(":alias/") => resources::by_alias(task, &alias),
+        Some(alias) if alias.starts_with("alias/") || alias.contains(":alias/") => task.names_by_alias(&alias),
         _ => {
             let key = task.resource(name, "kms", "key/", "its key");
             task.need(actions, key);

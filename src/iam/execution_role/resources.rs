@@ -1,7 +1,7 @@
 //! The resources of a call, from what is written in its fields: an ARN anywhere in it, or the ARN format of the action with
 //! its parts filled from the fields that the table of integrations names for them.
 
-use super::names::{self, Named};
+use super::names::{self, Found, Named};
 use super::payload::Field;
 use super::task::Task;
 use super::{compute, messaging, object_store};
@@ -10,31 +10,6 @@ use crate::integrations::sdk::{Format, Part, Permission};
 
 /// More resources than a statement of a policy should list.
 const MANY: usize = 100;
-
-/// What a call says of one kind of resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// These.
-    Arns(Vec<String>),
-    /// A field that names it comes from the input.
-    Open(String),
-    /// A field that names it is left out.
-    LeftOut,
-    /// The fields cannot name it.
-    Untold,
-    /// The field names a key by this alias, which IAM does not take.
-    Alias(String),
-}
-
-impl Found {
-    /// What a field without a text says.
-    pub(super) fn of(field: &Field<'_>) -> Self {
-        match field {
-            Field::FromInput(expression) => Self::Open(expression.clone()),
-            _ => Self::LeftOut,
-        }
-    }
-}
 
 pub(super) fn of_formats(task: &mut Task<'_>, permission: &Permission, formats: &[Format]) {
     let found = formats.iter().map(|format| (format, find(task, permission, format))).collect();
@@ -63,7 +38,7 @@ fn of_found(task: &mut Task<'_>, permission: &Permission, formats: &[Format], fo
     arns.dedup();
     for (_, found) in &found {
         if let Found::Alias(alias) = found {
-            return by_alias(task, alias);
+            return task.names_by_alias(alias);
         }
     }
     if arns.is_empty() {
@@ -79,14 +54,6 @@ fn of_found(task: &mut Task<'_>, permission: &Permission, formats: &[Format], fo
         sender(task, &arns);
     }
     task.need(&[&action], arns);
-}
-
-/// IAM allows the use of a key by the key's own ARN alone (KMS developer guide, "Controlling access to aliases").
-pub(super) fn by_alias(task: &mut Task<'_>, alias: &str) {
-    task.missing(format!(
-        "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
-        task.name
-    ));
 }
 
 /// An address may be sent from because it is verified itself or because its domain is (SES developer guide, "Verified

@@ -12,7 +12,7 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
     let (service, action) = (operation.service, operation.action());
     // What is made for Step Functions and does the same is known exactly.
     if let Some(twin) = optimised_twin(service, &action)
-        && super::task::optimised(task, twin.service, twin.action)
+        && super::optimised::optimised(task, twin.service, twin.action)
     {
         return;
     }

@@ -1,17 +1,11 @@
-//! One Task: which integration it is, and what all of them have in common.
+//! One Task: what all integrations have in common.
 
-use super::caller::Caller;
-use super::compute::is_account;
+use super::derived::{Finding, Need, Reason, Surroundings};
 use super::payload::{Field, Payload};
 use super::template;
 use super::walk::Found;
-use super::{Derived, Finding, Need, Reason, Surroundings, TargetRole};
-use super::{
-    analytics, bedrock, compute, data, elastic_map_reduce, http, keys, machine_learning, messaging, sdk, tags,
-};
-use crate::asl::model::{Arn, Pattern, Resource, Target};
-use crate::iam::document::{Conditions, Document, Matcher, Principals, Statement};
-use crate::integrations::{self, Call, NotFound, Operation, Way};
+use crate::asl::model::{Arn, Pattern};
+use crate::iam::document::Conditions;
 
 /// What is being derived for one state.
 pub(super) struct Task<'a> {
@@ -23,194 +17,15 @@ pub(super) struct Task<'a> {
     pub(super) is_optimised: bool,
     /// Where the state's calls go: the account is that of the role whose name they are made in.
     pub(super) here: Surroundings,
-    why: String,
+    pub(super) why: String,
     /// True when the state's calls are made with the role of another account.
     elsewhere: bool,
     pub(super) needs: Vec<Need>,
     pub(super) findings: Vec<Finding>,
 }
 
-pub(super) fn derive(found: &Found<'_>, resource: Resource<'_>, here: &Surroundings, derived: &mut Derived) {
-    let payload = Payload::of(found.state, found.jsonata);
-    let mut task = Task::new(found, payload, here.clone());
-    task.pattern = resource.pattern;
-    match Caller::of(found, &mut task) {
-        Caller::ExecutionRole => {
-            target(&mut task, resource);
-            derived.needs.append(&mut task.needs);
-        }
-        Caller::Roles(roles) => {
-            for role in &roles {
-                task.calls_from(Arn::parse(role));
-                target(&mut task, resource);
-                assume(&mut task, role, here, derived);
-            }
-        }
-        Caller::Unknown(field) => {
-            task.calls_from(None);
-            target(&mut task, resource);
-            task.unknown_caller(&field);
-        }
-    }
-    derived.findings.append(&mut task.findings);
-}
-
-fn target(task: &mut Task<'_>, resource: Resource<'_>) {
-    if let Some(message) = template::told("its Resource", resource.text) {
-        return task.missing(message);
-    }
-    let pattern = match resource.pattern {
-        Pattern::RequestResponse => "request-response",
-        waiting => waiting.suffix(),
-    };
-    match resource.target {
-        Target::Activity(_) => {}
-        Target::Lambda(arn) => {
-            task.why = format!("Lambda, {pattern}");
-            compute::function(task, &arn.to_string());
-        }
-        Target::Sdk { service, action } => {
-            task.why = format!("AWS SDK {service}:{action}, {pattern}");
-            integration(task, integrations::find(Way::Sdk, service, action));
-        }
-        Target::Optimised { service, action } => {
-            // A function is the one thing that a Lambda or HTTP integration can call.
-            let what =
-                if action == "invoke" { title(service).to_owned() } else { format!("{} {action}", title(service)) };
-            task.why = format!("{what}, {pattern}");
-            task.is_optimised = true;
-            integration(task, integrations::find(Way::Optimised, service, action));
-        }
-        Target::OtherArn(_) | Target::Unknown => task.missing(format!(
-            "has the Resource \"{}\", which is nothing that Step Functions can call; correct it",
-            resource.text
-        )),
-    }
-}
-
-/// What the table of integrations knows.
-fn integration(task: &mut Task<'_>, found: Result<Call, NotFound>) {
-    match found {
-        Ok(Call::Sdk(operation)) => {
-            sdk::derive(task, &operation);
-            of_fields(task, &operation);
-        }
-        Ok(Call::Optimised(integration)) => {
-            let known = optimised(task, integration.service, integration.action);
-            let twin = integration.twin.and_then(|(service, name)| integrations::sdk::operation(service, name).ok());
-            if let Some(operation) = twin {
-                if !known {
-                    sdk::derive(task, &operation);
-                }
-                of_fields(task, &operation);
-            }
-        }
-        Err(error) => {
-            let other = "for other operations write arn:aws:states:::aws-sdk:<service>:<operation>";
-            let day = integrations::date();
-            task.missing(format!("calls what is no integration known on {day}: {error}; correct it, or add what it needs by hand; {other}"));
-        }
-    }
-}
-
-/// What fields ask for that many calls have.
-fn of_fields(task: &mut Task<'_>, operation: &Operation) {
-    tags::derive(task, operation);
-    keys::derive(task, operation);
-}
-
-/// False where nothing is known beside the table.
-pub(super) fn optimised(task: &mut Task<'_>, service: &str, action: &str) -> bool {
-    match service {
-        "lambda" => compute::lambda(task, action),
-        "states" => compute::nested(task, action),
-        "ecs" => compute::ecs(task, action),
-        "batch" => compute::batch(task, action),
-        "codebuild" => compute::codebuild(task, action),
-        "eks" => compute::eks(task, action),
-        "dynamodb" => data::dynamodb(task, action),
-        "glue" => data::glue(task, action),
-        "databrew" => data::databrew(task, action),
-        "mediaconvert" => data::mediaconvert(task, action),
-        "athena" => analytics::athena(task, action),
-        "elasticmapreduce" => elastic_map_reduce::clusters(task, action),
-        "emr-containers" => elastic_map_reduce::containers(task, action),
-        "emr-serverless" => elastic_map_reduce::serverless(task, action),
-        "sagemaker" => machine_learning::sagemaker(task, action),
-        "bedrock" => bedrock::derive(task, action),
-        "sns" => messaging::sns(task, action),
-        "sqs" => messaging::sqs(task, action),
-        "events" => messaging::events(task, action),
-        "apigateway" => http::api_gateway(task, action),
-        "http" => http::endpoint(task, action),
-        _ => false,
-    }
-}
-
-/// The service's name as its documentation has it.
-fn title(service: &str) -> &str {
-    match service {
-        "lambda" => "Lambda",
-        "states" => "Step Functions",
-        "ecs" => "ECS",
-        "batch" => "Batch",
-        "codebuild" => "CodeBuild",
-        "eks" => "EKS",
-        "dynamodb" => "DynamoDB",
-        "glue" => "Glue",
-        "databrew" => "Glue DataBrew",
-        "mediaconvert" => "MediaConvert",
-        "athena" => "Athena",
-        "elasticmapreduce" => "EMR",
-        "emr-containers" => "EMR on EKS",
-        "emr-serverless" => "EMR Serverless",
-        "sagemaker" => "SageMaker",
-        "bedrock" => "Bedrock",
-        "sns" => "SNS",
-        "sqs" => "SQS",
-        "events" => "EventBridge",
-        "apigateway" => "API Gateway",
-        "http" => "HTTP",
-        other => other,
-    }
-}
-
-/// The execution role may assume the other role, which needs the permissions and must trust it (developer guide,
-/// "Accessing resources in other AWS accounts").
-fn assume(task: &mut Task<'_>, role: &str, here: &Surroundings, derived: &mut Derived) {
-    let why = format!("calls as {role}");
-    let reason = Reason { state: task.name.to_owned(), path: task.path.clone(), why };
-    derived.needs.push(Need {
-        actions: vec!["sts:AssumeRole".into()],
-        resources: vec![role.to_owned()],
-        conditions: Conditions::new(),
-        reason,
-    });
-    if let Some(known) = derived.targets.iter_mut().find(|target| target.role_arn == role) {
-        return known.needs.append(&mut task.needs);
-    }
-    let trust = here.execution_role_arn.as_ref().map(|principal| trust(principal, here.state_machine_arn()));
-    if trust.is_none() {
-        derived.findings.push(Finding {
-            state: task.name.to_owned(),
-            path: task.path.clone(),
-            message: format!(
-                "role {role} must trust the execution role, which is not known here; give it with --execution-role ARN to see the trust policy"
-            ),
-            missing: false,
-        });
-    }
-    derived.targets.push(TargetRole { role_arn: role.to_owned(), trust, needs: std::mem::take(&mut task.needs) });
-}
-
-/// The other role trusts the execution role; the external id pins the machine.
-fn trust(principal: &str, machine: Option<String>) -> Document {
-    let mut statement = Statement::allow(["sts:AssumeRole"], Vec::<String>::new());
-    statement.resources = None;
-    let kinds = [("AWS".to_owned(), vec![principal.to_owned()])];
-    statement.principal = Some(Matcher::Is(Principals::Of(kinds.into())));
-    let pinned = machine.map(|arn| statement.clone().when("StringEquals", "sts:ExternalId", [arn]));
-    Document::new(vec![pinned.unwrap_or(statement)])
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl<'a> Task<'a> {
@@ -230,14 +45,14 @@ impl<'a> Task<'a> {
     }
 
     /// The calls are made with a role of another account, which only its ARN says.
-    fn calls_from(&mut self, role: Option<Arn<'_>>) {
+    pub(super) fn calls_from(&mut self, role: Option<Arn<'_>>) {
         let account = role.map(|role| role.account).filter(|account| is_account(account));
         account.unwrap_or("*").clone_into(&mut self.here.account);
         self.elsewhere = true;
     }
 
     /// What the call needs is not for the execution role to have, and whose it is to have is not known.
-    fn unknown_caller(&mut self, field: &str) {
+    pub(super) fn unknown_caller(&mut self, field: &str) {
         let mut actions: Vec<String> = self.needs.drain(..).flat_map(|need| need.actions).collect();
         actions.sort();
         actions.dedup();
@@ -386,5 +201,13 @@ impl<'a> Task<'a> {
         if !self.payload.get(name).is_absent() {
             self.pass_role(name, to, what);
         }
+    }
+
+    /// IAM allows the use of a key by the key's own ARN alone (KMS developer guide, "Controlling access to aliases").
+    pub(super) fn names_by_alias(&mut self, alias: &str) {
+        self.missing(format!(
+            "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
+            self.name
+        ));
     }
 }

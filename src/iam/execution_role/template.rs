@@ -1,6 +1,6 @@
 //! Definitions that are templates: what hangs on a `${Name}` without a value is left out of the policy, and told.
 
-use super::{Derived, Finding, Need};
+use super::derived::{Derived, Finding, Need};
 use crate::iam::pattern;
 
 /// Takes out what has a name without a value in it. Nothing of the rest depends on it.
@@ -28,6 +28,11 @@ pub(super) fn withhold(derived: &mut Derived) {
 pub(super) fn told(what: &str, text: &str) -> Option<String> {
     let names: Vec<&str> = names(text).collect();
     (!names.is_empty()).then(|| format!("takes {what} from {}", without_value(&names)))
+}
+
+/// In small letters, but for the names of a template.
+pub(super) fn small(text: &str) -> String {
+    if text.contains("${") { text.to_owned() } else { text.to_lowercase() }
 }
 
 fn message(need: &Need) -> String {

@@ -3,50 +3,16 @@
 mod bounds;
 mod keys;
 mod principal;
+mod weakness;
 
 use self::bounds::{bounds_tenant, subject_missing, wildcard_severity};
 use self::keys::{absent_keys, literal_wildcard, takes_nobody};
 use self::principal::{keeps_web_identities_out, principal};
+use self::weakness::{Entry, entries, weakness};
+pub use self::weakness::{Severity, Weakness};
 use super::operator::Operator;
-use super::provider::stands_for;
 use super::request::ASSUME;
 use crate::iam::document::{Document, Effect, Matcher, Principals, Statement};
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Weaker than it need be.
-    Warning,
-    /// Others can get in, or the condition does nothing.
-    Error,
-}
-
-impl Severity {
-    /// As it is written.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Warning => "Warning",
-            Self::Error => "Error",
-        }
-    }
-}
-
-/// A weak place of a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weakness {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What it is, in CamelCase.
-    pub code: &'static str,
-    /// Number of the statement, from 1.
-    pub statement: usize,
-    /// What it means and what to write instead.
-    pub message: String,
-}
-
-fn weakness(severity: Severity, code: &'static str, statement: usize, message: impl Into<String>) -> Weakness {
-    Weakness { severity, code, statement, message: message.into() }
-}
 
 /// Lints a role's trust policy: whom it names, and what it asks of web identities.
 pub fn lint_trust(policy: &Document) -> Vec<Weakness> {
@@ -114,28 +80,6 @@ fn broad_action(statement: &Statement) -> bool {
         Matcher::Is(named) => named.iter().any(|action| action.contains('*')),
         Matcher::IsNot(_) => true,
     }
-}
-
-/// One condition of a statement.
-struct Entry<'a> {
-    operator: Operator<'a>,
-    /// The operator as it stands.
-    written: &'a str,
-    key: &'a str,
-    claim: &'a str,
-    /// `sub` or `aud` where the provider's key is as good as that.
-    stands_for: &'a str,
-    values: &'a [String],
-}
-
-fn entries(statement: &Statement) -> impl Iterator<Item = Entry<'_>> {
-    statement.conditions.iter().flat_map(|(operator, keys)| {
-        keys.iter().map(move |(key, values)| {
-            let (provider, claim) = key.rsplit_once(':').unwrap_or(("", key));
-            let stands_for = stands_for(provider, claim);
-            Entry { operator: Operator::parse(operator), written: operator, key, claim, stands_for, values }
-        })
-    })
 }
 
 fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {

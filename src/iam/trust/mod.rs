@@ -15,6 +15,6 @@ pub use explain::{Check, Explanation, Outcome, Subject, Verdict, explain};
 pub use hint::denial_hint;
 pub use lint::{Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
 pub use operator::{Operator, holds};
-pub use provider::is_built_in;
-pub use render::{RenderError, Rendered, TrustedToken, cloud_formation, provider_arn, render, terraform};
+pub use provider::{is_built_in, provider_arn};
+pub use render::{RenderError, Rendered, TrustedToken, cloud_formation, render, terraform};
 pub use request::{Known, Request};

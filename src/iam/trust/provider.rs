@@ -4,6 +4,7 @@
 //! tables by provider say which claim each key is read from; service authorization reference, "AWS Security Token Service",
 //! for GitLab, Buildkite and GitHub's enterprise hosts, which those tables do not have.
 
+use super::claims::provider_of;
 use crate::iam::partition::is_cognito;
 
 /// A condition key without its provider, and the claims it is read from: the first that the token has.
@@ -103,7 +104,7 @@ pub(super) fn is_github(provider: &str) -> bool {
 /// True of the providers that every account knows without one of its own; each is a principal by its name alone (IAM user
 /// guide, "AWS JSON policy elements: Principal", OIDC federated principals).
 pub fn is_built_in(issuer: &str) -> bool {
-    let provider = super::provider_of(issuer).trim_end_matches('/');
+    let provider = provider_of(issuer).trim_end_matches('/');
     is_cognito(issuer) || matches!(provider, "accounts.google.com" | "www.amazon.com" | "graph.facebook.com")
 }
 
@@ -127,6 +128,14 @@ pub(super) fn why_unknown(provider: &str, name: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// The federated principal of an issuer: its OIDC provider in the account, or the name alone of one that every account has.
+pub fn provider_arn(partition: &str, account: &str, issuer: &str) -> String {
+    if is_built_in(issuer) {
+        return provider_of(issuer).to_owned();
+    }
+    format!("arn:{partition}:iam::{account}:oidc-provider/{}", provider_of(issuer))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::claims::provider_of;
-use super::provider::is_built_in;
+use super::provider::{is_built_in, provider_arn};
 use super::request::ASSUME;
 use crate::iam::document::{Conditions, Document, Effect, Matcher, Principals, Statement};
 use crate::iam::partition::is_cognito;
@@ -91,14 +91,6 @@ fn statement(partition: &str, account: &str, token: &TrustedToken) -> Statement 
         statement = statement.when("ForAnyValue:StringEquals", &key, ["authenticated"]);
     }
     statement
-}
-
-/// The federated principal of an issuer: its OIDC provider in the account, or the name alone of one that every account has.
-pub fn provider_arn(partition: &str, account: &str, issuer: &str) -> String {
-    if is_built_in(issuer) {
-        return provider_of(issuer).to_owned();
-    }
-    format!("arn:{partition}:iam::{account}:oidc-provider/{}", provider_of(issuer))
 }
 
 /// Partition and account of a role.

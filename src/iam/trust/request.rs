@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::claims::Claims;
-use super::provider;
-use super::render::provider_arn;
+use super::provider::{self, provider_arn};
 use crate::iam::arn::Arn;
 
 /// The action that a trust policy has to allow.

@@ -2,7 +2,7 @@
 
 use super::super::operator::Operator;
 use super::super::provider::{is_github, keys};
-use super::{Entry, Severity, Weakness, entries, weakness};
+use super::weakness::{Entry, Severity, Weakness, entries, weakness};
 use crate::iam::document::Statement;
 
 /// Providers that all customers of theirs share, and for which a trust policy must look at `sub` to be created or changed, whatever

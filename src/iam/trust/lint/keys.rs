@@ -2,7 +2,7 @@
 
 use super::super::operator::{Operator, holds};
 use super::super::provider::keys;
-use super::{Entry, Severity, Weakness, entries, weakness};
+use super::weakness::{Entry, Severity, Weakness, entries, weakness};
 use crate::iam::document::{Matcher, Principals, Statement};
 
 /// Why a key is in no request that the statement is for.

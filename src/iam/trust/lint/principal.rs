@@ -3,7 +3,7 @@
 use super::super::operator::Operator;
 use super::super::request::{ASSUME, SET_SOURCE_IDENTITY, TAG_SESSION};
 use super::bounds::bounds_web_identity;
-use super::{Entry, Severity, Weakness, entries, weakness};
+use super::weakness::{Entry, Severity, Weakness, entries, weakness};
 use crate::iam::document::{Matcher, Principals, Statement};
 
 /// The actions of a trust policy that give a session of the role (service authorization reference, "AWS Security Token Service").

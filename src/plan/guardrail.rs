@@ -1,6 +1,7 @@
 //! What Guardrails say of an object. Admission asks most of this too, but it may be switched off or be older than the
 //! object; and what stands deep in a definition it cannot see.
 
+mod pattern;
 mod runs_as;
 mod start;
 mod uses;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
+use pattern::any_matches;
 use uses::Uses;
 
 use crate::api::v1alpha1::{GuardrailSpec, RunsAs, SessionPolicyChoice, TrustBindingSpec, WorkflowSpec};
@@ -238,24 +240,6 @@ fn refusal(rule: &Rule, namespace: &str, what: &str) -> Failure {
         rule.name
     );
     Failure::new(Class::Terminal, Reason::RefusedByGuardrail, message)
-}
-
-fn any_matches(patterns: &[String], text: &str) -> bool {
-    patterns.iter().any(|pattern| matches(pattern, text))
-}
-
-/// Whether a text matches a pattern in which `*` stands for any characters, `/` and `:` included, as in IAM.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::pattern::matches;
 use super::*;
 use crate::reason::Reason;
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::pattern::matches;
 use crate::integrations::sdk;
 
 /// What a definition uses.
@@ -252,5 +253,5 @@ fn called_by(prefix: &str, operation: &str) -> Vec<&'static str> {
 pub fn is_named(names: &[String], pattern: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();
     let service = format!("{pattern}:*");
-    names.iter().any(|name| super::matches(&pattern, name) || super::matches(&service, name))
+    names.iter().any(|name| matches(&pattern, name) || matches(&service, name))
 }

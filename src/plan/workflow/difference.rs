@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Desired;
+use super::desired::Desired;
 use crate::aws::{MachineSettings, StateMachine};
 
 /// Differences that are told one by one; more are counted.

@@ -1,6 +1,6 @@
 //! What a Workflow's execution role needs, in numbers for its status; the document itself comes from the command line.
 
-use super::Desired;
+use super::desired::Desired;
 use crate::api::v1alpha1::{LogLevel, RequiredPermissions, UnresolvedPermission};
 use crate::asl::model::Arn;
 use crate::iam::document::Matcher;

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::api::v1alpha1::LogLevel;
+use crate::api::v1alpha1::{LogLevel, StateMachineType};
 use crate::asl::prepare;
+use crate::aws::MachineSettings;
 use crate::reason::Reason;
 
 fn definition(seconds: u32) -> crate::asl::Definition {

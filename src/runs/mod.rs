@@ -5,6 +5,7 @@
 //! next; `tracker` makes the calls and wakes the runs. A queue of events may hint at what to look at first. A
 //! hint proves nothing: only what AWS lists or describes ends a run, and absence from a list proves nothing either.
 
+mod command;
 mod durations;
 mod fairness;
 mod hints;
@@ -14,6 +15,7 @@ mod projection;
 mod queue;
 mod relay;
 mod schedule;
+mod sessions;
 #[cfg(test)]
 mod simulation;
 mod tracker;
@@ -23,7 +25,8 @@ pub use past::Past;
 pub use projection::{OUTPUT_STORED, awaits_right, forget_finished, is_settled, owes_output, without_settled};
 pub use relay::Relay;
 pub use schedule::{Describe, Found, Look, Outcome, Schedule};
-pub use tracker::{SessionSource, Tracker};
+pub use sessions::SessionSource;
+pub use tracker::Tracker;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::tracker::SessionSource;
+use super::sessions::SessionSource;
 use super::{Hint, hint_of};
 use crate::aws;
 use crate::iam::binding_role::session::Purpose;

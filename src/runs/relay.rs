@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::Hint;
-use super::tracker::{Command, Domain};
+use super::command::{Command, Domain};
 
 /// Where the trackers of a process are told what was hinted at.
 #[derive(Default)]

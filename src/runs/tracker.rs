@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures::channel::mpsc as wake_channel;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -14,8 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::command::{Command, Domain};
 use super::queue::Queues;
 use super::relay::Relay;
+use super::sessions::SessionSource;
 use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::aws::{self, AwsError, AwsErrorKind, CallQuota, Caller, Execution, ExecutionPage, Executions, Priority};
@@ -35,22 +36,6 @@ const LIVELY_TICK: Duration = Duration::from_millis(50);
 /// How often memory is tidied while nothing is followed.
 const IDLE_TICK: Duration = Duration::from_secs(60);
 
-/// Where sessions of bindings come from. Consent is looked at on every use.
-#[async_trait]
-pub trait SessionSource: Send + Sync {
-    /// A session of the binding for the purpose.
-    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Caller, Failure>;
-}
-
-/// What a task is told.
-pub(super) enum Command {
-    Remember(MachineKey, Vec<f64>),
-    Follow(Followed),
-    WantOutput(Followed),
-    Forget(String),
-    Hint(String),
-}
-
 /// The tracker as controllers see it.
 pub struct Tracker {
     commands: mpsc::UnboundedSender<(Domain, Command)>,
@@ -62,9 +47,6 @@ pub struct Tracker {
 }
 
 type Waker = wake_channel::UnboundedSender<ObjectRef<WorkflowRun>>;
-
-/// Account and region, which share quotas.
-pub(super) type Domain = (String, String);
 
 /// What was found and whom to wake.
 #[derive(Default)]

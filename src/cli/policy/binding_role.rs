@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::cli::trust::answer::{TrustError, print};
 use crate::cli::trust::manifest::{Manifest, Place, namespace};
-use crate::cli::trust::{TrustError, print};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::{Kind, Purpose, Writing};
 

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, DynamicObject};
 use kube::{Client, ResourceExt};
 
-use super::{ReleaseError, ReleaseFlags};
+use super::error::ReleaseError;
+use super::flags::ReleaseFlags;
 use crate::api::v1alpha1::{TrustBinding, is_object_name};
 use crate::aws::{Caller, SdkStepFunctions, Tagging, http_client};
 use crate::config::Endpoints;

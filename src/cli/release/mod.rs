@@ -1,110 +1,29 @@
 //! `stepbound release`: lets go of objects before an uninstall, or says what would hold one up.
 
+mod error;
+mod flags;
 mod marks;
 
 use std::time::Duration;
 
-use clap::ArgGroup;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
-use url::Url;
 
 use super::out::print;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, custom_resource_definitions};
 use crate::kube::client::readable;
+pub use error::ReleaseError;
+pub use flags::ReleaseFlags;
 use marks::{Mark, Marks};
 
 /// Objects asked for at once.
 const PAGE: u32 = 500;
 /// Objects named in a refusal.
 const NAMED: usize = 20;
-
-/// Flags of `stepbound release`.
-#[derive(Clone, Debug, clap::Args)]
-#[allow(clippy::struct_excessive_bools)] // each is a flag
-#[command(group = ArgGroup::new("scope").required(true).args(["namespaces", "all"]))]
-pub struct ReleaseFlags {
-    /// Let go of the objects of this namespace (repeatable)
-    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
-    namespaces: Vec<String>,
-    /// Let go of the objects of all namespaces
-    #[arg(long)]
-    all: bool,
-    /// Change nothing; fail where objects still carry our finalizer, as the chart asks before an uninstall
-    #[arg(long)]
-    check: bool,
-    /// Leave the owner tags on, so that an operator that is installed later finds its own again
-    #[arg(long)]
-    keep_marks: bool,
-    /// Look here alone for an operator that still runs (default: in all namespaces)
-    #[arg(long, value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
-    /// Name of this cluster in owner tags, as the operator had it (default: the UID of the kube-system namespace)
-    #[arg(long, env = "STEPBOUND_CLUSTER_ID", value_name = "NAME")]
-    cluster_id: Option<String>,
-    /// STS endpoint instead of AWS's regional ones
-    #[arg(long, env = "STEPBOUND_STS_ENDPOINT_URL", value_name = "URL")]
-    sts_endpoint_url: Option<Url>,
-    /// Step Functions endpoint instead of AWS's regional ones
-    #[arg(long, env = "STEPBOUND_SFN_ENDPOINT_URL", value_name = "URL")]
-    sfn_endpoint_url: Option<Url>,
-    /// Allow endpoints without TLS: for a test bed only
-    #[arg(long, env = "STEPBOUND_INSECURE_ENDPOINTS")]
-    insecure_endpoints: bool,
-}
-
-/// Why objects were not let go.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleaseError {
-    /// The runtime cannot start, or standard output cannot be written.
-    #[error("cannot start or print: {0}")]
-    System(#[from] std::io::Error),
-    /// The API server cannot be found, or refused.
-    #[error("the API server: {0}")]
-    Cluster(Box<kube::Error>),
-    /// The types of the definitions cannot be written.
-    #[error("a generated schema is not valid: {0}")]
-    Schema(#[from] serde_json::Error),
-    /// An endpoint without TLS.
-    #[error("--{0}: tokens would travel unencrypted; use https, or --insecure-endpoints on a test bed")]
-    PlainHttp(&'static str),
-    /// An operator would put the finalizers on again.
-    #[error(
-        "an operator still runs: lease {0} is held. It would put the finalizers on again. Stop it first:\n  kubectl -n {1} scale deployment -l app.kubernetes.io/name=stepbound --replicas=0\nIf it looks after other namespaces, say which lease counts with --lease-namespace."
-    )]
-    OperatorRuns(String, String),
-    /// The check found objects.
-    #[error(
-        "{count} {noun} still need the operator before they can be deleted:\n{named}\nDelete them while the operator runs, and it cleans up in AWS. Or let go of them, and what they made in AWS stays as it is:\n  kubectl -n OPERATOR_NAMESPACE scale deployment -l app.kubernetes.io/name=stepbound --replicas=0\n  stepbound release --all",
-        noun = if *.count == 1 { "object" } else { "objects" }
-    )]
-    Held {
-        /// How many.
-        count: usize,
-        /// The first of them, a line each.
-        named: String,
-    },
-    /// Some could not be changed.
-    #[error("{0} objects could not be let go; the reasons stand above. Run the command again")]
-    Left(usize),
-}
-
-impl ReleaseError {
-    /// 1 where something holds an uninstall up.
-    pub(super) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::OperatorRuns(..) | Self::Held { .. } | Self::Left(_)) { 1 } else { 2 }
-    }
-}
-
-impl From<kube::Error> for ReleaseError {
-    fn from(error: kube::Error) -> Self {
-        Self::Cluster(Box::new(error))
-    }
-}
 
 /// An object that carries our finalizer.
 struct Held {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::answer::{Output, TrustError, content, print, read};
 use super::manifest::{Manifest, manifests, namespace, subject, tokens};
-use super::{Output, TrustError, content, print, read};
 use crate::api::v1alpha1::TrustBinding;
 use crate::cli::{files, flags};
 use crate::iam::document::Document;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{TrustError, content, read};
+use super::answer::{TrustError, content, read};
 use crate::api::v1alpha1::{Activity, Finding, GROUP, IdentityProvider, TrustBinding, TrustedIdentity, Workflow};
 use crate::asl;
 use crate::cli::files;

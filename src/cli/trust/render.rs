@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::answer::{TrustError, print};
 use super::manifest::{Manifest, namespace, tokens};
-use super::{TrustError, print};
 use crate::api::v1alpha1::DEFAULT_AUDIENCE;
 use crate::cli::flags;
 use crate::iam::trust::{TrustedToken, cloud_formation, render, terraform};

@@ -8,24 +8,12 @@
 use std::borrow::Cow;
 
 use crate::aws::{Caller, SessionOrigin};
+use crate::cause::Cause;
 
 /// Target of the audit lines in the log.
 pub const TARGET: &str = "audit";
 /// A record's fields take at most so many bytes as JSON.
 pub const MAX_BYTES: usize = 8192;
-
-/// The object for whose sake a request is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cause {
-    /// Its kind.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Its UID.
-    pub uid: String,
-    /// Revision in Git that it is of, where its annotation says so.
-    pub git_revision: Option<String>,
-}
 
 /// The record of a request under way. It is written in any case: dropped without an outcome, for example because the
 /// reconcile ran out of time, the request is recorded as `Abandoned`, since AWS may have carried it out.

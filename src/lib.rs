@@ -7,6 +7,7 @@ pub mod api;
 pub mod asl;
 pub mod audit;
 pub mod aws;
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod controllers;

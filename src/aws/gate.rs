@@ -1,30 +1,21 @@
 //! The one gate before every call of AWS, of whatever service.
 //!
 //! A session's credentials are behind its gate. Nothing but the SDK's signer gets at them, and it asks anew for each attempt:
-//! no call, page or retry can be signed once the gate is closed, whoever makes it. [`call`] asks before anything is built
+//! no call, page or retry can be signed once the gate is closed, whoever makes it. `call` asks before anything is built
 //! or recorded, so that a call which is not made costs no token of the quota and leaves no audit line.
 
-use std::error::Error;
 use std::fmt::{Debug, Formatter};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use aws_credential_types::Credentials as SdkCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sfn::operation::RequestId;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
-use super::sdk::{refused_request_id, sdk_error};
-use super::{AwsError, AwsErrorKind, Caller, Credentials};
-use crate::audit;
-use crate::metrics::Metrics;
+use super::{AwsError, AwsErrorKind};
 
 /// The time in which a binding is used as it was authorized. It ends when the binding is suspended or deleted, when its account
 /// withdraws its consent, and when role or account become others; whatever was begun in it is not used then.
@@ -72,6 +63,16 @@ impl Hash for Epoch {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
+/// Credentials of an assumed role, on their way behind a [`Gate`]. Kept in memory only; neither printable nor serialisable.
+pub struct Credentials {
+    /// Not a secret by itself: CloudTrail shows it.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: SecretString,
+    /// The session token.
+    pub session_token: SecretString,
+}
+
 /// Credentials, and whether they may be used.
 pub struct Gate {
     credentials: Credentials,
@@ -112,7 +113,7 @@ impl Gate {
         SharedCredentialsProvider::new(Signer(self.clone()))
     }
 
-    fn expire(&self) {
+    pub(super) fn expire(&self) {
         self.expired.store(true, Ordering::Relaxed);
     }
 }
@@ -147,7 +148,7 @@ impl ProvideCredentials for Signer {
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the session was given up")]
-struct Closed;
+pub(super) struct Closed;
 
 /// Configuration of a service's client that signs through the session's gate. Built by hand: nothing of the environment, of profiles
 /// or of instance metadata is looked at.
@@ -170,52 +171,6 @@ macro_rules! config {
     }};
 }
 pub(super) use config;
-
-/// Makes one call: asks the gate, measures it, writes the audit line and turns the error into ours.
-pub(super) async fn call<T, E>(
-    caller: &Caller,
-    metrics: &Metrics,
-    operation: &'static str,
-    target: &str,
-    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-) -> Result<T, AwsError>
-where
-    T: RequestId,
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    caller.gate.check(operation)?;
-    let started = Instant::now();
-    let record =
-        audit::Record::begin(|request_id, outcome| audit::call(caller, operation, target, request_id, outcome));
-    let span = tracing::info_span!("aws_call", otel.name = operation, otel.kind = "client", target_arn = target);
-    match call.instrument(span).await {
-        Ok(answer) => {
-            record.end(answer.request_id().unwrap_or_default(), "Success");
-            metrics.aws_call(operation, "success", started.elapsed());
-            Ok(answer)
-        }
-        Err(error) => {
-            let refusal = if was_closed(&error) { given_up(operation) } else { sdk_error(operation, &error) };
-            record.end(refused_request_id(&error), &refusal.code);
-            metrics.aws_call(operation, refusal.kind.label(), started.elapsed());
-            if refusal.kind == AwsErrorKind::SessionExpired {
-                caller.gate.expire();
-            }
-            Err(refusal)
-        }
-    }
-}
-
-fn was_closed(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(this) = cause {
-        if this.is::<Closed>() {
-            return true;
-        }
-        cause = this.source();
-    }
-    false
-}
 
 /// The binding was suspended or deleted, its consent withdrawn, or AWS called the session expired, after somebody took it in
 /// hand.

@@ -183,7 +183,7 @@ fn requirement_27_only_the_gate_gives_credentials_to_a_client() {
                 }
                 clients += text.matches("config!(").count();
                 let sent = text.matches(".send()").count();
-                let through = text.matches("self.call(").count() + text.matches("gate::call(").count();
+                let through = text.matches("self.call(").count() + text.matches("call::call(").count();
                 assert!(
                     sent <= through,
                     "{folder}/{name} sends {sent} requests and makes {through} calls through the gate"

@@ -3,6 +3,7 @@
 mod activities;
 mod alarms;
 mod aliases;
+mod call;
 mod error;
 mod executions;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod queues;
 mod quota;
 mod sanitise;
 mod sdk;
+mod sdk_error;
 mod sdk_types;
 #[cfg(test)]
 pub(crate) mod stand_in;
@@ -29,13 +31,14 @@ pub use alarms::Alarms;
 pub use aliases::Aliases;
 pub use error::{AwsError, AwsErrorKind};
 pub use executions::Executions;
-pub use gate::{Epoch, Gate};
+pub use gate::{Credentials, Epoch, Gate};
 pub use iam::Iam;
 pub use queues::{Queues, SdkQueues};
 pub use quota::Priority;
 pub(crate) use sanitise::sanitised;
-pub(crate) use sdk::refused_request_id;
-pub use sdk::{CallQuota, SdkStepFunctions, http_client, sdk_error};
+pub use sdk::{CallQuota, SdkStepFunctions, http_client};
+pub(crate) use sdk_error::refused_request_id;
+pub use sdk_error::sdk_error;
 pub use state_machines::StateMachines;
 pub use tagging::Tagging;
 pub use types::*;

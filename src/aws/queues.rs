@@ -9,7 +9,8 @@ use aws_sdk_sqs::config::{SharedHttpClient, StalledStreamProtectionConfig};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use url::Url;
 
-use super::gate::{self, config, given_up};
+use super::call;
+use super::gate::{config, given_up};
 use super::{AwsError, Caller, Message, Session};
 use crate::metrics::Metrics;
 
@@ -57,7 +58,7 @@ impl Queues for SdkQueues {
         let request = self.client(caller).receive_message().queue_url(queue_url);
         let call = request.max_number_of_messages(MOST_MESSAGES).wait_time_seconds(LONG_POLL_SECONDS).send();
         let received = tokio::select! {
-            received = gate::call(caller, &self.metrics, RECEIVE, queue_url, call) => received?,
+            received = call::call(caller, &self.metrics, RECEIVE, queue_url, call) => received?,
             // A wait of this length is broken off; what was received meanwhile comes again to whoever may read it.
             () = caller.gate.closed() => return Err(given_up(RECEIVE)),
         };
@@ -74,6 +75,6 @@ impl Queues for SdkQueues {
         };
         let entries = receipts.iter().enumerate().filter_map(entry).collect();
         let request = self.client(caller).delete_message_batch().queue_url(queue_url).set_entries(Some(entries));
-        gate::call(caller, &self.metrics, "sqs:DeleteMessage", queue_url, request.send()).await.map(drop)
+        call::call(caller, &self.metrics, "sqs:DeleteMessage", queue_url, request.send()).await.map(drop)
     }
 }

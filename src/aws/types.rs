@@ -5,24 +5,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 
 use super::gate::Gate;
 use crate::api::v1alpha1::{LogLevel, StateMachineType};
-use crate::audit::Cause;
+use crate::cause::Cause;
 
 /// Tags of an AWS resource.
 pub type Tags = BTreeMap<String, String>;
-
-/// Credentials of an assumed role, on their way behind a [`Gate`]. Kept in memory only; neither printable nor serialisable.
-pub struct Credentials {
-    /// Not a secret by itself: CloudTrail shows it.
-    pub access_key_id: String,
-    /// The secret key.
-    pub secret_access_key: SecretString,
-    /// The session token.
-    pub session_token: SecretString,
-}
 
 /// An STS session: what a call to AWS is made with.
 pub struct Session {

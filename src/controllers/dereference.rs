@@ -15,7 +15,7 @@ use super::Context;
 use super::named::{named, named_at_the_end};
 use super::runner::refers_to;
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding, WorkflowRun};
-use crate::audit::Cause;
+use crate::cause::Cause;
 use crate::aws::{Caller, Epoch};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::{PolicyError, Purpose};

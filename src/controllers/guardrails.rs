@@ -22,7 +22,7 @@ use super::intake::{Change, Intake};
 use super::runner::api_failure;
 use super::scope::next;
 use crate::api::v1alpha1::{Guardrail, RunsAs, Workflow, WorkflowRun};
-use crate::audit::Cause;
+use crate::cause::Cause;
 use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Class, Classify, Failure};

@@ -17,8 +17,8 @@ use super::pace::Pace;
 use super::pauses::Pauses;
 use super::slots::{Slot, Slots};
 use super::{Exchanger, ExternalProvider, IdentityError, Minter, Providers, SessionKey, Sessions, WebIdentityToken};
-use crate::audit::Cause;
 use crate::aws::{Epoch, Session};
+use crate::cause::Cause;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Classify};
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::{ExchangeError, IdentityError, SessionKey, WebIdentityToken};
-use crate::audit::{self, Cause};
+use crate::audit;
 use crate::aws::{Credentials, Gate, Session, SessionOrigin, refused_request_id, sdk_error};
+use crate::cause::Cause;
 use crate::outcome::Classify;
 use crate::plan::attribution;
 

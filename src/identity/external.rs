@@ -8,13 +8,14 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::IdentityError;
 use super::cognito::Cognito;
 use super::issuer::{Discovery, Issuers};
+use super::key::{ExternalProvider, SessionKey, pool_region};
 use super::secret::SecretReader;
 use super::token::{Minter, WebIdentityToken};
 use super::web::{Form, WebError};
-use super::{IdentityError, SessionKey};
-use crate::api::v1alpha1::{ClientAuthentication, ClientAuthenticationType, SubjectToken};
+use crate::api::v1alpha1::{ClientAuthenticationType, SubjectToken};
 use crate::aws::sanitised;
 use crate::outcome::bounded;
 
@@ -26,39 +27,6 @@ const EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// RFC 8693, section 3.
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
-
-/// A provider as a session's key has it: change any of it and it is another session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ExternalProvider {
-    /// Name of the IdentityProvider, in the binding's namespace.
-    pub name: String,
-    /// Its UID.
-    pub uid: String,
-    /// Its generation.
-    pub generation: i64,
-    /// Issuer of its tokens.
-    pub issuer: String,
-    /// How the account proves itself.
-    pub authentication: ClientAuthentication,
-    /// Scopes to ask for.
-    pub scopes: Vec<String>,
-    /// Whether its Secret may be used although that names no issuer.
-    pub takes_untied_secret: bool,
-}
-
-impl ExternalProvider {
-    /// Who is asked for its tokens, for what may be shared with others that ask there: the issuer, and in which region where
-    /// it is Cognito, which has one name for all.
-    pub(super) fn asked_at(&self) -> String {
-        let pool = self.authentication.identity_pool.as_ref();
-        pool.map_or_else(|| self.issuer.clone(), |pool| format!("{} in {}", self.issuer, pool_region(&pool.id)))
-    }
-
-    /// The audience that its token must have to be traded: what the binding asks for, or the id of a Cognito pool.
-    pub fn token_audience<'a>(&'a self, asked: &'a str) -> &'a str {
-        self.authentication.identity_pool.as_ref().map_or(asked, |pool| &pool.id)
-    }
-}
 
 /// Gets tokens of external providers.
 pub struct Providers {
@@ -238,11 +206,6 @@ impl Providers {
             message: said(told.error_description, "it gives no reason".into()),
         })
     }
-}
-
-/// Region of an identity pool, which stands before its id.
-fn pool_region(pool: &str) -> &str {
-    pool.split(':').next().unwrap_or_default()
 }
 
 /// Client and scopes, where they are named.

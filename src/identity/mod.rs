@@ -8,6 +8,7 @@ mod error;
 mod exchange;
 mod external;
 mod issuer;
+mod key;
 mod pace;
 mod pauses;
 mod secret;
@@ -20,8 +21,9 @@ pub use cognito::Cognito;
 pub(crate) use error::token_says;
 pub use error::{ExchangeError, IdentityError};
 pub use exchange::{Exchanger, session_name};
-pub use external::{ExternalProvider, IssuerRules, Providers};
+pub use external::{IssuerRules, Providers};
 pub use issuer::{Discovery, Issuers};
+pub use key::{ExternalProvider, SessionKey};
 pub use secret::SecretReader;
 pub use token::{Minter, WebIdentityToken};
 pub use web::{Reach, Web, WebError};
@@ -31,52 +33,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use crate::audit::Cause;
 use crate::aws::{Epoch, Session};
-
-/// Everything that makes a session what it is. Change any of it, but the epoch, and it is another session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SessionKey {
-    /// Namespace of binding and service account.
-    pub namespace: String,
-    /// Name of the TrustBinding.
-    pub binding: String,
-    /// UID of the TrustBinding.
-    pub binding_uid: String,
-    /// Generation of the TrustBinding.
-    pub binding_generation: i64,
-    /// Name of the service account.
-    pub service_account: String,
-    /// UID of the service account.
-    pub service_account_uid: String,
-    /// Role to assume.
-    pub role_arn: String,
-    /// Issuer of the token; empty where the cluster's is not known.
-    pub issuer: String,
-    /// Where the token comes from, when not from the cluster itself.
-    pub provider: Option<Arc<ExternalProvider>>,
-    /// Audience of the token.
-    pub audience: String,
-    /// Region of the STS endpoint.
-    pub region: String,
-    /// Name of the session in CloudTrail.
-    pub session_name: String,
-    /// Length of the session in seconds.
-    pub duration_seconds: u32,
-    /// User after whom the session is named; `None` names it after the binding.
-    pub requester: Option<String>,
-    /// The session policy, as JSON: what the session may do at most.
-    pub policy: Option<Arc<str>>,
-    /// Epoch of the binding in which its consent was looked at.
-    pub epoch: Epoch,
-}
-
-impl SessionKey {
-    /// Subject of the service account's own token.
-    pub fn subject(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
-    }
-}
+use crate::cause::Cause;
 
 /// Gives sessions: from the cache, else by minting a token and trading it. Single-flight and rate-limited.
 #[async_trait]

@@ -16,7 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::sdk::{CallQuota, kind_of};
+use super::sdk::CallQuota;
+use super::sdk_error::kind_of;
 use super::{
     Activities, AlarmState, Alarms, AwsError, AwsErrorKind, Caller, ExecutionStatus, Iam, MachineSettings, Message,
     Priority, Queues, Session, Tagging, Tags,

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use tokio::sync::broadcast;
 
 use super::ROLE;
-use crate::audit::Cause;
+use crate::cause::Cause;
 use crate::aws::{Caller, Credentials, Epoch, Gate, Session, SessionOrigin};
 use crate::identity::{IdentityError, SessionKey, Sessions};
 

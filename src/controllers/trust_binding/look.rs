@@ -8,7 +8,7 @@ use super::super::dereference::{binding_scope, held, purposeful, session_with};
 use super::super::runner::Work;
 use super::tokens;
 use crate::api::v1alpha1::TrustBinding;
-use crate::audit::Cause;
+use crate::cause::Cause;
 use crate::aws::{AwsErrorKind, Caller};
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::document::Document;

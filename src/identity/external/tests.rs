@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::token::tests::key;
 use super::super::web::{Reach, Web};
 use super::*;
-use crate::api::v1alpha1::SecretKeyRef;
+use crate::api::v1alpha1::{ClientAuthentication, SecretKeyRef};
 use crate::aws::http_client;
 use crate::aws::stand_in::{Seen, StandIn};
 use crate::outcome::{Class, Classify};

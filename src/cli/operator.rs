@@ -230,7 +230,12 @@ impl Parts {
             relay: Arc::default(),
         };
         let own_name = controllers::own_name(&client).await?;
-        let attribution = Arc::new(Attribution::new(config.admission_policy_prefix.clone(), own_name));
+        let attribution = Arc::new(Attribution::new(
+            client.clone(),
+            settings.watch_namespaces.clone(),
+            config.admission_policy_prefix.clone(),
+            own_name,
+        ));
         Ok(Self { client, ports, aws, metrics, attribution, settings })
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
-use super::dereference::{Authorization, LastSession, authorized_binding, last_session_for};
+use super::authorization::Authorization;
+use super::dereference::{LastSession, authorized_binding, last_session_for};
 use super::runner::{Done, EventWhenReady, Managed, Work, deleted_at, fenced, report_orphan};
 use super::{Context, Needed, guardrails, owner};
 use crate::api::v1alpha1::{Activity, ActivityStatus, TrustBinding};

@@ -9,8 +9,7 @@ use kube::{Client, ResourceExt};
 use moka::future::Cache;
 use parking_lot::Mutex;
 
-use super::Context;
-use super::runner::api_failure;
+use crate::kube::api_failure;
 use crate::outcome::Failure;
 use crate::plan::attribution::{Installation, Installed, Policies, believed_since, covers};
 use crate::reason::Reason;
@@ -21,6 +20,9 @@ const LOOK_LASTS: Duration = Duration::from_secs(1);
 
 /// The admission policies of the chart and what is known of them.
 pub struct Attribution {
+    client: Client,
+    /// The namespaces that are watched; empty means all.
+    namespaces: Vec<String>,
     /// What the names of the policies begin with; empty where the chart installed none.
     prefix: String,
     /// The operator's own user name.
@@ -31,9 +33,9 @@ pub struct Attribution {
 
 impl Attribution {
     /// For the policies whose names begin so; an empty prefix believes no stamp. `operator` is the operator's own user name.
-    pub fn new(prefix: String, operator: String) -> Self {
+    pub fn new(client: Client, namespaces: Vec<String>, prefix: String, operator: String) -> Self {
         let looks = Cache::builder().max_capacity(1).time_to_live(LOOK_LASTS).build();
-        Self { prefix, operator, looks, told: Mutex::default() }
+        Self { client, namespaces, prefix, operator, looks, told: Mutex::default() }
     }
 
     /// Whether the chart has installed its admission policies: they ask for the verb `take-over`.
@@ -53,6 +55,36 @@ impl Attribution {
         }
         *told = Some(look.clone());
     }
+
+    /// The user that the API server wrote into the annotation of an object, or `None` where that cannot be believed.
+    pub(super) async fn stamped(&self, object: &impl ResourceExt, annotation: &str) -> Result<Option<String>, Failure> {
+        let Some(user) = object.annotations().get(annotation).filter(|user| !user.is_empty()) else { return Ok(None) };
+        if self.prefix.is_empty() {
+            return Ok(None);
+        }
+        let look = self.looks.try_get_with((), Box::pin(self.look())).await.map_err(|failure| (*failure).clone())?;
+        self.tell(&look);
+        let created = object.creation_timestamp().map_or(Timestamp::MIN, |time| time.0);
+        Ok(look.is_ok_and(|since| covers(since, created)).then(|| user.clone()))
+    }
+
+    async fn look(&self) -> Result<Result<Timestamp, String>, Failure> {
+        let installation =
+            Installation { prefix: &self.prefix, operator: &self.operator, namespaces: &self.namespaces };
+        let (stamp, guard, client) = (installation.stamp(), installation.guard(), &self.client);
+        let read = tokio::try_join!(
+            installed(client, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &stamp),
+            installed(client, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &stamp),
+            installed(client, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &guard),
+            installed(client, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &guard),
+        );
+        let (stamp, stamp_binding, guard, guard_binding) = match read {
+            // Without the right to look, as under an older chart, nothing can be believed; that keeps no run from its start.
+            Err(failure) if failure.reason == Reason::Forbidden => return Ok(Err(failure.message)),
+            other => other?,
+        };
+        Ok(believed_since(&installation, &Policies { stamp, stamp_binding, guard, guard_binding }))
+    }
 }
 
 /// The operator's own user name, as the API server knows it.
@@ -62,44 +94,9 @@ pub async fn own_name(client: &Client) -> Result<String, kube::Error> {
     Ok(answer.status.and_then(|status| status.user_info?.username).unwrap_or_default())
 }
 
-/// The user that the API server wrote into the annotation of an object, or `None` where that cannot be believed.
-pub(super) async fn stamped(
-    ctx: &Context,
-    object: &impl ResourceExt,
-    annotation: &str,
-) -> Result<Option<String>, Failure> {
-    let Some(user) = object.annotations().get(annotation).filter(|user| !user.is_empty()) else { return Ok(None) };
-    let attribution = &ctx.attribution;
-    if attribution.prefix.is_empty() {
-        return Ok(None);
-    }
-    let look = attribution.looks.try_get_with((), Box::pin(look(ctx))).await.map_err(|failure| (*failure).clone())?;
-    attribution.tell(&look);
-    let created = object.creation_timestamp().map_or(Timestamp::MIN, |time| time.0);
-    Ok(look.is_ok_and(|since| covers(since, created)).then(|| user.clone()))
-}
-
-async fn look(ctx: &Context) -> Result<Result<Timestamp, String>, Failure> {
-    let Attribution { prefix, operator, .. } = &*ctx.attribution;
-    let installation = Installation { prefix, operator, namespaces: &ctx.settings.watch_namespaces };
-    let (stamp, guard) = (installation.stamp(), installation.guard());
-    let read = tokio::try_join!(
-        installed(ctx, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &stamp),
-        installed(ctx, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &stamp),
-        installed(ctx, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &guard),
-        installed(ctx, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &guard),
-    );
-    let (stamp, stamp_binding, guard, guard_binding) = match read {
-        // Without the right to look, as under an older chart, nothing can be believed; that keeps no run from its start.
-        Err(failure) if failure.reason == Reason::Forbidden => return Ok(Err(failure.message)),
-        other => other?,
-    };
-    Ok(believed_since(&installation, &Policies { stamp, stamp_binding, guard, guard_binding }))
-}
-
-async fn installed(ctx: &Context, kind: &str, plural: &str, name: &str) -> Result<Option<Installed>, Failure> {
+async fn installed(client: &Client, kind: &str, plural: &str, name: &str) -> Result<Option<Installed>, Failure> {
     let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-    let api = Api::<DynamicObject>::all_with(ctx.client.clone(), &ApiResource::from_gvk_with_plural(&kind, plural));
+    let api = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, plural));
     let Some(object) = api.get_opt(name).await.map_err(|error| api_failure(&error))? else { return Ok(None) };
     let written = object.metadata.managed_fields.iter().flatten().filter_map(|entry| Some(entry.time.as_ref()?.0));
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);

@@ -5,21 +5,21 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::{Client, ResourceExt};
+use kube::Client;
 use moka::future::Cache;
 use parking_lot::Mutex;
 
-use super::runner::{self, Managed};
+use super::attribution::Attribution;
+use super::authorization::{self, Authorized};
+use super::guardrails::memory::Guardrails;
 use super::watches::Scopes;
-use super::{Attribution, dereference, guardrails, workflow, workflow_run};
-use crate::aws::{Activities, Alarms, Aliases, CallQuota, Caller, Executions, Iam, Queues, StateMachines, Tagging};
-use crate::iam::binding_role::session::Purpose;
+use super::workflow::Memory;
+use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Queues, StateMachines, Tagging};
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::{Metrics, Objects};
 use crate::outcome::{Backoff, Failure};
-use crate::plan::workflow::Owner;
-use crate::runs::{Relay, SessionSource, Tracker};
+use crate::runs::{Relay, Tracker};
 
 /// What the controllers need to know of the configuration.
 #[derive(Clone, Debug)]
@@ -92,15 +92,15 @@ pub struct Context {
     pub settings: Settings,
     /// Whose word it is who asked for what.
     pub(super) attribution: Arc<Attribution>,
-    pub(super) guardrails: guardrails::Guardrails,
+    pub(super) guardrails: Guardrails,
     /// Gauges over the objects that are worked on.
     pub(super) objects: Arc<Objects>,
     pub(super) started: Instant,
     pub(super) failures: Mutex<HashMap<String, Backoff>>,
     pub(super) in_flight: Mutex<HashSet<String>>,
     seats: Seats,
-    pub(super) authorized: dereference::Authorized,
-    pub(super) workflows: workflow::Memory,
+    pub(super) authorized: Authorized,
+    pub(super) workflows: Memory,
     pub(super) tracker: Tracker,
     pub(super) watches: Scopes,
     /// Runs whose history was looked at a moment ago, by UID.
@@ -127,9 +127,9 @@ impl Context {
         fence: Fence,
         settings: Settings,
     ) -> Self {
-        let guardrails = guardrails::Guardrails::new();
-        let (started, workflows) = (Instant::now(), workflow::Memory::default());
-        let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), dereference::authorized());
+        let guardrails = Guardrails::new();
+        let (started, workflows) = (Instant::now(), Memory::default());
+        let (failures, in_flight, authorized) = (Mutex::default(), Mutex::default(), authorization::none_yet());
         let (tracker, objects) = (Tracker::new(ports.relay.clone(), metrics.clone()), Arc::new(metrics.objects()));
         Self {
             client,
@@ -149,7 +149,7 @@ impl Context {
             workflows,
             tracker,
             watches: Scopes::default(),
-            looked_at: Cache::builder().time_to_live(workflow_run::LOOK_EVERY / 2).build(),
+            looked_at: Cache::builder().time_to_live(LOOK_EVERY / 2).build(),
         }
     }
 
@@ -189,6 +189,9 @@ impl Context {
     }
 }
 
+/// How often a watched run's history is looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(3);
+
 /// Reconciles under way at once, for each kind.
 pub(super) const CONCURRENCY: u16 = 32;
 
@@ -227,28 +230,6 @@ impl Drop for Seat<'_> {
                 seats.remove(&self.key);
             }
         }
-    }
-}
-
-/// Sessions for the tracker, which looks on behalf of the runs that it follows.
-pub(super) struct BindingSessions(pub(super) Arc<Context>);
-
-#[async_trait::async_trait]
-impl SessionSource for BindingSessions {
-    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Caller, Failure> {
-        runner::fenced(&self.0)?;
-        let (_, session) = dereference::session_for(&self.0, &Arc::default(), namespace, binding, purpose).await?;
-        Ok(session)
-    }
-}
-
-/// Whose a resource of AWS is that belongs to the object.
-pub(super) fn owner<K: Managed>(work: &runner::Work<K>, ctx: &Context) -> Owner {
-    Owner {
-        cluster: ctx.settings.cluster_id.clone(),
-        namespace: work.namespace(),
-        name: work.object.name_any(),
-        uid: work.object.uid().unwrap_or_default(),
     }
 }
 

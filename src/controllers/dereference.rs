@@ -2,57 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
-use moka::future::Cache;
 
 use super::Context;
+use super::authorization::{Authorization, session_policy};
 use super::named::{named, named_at_the_end};
-use super::runner::refers_to;
+use super::owners::refers_to;
+use super::runner::fenced;
 use crate::api::v1alpha1::{Attribution, ConfigMapKeyRef, IdentityProvider, TrustBinding, WorkflowRun};
-use crate::cause::Cause;
 use crate::aws::{Caller, Epoch};
+use crate::cause::Cause;
 use crate::iam::binding_role::BindingScope;
-use crate::iam::binding_role::session::{PolicyError, Purpose};
-use crate::iam::binding_role::values::NotAllowed;
+use crate::iam::binding_role::session::Purpose;
 use crate::identity::{ExternalProvider, IdentityError, SessionKey, session_name};
 use crate::outcome::{Class, Failure};
-use crate::plan::binding::{Wanted, check_region, wanted_policy};
+use crate::plan::binding::check_region;
 use crate::plan::workflow::names_of;
 use crate::plan::{consent, lockdown, rotation, secret_grant};
 use crate::reason::Reason;
-
-/// How long a binding's consent is believed after it was looked at. A burst of reconciles then costs one look; a
-/// withdrawal or suspension that a watch tells of ends it at once.
-const CONSENT_LASTS: Duration = Duration::from_millis(500);
+use crate::runs::SessionSource;
 
 /// How long a session is used for cleaning up after its account, right or namespace has gone.
 const CLEAN_UP_LASTS: SignedDuration = SignedDuration::from_mins(15);
-
-/// A binding that may be used, and what its sessions are made from.
-pub(super) struct Authorization {
-    /// The binding.
-    pub(super) binding: TrustBinding,
-    /// Key of its sessions, without a policy.
-    key: SessionKey,
-    /// What its sessions are for.
-    scope: BindingScope,
-    /// The policy of the session that sees any object, which is asked for most.
-    shared: Option<Arc<str>>,
-}
-
-/// Bindings that were authorized a moment ago, by namespace and name.
-pub(super) type Authorized = Cache<(String, String), Arc<Authorization>>;
-
-/// An empty memory of authorized bindings.
-pub(super) fn authorized() -> Authorized {
-    Cache::builder().time_to_live(CONSENT_LASTS).max_capacity(10_000).build()
-}
 
 /// Why there is no session.
 #[derive(Clone, Debug)]
@@ -124,12 +100,6 @@ pub(super) async fn session_as(
 }
 
 impl Authorization {
-    fn new(ctx: &Context, binding: TrustBinding, key: SessionKey) -> Result<Self, Failure> {
-        let scope = binding_scope(ctx, &binding);
-        let shared = session_policy(&binding, &scope, &Purpose::Observe(None))?.map(Arc::from);
-        Ok(Self { binding, key, scope, shared })
-    }
-
     /// A session of the binding for the purpose.
     pub(super) async fn session(
         &self,
@@ -139,13 +109,17 @@ impl Authorization {
     ) -> Result<Caller, NoSession> {
         session_with(ctx, cause, &self.key_for(purpose)?).await
     }
+}
 
-    fn key_for(&self, purpose: &Purpose<'_>) -> Result<SessionKey, Failure> {
-        let policy = match purpose {
-            Purpose::Observe(None) => self.shared.clone(),
-            _ => session_policy(&self.binding, &self.scope, purpose)?.map(Arc::from),
-        };
-        Ok(SessionKey { policy, ..self.key.clone() })
+/// Sessions for the tracker, which looks on behalf of the runs that it follows.
+pub(super) struct BindingSessions(pub(super) Arc<Context>);
+
+#[async_trait::async_trait]
+impl SessionSource for BindingSessions {
+    async fn session(&self, namespace: &str, binding: &str, purpose: &Purpose<'_>) -> Result<Caller, Failure> {
+        fenced(&self.0)?;
+        let (_, session) = session_for(&self.0, &Arc::default(), namespace, binding, purpose).await?;
+        Ok(session)
     }
 }
 
@@ -163,7 +137,8 @@ async fn look_up(ctx: &Context, namespace: &str, binding: &str) -> Result<Arc<Au
         return Err(NoSession { failure, error: None, gone: true });
     };
     let key = authorized_key(ctx, &found, &epoch).await?;
-    Ok(Arc::new(Authorization::new(ctx, found, key)?))
+    let scope = binding_scope(ctx, &found);
+    Ok(Arc::new(Authorization::new(found, key, scope)?))
 }
 
 /// The session of a key.
@@ -366,35 +341,6 @@ async fn external_provider(ctx: &Context, namespace: &str, name: &str) -> Result
         authentication: found.spec.client_authentication,
         scopes: found.spec.scopes,
     })
-}
-
-/// The policy that limits a session of the binding for the purpose.
-fn session_policy(
-    binding: &TrustBinding,
-    scope: &BindingScope,
-    purpose: &Purpose<'_>,
-) -> Result<Option<String>, Failure> {
-    match wanted_policy(&binding.spec)? {
-        Wanted::Nothing => Ok(None),
-        Wanted::Own(text) => Ok(Some(text.to_owned())),
-        Wanted::Derived => scope.session_policy(purpose).map(Some).map_err(|error| match error {
-            PolicyError::TooLarge(_) => {
-                let message = format!(
-                    "{error}. Give the state machine, its execution role or its key's alias a shorter name, or set spec.sessionPolicy of the TrustBinding."
-                );
-                Failure::new(Class::Terminal, Reason::SessionPolicyTooLarge, message)
-            }
-            PolicyError::Value(value) => value_not_allowed(&value),
-        }),
-    }
-}
-
-/// A value that may not stand in a policy. It can only come from an object that is older than the schema's pattern.
-pub(super) fn value_not_allowed(value: &NotAllowed) -> Failure {
-    let message = format!(
-        "{value}, so nothing was asked of AWS for this object. Correct it, in a new object where it cannot be changed."
-    );
-    Failure::new(Class::Terminal, Reason::ValueNotAllowed, message)
 }
 
 /// What the binding's sessions are for.

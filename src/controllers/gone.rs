@@ -3,10 +3,13 @@
 //! their absence from a new listing.
 
 use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 
 use super::Context;
+use super::intake::{Change, namespaced_name};
 use super::runner::Managed;
+use super::watches::Watched;
 use crate::api::v1alpha1::WorkflowRun;
 use crate::runs::Past;
 
@@ -16,6 +19,31 @@ impl Context {
         self.forget_failures(uid);
         self.objects.forget(K::KIND, uid);
         self.workflows.forget(uid);
+    }
+}
+
+impl<K: Managed> Watched<K> {
+    /// Takes in what has become of an object of this kind.
+    pub(super) fn take_in(&self, change: &Change<K>, ctx: &Context) {
+        let object = change.object();
+        let (namespace, name) = namespaced_name(object);
+        match change {
+            Change::Applied { .. } => {
+                self.index().put(&namespace, &name, object.needs());
+                if change.is_news() {
+                    ctx.objects.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default());
+                    self.wake(&namespace, &name);
+                }
+                K::seen(object, ctx);
+            }
+            Change::Gone(_) => {
+                if self.store.get(&ObjectRef::from_obj(object)).is_none() {
+                    self.index().remove(&namespace, &name);
+                }
+                ctx.forget::<K>(object.meta().uid.as_deref().unwrap_or_default());
+                K::gone(object, ctx);
+            }
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod activity;
 mod attribution;
+mod authorization;
 mod context;
+mod counts;
 mod dereference;
 mod gone;
 mod guardrails;
@@ -11,6 +13,7 @@ mod index;
 mod intake;
 mod measure;
 mod named;
+mod owners;
 mod run_queue;
 mod runner;
 mod scope;
@@ -29,9 +32,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use tokio::sync::watch;
 
 pub use attribution::{Attribution, own_name};
-use context::{BindingSessions, owner};
 pub use context::{Context, Ports, Settings};
+use dereference::BindingSessions;
 use index::Needed;
+use runner::owner;
 use scope::Scope;
 
 /// Runs every controller until `stop` turns true and the reconciles under way have ended.
@@ -78,7 +82,7 @@ fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
         scope.drive(|all| &all.runs, found),
         scope.drive(|all| &all.activities, futures::stream::pending()),
         scope.drive(|all| &all.schedules, futures::stream::pending()),
-        run_queue::keep_counts(scope.context.clone(), scope.watches.clone(), scope.stop.clone()).boxed(),
+        counts::keep(scope.context.clone(), scope.watches.clone(), scope.stop.clone()).boxed(),
     ]
 }
 

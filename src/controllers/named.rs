@@ -11,8 +11,8 @@ use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
 
 use super::Context;
-use super::runner::api_failure;
 use crate::api::v1alpha1::is_object_name;
+use crate::kube::api_failure;
 use crate::outcome::{Class, Failure};
 use crate::reason::Reason;
 
@@ -136,7 +136,7 @@ mod tests {
         }
         fetches.sort();
         let files: Vec<&str> = fetches.iter().map(|fetch| fetch.split(':').next().unwrap()).collect();
-        // The operator's own policies, an output's ConfigMap, a namespace, and a Secret whose name was looked at.
-        assert_eq!(files, ["attribution.rs", "end.rs", "guardrails.rs", "identity_provider.rs"], "{fetches:#?}");
+        // The operator's own policies, a namespace, a Secret whose name was looked at, and an output's ConfigMap.
+        assert_eq!(files, ["attribution.rs", "guardrails.rs", "identity_provider.rs", "output.rs"], "{fetches:#?}");
     }
 }

@@ -1,43 +1,39 @@
-//! The queues of runs, fed by their watch, and who is woken when one more may start.
+//! The one line in which runs wait, fed by their watch: whose turn it is in each Workflow and each namespace, and which names
+//! they gave to executions. Whom a change lets start is said, to be woken.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::watcher::Event;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
 
-use super::Context;
-use super::runner::fenced;
-use super::watches::{Scopes, Watches};
-use crate::api::v1alpha1::{FIELD_MANAGER, Workflow, WorkflowRun};
+use super::intake::NamespacedName;
+use crate::api::v1alpha1::{Workflow, WorkflowRun};
 use crate::outcome::Failure;
 use crate::plan::ownership::Names;
 use crate::plan::queue::{Key, Queues, Turn};
+use crate::plan::slots::{Asks, Seen, Slots};
 
 /// How many runs behind the next one are woken with it, so that those near the front know their position.
 const NEIGHBOURS: usize = 10;
-/// How often `status.activeRuns` of one Workflow is written at most.
-const COUNT_EVERY: Duration = Duration::from_secs(30);
-/// How often the counts are compared.
-const COMPARE_EVERY: Duration = Duration::from_secs(3);
 
-/// Namespace and name of a run.
-type Run = (String, String);
-
-/// The queues of the runs of one watch, and the names that they gave to executions. Whom a change lets start is said, to be woken.
+/// The runs of one watch that wait or are under way.
 #[derive(Default)]
 pub(super) struct RunQueue {
     queues: Mutex<Queues>,
+    /// By namespace, where a Guardrail counts.
+    slots: Mutex<HashMap<String, Slots>>,
     names: Mutex<Names>,
 }
 
 impl RunQueue {
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Slots>> {
+        self.slots.lock()
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {
@@ -55,7 +51,7 @@ impl RunQueue {
     }
 
     /// Takes in what the watch shows. Gives the runs that it may let start.
-    pub(super) fn note(&self, event: &Event<WorkflowRun>) -> Vec<Run> {
+    pub(super) fn note(&self, event: &Event<WorkflowRun>) -> Vec<NamespacedName> {
         self.note_name(event);
         let mut queues = self.queues();
         let changed = match event {
@@ -71,7 +67,7 @@ impl RunQueue {
     }
 
     /// The waiting runs that a change of their Workflow may help: with a limit, as many as may start and those near them.
-    pub(super) fn helped_by(&self, workflow: &Workflow) -> Option<Vec<Run>> {
+    pub(super) fn helped_by(&self, workflow: &Workflow) -> Option<Vec<NamespacedName>> {
         let max = limit(workflow)?;
         let namespace = workflow.namespace().unwrap_or_default();
         let key = (namespace.clone(), workflow.name_any());
@@ -80,79 +76,65 @@ impl RunQueue {
         let names = queues.first(&key, free.saturating_add(NEIGHBOURS)).into_iter().chain(queues.aside(&key));
         Some(names.map(|name| (namespace.clone(), name)).collect())
     }
-}
 
-fn first(queues: &Queues, key: &Key, count: usize) -> Vec<Run> {
-    queues.first(key, count).into_iter().map(|name| (key.0.clone(), name)).collect()
-}
-
-impl Scopes {
     /// Whether a run of a Workflow may start now.
     pub(super) fn turn(&self, run: &WorkflowRun, workflow: &Workflow) -> Turn {
-        let namespace = run.namespace().unwrap_or_default();
-        let max = limit(workflow).unwrap_or(usize::MAX);
-        let key = (namespace.clone(), workflow.name_any());
-        let Some(watches) = self.of(&namespace) else { return Turn::Now };
-        watches.queue.queues().turn(&key, &run.uid().unwrap_or_default(), max)
+        let key = (run.namespace().unwrap_or_default(), workflow.name_any());
+        self.queues().turn(&key, &run.uid().unwrap_or_default(), limit(workflow).unwrap_or(usize::MAX))
+    }
+
+    /// Gives a run a slot among those under way in its namespace, or its position among those that wait for one.
+    pub(super) fn slot(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
+        let (namespace, uid, name) =
+            (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default(), run.name_any());
+        let created = run.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+        let asks = Asks { uid: &uid, name: &name, created };
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let (queues, none) = (self.queues(), Seen::default());
+        let seen = queues.seen(&namespace).unwrap_or(&none);
+        self.slots().entry(namespace.clone()).or_default().take(asks, max, seen, Timestamp::now())
+    }
+
+    /// A run could not start: its slot is another's.
+    pub(super) fn give_slot_back(&self, run: &WorkflowRun) {
+        if let Some(slots) = self.slots().get_mut(&run.namespace().unwrap_or_default()) {
+            slots.give_back(&run.uid().unwrap_or_default());
+        }
+    }
+
+    /// A run is over or gone. Gives the name of a run of the namespace that waits for a slot.
+    pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
+        let (mut slots, now) = (self.slots(), Timestamp::now());
+        let next = slots.get_mut(&run.namespace().unwrap_or_default())?.end(&run.uid().unwrap_or_default(), now);
+        // Namespaces go, and Guardrails that counted in them.
+        slots.retain(|_, slots| !slots.is_forgotten(now));
+        next
     }
 
     /// Gives the name of an execution to a run, unless another has it.
     pub(super) fn claim(&self, run: &WorkflowRun, execution_arn: &str) -> Result<(), Failure> {
-        let namespace = run.namespace().unwrap_or_default();
-        let Some(watches) = self.of(&namespace) else { return Ok(()) };
-        watches.queue.names().claim(&run.uid().unwrap_or_default(), (namespace, run.name_any()), execution_arn)
+        let name = (run.namespace().unwrap_or_default(), run.name_any());
+        self.names().claim(&run.uid().unwrap_or_default(), name, execution_arn)
     }
 
-    /// A run that cannot start lets others pass.
-    pub(super) fn step_aside(&self, run: &WorkflowRun) {
-        let namespace = run.namespace().unwrap_or_default();
-        let key = (namespace.clone(), run.spec.workflow_ref.name.clone());
-        let Some(watches) = self.of(&namespace) else { return };
-        let mut queues = watches.queue.queues();
-        if queues.step_aside(&key, &run.uid().unwrap_or_default()) {
-            for (namespace, name) in first(&queues, &key, 1) {
-                watches.runs.wake(&namespace, &name);
-            }
-        }
+    /// A run that cannot start lets others pass. Gives those that may start by that.
+    pub(super) fn step_aside(&self, run: &WorkflowRun) -> Vec<NamespacedName> {
+        let key = (run.namespace().unwrap_or_default(), run.spec.workflow_ref.name.clone());
+        let mut queues = self.queues();
+        let helps = queues.step_aside(&key, &run.uid().unwrap_or_default());
+        if helps { first(&queues, &key, 1) } else { Vec::new() }
     }
 
     /// How many runs of a Workflow are under way.
-    pub(super) fn active(&self, namespace: &str, workflow: &str) -> i64 {
-        let key = (namespace.to_owned(), workflow.to_owned());
-        let count = self.of(namespace).map_or(0, |watches| watches.queue.queues().active(&key));
-        i64::try_from(count).unwrap_or(i64::MAX)
+    pub(super) fn active(&self, key: &Key) -> usize {
+        self.queues().active(key)
     }
+}
+
+fn first(queues: &Queues, key: &Key, count: usize) -> Vec<NamespacedName> {
+    queues.first(key, count).into_iter().map(|name| (key.0.clone(), name)).collect()
 }
 
 fn limit(workflow: &Workflow) -> Option<usize> {
     workflow.spec.max_concurrent_runs.and_then(|max| usize::try_from(max).ok())
-}
-
-/// Keeps `status.activeRuns` of the Workflows of a watch, each written at most every [`COUNT_EVERY`], until `stop` turns
-/// true. It is apart from their reconcile, which would ask AWS.
-pub(super) async fn keep_counts(ctx: Arc<Context>, watches: Arc<Watches>, mut stop: watch::Receiver<bool>) {
-    let mut written: HashMap<String, Instant> = HashMap::new();
-    loop {
-        let stopped = stop.wait_for(|stopped| *stopped);
-        if tokio::time::timeout(COMPARE_EVERY, stopped).await.is_ok() {
-            return;
-        }
-        written.retain(|_, at| at.elapsed() < COUNT_EVERY);
-        for workflow in watches.workflows.store.state() {
-            let uid = workflow.uid().unwrap_or_default();
-            let (namespace, name) = (workflow.namespace().unwrap_or_default(), workflow.name_any());
-            let active = ctx.watches.active(&namespace, &name);
-            let known = workflow.status.as_ref().and_then(|status| status.active_runs).unwrap_or(0);
-            if active == known || written.contains_key(&uid) || fenced(&ctx).is_err() {
-                continue;
-            }
-            written.insert(uid, Instant::now());
-            let patch = serde_json::json!({"status": {"activeRuns": active}});
-            let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-            let api = Api::<Workflow>::namespaced(ctx.client.clone(), &namespace);
-            if let Err(error) = api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await {
-                tracing::debug!(%error, namespace, name, "cannot write the number of active runs yet");
-            }
-        }
-    }
 }

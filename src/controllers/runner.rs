@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
@@ -21,9 +21,11 @@ use super::index::Needed;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, GIT_REVISION};
 use crate::audit;
 use crate::cause::Cause;
+use crate::kube::api_failure;
 use crate::kube::events::EventType;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::workflow::Owner;
 use crate::reason::Reason;
 use crate::status::{Conditions, READY, STALLED, find, waits_for_person};
 
@@ -238,37 +240,6 @@ pub(super) fn fenced(ctx: &Context) -> Result<(), Failure> {
     Err(Failure::new(Class::Conflict, Reason::NotLeading, "another replica may be leading"))
 }
 
-/// Whether an owner reference is to a kind of ours. A kind of the same name in another API group is another kind; a version is
-/// another view of the same object.
-pub(super) fn refers_to<K: Resource<DynamicType = ()>>(owner: &OwnerReference) -> bool {
-    owner.kind == K::kind(&()) && owner.api_version.split_once('/').is_some_and(|(group, _)| group == K::group(&()))
-}
-
-/// Whether an object has this one as its controller.
-pub(super) fn controls<K: Managed>(object: &K, owned: &impl Resource) -> bool {
-    owned.meta().owner_references.iter().flatten().any(|owner| {
-        refers_to::<K>(owner) && Some(&owner.uid) == object.meta().uid.as_ref() && owner.controller == Some(true)
-    })
-}
-
-/// A failure of the API server.
-pub(super) fn api_failure(error: &kube::Error) -> Failure {
-    match error {
-        kube::Error::Api(status) if status.code == 409 => {
-            Failure::new(Class::Conflict, Reason::Conflict, "the object was changed meanwhile")
-        }
-        kube::Error::Api(status) if status.code == 404 => {
-            Failure::new(Class::Conflict, Reason::ObjectGone, "the object is gone")
-        }
-        kube::Error::Api(status) if status.code == 403 => {
-            let message = format!("The operator may not do this: {}. Check the chart's RBAC.", status.message);
-            Failure::new(Class::Denied, Reason::Forbidden, message)
-        }
-        kube::Error::Api(status) => Failure::new(Class::Transient, Reason::APIServerError, status.message.clone()),
-        _ => Failure::new(Class::Transient, Reason::APIServerUnreachable, "the API server could not be reached"),
-    }
-}
-
 /// One reconcile of one object of a store.
 pub(super) async fn reconcile<K: Managed>(
     object: Arc<K>,
@@ -439,6 +410,16 @@ pub(super) async fn report_orphan<K: Managed>(work: &Work<K>, arn: &str, why: &F
 /// When the deletion of an object was asked for.
 pub(super) fn deleted_at<K: Managed>(object: &K) -> Timestamp {
     object.meta().deletion_timestamp.as_ref().map_or_else(Timestamp::now, |time| time.0)
+}
+
+/// Whose a resource of AWS is that belongs to the object.
+pub(super) fn owner<K: Managed>(work: &Work<K>, ctx: &Context) -> Owner {
+    Owner {
+        cluster: ctx.settings.cluster_id.clone(),
+        namespace: work.namespace(),
+        name: work.object.name_any(),
+        uid: work.object.uid().unwrap_or_default(),
+    }
 }
 
 /// The runner turns every failure into a status, so the controller never sees one.

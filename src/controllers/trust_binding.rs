@@ -21,7 +21,7 @@ use super::{Context, Needed, guardrails};
 use crate::api::v1alpha1::{IdentityPhase, TrustBinding, TrustBindingStatus, TrustedIdentity};
 use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::session::Purpose;
-use crate::iam::trust::{Claims, TrustedToken, render};
+use crate::iam::trust::{Claims, render};
 use crate::identity::{IdentityError, SessionKey};
 use crate::outcome::{Failure, Requeue};
 use crate::plan::{consent, guardrail, rotation};
@@ -382,21 +382,10 @@ fn identity(key: &SessionKey, session: &Session) -> TrustedIdentity {
     }
 }
 
-/// The tokens that the role is to trust.
-fn tokens(identities: &[TrustedIdentity]) -> Vec<TrustedToken> {
-    let token = |one: &TrustedIdentity| TrustedToken {
-        issuer: one.issuer.clone(),
-        subject: one.subject.clone(),
-        audience: one.audience.clone(),
-        authorized_party: one.authorized_party.clone(),
-    };
-    identities.iter().map(token).collect()
-}
-
 fn render_trust(work: &mut Work<TrustBinding>) {
     let role = work.object.spec.role_arn.clone();
     let status = work.status();
-    let known = tokens(&status.identities);
+    let known = look::tokens(&status.identities);
     status.trust_policy = (!known.is_empty()).then(|| render(&role, &known).policy.compact());
 }
 

@@ -11,15 +11,16 @@ use kube::{Resource, ResourceExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-use super::Context;
 use super::index::{Index, Needed};
 use super::intake::{Change, Intake, NamespacedName, namespaced_name};
+use super::owners::refers_to;
 use super::run_queue::RunQueue;
-use super::runner::{Managed, refers_to};
 use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
+use crate::outcome::Failure;
+use crate::plan::queue::Turn;
 
 /// The objects of one kind, as its watch shows them, and the line to its controller.
-pub(super) struct Watched<K: Managed> {
+pub(super) struct Watched<K: Resource<DynamicType = ()> + Clone + 'static> {
     /// The objects.
     pub(super) store: Store<K>,
     index: Mutex<Index>,
@@ -29,7 +30,7 @@ pub(super) struct Watched<K: Managed> {
     woken: Mutex<Option<mpsc::UnboundedReceiver<ObjectRef<K>>>>,
 }
 
-impl<K: Managed> Default for Watched<K> {
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Default for Watched<K> {
     fn default() -> Self {
         let ((store, writer), (wakes, woken)) = (reflector::store(), mpsc::unbounded_channel());
         let (writer, woken) = (Mutex::new(Some(writer)), Mutex::new(Some(woken)));
@@ -37,8 +38,8 @@ impl<K: Managed> Default for Watched<K> {
     }
 }
 
-impl<K: Managed> Watched<K> {
-    fn index(&self) -> MutexGuard<'_, Index> {
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Watched<K> {
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock()
     }
 
@@ -70,29 +71,6 @@ impl<K: Managed> Watched<K> {
     /// Names of the objects that need this.
     pub(super) fn who_needs(&self, namespace: &str, needed: &Needed) -> Vec<String> {
         self.index().who_needs(namespace, needed)
-    }
-
-    /// Takes in what has become of an object of this kind.
-    pub(super) fn take_in(&self, change: &Change<K>, ctx: &Context) {
-        let object = change.object();
-        let (namespace, name) = namespaced_name(object);
-        match change {
-            Change::Applied { .. } => {
-                self.index().put(&namespace, &name, object.needs());
-                if change.is_news() {
-                    ctx.objects.queued(K::KIND, object.meta().uid.as_deref().unwrap_or_default());
-                    self.wake(&namespace, &name);
-                }
-                K::seen(object, ctx);
-            }
-            Change::Gone(_) => {
-                if self.store.get(&ObjectRef::from_obj(object)).is_none() {
-                    self.index().remove(&namespace, &name);
-                }
-                ctx.forget::<K>(object.meta().uid.as_deref().unwrap_or_default());
-                K::gone(object, ctx);
-            }
-        }
     }
 }
 
@@ -213,6 +191,55 @@ impl Scopes {
 
     pub(super) fn all(&self) -> Vec<Arc<Watches>> {
         self.lock().values().cloned().collect()
+    }
+
+    fn of_run(&self, run: &WorkflowRun) -> Option<Arc<Watches>> {
+        self.of(&run.namespace().unwrap_or_default())
+    }
+
+    /// Whether a run of a Workflow may start now.
+    pub(super) fn turn(&self, run: &WorkflowRun, workflow: &Workflow) -> Turn {
+        self.of_run(run).map_or(Turn::Now, |watches| watches.queue.turn(run, workflow))
+    }
+
+    /// Gives a run a slot among those under way in its namespace, or its position among those that wait for one.
+    pub(super) fn slot(&self, run: &WorkflowRun, max: u32) -> Result<(), usize> {
+        self.of_run(run).map_or(Ok(()), |watches| watches.queue.slot(run, max))
+    }
+
+    /// A run could not start: its slot is another's.
+    pub(super) fn give_slot_back(&self, run: &WorkflowRun) {
+        if let Some(watches) = self.of_run(run) {
+            watches.queue.give_slot_back(run);
+        }
+    }
+
+    /// A run is over or gone: the first that waits for a slot is looked at.
+    pub(super) fn give_slot_free(&self, run: &WorkflowRun) {
+        let Some(watches) = self.of_run(run) else { return };
+        if let Some(next) = watches.queue.end(run) {
+            watches.runs.wake(&run.namespace().unwrap_or_default(), &next);
+        }
+    }
+
+    /// Gives the name of an execution to a run, unless another has it.
+    pub(super) fn claim(&self, run: &WorkflowRun, execution_arn: &str) -> Result<(), Failure> {
+        self.of_run(run).map_or(Ok(()), |watches| watches.queue.claim(run, execution_arn))
+    }
+
+    /// A run that cannot start lets others pass.
+    pub(super) fn step_aside(&self, run: &WorkflowRun) {
+        let Some(watches) = self.of_run(run) else { return };
+        for (namespace, name) in watches.queue.step_aside(run) {
+            watches.runs.wake(&namespace, &name);
+        }
+    }
+
+    /// How many runs of a Workflow are under way.
+    pub(super) fn active(&self, namespace: &str, workflow: &str) -> i64 {
+        let key = (namespace.to_owned(), workflow.to_owned());
+        let count = self.of(namespace).map_or(0, |watches| watches.queue.active(&key));
+        i64::try_from(count).unwrap_or(i64::MAX)
     }
 }
 

@@ -11,13 +11,14 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, P
 use kube::{Resource, ResourceExt};
 
 use super::Context;
-use super::attribution::stamped;
 use super::named::named;
-use super::runner::{Done, EventWhenReady, Managed, Work, api_failure, controls, fenced, publish};
+use super::owners::controls;
+use super::runner::{Done, EventWhenReady, Managed, Work, fenced, publish};
 use crate::api::v1alpha1::{
     ActiveRun, FIELD_MANAGER, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, WorkflowRun, WorkflowSchedule,
     WorkflowScheduleStatus,
 };
+use crate::kube::api_failure;
 use crate::kube::events::EventType;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::schedule::{self, Action, Identity, OwnedRun, Plan, Tick, Waiting, cron};
@@ -119,7 +120,7 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
 async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     // Who asked for the run is who asked for the schedule, as far as that can be believed.
-    let requester = Box::pin(stamped(ctx, &work.object, REQUESTED_BY)).await?;
+    let requester = Box::pin(ctx.attribution.stamped(&work.object, REQUESTED_BY)).await?;
     let run = match runs_api(work, ctx).create(&parameters, &run_of(work, tick, requester)).await {
         Ok(run) => run,
         Err(kube::Error::Api(status)) if status.code == 409 => return taken(work, ctx, tick).await,

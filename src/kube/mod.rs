@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod events;
+mod failure;
 pub mod lease;
 pub mod membership;
 pub mod shard;
@@ -9,5 +10,6 @@ pub mod shard;
 mod slow_server;
 
 pub use events::Events;
+pub use failure::api_failure;
 pub use lease::Fence;
 pub use shard::Shard;

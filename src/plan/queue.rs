@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::slots::Seen;
 use crate::api::v1alpha1::{WorkflowRun, WorkflowRunStatus};
 
 /// Namespace and name of a Workflow.
@@ -71,6 +72,8 @@ impl Runs {
 pub struct Queues {
     workflows: HashMap<Key, Runs>,
     known: HashMap<String, (Key, Order)>,
+    /// The same by namespace, of whatever Workflow: a Guardrail counts them so.
+    namespaces: HashMap<String, Seen>,
     /// UIDs seen since a listing began.
     listed: Option<HashSet<String>>,
 }
@@ -106,6 +109,14 @@ impl Queues {
         let order = (run.metadata.creation_timestamp.as_ref()?.0, run.metadata.name.clone()?);
         let runs = self.workflows.entry(key.clone()).or_default();
         self.known.insert(uid.clone(), (key.clone(), order.clone()));
+        let seen = self.namespaces.entry(key.0.clone()).or_default();
+        let (of, other) = if started && !goes_on {
+            (&mut seen.active, &mut seen.waiting)
+        } else {
+            (&mut seen.waiting, &mut seen.active)
+        };
+        other.remove(&uid);
+        of.insert(uid.clone());
         if started && !goes_on {
             runs.forget(&order, &uid);
             runs.active.insert(uid);
@@ -122,6 +133,13 @@ impl Queues {
     /// A run is gone.
     pub fn forget(&mut self, uid: &str) -> Option<Key> {
         let (key, order) = self.known.remove(uid)?;
+        if let Some(seen) = self.namespaces.get_mut(&key.0) {
+            seen.active.remove(uid);
+            seen.waiting.remove(uid);
+            if seen.is_empty() {
+                self.namespaces.remove(&key.0);
+            }
+        }
         let runs = self.workflows.get_mut(&key)?;
         runs.forget(&order, uid);
         if runs.is_empty() {
@@ -173,6 +191,11 @@ impl Queues {
         let Some(runs) = self.workflows.get(key) else { return Vec::new() };
         let aside = runs.waiting.iter().filter(|(_, uid)| runs.aside.contains(*uid));
         aside.map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// What is seen of the runs of a namespace; `None` where none is under way or waits.
+    pub fn seen(&self, namespace: &str) -> Option<&Seen> {
+        self.namespaces.get(namespace)
     }
 
     /// How many runs of a Workflow are under way.

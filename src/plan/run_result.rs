@@ -14,6 +14,8 @@ use crate::status::{Conditions, FAILED, RECONCILING, STALLED, Truth};
 pub const MAX_STATUS_OUTPUT: usize = 16 * 1024;
 /// Longest cause that a status holds, in characters.
 const MAX_CAUSE: usize = 4096;
+/// How many states are told to people in one line.
+const STATES_IN_A_LINE: usize = 3;
 
 /// The phase that an ended execution gives its run, or `None` while it runs. A stop that was asked for and happened
 /// gives the phase of its intent.
@@ -25,6 +27,11 @@ pub fn phase_of(status: ExecutionStatus, intent: Option<StopIntent>) -> Option<P
         (ExecutionStatus::TimedOut, _) | (ExecutionStatus::Aborted, Some(StopIntent::Timeout)) => Phase::TimedOut,
         (ExecutionStatus::Aborted, _) => Phase::Aborted,
     })
+}
+
+/// The phase of an execution that has ended, whoever ended it.
+pub fn phase_at_the_end(status: ExecutionStatus) -> Phase {
+    phase_of(status, None).unwrap_or(Phase::Failed)
 }
 
 /// Writes the end of an execution into the status. The run began with its first execution.
@@ -82,6 +89,34 @@ pub fn ended(conditions: &mut Conditions, phase: Phase, reason: Reason, message:
         conditions.set("Ready", Truth::False, reason, message);
         conditions.set(STALLED, Truth::True, reason, message).remove(RECONCILING);
     }
+}
+
+/// Reason of the condition that tells of an end.
+pub fn reason_of(phase: Phase) -> Reason {
+    match phase {
+        Phase::Succeeded => Reason::Succeeded,
+        Phase::TimedOut => Reason::TimedOut,
+        Phase::Aborted => Reason::Aborted,
+        Phase::Dispatched => Reason::Dispatched,
+        _ => Reason::ExecutionFailed,
+    }
+}
+
+/// Tells where a running execution is.
+pub fn tell_progress(status: &mut WorkflowRunStatus, current: Vec<String>, percent: Option<i64>) {
+    let shown = current.iter().take(STATES_IN_A_LINE).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if current.len() > STATES_IN_A_LINE { ", …" } else { "" };
+    let percent_shown = percent.map(|percent| format!(" ({percent} %)")).unwrap_or_default();
+    status.state = (!current.is_empty()).then(|| format!("{shown}{more}{percent_shown}"));
+    status.current_states = current;
+    status.progress_percent = percent;
+}
+
+/// Takes back what is told only of a running execution.
+pub fn forget_progress(status: &mut WorkflowRunStatus) {
+    status.current_states.clear();
+    status.progress_percent = None;
+    status.state.clone_from(&status.failed_state);
 }
 
 /// A duration as kubectl writes it: `850ms`, `2s`, `3m20s`, `5h2m`.
@@ -154,5 +189,18 @@ mod tests {
                 "https://cn-north-1.console.amazonaws.cn/states/home?region=cn-north-1#/v2/executions/details/{arn}"
             )
         );
+    }
+
+    #[test]
+    fn people_are_told_the_first_states_and_the_percentage() {
+        let mut status = WorkflowRunStatus::default();
+        tell_progress(&mut status, vec!["Each".into()], Some(40));
+        assert_eq!(status.state.as_deref(), Some("Each (40 %)"));
+        tell_progress(&mut status, ["A", "B", "C", "D"].map(str::to_owned).to_vec(), None);
+        assert_eq!(status.state.as_deref(), Some("A, B, C, …"));
+        assert_eq!((status.current_states.len(), status.progress_percent), (4, None));
+        status.failed_state = Some("B".into());
+        forget_progress(&mut status);
+        assert_eq!((status.state.as_deref(), status.current_states.len()), (Some("B"), 0));
     }
 }

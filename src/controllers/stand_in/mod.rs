@@ -234,7 +234,7 @@ struct Begun {
 /// Begins to work on objects, and knows the Guardrails once this comes back.
 async fn begin(objects: &Arc<Objects>, ports: Ports, settings: Settings) -> Begun {
     let client: Client = client(objects.clone());
-    let attribution = Arc::new(Attribution::new(String::new(), String::new()));
+    let attribution = Arc::new(Attribution::new(client.clone(), Vec::new(), String::new(), String::new()));
     let events = Events::new(client.clone(), "test".into());
     let ctx = Arc::new(Context::new(client, ports, attribution, events, Arc::default(), Fence::open(), settings));
     let watches = ctx.watches.add(None);

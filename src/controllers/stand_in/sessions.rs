@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use tokio::sync::broadcast;
 
 use super::ROLE;
-use crate::cause::Cause;
 use crate::aws::{Caller, Credentials, Epoch, Gate, Session, SessionOrigin};
+use crate::cause::Cause;
 use crate::identity::{IdentityError, SessionKey, Sessions};
 
 /// One session for everything, named after whoever asked, until it is refused.

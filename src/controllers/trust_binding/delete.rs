@@ -5,10 +5,10 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
-use super::listen;
 use crate::api::v1alpha1::{Activity, Phase, TrustBinding, Workflow, WorkflowRun};
-use crate::controllers::runner::{Done, Work, api_failure};
+use crate::controllers::runner::{Done, Work};
 use crate::controllers::{Context, Needed};
+use crate::kube::api_failure;
 use crate::outcome::{Failure, Requeue};
 use crate::reason::Reason;
 
@@ -21,7 +21,7 @@ pub(super) async fn delete(work: &mut Work<TrustBinding>, ctx: &Context) -> Resu
     let users = users(work, ctx).await?;
     if users.is_empty() {
         ctx.sessions.forget(&work.namespace(), &work.object.name_any());
-        listen(work, ctx, false);
+        ctx.tracker.listen(&work.namespace(), &work.object.name_any(), None);
         return Ok(Done::released());
     }
     // The end of what uses it wakes it; runs that end are looked for.

@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::super::Context;
 use super::super::dereference::{binding_scope, held, purposeful, session_with};
 use super::super::runner::Work;
-use super::tokens;
-use crate::api::v1alpha1::TrustBinding;
-use crate::cause::Cause;
+use crate::api::v1alpha1::{TrustBinding, TrustedIdentity};
 use crate::aws::{AwsErrorKind, Caller};
+use crate::cause::Cause;
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::document::Document;
-use crate::iam::trust::{explain, render};
+use crate::iam::trust::{TrustedToken, explain, render};
 use crate::identity::{ExchangeError, SessionKey};
 use crate::outcome::{Classify, Failure};
 use crate::plan::findings::{Facts, findings};
@@ -24,6 +23,17 @@ const ANOTHER_TRY: Duration = Duration::from_secs(60);
 
 /// The condition that says whether anything is weak.
 const LEAST_PRIVILEGE: &str = "LeastPrivilege";
+
+/// The tokens that the role is to trust.
+pub(super) fn tokens(identities: &[TrustedIdentity]) -> Vec<TrustedToken> {
+    let token = |one: &TrustedIdentity| TrustedToken {
+        issuer: one.issuer.clone(),
+        subject: one.subject.clone(),
+        audience: one.audience.clone(),
+        authorized_party: one.authorized_party.clone(),
+    };
+    identities.iter().map(token).collect()
+}
 
 /// What came of a look.
 pub(super) struct Looked {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::Hands;
+use super::hands::Hands;
 use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
 use crate::aws::{Caller, ExecutionStatus, ListedExecution, Routes};
 use crate::controllers::runner::{Work, fenced};

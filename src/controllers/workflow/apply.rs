@@ -7,11 +7,12 @@ use kube::api::{Api, ListParams};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Hands;
+use super::hands::Hands;
 use crate::api::v1alpha1::{Diagnostic, DriftPolicy, PublishedVersion, RunsAs, Workflow, WorkflowRun};
 use crate::aws::{AwsError, AwsErrorKind, Caller, CreateStateMachine, DefinitionDiagnostic, Tags, UpdateStateMachine};
 use crate::controllers::Context;
-use crate::controllers::runner::{Work, api_failure, fenced};
+use crate::controllers::runner::{Work, fenced};
+use crate::kube::api_failure;
 use crate::outcome::{Classify, Failure};
 use crate::plan::guardrail;
 use crate::plan::workflow::{Action, Desired, Observed, Plan, foreign, prunable};

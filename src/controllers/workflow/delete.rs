@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
-use super::{machine_name, owner};
+use super::hands::machine_name;
 use crate::api::v1alpha1::{Phase, Workflow, WorkflowDeletionPolicy, WorkflowRun};
-use crate::controllers::Context;
 use crate::controllers::dereference::{LastSession, last_session_for};
-use crate::controllers::runner::{Done, Work, api_failure, deleted_at, fenced, report_orphan};
+use crate::controllers::runner::{Done, Work, deleted_at, fenced, report_orphan};
+use crate::controllers::{Context, owner};
 use crate::iam::binding_role::session::Purpose;
+use crate::kube::api_failure;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::workflow::{RELEASE_TAG, state_machine_arn};
 use crate::reason::Reason;

@@ -3,6 +3,7 @@
 mod aliases;
 mod apply;
 mod delete;
+mod hands;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
+use hands::{Hands, machine_name};
 pub(super) use memory::Memory;
 
-use super::dereference::{Authorization, ReadFor, authorized_binding, config_map, config_map_value};
+use super::dereference::{ReadFor, authorized_binding, config_map, config_map_value};
 use super::named::named;
 use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use super::{Context, Needed, guardrails, measure, owner};
@@ -30,8 +32,8 @@ use crate::nesting;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::run_result::console_url;
 use crate::plan::workflow::{
-    Desired, Observed, Plan, RELEASE_TAG, check_execution_role, check_key, check_name, default_name, log_group_warning,
-    names_of, needs_tags, plan, required_permissions, state_machine_arn, summary,
+    Desired, Observed, Plan, RELEASE_TAG, check_execution_role, check_key, check_name, log_group_warning, names_of,
+    needs_tags, plan, required_permissions, state_machine_arn, summary,
 };
 use crate::plan::{guardrail, needs};
 use crate::reason::Reason;
@@ -107,25 +109,6 @@ impl Managed for Workflow {
 
     fn measure(_: &Self, before: Option<&WorkflowStatus>, after: &WorkflowStatus, metrics: &Metrics) {
         measure::workflow(before, after, metrics);
-    }
-}
-
-/// What a reconcile works with in AWS: a session to see, which all objects of the binding share, and one to write this machine
-/// alone, which is made when it is used.
-struct Hands<'a> {
-    binding: &'a Authorization,
-    seeing: &'a Caller,
-    writing: &'a Writing,
-}
-
-impl<'a> Hands<'a> {
-    fn new(binding: &'a Authorization, seeing: &'a Caller, writing: &'a Writing) -> Self {
-        Self { binding, seeing, writing }
-    }
-
-    /// The session to write.
-    async fn writer(&self, ctx: &Context) -> Result<Caller, Failure> {
-        Ok(self.binding.session(ctx, &self.seeing.cause, &Purpose::Write(self.writing)).await?)
     }
 }
 
@@ -232,11 +215,6 @@ fn ignored(work: &Work<Workflow>) -> (Ignore, Option<Diagnostic>) {
     let text = work.object.annotations().get(asl::lint::IGNORE_ANNOTATION).map(String::as_str).unwrap_or_default();
     let (ignore, unknown) = Ignore::parse_annotation(text);
     (ignore, unknown.as_ref().map(diagnostic))
-}
-
-fn machine_name(work: &Work<Workflow>, ctx: &Context) -> String {
-    let default = || default_name(&ctx.settings.name_prefix, &work.namespace(), &work.object.name_any());
-    work.object.spec.state_machine_name.clone().unwrap_or_else(default)
 }
 
 fn desired(

@@ -2,25 +2,21 @@
 //! already, so the answer alone proves nothing: the execution is described, and judged by what was recorded before.
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
-use super::{Context, observe, refusal, start};
-use crate::api::v1alpha1::{Attempt, StateMachineType, WorkflowRun};
+use super::calls::{self, Shown};
+use super::result::Run;
+use super::{observe, refusal};
+use crate::api::v1alpha1::{Attempt, StateMachineType};
 use crate::aws::Caller;
-use crate::controllers::runner::{Done, Work};
+use crate::controllers::runner::Done;
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::ownership::{adopt, is_own_name, is_reserved};
 use crate::plan::run;
 use crate::reason::Reason;
 
 /// Gives the run the execution name that it asks for, before anything is recorded.
-pub(super) fn claim(
-    work: &Work<WorkflowRun>,
-    ctx: &Context,
-    machine_type: StateMachineType,
-    target_arn: &str,
-) -> Result<(), Failure> {
-    let Some(name) = &work.object.spec.execution_name else { return Ok(()) };
+pub(super) fn claim(run: &Run<'_>, machine_type: StateMachineType, target_arn: &str) -> Result<(), Failure> {
+    let Some(name) = &run.spec.execution_name else { return Ok(()) };
     if is_reserved(name) {
         let message = format!(
             "spec.executionName \"{name}\" looks like a UID: executions are named so of runs that give no name. Create a run with another name."
@@ -32,61 +28,50 @@ pub(super) fn claim(
         return Ok(());
     }
     let machine = run::machine_arn(target_arn).replacen(":stateMachine:", ":execution:", 1);
-    ctx.watches.claim(&work.object, &format!("{machine}:{name}"))
+    run.ctx.watches.claim(run, &format!("{machine}:{name}"))
 }
 
 /// True where the name alone tells that an execution is the run's own.
-pub(super) fn by_name(work: &Work<WorkflowRun>, attempt: &Attempt) -> bool {
-    is_own_name(&work.object.uid().unwrap_or_default(), &attempt.execution_name)
+pub(super) fn by_name(run: &Run<'_>, attempt: &Attempt) -> bool {
+    is_own_name(&run.uid(), &attempt.execution_name)
 }
 
 /// Whether an execution that was found is only followed, not the run's own.
-pub(super) fn is_adopted(
-    work: &Work<WorkflowRun>,
-    attempt: &Attempt,
-    input: Option<&str>,
-    found: &crate::aws::Execution,
-) -> Result<bool, Failure> {
-    adopt(&work.object.uid().unwrap_or_default(), attempt, input, found)
+fn is_adopted(run: &Run<'_>, attempt: &Attempt, input: Option<&str>, shown: &Shown) -> Result<bool, Failure> {
+    adopt(&run.uid(), attempt, input, shown)
 }
 
 /// AWS has an execution under the attempt's name: it is taken as the run's own, or followed, or refused.
 pub(super) async fn take(
-    work: &mut Work<WorkflowRun>,
-    ctx: &Context,
+    run: &mut Run<'_>,
+    looks: &Caller,
     attempt: &Attempt,
     input: Option<&str>,
 ) -> Result<Done, Failure> {
-    // A look is nobody's request, so it is made as the binding.
-    let caller = super::session(work, ctx).await?;
     let arn = run::execution_arn(attempt);
-    let found = match ctx.executions.describe_execution(&caller, &arn).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return not_shown_yet(work, ctx).await,
-        Err(error) => return Err(refusal::record(work, ctx, error, Some(Timestamp::now())).await),
+    let shown = match calls::describe(run.ctx, looks, &arn).await {
+        Ok(Some(shown)) => shown,
+        Ok(None) => return not_shown_yet(run).await,
+        Err(error) => return Err(refusal::record(run, error, Some(Timestamp::now())).await),
     };
-    let judged = if by_name(work, attempt) { Ok(()) } else { ctx.watches.claim(&work.object, &arn) };
-    match judged.and_then(|()| is_adopted(work, attempt, input, &found)) {
-        Ok(adopted) => start::started(work, arn, found.started_at, adopted),
+    let judged = if by_name(run, attempt) { Ok(()) } else { run.ctx.watches.claim(run, &arn) };
+    match judged.and_then(|()| is_adopted(run, attempt, input, &shown)) {
+        Ok(adopted) => run.runs(shown.started(), adopted),
         Err(failure) if failure.class == Class::Conflict => return Err(failure),
         Err(failure) => {
-            // Nothing of this run can run under a name that is another's.
-            work.status().refusal = None;
-            refusal::note(work, ctx, failure.class, None).await;
+            run.not_refused();
+            refusal::note(run, failure.class, None).await;
             return Err(failure);
         }
     }
-    work.write(ctx).await?;
-    Ok(observe::follow(work, ctx))
+    run.write().await?;
+    Ok(observe::follow(run))
 }
 
 /// AWS's answers lag: that it shows no execution proves nothing yet.
-pub(super) async fn not_shown_yet(work: &mut Work<WorkflowRun>, ctx: &Context) -> Result<Done, Failure> {
-    let pause = refusal::note(work, ctx, Class::Transient, Some(Timestamp::now())).await;
-    work.conditions(|conditions| {
-        conditions
-            .progressing(Reason::Starting, "AWS does not show the execution yet. It is looked at again by itself.");
-    });
+async fn not_shown_yet(run: &mut Run<'_>) -> Result<Done, Failure> {
+    let pause = refusal::note(run, Class::Transient, Some(Timestamp::now())).await;
+    run.waits(Reason::Starting, "AWS does not show the execution yet. It is looked at again by itself.");
     Ok(Done::again(Requeue::After(pause)))
 }
 
@@ -101,15 +86,10 @@ pub(super) enum ToStop {
 }
 
 /// Looks at what runs under the name of an attempt whose start nobody has an answer of.
-pub(super) async fn to_stop(
-    work: &Work<WorkflowRun>,
-    ctx: &Context,
-    caller: &Caller,
-    attempt: &Attempt,
-) -> Result<ToStop, Failure> {
-    let input = work.object.spec.input.as_ref().map(ToString::to_string);
-    match ctx.executions.describe_execution(caller, &run::execution_arn(attempt)).await? {
-        Some(found) if is_adopted(work, attempt, input.as_deref(), &found) == Ok(false) => Ok(ToStop::Yes),
+pub(super) async fn to_stop(run: &Run<'_>, looks: &Caller, attempt: &Attempt) -> Result<ToStop, Failure> {
+    let input = run.spec.input.as_ref().map(ToString::to_string);
+    match calls::describe(run.ctx, looks, &run::execution_arn(attempt)).await? {
+        Some(shown) if is_adopted(run, attempt, input.as_deref(), &shown) == Ok(false) => Ok(ToStop::Yes),
         None if run::may_still_land(attempt.recorded_at.0, Timestamp::now()) => Ok(ToStop::NotKnownYet),
         Some(_) | None => Ok(ToStop::No),
     }

@@ -1,15 +1,16 @@
 //! Where an execution is, and where it failed. Histories have a quota of their own, so they are read only for runs that
 //! somebody watches and for those that failed, and what cannot be read is left out.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
+use super::result::Run;
+use super::session::Looks;
+use crate::api::v1alpha1::{Phase, WorkflowRun};
 use crate::aws::{AwsError, Caller, HistoryEvent};
 use crate::controllers::Context;
-use crate::controllers::runner::{Done, Work};
+use crate::controllers::context::LOOK_EVERY;
+use crate::controllers::runner::Done;
 use crate::outcome::Requeue;
 use crate::plan::history::History;
 
@@ -17,10 +18,6 @@ use crate::plan::history::History;
 const WATCH: &str = "stepbound.dev/watch";
 /// How many pages of a history are read at most.
 const MAX_PAGES: usize = 5;
-/// How often a watched run's history is looked at.
-pub(in crate::controllers) const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// How many states are told to people in one line.
-const STATES_IN_A_LINE: usize = 3;
 
 /// The innermost state that failed; `None` where the history does not tell or cannot be read now.
 pub(super) async fn failed_state(ctx: &Context, caller: &Caller, arn: &str) -> Option<String> {
@@ -50,24 +47,22 @@ async fn newest_events(ctx: &Context, caller: &Caller, arn: &str) -> Result<Vec<
 }
 
 /// Tells where a running execution is, while somebody watches.
-pub(super) async fn follow(work: &mut Work<WorkflowRun>, ctx: &Context, arn: &str) {
-    if work.status().phase != Some(Phase::Running) {
+pub(super) async fn follow(run: &mut Run<'_>, looks: &Looks, arn: &str) {
+    if run.known().phase != Some(Phase::Running) {
         return;
     }
-    if !is_watched(&work.object, Timestamp::now()) {
-        forget(work.status());
+    if !is_watched(run, Timestamp::now()) {
+        run.progress(None);
         return;
     }
-    let uid = work.object.uid().unwrap_or_default();
+    let (ctx, uid) = (run.ctx, run.uid());
     if ctx.looked_at.get(&uid).await.is_some() {
         return;
     }
     ctx.looked_at.insert(uid, ()).await;
-    if let Ok(caller) = super::session(work, ctx).await {
-        match look(ctx, &caller, arn).await {
-            Ok((states, percent)) => tell(work.status(), states, percent),
-            Err(error) => tracing::debug!(%error, "the progress is not known"),
-        }
+    match look(ctx, &looks.caller, arn).await {
+        Ok(at) => run.progress(Some(at)),
+        Err(error) => tracing::debug!(%error, "the progress is not known"),
     }
 }
 
@@ -98,26 +93,14 @@ fn is_watched(run: &WorkflowRun, now: Timestamp) -> bool {
     run.annotations().get(WATCH).is_some_and(|until| until.parse::<Timestamp>().map_or(true, |until| now < until))
 }
 
-/// Takes back what is told only of a running execution.
-pub(super) fn forget(status: &mut WorkflowRunStatus) {
-    status.current_states.clear();
-    status.progress_percent = None;
-    status.state.clone_from(&status.failed_state);
-}
-
-fn tell(status: &mut WorkflowRunStatus, current: Vec<String>, percent: Option<i64>) {
-    let shown = current.iter().take(STATES_IN_A_LINE).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = if current.len() > STATES_IN_A_LINE { ", …" } else { "" };
-    let percent_shown = percent.map(|percent| format!(" ({percent} %)")).unwrap_or_default();
-    status.state = (!current.is_empty()).then(|| format!("{shown}{more}{percent_shown}"));
-    status.current_states = current;
-    status.progress_percent = percent;
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use serde_json::json;
+
+    use super::*;
+    use crate::api::v1alpha1::WorkflowRunStatus;
 
     fn run(watch: Option<&str>) -> WorkflowRun {
         let annotations = watch.map(|value| json!({WATCH: value}));
@@ -145,18 +128,5 @@ mod tests {
         assert!(is_watched(&run(Some("true")), now));
         assert!(is_watched(&run(Some("2026-01-01T00:00:01Z")), now));
         assert!(!is_watched(&run(Some("2026-01-01T00:00:00Z")), now));
-    }
-
-    #[test]
-    fn people_are_told_the_first_states_and_the_percentage() {
-        let mut status = WorkflowRunStatus::default();
-        tell(&mut status, vec!["Each".into()], Some(40));
-        assert_eq!(status.state.as_deref(), Some("Each (40 %)"));
-        tell(&mut status, ["A", "B", "C", "D"].map(str::to_owned).to_vec(), None);
-        assert_eq!(status.state.as_deref(), Some("A, B, C, …"));
-        assert_eq!((status.current_states.len(), status.progress_percent), (4, None));
-        status.failed_state = Some("B".into());
-        forget(&mut status);
-        assert_eq!((status.state.as_deref(), status.current_states.len()), (Some("B"), 0));
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::v1alpha1::Attempt;
+use crate::api::v1alpha1::{Attempt, Workflow};
 use crate::aws::stand_in::Seen;
 use crate::controllers::stand_in::{MACHINE, World};
 use crate::digest::sha256_hex;
@@ -125,7 +125,7 @@ async fn the_answer_of_a_synchronous_start_is_recorded_once_however_often_its_wr
         input: "{}".into(),
         trace_root: "1-0-a".into(),
     };
-    let answer = world.ctx.executions.start_sync_execution(&caller, &request).await;
+    let answer = calls::start_sync(&world.ctx, &caller, &request).await;
     // The write and the look after it fail; the next write is taken.
     world.refuse_requests(2);
     end::record_sync(world.run("order"), &world.ctx, answer).await;

@@ -5,6 +5,7 @@ use super::*;
 use crate::aws::fake::Ended;
 use crate::aws::{Executions, ListedExecution};
 use crate::controllers::stand_in::{Faked, caller};
+use crate::outcome::Class;
 use crate::runs::{Evidence, MachineKey};
 
 /// Lets the run have what a list shows, which is no output and no error.

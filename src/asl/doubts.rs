@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::lint::{Finding, MAX_FINDINGS, Severity};
+use super::parsed::{Ambiguous, Parsed, Tagged};
 use super::position::{Node, Span};
 use super::scalar;
-use super::source::{Ambiguous, Parsed, Tagged};
 
 /// Adds what is doubtful at or below a value of the text, but for what is at or below `except`. What was found of a value whose
 /// meaning nobody knows goes. `is_template` says that other tools may still put values in.

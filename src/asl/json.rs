@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::parsed::{MAX_DEPTH, Parsed, too_deep};
 use super::position::{Places, Span};
-use super::source::{MAX_DEPTH, Parsed, too_deep};
 
 /// Why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]

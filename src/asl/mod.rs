@@ -5,6 +5,7 @@ pub mod grammar;
 mod json;
 pub mod lint;
 pub mod model;
+mod parsed;
 mod position;
 mod scalar;
 mod source;
@@ -21,8 +22,9 @@ use crate::digest::short_hex;
 use doubts::outside_of_texts;
 pub use doubts::{doubts, with_placeholders, without_use};
 pub use lint::{Circumstances, Finding, Ignore, Severity};
+pub use parsed::{Ambiguous, Parsed, SyntaxError, Tagged};
 pub use position::{Lines, Node, Places, Span};
-pub use source::{Ambiguous, Parsed, SyntaxError, Tagged, parse, parse_all, parse_cut, parse_whole, to_yaml};
+pub use source::{parse, parse_all, parse_cut, parse_whole, to_yaml};
 pub use substitute::{has_directive, substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).

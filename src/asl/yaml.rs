@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Range, StrInput, Tag};
 use serde_json::{Map, Value};
 
+use super::parsed::{Ambiguous, MAX_DEPTH, Parsed, SyntaxError, Tagged, too_deep};
 use super::position::{Places, Span};
 use super::scalar;
-use super::source::{Ambiguous, MAX_DEPTH, Parsed, SyntaxError, Tagged, too_deep};
 use super::yaml_errors::in_words;
 
 /// What aliases may add to a document, in bytes of text and nodes together: a few lines of aliases of aliases could

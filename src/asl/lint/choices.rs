@@ -6,7 +6,8 @@ use super::super::grammar::jsonpath;
 use super::super::model::{Condition, Kind, QueryLanguage, State};
 use super::super::position::Node;
 use super::fields::{is_misspelt, misspelt};
-use super::{Lint, values};
+use super::report::{Lint, inside};
+use super::values;
 
 /// What an operand is called, and whether a value has its form.
 type Operand = (&'static str, fn(&Value) -> bool);
@@ -187,7 +188,7 @@ fn reference<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str) {
     }
     match jsonpath::parse(text) {
         Err(error) => {
-            let span = values::inside(node, error.at);
+            let span = inside(node, error.at);
             lint.report_at("SB034", node, span, format!("{field} \"{text}\" is not a path: {}", error.message));
         }
         Ok(path) if !path.is_reference => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::model::{Retrier, State};
 use super::super::position::Node;
-use super::Lint;
+use super::report::Lint;
 
 /// Names that begin with `States.` are AWS's own.
 /// Source: developer guide, "Handling errors in Step Functions workflows".

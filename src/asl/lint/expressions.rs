@@ -5,8 +5,7 @@
 
 use super::super::grammar::jsonata::{self, Text, Uses};
 use super::super::position::Node;
-use super::Lint;
-use super::values::inside;
+use super::report::{Lint, inside};
 
 /// Which fields `$states` has at a place, beside `input` and `context`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

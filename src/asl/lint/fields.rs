@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::model::{Kind, Machine, QueryLanguage, State};
 use super::super::position::Node;
-use super::Lint;
+use super::report::Lint;
 use super::values;
 use crate::similar;
 

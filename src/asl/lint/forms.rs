@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::model::{QueryLanguage, State};
 use super::super::position::Node;
-use super::Lint;
+use super::report::Lint;
 
 /// Fields of `DynamoDB`'s calls that hold attribute values by name.
 const ATTRIBUTES: [&str; 4] = ["Key", "Item", "ExpressionAttributeValues", "ExclusiveStartKey"];

@@ -1,7 +1,8 @@
 //! Suppression by code, everywhere or below a place: `SB041, SB033@/States/Notify`.
 
 use super::super::position::Span;
-use super::{Finding, rule};
+use super::finding::Finding;
+use super::rules::rule;
 
 /// The annotation of a Workflow that lists what not to tell.
 pub const IGNORE_ANNOTATION: &str = "stepbound.dev/lint-ignore";

@@ -3,7 +3,8 @@
 use super::super::model::{Pattern, QueryLanguage, Resource, State, Target};
 use super::super::position::Node;
 use super::fields::is_misspelt;
-use super::{Lint, forms};
+use super::forms;
+use super::report::Lint;
 use crate::integrations::{self, Call, NotFound, Operation, Parameter, Way};
 use crate::similar::nearest;
 

@@ -6,8 +6,8 @@ use super::super::model::{
     ItemBatcher, ItemReader, Kind, MapState, Mode, Pattern, QueryLanguage, Resource, ResultWriter, State, Target,
 };
 use super::super::position::Node;
-use super::Lint;
 use super::fields::is_misspelt;
+use super::report::Lint;
 
 /// Longest label, which becomes part of an ARN.
 const MAX_LABEL: usize = 40;

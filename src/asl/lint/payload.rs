@@ -7,7 +7,8 @@ use super::super::grammar::{intrinsic, jsonpath};
 use super::super::model::{Data, Kind, QueryLanguage, State};
 use super::super::position::Node;
 use super::expressions::{self, States};
-use super::{Lint, values};
+use super::report::{Lint, inside};
+use super::values;
 
 /// The payloads of a state.
 pub(super) fn check<'a>(lint: &mut Lint<'a>, state: &State<'a>) {
@@ -139,7 +140,7 @@ fn dynamic_value<'a>(lint: &mut Lint<'a>, field: Node<'a>, key: &str) {
         return values::call(lint, field, text);
     }
     if let Err(error) = jsonpath::parse(text) {
-        let span = values::inside(field, error.at);
+        let span = inside(field, error.at);
         let message = format!(
             "\"{key}\" ends in .$, and \"{text}\" is neither a path nor an intrinsic function: {}",
             error.message

@@ -1,7 +1,7 @@
 //! Secrets that stand in a definition: whoever may describe the state machine reads them.
 
 use super::super::position::Node;
-use super::Lint;
+use super::report::Lint;
 
 /// Beginnings of keys and tokens that are nothing else, with the fewest characters that follow.
 const TOKENS: [(&str, usize, &str); 12] = [

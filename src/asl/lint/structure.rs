@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::model::{Kind, Machine, State};
 use super::super::position::Node;
 use super::fields::{is_misspelt, misspelt};
-use super::{Lint, States};
+use super::report::{Lint, States};
 
 /// Names that are looked at for one that is meant.
 const MAX_CANDIDATES: usize = 500;

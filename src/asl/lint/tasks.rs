@@ -7,7 +7,8 @@ use super::super::grammar::jsonata::Uses;
 use super::super::model::{Arn, Kind, Pattern, QueryLanguage, Resource, State, Target, Task};
 use super::super::position::Node;
 use super::fields::is_misspelt;
-use super::{Lint, integrations};
+use super::integrations;
+use super::report::Lint;
 use crate::integrations::sdk;
 
 /// Keys that name what a call creates: a second call with the same name is recognised as a repetition.

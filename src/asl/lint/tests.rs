@@ -3,6 +3,7 @@ mod forms;
 
 use super::super::parse;
 use super::*;
+use crate::asl::Span;
 
 fn findings(text: &str, circumstances: Circumstances) -> Vec<Finding> {
     lint(parse(text).unwrap().root(), circumstances)

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::super::grammar::{intrinsic, jsonpath};
 use super::super::model::QueryLanguage;
-use super::super::position::{Node, Span};
-use super::Lint;
+use super::super::position::Node;
 use super::expressions::{self, States};
+use super::report::{Lint, inside};
 
 /// The largest number of seconds that a field takes.
 const MAX_SECONDS: u64 = 99_999_999;
@@ -195,19 +195,6 @@ fn path<'a>(lint: &mut Lint<'a>, node: Node<'a>, field: &str, form: Form) {
 pub(super) fn call<'a>(lint: &mut Lint<'a>, node: Node<'a>, text: &str) {
     if let Err(error) = intrinsic::parse(text) {
         lint.report_at("SB035", node, inside(node, error.at), error.message);
-    }
-}
-
-/// The place of a byte of a text in the source. Exact where the text has no escapes, which is nearly always.
-pub(super) fn inside(node: Node<'_>, at: usize) -> Span {
-    let (span, text) = (node.span(), node.as_str().unwrap_or_default());
-    match (span.end - span.start).checked_sub(text.len()) {
-        // Plain in YAML, or in quotes.
-        Some(quotes @ (0 | 2)) if !text.is_empty() => {
-            let start = span.start + quotes / 2 + text.floor_char_boundary(at.min(text.len() - 1));
-            Span::new(start, span.end - quotes / 2)
-        }
-        _ => span,
     }
 }
 

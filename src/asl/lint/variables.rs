@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::super::grammar::jsonpath;
 use super::super::model::{Kind, Machine, Mode, QueryLanguage, State};
 use super::super::position::Node;
-use super::{Expressions, Lint};
+use super::report::{Expressions, Lint};
 
 /// Longest name of a variable.
 const MAX_NAME: usize = 80;

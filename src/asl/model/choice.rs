@@ -1,7 +1,7 @@
 //! What a Choice decides by.
 
 use super::super::position::Node;
-use super::state::{Data, data, listed};
+use super::fields::{Data, data, listed};
 
 /// One of the `Choices`.
 #[derive(Clone, Debug)]

@@ -1,40 +1,8 @@
-//! A state that runs one machine for each item, within its own execution or in child executions of their own.
+//! The parts of a state that runs one machine for each item, within its own execution or in child executions of their own.
 
 use super::super::position::Node;
+use super::fields::{Setting, setting};
 use super::resource::Resource;
-use super::state::{Catcher, Retrier, Setting, catchers, retriers, setting};
-use super::{Machine, QueryLanguage};
-
-/// A state that runs one machine for each item.
-#[derive(Clone, Debug)]
-pub struct MapState<'a> {
-    /// `ItemProcessor`, or `Iterator` as it was called before.
-    pub processor: Option<Machine<'a>>,
-    /// `ItemReader`: where the items of a distributed Map come from.
-    pub item_reader: Option<ItemReader<'a>>,
-    /// `ItemBatcher`: how many items go into a child execution.
-    pub item_batcher: Option<ItemBatcher<'a>>,
-    /// `ResultWriter`: where the results of a distributed Map go.
-    pub result_writer: Option<ResultWriter<'a>>,
-    /// `ItemSelector`: what each run gets; in older definitions `Parameters`.
-    pub item_selector: Option<Node<'a>>,
-    /// `Items`, JSONata.
-    pub items: Option<Node<'a>>,
-    /// `ItemsPath`, JSONPath.
-    pub items_path: Option<Node<'a>>,
-    /// `MaxConcurrency`, `MaxConcurrencyPath`.
-    pub max_concurrency: Setting<'a>,
-    /// `ToleratedFailureCount`, `ToleratedFailureCountPath`.
-    pub tolerated_failure_count: Setting<'a>,
-    /// `ToleratedFailurePercentage`, `ToleratedFailurePercentagePath`.
-    pub tolerated_failure_percentage: Setting<'a>,
-    /// `Label`: part of the ARN of its map runs.
-    pub label: Option<Node<'a>>,
-    /// `Retry`.
-    pub retry: Vec<Retrier<'a>>,
-    /// `Catch`.
-    pub catch: Vec<Catcher<'a>>,
-}
 
 /// `ProcessorConfig`.
 #[derive(Clone, Copy, Debug)]
@@ -105,33 +73,6 @@ pub struct ResultWriter<'a> {
     pub payload: Option<Node<'a>>,
 }
 
-impl<'a> MapState<'a> {
-    pub(super) fn of(node: Node<'a>, language: QueryLanguage, depth: usize) -> Self {
-        let processor = node.get("ItemProcessor").or_else(|| node.get("Iterator"));
-        Self {
-            processor: processor.map(|inner| Machine::within(inner, language, depth + 1)),
-            item_reader: node.get("ItemReader").map(ItemReader::of),
-            item_batcher: node.get("ItemBatcher").map(ItemBatcher::of),
-            result_writer: node.get("ResultWriter").map(ResultWriter::of),
-            item_selector: node.get("ItemSelector").or_else(|| node.get("Parameters")),
-            items: node.get("Items"),
-            items_path: node.get("ItemsPath"),
-            max_concurrency: setting(node, "MaxConcurrency", "MaxConcurrencyPath"),
-            tolerated_failure_count: setting(node, "ToleratedFailureCount", "ToleratedFailureCountPath"),
-            tolerated_failure_percentage: setting(node, "ToleratedFailurePercentage", "ToleratedFailurePercentagePath"),
-            label: node.get("Label"),
-            retry: retriers(node),
-            catch: catchers(node),
-        }
-    }
-
-    /// Where its runs take place.
-    pub fn mode(&self) -> Mode {
-        let config = self.processor.as_ref().and_then(|processor| processor.config);
-        config.map(|config| config.mode).unwrap_or_default()
-    }
-}
-
 impl<'a> ProcessorConfig<'a> {
     pub(super) fn of(node: Node<'a>) -> Self {
         let mode = match node.get("Mode").and_then(Node::as_str) {
@@ -148,13 +89,13 @@ impl<'a> ProcessorConfig<'a> {
 }
 
 impl<'a> ItemReader<'a> {
-    fn of(node: Node<'a>) -> Self {
+    pub(super) fn of(node: Node<'a>) -> Self {
         Self { node, resource: resource(node), config: node.get("ReaderConfig"), payload: payload(node) }
     }
 }
 
 impl<'a> ItemBatcher<'a> {
-    fn of(node: Node<'a>) -> Self {
+    pub(super) fn of(node: Node<'a>) -> Self {
         Self {
             node,
             max_items: setting(node, "MaxItemsPerBatch", "MaxItemsPerBatchPath"),
@@ -165,7 +106,7 @@ impl<'a> ItemBatcher<'a> {
 }
 
 impl<'a> ResultWriter<'a> {
-    fn of(node: Node<'a>) -> Self {
+    pub(super) fn of(node: Node<'a>) -> Self {
         Self { node, resource: resource(node), config: node.get("WriterConfig"), payload: payload(node) }
     }
 }

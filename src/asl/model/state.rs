@@ -1,10 +1,106 @@
-//! The eight types of state.
+//! A machine, its states of eight types, and the machines inside of those.
 
 use super::super::position::Node;
 use super::choice::ChoiceRule;
-use super::map::MapState;
+use super::fields::{Catcher, Data, Retrier, Setting, catchers, data, listed, retriers, setting};
+use super::language::QueryLanguage;
+use super::map::{ItemBatcher, ItemReader, Mode, ProcessorConfig, ResultWriter};
 use super::resource::Resource;
-use super::{Machine, QueryLanguage};
+
+/// Deeper nesting than any real definition has; it bounds the recursion.
+pub const MAX_DEPTH: usize = 64;
+
+/// A state machine, or one inside a state: a branch of a Parallel, the processor of a Map.
+#[derive(Clone, Debug)]
+pub struct Machine<'a> {
+    /// All of it.
+    pub node: Node<'a>,
+    /// The language of states that set none.
+    pub query_language: QueryLanguage,
+    /// `StartAt`.
+    pub start_at: Option<Node<'a>>,
+    /// `TimeoutSeconds` of a whole execution.
+    pub timeout_seconds: Option<Node<'a>>,
+    /// `Comment`.
+    pub comment: Option<&'a str>,
+    /// `ProcessorConfig` of a Map's processor.
+    pub config: Option<ProcessorConfig<'a>>,
+    /// The states in the author's order.
+    pub states: Vec<State<'a>>,
+    /// True where states are nested deeper than [`MAX_DEPTH`]; those are left out.
+    pub too_deep: bool,
+}
+
+/// A state and where it belongs.
+#[derive(Clone, Debug)]
+pub struct Visit<'m, 'a> {
+    /// Names of the states that it is inside of, outermost first.
+    pub within: Vec<&'a str>,
+    /// The machine that it is a state of.
+    pub machine: &'m Machine<'a>,
+    /// The state.
+    pub state: &'m State<'a>,
+}
+
+impl<'a> Machine<'a> {
+    /// Reads a definition.
+    pub fn of(node: Node<'a>) -> Self {
+        Self::within(node, QueryLanguage::of(node).unwrap_or_default(), 0)
+    }
+
+    /// A machine inside a state has no language of its own: its states have that of the definition.
+    fn within(node: Node<'a>, query_language: QueryLanguage, depth: usize) -> Self {
+        let mut machine = Self {
+            node,
+            query_language,
+            start_at: None,
+            timeout_seconds: None,
+            comment: None,
+            config: None,
+            states: Vec::new(),
+            too_deep: depth > MAX_DEPTH,
+        };
+        let mut states = None;
+        for (key, field) in node.fields() {
+            match key {
+                "StartAt" => machine.start_at = Some(field),
+                "TimeoutSeconds" => machine.timeout_seconds = Some(field),
+                "Comment" => machine.comment = field.as_str(),
+                "ProcessorConfig" => machine.config = Some(ProcessorConfig::of(field)),
+                "States" => states = Some(field),
+                _ => {}
+            }
+        }
+        if let Some(states) = states.filter(|_| !machine.too_deep) {
+            let language = machine.query_language;
+            machine.states = states.fields().map(|(name, node)| State::of(name, node, language, depth)).collect();
+        }
+        machine
+    }
+
+    /// The state of this name, of this machine only: names of inner machines are apart.
+    pub fn state(&self, name: &str) -> Option<&State<'a>> {
+        self.states.iter().find(|state| state.name == name)
+    }
+
+    /// Every state, those of inner machines after the state that holds them.
+    pub fn walk(&self) -> Vec<Visit<'_, 'a>> {
+        let mut visits = Vec::new();
+        self.collect(&mut Vec::new(), &mut visits);
+        visits
+    }
+
+    fn collect<'m>(&'m self, within: &mut Vec<&'a str>, visits: &mut Vec<Visit<'m, 'a>>) {
+        for state in &self.states {
+            visits.push(Visit { within: within.clone(), machine: self, state });
+            within.push(state.name);
+            for inner in state.machines() {
+                inner.collect(within, visits);
+            }
+            within.pop();
+        }
+    }
+}
 
 /// A state.
 #[derive(Clone, Debug)]
@@ -25,34 +121,6 @@ pub struct State<'a> {
     pub data: Data<'a>,
     /// What is of its type alone.
     pub kind: Kind<'a>,
-}
-
-/// The fields that shape what goes into a state and what comes out.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Data<'a> {
-    /// `InputPath`, JSONPath.
-    pub input_path: Option<Node<'a>>,
-    /// `Parameters`, JSONPath: a payload template.
-    pub parameters: Option<Node<'a>>,
-    /// `Arguments`, JSONata.
-    pub arguments: Option<Node<'a>>,
-    /// `ResultSelector`, JSONPath: a payload template.
-    pub result_selector: Option<Node<'a>>,
-    /// `ResultPath`, JSONPath.
-    pub result_path: Option<Node<'a>>,
-    /// `OutputPath`, JSONPath.
-    pub output_path: Option<Node<'a>>,
-    /// `Output`, JSONata.
-    pub output: Option<Node<'a>>,
-    /// `Assign`: variables for the states that follow.
-    pub assign: Option<Node<'a>>,
-}
-
-impl<'a> Data<'a> {
-    /// What is handed to a task or branch: `Parameters` or `Arguments`, whichever the language has.
-    pub fn payload(&self) -> Option<Node<'a>> {
-        self.parameters.or(self.arguments)
-    }
 }
 
 /// The types of state.
@@ -76,22 +144,6 @@ pub enum Kind<'a> {
     Map(Box<MapState<'a>>),
     /// The `Type` is missing or not one of these.
     Unknown,
-}
-
-/// A number that is written as such, as a path, or as an expression.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Setting<'a> {
-    /// The field itself: a number, or JSONata that gives one.
-    pub value: Option<Node<'a>>,
-    /// The field with the suffix `Path`, JSONPath.
-    pub path: Option<Node<'a>>,
-}
-
-impl Setting<'_> {
-    /// True when it is given in one form or the other.
-    pub fn is_set(&self) -> bool {
-        self.value.is_some() || self.path.is_some()
-    }
 }
 
 /// A state that does work.
@@ -158,40 +210,39 @@ pub struct Parallel<'a> {
     pub catch: Vec<Catcher<'a>>,
 }
 
-/// What to try again, and when.
-#[derive(Clone, Copy, Debug)]
-pub struct Retrier<'a> {
-    /// All of it.
-    pub node: Node<'a>,
-    /// `ErrorEquals`.
-    pub error_equals: Option<Node<'a>>,
-    /// `IntervalSeconds`, 1 by default.
-    pub interval_seconds: Option<Node<'a>>,
-    /// `MaxAttempts`, 3 by default.
-    pub max_attempts: Option<Node<'a>>,
-    /// `BackoffRate`, 2.0 by default.
-    pub backoff_rate: Option<Node<'a>>,
-    /// `MaxDelaySeconds`.
-    pub max_delay_seconds: Option<Node<'a>>,
-    /// `JitterStrategy`: `FULL` or `NONE`.
-    pub jitter_strategy: Option<Node<'a>>,
-}
-
-/// Where to go on after an error.
-#[derive(Clone, Copy, Debug)]
-pub struct Catcher<'a> {
-    /// All of it.
-    pub node: Node<'a>,
-    /// `ErrorEquals`.
-    pub error_equals: Option<Node<'a>>,
-    /// `Next`.
-    pub next: Option<Node<'a>>,
-    /// `ResultPath`, `Output` and `Assign` of the catcher.
-    pub data: Data<'a>,
+/// A state that runs one machine for each item.
+#[derive(Clone, Debug)]
+pub struct MapState<'a> {
+    /// `ItemProcessor`, or `Iterator` as it was called before.
+    pub processor: Option<Machine<'a>>,
+    /// `ItemReader`: where the items of a distributed Map come from.
+    pub item_reader: Option<ItemReader<'a>>,
+    /// `ItemBatcher`: how many items go into a child execution.
+    pub item_batcher: Option<ItemBatcher<'a>>,
+    /// `ResultWriter`: where the results of a distributed Map go.
+    pub result_writer: Option<ResultWriter<'a>>,
+    /// `ItemSelector`: what each run gets; in older definitions `Parameters`.
+    pub item_selector: Option<Node<'a>>,
+    /// `Items`, JSONata.
+    pub items: Option<Node<'a>>,
+    /// `ItemsPath`, JSONPath.
+    pub items_path: Option<Node<'a>>,
+    /// `MaxConcurrency`, `MaxConcurrencyPath`.
+    pub max_concurrency: Setting<'a>,
+    /// `ToleratedFailureCount`, `ToleratedFailureCountPath`.
+    pub tolerated_failure_count: Setting<'a>,
+    /// `ToleratedFailurePercentage`, `ToleratedFailurePercentagePath`.
+    pub tolerated_failure_percentage: Setting<'a>,
+    /// `Label`: part of the ARN of its map runs.
+    pub label: Option<Node<'a>>,
+    /// `Retry`.
+    pub retry: Vec<Retrier<'a>>,
+    /// `Catch`.
+    pub catch: Vec<Catcher<'a>>,
 }
 
 impl<'a> State<'a> {
-    pub(super) fn of(name: &'a str, node: Node<'a>, outer: QueryLanguage, depth: usize) -> Self {
+    fn of(name: &'a str, node: Node<'a>, outer: QueryLanguage, depth: usize) -> Self {
         let query_language = QueryLanguage::of(node).unwrap_or(outer);
         Self {
             name,
@@ -242,27 +293,31 @@ impl<'a> State<'a> {
     }
 }
 
-pub(super) fn data(node: Node<'_>) -> Data<'_> {
-    let mut data = Data::default();
-    for (key, field) in node.fields() {
-        let place = match key {
-            "InputPath" => &mut data.input_path,
-            "Parameters" => &mut data.parameters,
-            "Arguments" => &mut data.arguments,
-            "ResultSelector" => &mut data.result_selector,
-            "ResultPath" => &mut data.result_path,
-            "OutputPath" => &mut data.output_path,
-            "Output" => &mut data.output,
-            "Assign" => &mut data.assign,
-            _ => continue,
-        };
-        *place = Some(field);
+impl<'a> MapState<'a> {
+    fn of(node: Node<'a>, language: QueryLanguage, depth: usize) -> Self {
+        let processor = node.get("ItemProcessor").or_else(|| node.get("Iterator"));
+        Self {
+            processor: processor.map(|inner| Machine::within(inner, language, depth + 1)),
+            item_reader: node.get("ItemReader").map(ItemReader::of),
+            item_batcher: node.get("ItemBatcher").map(ItemBatcher::of),
+            result_writer: node.get("ResultWriter").map(ResultWriter::of),
+            item_selector: node.get("ItemSelector").or_else(|| node.get("Parameters")),
+            items: node.get("Items"),
+            items_path: node.get("ItemsPath"),
+            max_concurrency: setting(node, "MaxConcurrency", "MaxConcurrencyPath"),
+            tolerated_failure_count: setting(node, "ToleratedFailureCount", "ToleratedFailureCountPath"),
+            tolerated_failure_percentage: setting(node, "ToleratedFailurePercentage", "ToleratedFailurePercentagePath"),
+            label: node.get("Label"),
+            retry: retriers(node),
+            catch: catchers(node),
+        }
     }
-    data
-}
 
-pub(super) fn setting<'a>(node: Node<'a>, value: &str, path: &str) -> Setting<'a> {
-    Setting { value: node.get(value), path: node.get(path) }
+    /// Where its runs take place.
+    pub fn mode(&self) -> Mode {
+        let config = self.processor.as_ref().and_then(|processor| processor.config);
+        config.map(|config| config.mode).unwrap_or_default()
+    }
 }
 
 fn kind(node: Node<'_>, language: QueryLanguage, depth: usize) -> Kind<'_> {
@@ -300,45 +355,4 @@ fn kind(node: Node<'_>, language: QueryLanguage, depth: usize) -> Kind<'_> {
         Some("Map") => Kind::Map(Box::new(MapState::of(node, language, depth))),
         _ => Kind::Unknown,
     }
-}
-
-pub(super) fn listed<'a>(node: Node<'a>, field: &str) -> impl Iterator<Item = Node<'a>> {
-    node.get(field).into_iter().flat_map(Node::items)
-}
-
-pub(super) fn retriers(node: Node<'_>) -> Vec<Retrier<'_>> {
-    listed(node, "Retry").map(retrier).collect()
-}
-
-fn retrier(node: Node<'_>) -> Retrier<'_> {
-    let mut retrier = Retrier {
-        node,
-        error_equals: None,
-        interval_seconds: None,
-        max_attempts: None,
-        backoff_rate: None,
-        max_delay_seconds: None,
-        jitter_strategy: None,
-    };
-    for (key, field) in node.fields() {
-        let place = match key {
-            "ErrorEquals" => &mut retrier.error_equals,
-            "IntervalSeconds" => &mut retrier.interval_seconds,
-            "MaxAttempts" => &mut retrier.max_attempts,
-            "BackoffRate" => &mut retrier.backoff_rate,
-            "MaxDelaySeconds" => &mut retrier.max_delay_seconds,
-            "JitterStrategy" => &mut retrier.jitter_strategy,
-            _ => continue,
-        };
-        *place = Some(field);
-    }
-    retrier
-}
-
-pub(super) fn catchers(node: Node<'_>) -> Vec<Catcher<'_>> {
-    listed(node, "Catch").map(catcher).collect()
-}
-
-fn catcher(node: Node<'_>) -> Catcher<'_> {
-    Catcher { node, error_equals: node.get("ErrorEquals"), next: node.get("Next"), data: data(node) }
 }

@@ -1,8 +1,8 @@
 //! Paths, expressions, payloads, variables, secrets.
 
-use super::super::Severity::{Error, Warning};
-use super::Rule;
-use super::Scope::Definition;
+use super::rule::Rule;
+use super::rule::Scope::Definition;
+use super::rule::Severity::{Error, Warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {

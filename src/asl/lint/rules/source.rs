@@ -1,8 +1,8 @@
 //! The text, and the manifest around a definition.
 
-use super::super::Severity::{Error, Warning};
-use super::Rule;
-use super::Scope::{Definition, Text};
+use super::rule::Rule;
+use super::rule::Scope::{Definition, Text};
+use super::rule::Severity::{Error, Warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {

@@ -1,8 +1,8 @@
 //! What Tasks call, and Maps.
 
-use super::super::Severity::{Error, Warning};
-use super::Rule;
-use super::Scope::{Definition, Express};
+use super::rule::Rule;
+use super::rule::Scope::{Definition, Express};
+use super::rule::Severity::{Error, Warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::finding::finding;
 use super::input::Source;
 use super::nothing;
 use super::operator::{self, Objects};
@@ -478,11 +479,6 @@ fn place_of(lines: &Lines<'_>, span: Span) -> (usize, usize, usize) {
 
 fn at(node: Node<'_>, finding: Finding) -> Finding {
     Finding { span: node.mark(), ..finding }
-}
-
-/// A finding about a part of a manifest.
-pub(super) fn finding(object: Node<'_>, node: Node<'_>, code: &'static str, message: String) -> Finding {
-    Finding::new(code, object.path_to(node), message, node.mark())
 }
 
 fn too_large(definition: Node<'_>, most: usize) -> Option<Finding> {

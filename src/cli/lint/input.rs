@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::LintError;
+use super::error::LintError;
 use crate::cli::files;
 
 /// A text and what it is called.

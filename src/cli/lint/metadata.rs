@@ -1,8 +1,7 @@
 //! Names, labels and annotations, as the API server takes them of objects of every kind (Kubernetes documentation, "Object Names
 //! and IDs", "Labels and Selectors", "Annotations").
 
-use super::collect::finding;
-use super::schema::unknown;
+use super::finding::{finding, unknown};
 use super::words::no_text;
 use crate::api::v1alpha1::{is_annotation_key, is_label_value, is_object_name, is_qualified_name};
 use crate::asl::Node;

@@ -4,6 +4,8 @@ mod aws;
 mod collect;
 mod defaults;
 mod elsewhere;
+mod error;
+mod finding;
 mod input;
 mod json;
 mod metadata;
@@ -28,6 +30,7 @@ use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
 pub use aws::AwsLintError;
 pub use collect::{Options, check};
+pub use error::LintError;
 pub use input::Source;
 pub(super) use nothing::held;
 pub use report::{Definition, Difference, Located, Question, Report, Subject};
@@ -77,41 +80,6 @@ enum MachineType {
     #[default]
     Standard,
     Express,
-}
-
-/// Why nothing could be checked.
-#[derive(Debug, thiserror::Error)]
-pub enum LintError {
-    /// A code that no rule has.
-    #[error(transparent)]
-    UnknownCode(#[from] UnknownCode),
-    /// A file or folder.
-    #[error("cannot read {name}: {source}")]
-    Read {
-        /// Its path, or `standard input`.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A folder without anything to read.
-    #[error("there is no .yaml, .yml or .json file in {0}; correct the path")]
-    NoFiles(String),
-    /// AWS.
-    #[error(transparent)]
-    Aws(#[from] AwsLintError),
-    /// Standard output.
-    #[error("cannot write to standard output: {0}")]
-    Write(std::io::Error),
-    /// The custom resource definitions.
-    #[error("a generated schema is not valid: {0}")]
-    Schema(#[from] serde_json::Error),
-}
-
-impl LintError {
-    /// 3 where trying again may help: AWS was not reached, or had no answer for now.
-    pub(super) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Aws(AwsLintError::NoAnswer { .. })) { 3 } else { 2 }
-    }
 }
 
 pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {

@@ -8,8 +8,8 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::collect::finding;
 use super::elsewhere;
+use super::finding::finding;
 use crate::api::v1alpha1::{
     Activity, DurationString, IdentityProvider, LocalRef, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
     WorkflowSchedule,

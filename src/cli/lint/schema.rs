@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use regex::Regex;
 use serde_json::Value;
 
-use super::collect::finding;
 use super::defaults::{is_dropped, with_defaults};
+use super::finding::{finding, unknown};
 use super::{metadata, rules, words};
 use crate::api::v1alpha1::{DURATION_PATTERN, DurationString, custom_resource_definitions};
 use crate::asl::Node;
@@ -95,16 +95,6 @@ fn log_group(object: Node<'_>, findings: &mut Vec<Finding>) {
     if let Some((node, message)) = group.and_then(|node| Some((node, log_group_warning(node.as_str()?)?))) {
         findings.push(finding(object, node, "SB013", message));
     }
-}
-
-pub(super) fn unknown(object: Node<'_>, node: Node<'_>, field: &str, known: &[&str]) -> Finding {
-    let near = known.iter().find(|known| {
-        known.eq_ignore_ascii_case(field) || known.to_lowercase() == field.to_lowercase().trim_end_matches('s')
-    });
-    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    let mut finding = finding(object, node, "SB090", format!("there is no field \"{field}\" here{hint}"));
-    finding.span = node.key_span();
-    finding
 }
 
 struct Walk<'a, 'f> {

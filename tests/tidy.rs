@@ -1,6 +1,10 @@
 //! The invariants of ARCHITECTURE.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "tidy/imports.rs"]
+mod imports;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -97,6 +101,17 @@ fn the_command_line_does_not_reach_around_the_library() {
     }
 }
 
+/// A file that needs what needs it cannot be read, tested or changed by itself.
+#[test]
+fn no_file_imports_itself_in_a_circle() {
+    let files = sources(&["src"]).into_iter().map(|(path, text)| (path.to_string_lossy().into_owned(), text)).collect();
+    let imports = imports::imports(&files);
+    let of_a_kind = imports["src/plan/queue.rs"].contains("src/api/v1alpha1/workflow_run.rs");
+    assert!(imports.len() > 200 && of_a_kind, "the test sees imports");
+    let circles: Vec<String> = imports::circles(&files).iter().map(|circle| circle.join(" -> ")).collect();
+    assert!(circles.is_empty(), "{} circles:\n{}", circles.len(), circles.join("\n"));
+}
+
 /// The macros panic where nobody reads any more, as behind `head`.
 #[test]
 fn the_command_line_prints_by_one_file() {
@@ -162,6 +177,56 @@ fn every_invariant_names_its_test_and_every_test_an_invariant() {
     for test in tests.iter().filter(|test| !test.starts_with("the_checks") && !test.starts_with("every_invariant")) {
         assert!(named.iter().any(|line| line.contains(&format!("`{test}`"))), "{test} is not in ARCHITECTURE.md");
     }
+}
+
+#[test]
+fn the_checks_follow_imports_to_where_things_are() {
+    let circles = |files: &[(&str, &str)]| {
+        let files: BTreeMap<String, String> =
+            files.iter().map(|(path, text)| ((*path).into(), (*text).into())).collect();
+        imports::circles(&files).into_iter().map(|circle| circle.join(" ")).collect::<Vec<_>>()
+    };
+    let below = |a: &str, child: &str| {
+        let lib = ("src/lib.rs", "pub mod a; pub mod kube;");
+        circles(&[lib, ("src/a.rs", a), ("src/a/b.rs", child), ("src/kube.rs", "pub struct Api;")])
+    };
+    let told = ["src/a.rs src/a/b.rs"];
+    let cases = [
+        ("by a use", "mod b; use b::f; pub struct A;", "use super::A; pub fn f() {}", true),
+        ("by a nested use", "mod b; use b::{g, inner::{self, f}}; pub struct A;", "use crate::{a::{A as B}};", true),
+        ("by a path alone", "mod b; fn g() { b::f() } pub struct A;", "pub fn f(_: &crate::a::A) {}", true),
+        (
+            "by a path through a module",
+            "mod b; fn g() { b::f() } pub fn h() {}",
+            "use super::super::a; fn f() { a::h() }",
+            true,
+        ),
+        ("by what a macro makes", "mod b; fn g() { b::f() }", "use crate::a::Made; fn f() {}", true),
+        ("by a glob", "mod b; use b::*; fn g() { f() } pub struct A;", "use super::*; pub fn f() -> A {}", true),
+        ("by a re-export that is used", "mod b; pub use b::B; pub struct A(B);", "pub struct B(super::A);", true),
+        ("a parent imports its child", "mod b; use b::f; pub struct A;", "pub fn f() {}", false),
+        ("a child its parent, which hands on", "mod b; pub use b::f; pub struct A;", "use super::A; fn f() {}", false),
+        ("by way of a re-export", "mod b; pub use b::B;", "pub struct B; fn f(_: super::B, _: crate::a::B) {}", false),
+        (
+            "in a unit test",
+            "mod b; use b::f; pub struct A;",
+            "pub fn f() {} #[cfg(test)] mod tests { use crate::a::A; }",
+            false,
+        ),
+        (
+            "in words",
+            "mod b; use b::f; pub struct A;",
+            "pub fn f() -> &'static str { \"crate::a::A\" } // crate::a::A",
+            false,
+        ),
+        ("another crate of the name", "mod b; use b::f; pub struct Api;", "use kube::Api; pub fn f() {}", false),
+    ];
+    for (what, parent, child, is_circle) in cases {
+        assert_eq!(below(parent, child), if is_circle { &told[..] } else { &[] }, "{what}");
+    }
+    let (x, y) = (("src/x.rs", "use crate::y::Y; pub struct X;"), ("src/y.rs", "use crate::z::Z; pub struct Y;"));
+    let three = [("src/lib.rs", "mod x; mod y; mod z;"), x, y, ("src/z.rs", "use crate::x::X; pub struct Z;")];
+    assert_eq!(circles(&three), ["src/x.rs src/y.rs src/z.rs"]);
 }
 
 #[test]

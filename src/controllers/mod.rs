@@ -14,6 +14,7 @@ mod intake;
 mod measure;
 mod named;
 mod owners;
+mod pace;
 mod run_queue;
 mod runner;
 mod scope;

@@ -2,6 +2,7 @@
 //! they gave to executions. Whom a change lets start is said, to be woken.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -9,6 +10,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::intake::NamespacedName;
+use super::pace::Pace;
 use crate::api::v1alpha1::{Workflow, WorkflowRun};
 use crate::outcome::Failure;
 use crate::plan::ownership::Names;
@@ -24,6 +26,7 @@ pub(super) struct RunQueue {
     queues: Mutex<Queues>,
     /// By namespace, where a Guardrail counts.
     slots: Mutex<HashMap<String, Slots>>,
+    pace: Mutex<Pace>,
     names: Mutex<Names>,
 }
 
@@ -95,6 +98,12 @@ impl RunQueue {
         self.slots().entry(namespace.clone()).or_default().take(asks, max, seen, Timestamp::now())
     }
 
+    /// Lets a run start in this second, or says how long it is until its turn.
+    pub(super) fn pace(&self, run: &WorkflowRun, per_second: u32) -> Result<(), Duration> {
+        let (namespace, uid) = (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default());
+        self.pace.lock().take(&namespace, &uid, per_second, Instant::now())
+    }
+
     /// A run could not start: its slot is another's.
     pub(super) fn give_slot_back(&self, run: &WorkflowRun) {
         if let Some(slots) = self.slots().get_mut(&run.namespace().unwrap_or_default()) {
@@ -104,8 +113,10 @@ impl RunQueue {
 
     /// A run is over or gone. Gives the name of a run of the namespace that waits for a slot.
     pub(super) fn end(&self, run: &WorkflowRun) -> Option<String> {
+        let (namespace, uid) = (run.namespace().unwrap_or_default(), run.uid().unwrap_or_default());
+        self.pace.lock().give_back(&namespace, &uid);
         let (mut slots, now) = (self.slots(), Timestamp::now());
-        let next = slots.get_mut(&run.namespace().unwrap_or_default())?.end(&run.uid().unwrap_or_default(), now);
+        let next = slots.get_mut(&namespace)?.end(&uid, now);
         // Namespaces go, and Guardrails that counted in them.
         slots.retain(|_, slots| !slots.is_forgotten(now));
         next
@@ -137,4 +148,46 @@ fn first(queues: &Queues, key: &Key, count: usize) -> Vec<NamespacedName> {
 
 fn limit(workflow: &Workflow) -> Option<usize> {
     workflow.spec.max_concurrent_runs.and_then(|max| usize::try_from(max).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(name: &str, workflow: &str, created: i64) -> WorkflowRun {
+        let created = Timestamp::from_second(created).unwrap().to_string();
+        let object = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "creationTimestamp": created},
+            "spec": {"workflowRef": {"name": workflow}}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn runs_of_all_workflows_wait_in_one_line_for_the_slots_of_their_namespace() {
+        let line = RunQueue::default();
+        let (a, b, c) = (run("a", "v", 1), run("b", "w", 2), run("c", "v", 3));
+        for run in [&a, &b, &c] {
+            line.note(&Event::Apply(run.clone()));
+        }
+        assert_eq!((line.slot(&a, 1), line.slot(&c, 1), line.slot(&b, 1)), (Ok(()), Err(1), Err(1)));
+        assert_eq!(line.slot(&c, 1), Err(2), "in order of creation");
+        line.give_slot_back(&a);
+        assert_eq!(line.slot(&b, 1), Ok(()), "one that could not start holds up nobody");
+        assert_eq!((line.slot(&a, 1), line.end(&b)), (Err(1), Some("a".to_owned())), "the first is woken by an end");
+        line.note(&Event::Delete(a));
+        assert_eq!(line.slot(&c, 1), Ok(()), "who has gone waits no more");
+    }
+
+    #[test]
+    fn a_turn_in_this_second_is_anothers_where_its_run_has_ended() {
+        let line = RunQueue::default();
+        let (a, b, c) = (run("a", "v", 1), run("b", "v", 2), run("c", "v", 3));
+        assert_eq!(line.pace(&a, 1), Ok(()));
+        let (second, third) = (line.pace(&b, 1).unwrap_err(), line.pace(&c, 1).unwrap_err());
+        assert!(second < third, "{second:?} {third:?}");
+        assert_eq!(line.end(&b), None);
+        assert!(line.pace(&c, 1).unwrap_err() < third.saturating_sub(Duration::from_millis(500)));
+    }
 }

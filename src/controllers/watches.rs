@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use kube::runtime::reflector::store::Writer;
@@ -207,6 +208,11 @@ impl Scopes {
         self.of_run(run).map_or(Ok(()), |watches| watches.queue.slot(run, max))
     }
 
+    /// Lets a run start in this second, or says how long it is until its turn.
+    pub(super) fn pace(&self, run: &WorkflowRun, per_second: u32) -> Result<(), Duration> {
+        self.of_run(run).map_or(Ok(()), |watches| watches.queue.pace(run, per_second))
+    }
+
     /// A run could not start: its slot is another's.
     pub(super) fn give_slot_back(&self, run: &WorkflowRun) {
         if let Some(watches) = self.of_run(run) {
@@ -214,8 +220,8 @@ impl Scopes {
         }
     }
 
-    /// A run is over or gone: the first that waits for a slot is looked at.
-    pub(super) fn give_slot_free(&self, run: &WorkflowRun) {
+    /// A run is over or gone: what it had in the line is another's, and the first that waits for a slot is looked at.
+    pub(super) fn end(&self, run: &WorkflowRun) {
         let Some(watches) = self.of_run(run) else { return };
         if let Some(next) = watches.queue.end(run) {
             watches.runs.wake(&run.namespace().unwrap_or_default(), &next);

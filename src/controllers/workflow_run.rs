@@ -55,8 +55,7 @@ impl Managed for WorkflowRun {
         let gone = run.meta().deletion_timestamp.is_some() && done.as_ref().is_ok_and(|done| done.release);
         // One that is to go on keeps the slot that it was given for that.
         if gone || over && !run.wants_redrive() {
-            ctx.guardrails.give_turn_back(run);
-            ctx.watches.give_slot_free(run);
+            ctx.watches.end(run);
         } else if done.is_err() && status.is_none_or(WorkflowRunStatus::awaits_start) {
             ctx.watches.give_slot_back(run);
         }

@@ -1,6 +1,6 @@
 //! Whether something may start or go on now: whether it may at all, whose turn it is, and for whom it is asked.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt;
 
@@ -114,8 +114,7 @@ pub(super) async fn turn(
         return Ok(Some(queued(run, &message, ASKS_AGAIN_AFTER).await));
     }
     let Some((per_second, name)) = per_second else { return Ok(None) };
-    let taken = run.ctx.guardrails.take_turn(&run.namespace(), &run.uid(), per_second, Instant::now());
-    let Err(wait) = taken else { return Ok(None) };
+    let Err(wait) = run.ctx.watches.pace(run, per_second) else { return Ok(None) };
     let message = format!("Guardrail \"{name}\" lets this namespace start {per_second} runs a second.");
     Ok(Some(queued(run, &message, wait).await))
 }

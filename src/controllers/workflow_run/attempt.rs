@@ -184,7 +184,8 @@ async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<D
     }
     // It was recorded after its turn, and has its slot.
     admission::may_redrive(run, looks, attempt, Some(&shown)).await?;
-    let caller = session::starts_recorded(run, attempt).await?;
+    let (binding, requester) = (&attempt.trust_binding_name, attempt.requested_by.clone());
+    let caller = session::starts(run, binding, &attempt.target_arn, requester).await?;
     fenced(run.ctx)?;
     let token = format!("{}-{}", run.uid(), attempt.redrive_count);
     match calls::redrive(run.ctx, &caller, &arn, &token, attempt).await {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::calls::{self, Shown};
+use super::calls;
 use super::result::Run;
 use super::{observe, refusal};
 use crate::api::v1alpha1::{Attempt, StateMachineType};
@@ -36,11 +36,6 @@ pub(super) fn by_name(run: &Run<'_>, attempt: &Attempt) -> bool {
     is_own_name(&run.uid(), &attempt.execution_name)
 }
 
-/// Whether an execution that was found is only followed, not the run's own.
-fn is_adopted(run: &Run<'_>, attempt: &Attempt, input: Option<&str>, shown: &Shown) -> Result<bool, Failure> {
-    adopt(&run.uid(), attempt, input, shown)
-}
-
 /// AWS has an execution under the attempt's name: it is taken as the run's own, or followed, or refused.
 pub(super) async fn take(
     run: &mut Run<'_>,
@@ -55,7 +50,7 @@ pub(super) async fn take(
         Err(error) => return Err(refusal::record(run, error, Some(Timestamp::now())).await),
     };
     let judged = if by_name(run, attempt) { Ok(()) } else { run.ctx.watches.claim(run, &arn) };
-    match judged.and_then(|()| is_adopted(run, attempt, input, &shown)) {
+    match judged.and_then(|()| adopt(&run.uid(), attempt, input, &shown)) {
         Ok(adopted) => run.runs(shown.started(), adopted),
         Err(failure) if failure.class == Class::Conflict => return Err(failure),
         Err(failure) => {
@@ -89,7 +84,7 @@ pub(super) enum ToStop {
 pub(super) async fn to_stop(run: &Run<'_>, looks: &Caller, attempt: &Attempt) -> Result<ToStop, Failure> {
     let input = run.spec.input.as_ref().map(ToString::to_string);
     match calls::describe(run.ctx, looks, &run::execution_arn(attempt)).await? {
-        Some(shown) if is_adopted(run, attempt, input.as_deref(), &shown) == Ok(false) => Ok(ToStop::Yes),
+        Some(shown) if adopt(&run.uid(), attempt, input.as_deref(), &shown) == Ok(false) => Ok(ToStop::Yes),
         None if run::may_still_land(attempt.recorded_at.0, Timestamp::now()) => Ok(ToStop::NotKnownYet),
         Some(_) | None => Ok(ToStop::No),
     }

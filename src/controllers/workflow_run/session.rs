@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::result::Run;
-use crate::api::v1alpha1::{Attempt, WorkflowRunStatus};
+use crate::api::v1alpha1::WorkflowRunStatus;
 use crate::aws::Caller;
 use crate::controllers::authorization::Authorization;
 use crate::controllers::dereference::{session_as, session_for};
@@ -26,7 +26,8 @@ pub(super) async fn looks(run: &Run<'_>) -> Result<Looks, Failure> {
     Ok(Looks { binding, caller })
 }
 
-/// A session to start what a target is, or let it go on, in the name of whoever asked for it.
+/// A session to start what a target is, or let it go on, in the name of whoever asked for it. That of a recorded attempt is as it
+/// was recorded, so that its repeat is the same call.
 pub(super) async fn starts(
     run: &Run<'_>,
     binding: &str,
@@ -35,11 +36,6 @@ pub(super) async fn starts(
 ) -> Result<Caller, Failure> {
     let purpose = Purpose::Run(run::machine_name(target_arn).unwrap_or_default());
     Ok(session_as(run.ctx, run.cause(), &run.namespace(), binding, &purpose, requester).await?)
-}
-
-/// The same for an attempt as it was recorded, so that its repeat is the same call.
-pub(super) async fn starts_recorded(run: &Run<'_>, attempt: &Attempt) -> Result<Caller, Failure> {
-    starts(run, &attempt.trust_binding_name, &attempt.target_arn, attempt.requested_by.clone()).await
 }
 
 /// Name of the state machine that the run's last attempt starts.

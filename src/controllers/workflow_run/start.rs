@@ -48,7 +48,6 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         Err(failure) => Some(failure),
     };
     if refused.is_none() && input::is_of(&input, &attempt) {
-        // As whom the start was recorded, so that its repeat is the same call.
         let (binding, requester) = (found.binding.name_any(), attempt.requested_by.clone());
         let caller = session::starts(run, &binding, &attempt.target_arn, requester).await?;
         return start_standard(run, &caller, &attempt, &input, Some(attempt.recorded_at.0)).await;

@@ -198,3 +198,38 @@ fn a_run_that_has_gone_is_not_remembered_as_one_that_stepped_aside() {
     assert!(!queues.step_aside(&key(), "uid-a"));
     assert!(queues.workflows[&key()].aside.is_empty());
 }
+
+#[test]
+fn what_a_guardrail_counts_is_the_same_line_by_namespace() {
+    let mut queues = Queues::default();
+    let of = |workflow: &str, mut run: WorkflowRun| {
+        run.spec.workflow_ref.name = workflow.to_owned();
+        run
+    };
+    let seen = |queues: &Queues| {
+        let seen = queues.seen("n").cloned().unwrap_or_default();
+        let sorted = |names: &HashSet<String>| names.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        let names = |names: &HashSet<String>| sorted(names).into_iter().collect::<Vec<_>>().join(" ");
+        (names(&seen.active), names(&seen.waiting))
+    };
+    let told = |active: &str, waiting: &str| (active.to_owned(), waiting.to_owned());
+    queues.see(&of("v", waiting("a", 1)));
+    queues.see(&of("w", waiting("b", 2)));
+    assert_eq!(seen(&queues), told("", "uid-a uid-b"));
+    queues.see(&of("v", with_phase("a", 1, "Running")));
+    assert_eq!(seen(&queues), told("uid-a", "uid-b"));
+    queues.see(&of("w", run("b", 2, &json!({"spec": {"workflowRef": {"name": "w"}, "cancel": {}}}))));
+    assert_eq!(seen(&queues), told("uid-a", ""), "who is cancelled before the start waits no more");
+    queues.see(&of("v", with_phase("a", 1, "Failed")));
+    assert_eq!(queues.seen("n"), None);
+    let mut asked = of("v", with_phase("a", 1, "Failed"));
+    asked.metadata.annotations = Some([(crate::api::v1alpha1::REDRIVE.to_owned(), "1".to_owned())].into());
+    queues.see(&asked);
+    assert_eq!(seen(&queues), told("", "uid-a"), "who is to go on waits again");
+    queues.begin_listing();
+    queues.see(&of("w", with_phase("c", 3, "Running")));
+    queues.end_listing();
+    assert_eq!(seen(&queues), told("uid-c", ""), "what a listing lacks is gone");
+    queues.forget("uid-c");
+    assert_eq!(queues.seen("n"), None, "nothing is kept of a namespace without runs");
+}

@@ -137,10 +137,10 @@ impl Tree<'_> {
                     let hands_on = matches!(tokens.before(), "pub" | ")");
                     tokens.use_tree(&mut Vec::new(), &mut self.modules[index], hands_on);
                 }
-                "struct" | "enum" | "trait" | "type" | "fn" | "const" | "static" | "union" if depth == 0 => {
-                    if is_word(following) {
-                        self.modules[index].items.insert(following.to_owned());
-                    }
+                "struct" | "enum" | "trait" | "type" | "fn" | "const" | "static" | "union"
+                    if depth == 0 && is_word(following) =>
+                {
+                    self.modules[index].items.insert(following.to_owned());
                 }
                 "macro_rules" => drop(self.modules[index].items.insert(tokens.peek(1).to_owned())),
                 word if is_word(word) => {
@@ -345,7 +345,7 @@ impl<'a> Tokens<'a> {
             if self.peek(0) != "::" {
                 let mut name = before.last().cloned().unwrap_or_default();
                 if self.peek(0) == "as" {
-                    name = self.peek(1).to_owned();
+                    self.peek(1).clone_into(&mut name);
                     self.at += 2;
                 }
                 if hands_on {

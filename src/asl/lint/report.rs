@@ -20,7 +20,7 @@ pub struct Circumstances {
 }
 
 /// More findings than anybody reads; it bounds the work on a text that is wrong throughout.
-pub(in crate::asl) const MAX_FINDINGS: usize = 1000;
+pub(in super::super) const MAX_FINDINGS: usize = 1000;
 
 /// What the rules share.
 pub(super) struct Lint<'a> {

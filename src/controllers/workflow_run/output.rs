@@ -68,12 +68,8 @@ pub(super) async fn store(run: &mut Run<'_>, text: &str) -> Result<(), Failure> 
         }
         Err(error) => return Err(api_failure(&error)),
     };
-    match refused {
-        Some((reason, message)) => run.output_stored(Some((Truth::False, reason, &message))),
-        None => {
-            let message = format!("The output is in ConfigMap \"{name}\", key output.json.");
-            run.output_stored(Some((Truth::True, Reason::Stored, &message)));
-        }
-    }
+    let stored = || (Truth::True, Reason::Stored, format!("The output is in ConfigMap \"{name}\", key output.json."));
+    let (truth, reason, message) = refused.map_or_else(stored, |(reason, message)| (Truth::False, reason, message));
+    run.output_stored(Some((truth, reason, &message)));
     Ok(())
 }

@@ -104,7 +104,9 @@ mod tests {
         let rude: Vec<String> = (0..60).map(|number| format!("rude-{number}")).collect();
         assert!(rude.iter().all(|uid| take(&mut pace, uid, 0).is_err()));
         assert_eq!(take(&mut pace, "early", 0), Err(ASKS_FOR_A_TURN_AFTER));
-        rude.iter().for_each(|uid| pace.give_back("shop", uid));
+        for uid in &rude {
+            pace.give_back("shop", uid);
+        }
         assert_eq!(take(&mut pace, "late", 0), Err(Duration::from_secs(1)));
         assert_eq!(take(&mut pace, "early", 1), Err(Duration::from_secs(1)), "it moves up");
         assert_eq!((take(&mut pace, "late", 1), take(&mut pace, "early", 2)), (Ok(()), Ok(())));

@@ -1,7 +1,7 @@
 //! AWS in memory, behind the ports, for tests: what it answers follows from what it was asked before, as AWS's reference has it.
 //! `tests/aws_scripts.rs` plays the same scripts to it and to what the tests of the whole operator have for AWS.
 
-#[path = "../../../tests/support/aws_scripts.rs"]
+#[path = "../../tests/support/aws_scripts.rs"]
 mod aws_scripts;
 mod faults;
 mod life;

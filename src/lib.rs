@@ -17,6 +17,7 @@ pub mod iam;
 pub mod identity;
 pub mod integrations;
 pub mod kube;
+pub mod managed_times;
 pub mod metrics;
 pub mod nesting;
 pub mod outcome;

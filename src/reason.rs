@@ -149,6 +149,7 @@ reasons! {
     SessionPolicyInvalid,
     SessionPolicyTooLarge,
     StartDeadlineExceeded,
+    StartDeadlineUnreadable,
     Starting,
     StateMachineDeleting,
     StateMachineMoving,

@@ -24,7 +24,7 @@ pub use binding_settings::{
 pub use common::{
     CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
     GIT_REVISION, LocalRef, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
-    is_annotation_key, is_label_value, is_object_name, is_qualified_name,
+    WrittenTime, is_annotation_key, is_label_value, is_object_name, is_qualified_name,
 };
 pub use forms::{
     ACCOUNT_PATTERN, DURATION_PATTERN, FORMS, Form, OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, form,

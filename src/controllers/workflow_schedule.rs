@@ -170,7 +170,7 @@ fn run_of(work: &Work<WorkflowSchedule>, tick: &Tick, requester: Option<String>)
     }
     let mut spec = object.spec.run_template.spec.clone();
     spec.execution_name = Some(tick.execution_name.clone());
-    spec.start_deadline = Some(Time(tick.start_deadline));
+    spec.start_deadline = Some(tick.start_deadline.into());
     let metadata = ObjectMeta {
         name: Some(tick.run_name.clone()),
         labels: Some(labels),

@@ -318,6 +318,26 @@ pub fn action_of(service: &str, name: &str) -> Option<String> {
     Some(section(service)?.find(name)?.action())
 }
 
+/// The other operations of a service that need exactly the same permissions: one that is kept from doing the one is not to do it by
+/// the other. Where a service's actions are verbs of HTTP they say nothing of what is done.
+pub fn twins_of(service: &str, name: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let actions = |operation: &Operation| match operation.known() {
+        Known::Needs(all) => all.into_iter().map(|permission| permission.action).collect(),
+        _ => Vec::new(),
+    };
+    let own = section(service).and_then(|section| section.find(name));
+    let needed = own.map(|own| actions(&own)).unwrap_or_default();
+    let is_verb = |action: &String| action.split_once(':').is_some_and(|(_, name)| VERBS.contains(&name));
+    let says_what = !needed.is_empty() && !needed.iter().any(is_verb);
+    let others = own.filter(|_| says_what).map(|own| operations_of(own.service)).into_iter().flatten();
+    others
+        .filter(move |other| Some(other.name) != own.map(|own| own.name) && actions(other) == needed)
+        .map(|other| other.name)
+}
+
+/// Actions of services that name them by verbs of HTTP.
+const VERBS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
 /// All operations of a service.
 pub fn operations_of(service: &str) -> impl Iterator<Item = Operation> + use<> {
     section(service)

@@ -11,9 +11,10 @@ use kube::Client;
 use kube::client::Body;
 use tower_service::Service;
 
+use crate::managed_times::Times;
 use crate::nesting::Cutter;
 
-/// Cuts off what no answer's reader could read: see [`crate::nesting`].
+/// Cuts off and replaces what no answer's reader could read: see [`crate::nesting`] and [`crate::managed_times`].
 pub fn readable(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     Client::new(Readable(client), namespace)
@@ -35,8 +36,11 @@ impl Service<Request<Body>> for Readable {
         let client = self.0.clone();
         Box::pin(async move {
             let answer = client.send(request).await?;
-            let mut cutter = Cutter::default();
-            let mut cut = move |piece: Bytes| cutter.cut(&piece).map_or(piece, Bytes::from);
+            let (mut cutter, mut times) = (Cutter::default(), Times::default());
+            let mut cut = move |piece: Bytes| {
+                let piece = cutter.cut(&piece).map_or(piece, Bytes::from);
+                times.mend(&piece).map_or(piece, Bytes::from)
+            };
             Ok(answer.map(|body| body.map_frame(move |frame| frame.map_data(&mut cut)).boxed_unsync()))
         })
     }

@@ -152,13 +152,21 @@ fn before_start(spec: &WorkflowRunSpec, now: Timestamp) -> Step {
             "The run was cancelled before it started.".into(),
         );
     }
-    match &spec.start_deadline {
-        Some(deadline) if deadline.0 < now => {
+    let Some(written) = &spec.start_deadline else { return Step::Prepare };
+    match written.read() {
+        Some(deadline) if deadline >= now => Step::Prepare,
+        Some(deadline) => {
             let message =
-                format!("The start deadline {} has passed; the run was never started. Create another run.", deadline.0);
+                format!("The start deadline {deadline} has passed; the run was never started. Create another run.");
             Step::EndUnstarted(Phase::Failed, Reason::StartDeadlineExceeded, message)
         }
-        _ => Step::Prepare,
+        None => {
+            let message = format!(
+                "spec.startDeadline {:?} cannot be read as a time; the run was never started. Create another run with a time such as 2027-01-31T12:00:00Z.",
+                written.0
+            );
+            Step::EndUnstarted(Phase::Failed, Reason::StartDeadlineUnreadable, message)
+        }
     }
 }
 

@@ -29,8 +29,8 @@ fn requirement_02_only_who_could_mint_the_token_may_bind() {
     let refused = create_as(&tenant, "bob", &tenant.binding("orders")).unwrap_err();
     assert!(refused.contains("ValidatingAdmissionPolicy 'minting-system-stepbound-bindings'"), "{refused}");
     assert!(refused.contains("user bob may not create tokens of service account minting/orders"), "{refused}");
-    let grant = "kubectl create role stepbound-bind-orders -n minting --verb=create --resource=serviceaccounts/token --resource-name=orders \
-                 && kubectl create rolebinding stepbound-bind-orders-bob -n minting --role=stepbound-bind-orders --user=bob";
+    let grant = "kubectl create role stepbound-bind-orders -n minting --verb=create --resource=serviceaccounts/token --resource-name=orders; \
+                 kubectl create rolebinding stepbound-bind-orders-bob -n minting --role=stepbound-bind-orders --user=bob";
     assert!(refused.contains(grant), "{refused}");
     create_as(&tenant, "alice", &tenant.binding("orders")).unwrap();
 
@@ -85,7 +85,7 @@ fn requirement_19_who_may_not_read_a_config_map_may_not_have_the_operator_read_i
     with_input("allowed", "own").unwrap();
     let refused = with_input("denied", "others").unwrap_err();
     assert!(refused.contains("user alice may not read ConfigMap others in namespace readers, so"), "{refused}");
-    let grant = "kubectl create role stepbound-read-others -n readers --verb=get --resource=configmaps --resource-name=others && kubectl create rolebinding";
+    let grant = "kubectl create role stepbound-read-configmap-others -n readers --verb=get --resource=configmaps --resource-name=others; kubectl create rolebinding";
     assert!(refused.contains(grant), "{refused}");
     let with_definition = |name: &str, map: &str, field: &str| {
         let mut workflow = tenant.workflow(name, &waiting(0));

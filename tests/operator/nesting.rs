@@ -109,3 +109,55 @@ fn numbers_that_the_api_server_takes_can_be_read() {
     println!("taken: {taken:?}");
     assert!(taken.len() >= 4, "{taken:?}");
 }
+
+#[test]
+fn times_that_the_api_server_takes_can_be_read() {
+    let tenant = TestBed::separate("times").tenant("times");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    tenant.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "junk"}, "data": {"a": "b"}}));
+    works(&tenant, &operator, "before");
+    let times = [
+        ("9999-12-31T23:59:59Z", "Succeeded"),
+        ("9999-12-31T23:59:59+14:00", "Succeeded"),
+        ("2928-01-01T00:00:00.123456789123Z", "Succeeded"),
+        ("2928-01-01T00:00:00+99:99", "StartDeadlineUnreadable"),
+        ("2928-01-01T00:00:00x5Z", "StartDeadlineUnreadable"),
+    ];
+    let mut taken = Vec::new();
+    for (number, (time, reason)) in times.into_iter().enumerate() {
+        let name = format!("d-{number}");
+        let run = workflow_run(&name, "before", &json!({"executionName": name, "startDeadline": time}));
+        if tenant.try_apply(&run).is_ok() {
+            taken.push((name, reason));
+        }
+    }
+    assert!(taken.len() >= 3, "nothing is left to test: {taken:?}");
+    // Whoever may change a label may write this, and the API server keeps it.
+    for resource in ["cm/junk", "sa/orders", "tb/orders", "sfn/before", "sfnrun/before"] {
+        let text = tenant.kubectl(&["get", resource, "--show-managed-fields", "-o", "json"]);
+        let mut object: Value = serde_json::from_str(&text).unwrap();
+        object["metadata"]["labels"] = json!({"any": "label"});
+        let entries = object["metadata"]["managedFields"].as_array_mut();
+        for entry in entries.unwrap_or_else(|| panic!("{resource} has no managed fields: {text}")) {
+            entry["time"] = json!("9999-12-31T23:59:59Z");
+        }
+        let replaced = tenant.bed.control_plane.try_kubectl(&["replace", "-f", "-"], Some(&object.to_string()));
+        replaced.unwrap_or_else(|error| panic!("{resource}: {error}"));
+        let kept = tenant.kubectl(&["get", resource, "--show-managed-fields", "-o", "json"]);
+        assert!(kept.contains("9999-12-31T23:59:59Z"), "nothing is left to test of {resource}: {kept}");
+    }
+    works(&tenant, &operator, "watched");
+    killed(&tenant, operator);
+    let operator = start(&tenant);
+    works(&tenant, &operator, "listed");
+    for (name, expected) in &taken {
+        let resource = format!("sfnrun/{name}");
+        let ended = || tenant.get(&resource).filter(|run| condition(run, "Finished").is_some());
+        let run = wait_until(Duration::from_secs(60), &format!("the end of {name}"), ended);
+        assert_eq!(condition(&run, "Finished").unwrap()["reason"], **expected, "{run}");
+    }
+    let seen = operator.log_text();
+    assert!(!seen.contains("cannot watch"), "{seen}");
+    tenant.delete_all(&operator);
+}

@@ -1,7 +1,9 @@
 //! What several kinds share.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -164,6 +166,48 @@ impl<'de> Deserialize<'de> for CompactJson {
 /// A point in time in RFC 3339, as Kubernetes prints it.
 pub type Timestamped = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// A point in time as somebody wrote it. The API server takes forms of RFC 3339 that no program reads alike (twenty digits of a
+/// second, an offset of 99 hours), and an object that cannot be read would keep all others of its kind from being seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WrittenTime(pub String);
+
+impl WrittenTime {
+    /// The time that is meant; `None` where it cannot be read. Digits beyond nanoseconds count for nothing, and the last days
+    /// before the year 10000 are the last moment that can be told.
+    pub fn read(&self) -> Option<Timestamp> {
+        let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_digit).count();
+        let cut = self.0.split_once('.').map(|(whole, rest)| {
+            let (fraction, zone) = rest.split_at(digits(rest));
+            format!("{whole}.{}{zone}", &fraction[..fraction.len().min(9)])
+        });
+        let text = cut.as_ref().unwrap_or(&self.0);
+        let is_time = text.get(..19).is_some_and(|text| text.parse::<jiff::civil::DateTime>().is_ok());
+        let is_last = is_time && text.starts_with("9999-12-3");
+        text.parse().ok().or_else(|| is_last.then_some(Timestamp::MAX))
+    }
+}
+
+impl From<Timestamp> for WrittenTime {
+    fn from(time: Timestamp) -> Self {
+        Self(time.to_string())
+    }
+}
+
+impl JsonSchema for WrittenTime {
+    fn schema_name() -> Cow<'static, str> {
+        "WrittenTime".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
+    }
+}
+
 /// The schema of `status.conditions`: a list that server-side apply merges by type.
 pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
     let condition = generator.subschema_for::<Condition>();
@@ -257,6 +301,25 @@ mod tests {
             assert!(!is_qualified_name(key) && !is_annotation_key(key), "{key}");
         }
         assert!(!is_qualified_name("Acme.example/a") && is_annotation_key("Acme.example/a"));
+    }
+
+    #[test]
+    fn a_written_time_is_read_in_every_form_that_has_a_meaning() {
+        let read = |text: &str| WrittenTime(text.into()).read().map(|time| time.to_string());
+        let last = Some(Timestamp::MAX.to_string());
+        for (text, time) in [
+            ("2027-01-31T12:00:00Z", Some("2027-01-31T12:00:00Z".to_owned())),
+            ("2027-01-31t12:00:00.123456789123z", Some("2027-01-31T12:00:00.123456789Z".to_owned())),
+            ("2027-01-31T12:00:00.5+02:00", Some("2027-01-31T10:00:00.5Z".to_owned())),
+            ("9999-12-31T23:59:59Z", last.clone()),
+            ("9999-12-31T23:59:59.999999999999-14:00", last),
+            ("2027-01-31T12:00:00+99:99", None),
+            ("2027-01-31T12:00:00x5Z", None),
+            ("9999-12-3", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text), time, "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, any_json_schema, conditions_schema, some_value,
+    ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, WrittenTime, any_json_schema, conditions_schema, some_value,
 };
 use super::forms::{EXECUTION_PATTERN, OBJECT_NAME_PATTERN};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
@@ -67,7 +67,7 @@ pub struct WorkflowRunSpec {
     pub execution_name: Option<String>,
     /// After this time the run is not started any more. Goes with executionName. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_deadline: Option<Timestamped>,
+    pub start_deadline: Option<WrittenTime>,
     /// Async, or Sync for an Express state machine whose result is wanted (at most once, five minutes). Immutable.
     #[serde(default)]
     pub mode: RunMode,

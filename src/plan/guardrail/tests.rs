@@ -186,6 +186,11 @@ fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
     }
     for (pattern, resource) in [
         ("bedrock", "aws-sdk:bedrockruntime:converse"),
+        // By the names of calls that need the same right.
+        ("lambda:invoke", "aws-sdk:lambda:invokeAsync"),
+        ("lambda:invoke", "aws-sdk:lambda:invokeWithResponseStream"),
+        ("aws-sdk:s3:putObject", "aws-sdk:s3:uploadPart"),
+        ("bedrock:invokeModel", "aws-sdk:bedrockruntime:converse"),
         ("bedrockruntime:*", "bedrock:invokeModel"),
         ("elasticmapreduce", "aws-sdk:emr:runJobFlow"),
         ("emr:*", "elasticmapreduce:createCluster.sync"),
@@ -215,6 +220,8 @@ fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
     for (pattern, resource) in [
         ("bedrockagent:*", "bedrock:invokeModel"),
         ("bedrockruntime", "aws-sdk:bedrock:createGuardrail"),
+        ("apigateway:createRestApi", "aws-sdk:apigateway:createStage"),
+        ("lambda:invoke", "aws-sdk:lambda:getFunction"),
         ("apigatewayv2", "apigateway:invoke"),
         ("aws-sdk", "lambda:invoke"),
         ("aws-sdk:lambda:*", "lambda:invoke"),

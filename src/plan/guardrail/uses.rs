@@ -218,7 +218,8 @@ fn integration_name(arn: &str) -> String {
 }
 
 /// All names of an integration, in small letters. A service goes by its own name and by the prefix of its actions in IAM, with
-/// or without `aws-sdk:` where it is called through the SDK. So `bedrock:*` is also what `aws-sdk:bedrockruntime:converse` is.
+/// or without `aws-sdk:` where it is called through the SDK. So `bedrock:*` is also what `aws-sdk:bedrockruntime:converse` is. A
+/// call goes by the names of those that need the very same right: `lambda:invoke` is also what `aws-sdk:lambda:invokeAsync` is.
 pub fn names_of(integration: &str) -> Vec<String> {
     let whole = integration.to_ascii_lowercase();
     let plain = whole.strip_prefix("aws-sdk:");
@@ -231,9 +232,14 @@ pub fn names_of(integration: &str) -> Vec<String> {
     }
     services.sort();
     services.dedup();
-    let own = services.iter().map(|service| format!("{service}:{operation}"));
-    let of_sdk = services.iter().filter(|_| plain.is_some()).map(|service| format!("aws-sdk:{service}:{operation}"));
-    own.chain(of_sdk).collect()
+    let mut operations = vec![operation.to_owned()];
+    if plain.is_some() {
+        operations.extend(sdk::twins_of(service, operation).map(|twin| twin.to_ascii_lowercase()));
+    }
+    let calls =
+        || operations.iter().flat_map(|operation| services.iter().map(move |service| format!("{service}:{operation}")));
+    let of_sdk = calls().filter(|_| plain.is_some()).map(|call| format!("aws-sdk:{call}"));
+    calls().chain(of_sdk).collect()
 }
 
 /// The SDK's services that an optimised integration calls: those of its IAM prefix that have the operation, or the only one of

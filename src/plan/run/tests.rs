@@ -51,7 +51,7 @@ fn an_adopted_execution_is_never_stopped() {
 #[test]
 fn a_deadline_that_has_passed_ends_the_run_unstarted() {
     let mut spec = spec();
-    spec.start_deadline = Some(Time(at(100)));
+    spec.start_deadline = Some(at(100).into());
     let status = WorkflowRunStatus::default();
     assert_eq!(next(&spec, &status, None, at(100)), Step::Prepare);
     assert!(matches!(

@@ -61,6 +61,14 @@ impl Definition {
         Node::root(&self.value, &self.places)
     }
 
+    /// With what CloudFormation puts in for its pseudo parameters, by name: `AWS::Region`.
+    #[must_use]
+    pub fn with_pseudo_parameters(&self, values: &[(&str, &str)]) -> Self {
+        let Self { mut value, places, warnings, .. } = self.clone();
+        substitute::put_pseudo_parameters(&mut value, values);
+        defined(Read { value, places, findings: warnings, open: Vec::new() })
+    }
+
     /// The definition as types.
     pub fn machine(&self) -> model::Machine<'_> {
         model::Machine::of(self.root())
@@ -118,10 +126,11 @@ impl DefinitionError {
 }
 
 fn first(findings: &[Finding]) -> String {
-    let Some(finding) = findings.iter().find(|finding| finding.is_error()) else { return String::new() };
-    let more = match findings.len() {
-        0 | 1 => String::new(),
-        count => format!(" (and {} more in .status.diagnostics)", count - 1),
+    let mut errors = findings.iter().filter(|finding| finding.is_error());
+    let Some(finding) = errors.next() else { return String::new() };
+    let more = match errors.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more in .status.diagnostics)"),
     };
     format!("{} at {}{more}", finding.message, finding.path)
 }
@@ -144,7 +153,7 @@ pub fn prepare_with(
     circumstances: Circumstances,
     ignore: &Ignore,
 ) -> Result<Definition, DefinitionError> {
-    let mut read = read(text, parse_whole, substitutions, circumstances)?;
+    let mut read = read(text, parse_whole, substitutions, Stage::Final, circumstances)?;
     if !read.open.is_empty() {
         read.findings.extend(unresolved(Node::root(&read.value, &read.places), substitutions));
     }
@@ -161,7 +170,7 @@ pub fn prepare_with(
 /// # Errors
 /// As [`prepare`], but for names without a value.
 pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    finish(sorted(read(text, parse, substitutions, Circumstances::default())?))
+    finish(sorted(read(text, parse, substitutions, Stage::Template, Circumstances::default())?))
 }
 
 /// As [`prepare_template`], of a text that was read already. A value behind a tag of CloudFormation is a `${Name}` too.
@@ -170,13 +179,13 @@ pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) ->
 /// As [`prepare_template`].
 pub fn prepare_parsed(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
     let (outside, parsed) = without_doubts(parsed);
-    finish(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+    finish(sorted(looked_at(parsed, &outside, substitutions, Stage::Template, Circumstances::default())))
 }
 
 /// As [`prepare_parsed`], for whoever only looks at it: what is wrong is among its warnings.
 pub fn as_it_is(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Definition {
     let (outside, parsed) = without_doubts(parsed);
-    defined(sorted(looked_at(parsed, &outside, substitutions, Circumstances::default())))
+    defined(sorted(looked_at(parsed, &outside, substitutions, Stage::Template, Circumstances::default())))
 }
 
 /// Where a template stands outside of texts, and the text with placeholders there.
@@ -193,6 +202,15 @@ fn sorted(mut read: Read) -> Read {
     read
 }
 
+/// Whether anything may still be put into a definition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// By this tool or another: `${AWS::Region}` stands for what CloudFormation puts in.
+    Template,
+    /// Nothing: it is submitted as it is.
+    Final,
+}
+
 /// A definition that was read and checked.
 struct Read {
     value: Value,
@@ -206,6 +224,7 @@ fn read(
     text: &str,
     parse: impl Fn(&str) -> Result<Parsed, SyntaxError>,
     substitutions: &BTreeMap<String, String>,
+    stage: Stage,
     circumstances: Circumstances,
 ) -> Result<Read, DefinitionError> {
     if text.len() > MAX_DEFINITION_BYTES {
@@ -213,7 +232,7 @@ fn read(
     }
     let parsed = parse(text)?;
     let outside = outside_of_texts(&parsed);
-    Ok(looked_at(parsed, &outside, substitutions, circumstances))
+    Ok(looked_at(parsed, &outside, substitutions, stage, circumstances))
 }
 
 /// `outside` are the places where a template stands outside of texts.
@@ -221,6 +240,7 @@ fn looked_at(
     mut parsed: Parsed,
     outside: &[(Span, String)],
     substitutions: &BTreeMap<String, String>,
+    stage: Stage,
     circumstances: Circumstances,
 ) -> Read {
     let mut value = std::mem::take(&mut parsed.value);
@@ -235,7 +255,10 @@ fn looked_at(
         parsed.places = Places::of(&value);
     }
     let root = Node::root(&value, &parsed.places);
-    let placeholders = circumstances.placeholders || !outcome.unresolved.is_empty() || !parsed.unquoted.is_empty();
+    let placeholders = circumstances.placeholders
+        || !outcome.unresolved.is_empty()
+        || !parsed.unquoted.is_empty()
+        || (stage == Stage::Template && substitute::has_template(&value));
     let mut findings = lint::lint(root, Circumstances { placeholders, ..circumstances });
     doubts(root, &parsed, None, circumstances.placeholders, &mut findings);
     findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
@@ -298,6 +321,29 @@ mod tests {
         assert!(matches!(prepare(template, &BTreeMap::new()), Err(DefinitionError::UnresolvedSubstitutions(..))));
         let wrong = template.replace("\"End\"", "\"Ende\"");
         assert!(matches!(prepare_template(&wrong, &BTreeMap::new()), Err(DefinitionError::Invalid(_))));
+    }
+
+    #[test]
+    fn names_of_cloud_formation_alone_make_a_template_too() {
+        for resource in
+            ["arn:${AWS::Partition}:states:::sqs:sendMessage", "arn:${AWS::Partition}:states:::${ var.a[0] }"]
+        {
+            let template = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "End": true,
+                "Parameters": {"QueueUrl": "https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/q", "MessageBody": "m"}}}});
+            let text = template.to_string();
+            let definition = prepare_template(&text, &BTreeMap::new()).unwrap();
+            let parsed = parse_all(&text).unwrap().remove(0);
+            assert_eq!(prepare_parsed(parsed.clone(), &BTreeMap::new()), Ok(definition.clone()));
+            assert!(!as_it_is(parsed, &BTreeMap::new()).warnings().iter().any(Finding::is_error));
+            // What is submitted has no such names left to be put in.
+            assert!(matches!(prepare(&text, &BTreeMap::new()), Err(DefinitionError::Invalid(_))));
+            let here =
+                [("AWS::Partition", "aws-cn"), ("AWS::Region", "cn-north-1"), ("AWS::URLSuffix", "amazonaws.com.cn")];
+            let filled = definition.with_pseudo_parameters(&here);
+            assert!(filled.text().contains("\"arn:aws-cn:states:::"), "{}", filled.text());
+            assert!(filled.text().contains("https://sqs.cn-north-1.amazonaws.com.cn/${AWS::AccountId}/q"));
+            assert_ne!(filled.hash(), short_hex(text.as_bytes(), 8));
+        }
     }
 
     #[test]

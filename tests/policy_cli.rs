@@ -414,6 +414,49 @@ fn a_right_is_derived_of_nothing_that_lint_refuses() {
 }
 
 #[test]
+fn what_is_wrong_with_a_definition_is_told_once_and_warnings_are_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "nothing", "End": true}}});
+    let path = file(folder.path(), "machine.json", &machine);
+    // A value without a use is a warning.
+    let flags = ["--account", "111122223333", "--region", "eu-west-1", "--substitution", "Nobody=x"];
+    let told = err(&stepbound(&[&["policy", "execution-role", path.as_str()], &flags[..]].concat()));
+    assert_eq!(told.matches("The definition is not valid").count(), 1, "{told}");
+    assert!(!told.contains(".status.diagnostics") && !told.contains("(and"), "{told}");
+}
+
+/// CloudFormation's pseudo parameters are where the machine lives, which the flags say; what else it puts in stays open.
+#[test]
+fn pseudo_parameters_of_a_template_are_known_from_the_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = |parameters: &Value, resource: &str| {
+        let state = json!({"Type": "Task", "Resource": resource, "Parameters": parameters, "End": true});
+        file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": state}}))
+    };
+    let table = json!({"TableName": "t", "Key": {"a": {"S": "b"}}});
+    let function = json!({"FunctionName": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:f"});
+    let queue =
+        json!({"QueueUrl": "https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/q", "MessageBody": "m"});
+    let other = json!({"TopicArn": "arn:aws:sns:us-east-1:123456789012:${AWS::StackName}", "Message": "m"});
+    for (parameters, resource, expected) in [
+        (&table, "aws-sdk:dynamodb:getItem", "dynamodb:GetItem  arn:aws:dynamodb:us-east-1:123456789012:table/t"),
+        (&function, "lambda:invoke", "lambda:InvokeFunction  arn:aws:lambda:us-east-1:123456789012:function:f"),
+        (&queue, "sqs:sendMessage", "sqs:SendMessage  arn:aws:sqs:us-east-1:123456789012:q"),
+        (&other, "sns:publish", "let the tool that this template is for put it in first"),
+    ] {
+        let path = machine(parameters, &format!("arn:${{AWS::Partition}}:states:::{resource}"));
+        let ran = stepbound(&["policy", "execution-role", &path, "--account", "123456789012", "--region", "us-east-1"]);
+        assert!(out(&ran).contains(expected), "{resource}: {}{}", out(&ran), err(&ran));
+        let graph = stepbound(&["graph", &path]);
+        assert!(graph.status.success() && !err(&graph).contains("not an ARN"), "{resource}: {}", err(&graph));
+    }
+    let path = machine(&function, "arn:${AWS::Partition}:states:::lambda:invoke");
+    let flags = ["--account", "123456789012", "--region", "cn-north-1", "-o", "json"];
+    let ran = stepbound(&[&["policy", "execution-role", path.as_str()], &flags[..]].concat());
+    assert!(out(&ran).contains("arn:aws:lambda:cn-north-1:123456789012:function:f"), "{}{}", out(&ran), err(&ran));
+}
+
+#[test]
 fn what_holds_no_state_machine_is_told_with_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

@@ -51,6 +51,32 @@ pub(super) fn is_template(text: &str) -> bool {
     text.find("${").is_some_and(|at| text[at..].contains('}')) || has_directive(text)
 }
 
+/// True when some tool puts a value into a text of a tree. A JSONata expression has braces of its own, so only names count in it.
+pub(super) fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) if text.starts_with("{%") => has_name(text),
+        Value::String(text) => is_template(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(fields) => fields.values().any(has_template),
+        _ => false,
+    }
+}
+
+/// Puts in what CloudFormation does for its pseudo parameters, each given by its name (CloudFormation user guide, "Get AWS values
+/// using pseudo parameters"). `${!AWS::Region}` is text for it and stays.
+pub(super) fn put_pseudo_parameters(value: &mut Value, values: &[(&str, &str)]) {
+    match value {
+        Value::String(text) if text.contains("${AWS::") => {
+            for (name, known) in values {
+                *text = text.replace(&format!("${{{name}}}"), known);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_pseudo_parameters(item, values)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| put_pseudo_parameters(field, values)),
+        _ => {}
+    }
+}
+
 /// True when a text has a directive of Terraform's templates (Terraform documentation, "Strings and Templates").
 pub fn has_directive(text: &str) -> bool {
     const WORDS: [&str; 5] = ["if", "else", "endif", "for", "endfor"];

@@ -111,7 +111,7 @@ fn told(one: &Loaded, flow: &Flow) -> Result<(), GraphError> {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if flow.vertices.iter().all(|vertex| vertex.shape == Shape::Missing) {
         let (what, source) = (one.what.clone(), DefinitionError::Invalid(findings.to_vec()));
-        return Err(InputError::Definition { what, source }.into());
+        return Err(InputError::Definition { what, why: source }.into());
     }
     if errors > 0 {
         let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };

@@ -48,13 +48,13 @@ pub enum InputError {
     /// A definition is not valid.
     #[error(
         "{what}: {}\nRun `stepbound lint` to see every problem with its place.",
-        source.to_string().replace(" in .status.diagnostics", "")
+        why.to_string().replace(" in .status.diagnostics", "")
     )]
     Definition {
         /// Which.
         what: String,
-        /// What is wrong.
-        source: DefinitionError,
+        /// What is wrong. Not the source of this error, which says all of it.
+        why: DefinitionError,
     },
     /// The definition of a Workflow stands elsewhere.
     #[error(
@@ -239,7 +239,7 @@ impl Objects {
                 asl::as_it_is(document, substitutions)
             } else {
                 asl::prepare_parsed(document, substitutions)
-                    .map_err(|source| InputError::Definition { what: file.clone(), source })?
+                    .map_err(|why| InputError::Definition { what: file.clone(), why })?
             };
             loaded.push(Loaded { what: file, definition, workflow: None, binding: None });
         }
@@ -276,7 +276,7 @@ impl Objects {
         };
         let definition = self
             .prepared(&text, &substitutions)
-            .map_err(|source| InputError::Definition { what: format!("{file}: {what}"), source })?;
+            .map_err(|why| InputError::Definition { what: format!("{file}: {what}"), why })?;
         let binding = self
             .bindings
             .iter()

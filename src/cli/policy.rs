@@ -194,7 +194,9 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
     let mut all = Derived::default();
     let mut machines = Vec::new();
     for one in &loaded {
-        let derived = derive(&one.definition.machine(), &surroundings(one, flags)?);
+        let here = surroundings(one, flags)?;
+        let definition = one.definition.with_pseudo_parameters(&pseudo_parameters(&here));
+        let derived = derive(&definition.machine(), &here);
         all.needs.extend(derived.needs.iter().cloned());
         all.findings.extend(derived.findings.iter().cloned());
         all.targets.extend(derived.targets.iter().cloned());
@@ -220,6 +222,17 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What CloudFormation would put in, of where the machine lives.
+fn pseudo_parameters(here: &Surroundings) -> Vec<(&str, &str)> {
+    let suffix = partition::by_id(&here.partition).map(|partition| ("AWS::URLSuffix", partition.dns_suffix));
+    let known = [
+        ("AWS::AccountId", here.account.as_str()),
+        ("AWS::Partition", here.partition.as_str()),
+        ("AWS::Region", here.region.as_str()),
+    ];
+    known.into_iter().chain(suffix).collect()
 }
 
 /// A resource of a state that there is not would be dropped without a word.

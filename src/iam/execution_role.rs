@@ -23,6 +23,8 @@ mod messaging;
 mod names;
 mod object_store;
 mod optimised;
+mod optional;
+mod organizations;
 mod parti_ql;
 mod payload;
 mod resources;

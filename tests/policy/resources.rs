@@ -90,6 +90,15 @@ fn names_arn(field: &str) -> bool {
     ["arn", "arns", "arnlist"].iter().any(|end| field.to_ascii_lowercase().ends_with(end))
 }
 
+/// An id of Organizations says by its form what it is of.
+fn id_in_organizations(format: &Format) -> String {
+    let last = format.arn.rsplit('/').next().unwrap();
+    match last.split_once("${") {
+        Some(("", _)) | None => "444455556666".to_owned(),
+        Some((begin, _)) => format!("{begin}1a2b"),
+    }
+}
+
 /// A call that names a resource of the format in every field that can.
 fn call(operation: &Operation, format: &Format) -> Value {
     let mut fields = Map::new();
@@ -111,6 +120,8 @@ fn call(operation: &Operation, format: &Format) -> Value {
         } else if format.arn.contains(":foundation-model/") && ["ModelId", "ModelIdentifier"].contains(&name) {
             // A model of AWS has its vendor before a dot; one of the account has an id that is not its name.
             json!("vendor.model-v1")
+        } else if operation.service == "organizations" && name.ends_with("Id") && name != "AccountId" {
+            json!(id_in_organizations(format))
         } else if ACCOUNTS.contains(&name) {
             json!("111122223333")
         } else if speaks_of(name, format) && name.ends_with("Identifier") && format.names().count() == 0 {
@@ -165,9 +176,12 @@ fn measure(operation: &Operation, permission: &Permission, formats: &[Format], c
         for arn in needs.flat_map(|need| &need.resources) {
             let fits = shapes.iter().any(|shape| pattern::matches(shape, arn.trim_end_matches("-??????")));
             let is_everything = arn.splitn(6, ':').nth(5).is_none_or(|resource| resource == "*");
+            // Of what is not needed and no field speaks of, all is asked for.
+            let speaks = |format: &Format| operation.parameters().any(|field| speaks_of(field.name, format));
+            let is_optional = formats.iter().all(|format| !format.required && !speaks(format));
             if fits && !is_everything {
                 is_found = true;
-            } else {
+            } else if !(arn == "*" && is_optional) {
                 count.wrong.push(format!("{name}: {} on {arn}", permission.action));
             }
         }

@@ -13,8 +13,8 @@ pub(super) fn athena(task: &mut Task<'_>, action: &str) -> bool {
             let results = task.given("s3", "");
             if results.is_empty() {
                 task.missing(format!(
-                    "reads the answer of a query from the bucket it was written to; give its objects with --resource {}=arn:aws:s3:::BUCKET/PREFIX*",
-                    task.name
+                    "reads the answer of a query from the bucket it was written to; give its objects with {}",
+                    task.flag("arn:aws:s3:::BUCKET/PREFIX*")
                 ));
             }
             task.need(&["s3:GetObject"], results);
@@ -29,8 +29,8 @@ fn of_query(task: &mut Task<'_>, action: &str) {
     let groups = task.given("athena", "workgroup/");
     if groups.is_empty() {
         task.missing(format!(
-            "names a query, which is allowed by its workgroup; give the workgroup with --resource {}=ARN",
-            task.name
+            "names a query, which is allowed by its workgroup; give the workgroup with {}",
+            task.flag("ARN")
         ));
     }
     task.need(&[action], groups);
@@ -97,8 +97,8 @@ fn sources(task: &mut Task<'_>) {
     let objects = task.given("s3", "");
     if objects.is_empty() {
         return task.missing(format!(
-            "reads data whose place only the catalog knows; give its objects with --resource {}=arn:aws:s3:::BUCKET/PREFIX*",
-            task.name
+            "reads data whose place only the catalog knows; give its objects with {}",
+            task.flag("arn:aws:s3:::BUCKET/PREFIX*")
         ));
     }
     let mut buckets: Vec<String> = objects.iter().filter_map(|arn| arn.split('/').next()).map(str::to_owned).collect();

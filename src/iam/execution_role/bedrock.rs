@@ -149,8 +149,8 @@ pub(super) fn invoke(task: &mut Task<'_>, field: &str, action: &str) {
         let models = task.given("bedrock", "foundation-model/");
         if models.is_empty() {
             task.missing(format!(
-                "calls a model by {arn}, which leads to models that the definition does not say; give each with --resource {}=ARN",
-                task.name
+                "calls a model by {arn}, which leads to models that the definition does not say; give each with {}",
+                task.flag("ARN")
             ));
         }
         return task.need(&[action], models);
@@ -199,8 +199,9 @@ fn by_profile(task: &mut Task<'_>, profile: &Profile, action: &str) {
         Some((geography, model)) => models = models_of(task, profile, geography, model),
         None => {
             task.missing(format!(
-                "calls a model by the inference profile {}, whose model and regions the definition does not say; give the model in each region of the profile with --resource {}=arn:{}:bedrock:REGION::foundation-model/MODEL",
-                profile.arn, task.name, task.here.partition
+                "calls a model by the inference profile {}, whose model and regions the definition does not say; give the model in each region of the profile with {}",
+                profile.arn,
+                task.flag(&format!("arn:{}:bedrock:REGION::foundation-model/MODEL", task.here.partition))
             ));
         }
     }
@@ -232,8 +233,9 @@ fn models_of(task: &mut Task<'_>, profile: &Profile, geography: &str, model: &st
     }
     if !listed.is_empty() {
         task.note(format!(
-            "calls a model by the inference profile {geography}.{model}, which may lead to {}; which of them it has, GetInferenceProfile tells. To name others give the model in each with --resource {}=arn:{}:bedrock:REGION::foundation-model/{model}",
-            regions.join(", "), task.name, task.here.partition
+            "calls a model by the inference profile {geography}.{model}, which may lead to {}; which of them it has, GetInferenceProfile tells. To name others give the model in each with {}",
+            regions.join(", "),
+            task.flag(&format!("arn:{}:bedrock:REGION::foundation-model/{model}", task.here.partition))
         ));
     }
     models
@@ -285,8 +287,8 @@ fn own_model(task: &mut Task<'_>, id: &str) -> Vec<String> {
     let given = task.given("bedrock", "");
     if given.is_empty() {
         task.missing(format!(
-            "names its model as \"{id}\", which is one of the account's own, and what that is in its ARN is not known here; give it with --resource {}=ARN",
-            task.name
+            "names its model as \"{id}\", which is one of the account's own, and what that is in its ARN is not known here; give it with {}",
+            task.flag("ARN")
         ));
     }
     given

@@ -36,8 +36,8 @@ impl Caller {
         };
         if role.contains('*') {
             task.note(format!(
-                "calls as a role of which the definition says {role} alone; narrow it with --resource {}=ARN",
-                task.name
+                "calls as a role of which the definition says {role} alone; narrow it with {}",
+                task.flag("ARN")
             ));
         }
         Self::Roles(vec![role])

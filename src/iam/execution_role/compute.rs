@@ -125,7 +125,7 @@ pub(super) fn ecs(task: &mut Task<'_>, action: &str) -> bool {
         task.pass_role_if_named(field, TASKS, "the role of its tasks");
     }
     if overridden < named.len() && given.is_empty() {
-        task.missing("runs tasks whose roles stand in the task definition, and they have to be passed on; give them with --resource, once each");
+        task.missing(format!("runs tasks whose roles stand in the task definition, and they have to be passed on; give them with {}, once each", task.flag("ARN")));
     } else if overridden < named.len() {
         let conditions =
             [("StringEquals".to_owned(), [("iam:PassedToService".to_owned(), vec![TASKS.to_owned()])].into())];
@@ -187,7 +187,10 @@ pub(super) fn codebuild(task: &mut Task<'_>, action: &str) -> bool {
         "batchGetReports" => {
             let given = task.given("codebuild", "report-group/");
             if given.is_empty() {
-                task.missing("reads reports, whose report group the definition does not name; give it with --resource");
+                task.missing(format!(
+                    "reads reports, whose report group the definition does not name; give it with {}",
+                    task.flag("ARN")
+                ));
             }
             task.need(&["codebuild:BatchGetReports"], given);
             return true;
@@ -212,9 +215,10 @@ fn of_build(task: &mut Task<'_>, action: &str, fields: &[&str]) -> bool {
     });
     let resources = project.map_or_else(|| task.given("codebuild", "project/"), |arn| vec![arn]);
     if resources.is_empty() {
-        task.missing(
-            "names a build of the input, and builds are allowed by their project; give the project with --resource",
-        );
+        task.missing(format!(
+            "names a build of the input, and builds are allowed by their project; give the project with {}",
+            task.flag("ARN")
+        ));
     }
     task.need(&[action], resources);
     true

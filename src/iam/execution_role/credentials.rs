@@ -62,8 +62,8 @@ fn cluster(task: &mut Task<'_>, has_user: bool) {
         let given = task.given("redshift", "db");
         if given.is_empty() {
             task.missing(format!(
-                "needs {action} on database and user, which its fields do not write out; give them with --resource {}=arn:{}:redshift:REGION:ACCOUNT:dbname:CLUSTER/DATABASE and the same with dbuser",
-                task.name, task.here.partition
+                "needs {action} on database and user, which its fields do not write out; give them with {} and the same with dbuser",
+                task.flag(&format!("arn:{}:redshift:REGION:ACCOUNT:dbname:CLUSTER/DATABASE", task.here.partition))
             ));
         }
         return task.need(&[action], given);
@@ -81,8 +81,8 @@ fn workgroup(task: &mut Task<'_>) {
     let workgroups = named.map_or_else(|| task.given("redshift-serverless", "workgroup/"), |arn| vec![arn]);
     if workgroups.is_empty() {
         task.missing(format!(
-            "needs redshift-serverless:GetCredentials on its workgroup, whose ARN has an id; give it with --resource {}=ARN",
-            task.name
+            "needs redshift-serverless:GetCredentials on its workgroup, whose ARN has an id; give it with {}",
+            task.flag("ARN")
         ));
     }
     task.need(&["redshift-serverless:GetCredentials"], workgroups);

@@ -61,6 +61,17 @@ fn table_of(task: &mut Task<'_>, item: &Payload<'_>, kind: &str) -> Vec<String> 
     }
 }
 
+/// A table is restored with the rights of the caller to read and write it (`DynamoDB` developer guide, "Using IAM with `DynamoDB` backup
+/// and restore").
+pub(super) fn restored(task: &mut Task<'_>, operation: &str) {
+    if matches!(operation, "RestoreTableFromBackup" | "RestoreTableToPointInTime") {
+        let table = task.resource("TargetTableName", "dynamodb", "table/", "the table that it restores");
+        let actions = ["BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"];
+        let actions = actions.map(|action| format!("dynamodb:{action}"));
+        task.need(&actions.each_ref().map(String::as_str), table);
+    }
+}
+
 pub(super) fn glue(task: &mut Task<'_>, action: &str) -> bool {
     if action != "startJobRun" {
         return false;

@@ -62,8 +62,8 @@ fn listed_objects(task: &mut Task<'_>) {
     let given = task.given("s3", "");
     if given.is_empty() {
         task.missing(format!(
-            "reads the objects that its manifest lists; give them with --resource {}=arn:aws:s3:::BUCKET/PREFIX*",
-            task.name
+            "reads the objects that its manifest lists; give them with {}",
+            task.flag("arn:aws:s3:::BUCKET/PREFIX*")
         ));
     }
     task.need(&["s3:GetObject"], given);
@@ -127,8 +127,8 @@ fn objects(task: &mut Task<'_>, payload: &Payload<'_>, part: &str, after: &str) 
                 return given;
             }
             task.note(format!(
-                "takes the {} of its objects from the input ({expression}), so all objects of the bucket are allowed; narrow it with --resource {}=arn:aws:s3:::BUCKET/KEY",
-                part.to_lowercase(), task.name
+                "takes the {} of its objects from the input ({expression}), so all objects of the bucket are allowed; narrow it with {}",
+                part.to_lowercase(), task.flag("arn:aws:s3:::BUCKET/KEY")
             ));
             "*".into()
         }

@@ -68,8 +68,8 @@ fn invocation(task: &mut Task<'_>) {
     let given = task.here.resources.get(task.name).into_iter().flatten().find(|one| one.starts_with("https://"));
     let Some(url) = endpoint.text().or_else(|| given.cloned()) else {
         return task.missing(format!(
-            "takes its endpoint from the input; give what it may be, wildcards allowed, with --resource {}=https://…",
-            task.name
+            "takes its endpoint from the input; give what it may be, wildcards allowed, with {}",
+            task.flag("https://HOST/PATH")
         ));
     };
     let Some(method) = method.text() else {

@@ -2,6 +2,7 @@
 
 use super::payload::Field;
 use super::task::Task;
+use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
 use crate::integrations::sdk::Operation;
 
@@ -44,6 +45,57 @@ fn arn(task: &Task<'_>, kind: &str, name: &str) -> String {
     there.arn("ec2", &format!("{kind}/{name}"))
 }
 
+/// What the ids of EC2 begin with, and of what kind each is (EC2 user guide, "Resource IDs"; service authorization reference, EC2).
+const KINDS: [(&str, &str); 20] = [
+    ("acl", "network-acl"),
+    ("ami", "image"),
+    ("dopt", "dhcp-options"),
+    ("eipalloc", "elastic-ip"),
+    ("eni", "network-interface"),
+    ("i", "instance"),
+    ("igw", "internet-gateway"),
+    ("key", "key-pair"),
+    ("lt", "launch-template"),
+    ("nat", "natgateway"),
+    ("pcx", "vpc-peering-connection"),
+    ("rtb", "route-table"),
+    ("sg", "security-group"),
+    ("snap", "snapshot"),
+    ("subnet", "subnet"),
+    ("tgw", "transit-gateway"),
+    ("tgw-attach", "transit-gateway-attachment"),
+    ("vol", "volume"),
+    ("vpc", "vpc"),
+    ("vpce", "vpc-endpoint"),
+];
+
+/// Tags of what stands in `Resources`, each by its id; false where nothing is written out there.
+pub(super) fn tagged(task: &mut Task<'_>, action: &str) -> bool {
+    let ids: Vec<String> = task.payload.values("Resources").iter().filter_map(Field::text).collect();
+    let (mut arns, mut unknown) = (Vec::new(), Vec::new());
+    for id in &ids {
+        let (begin, _) = id.rsplit_once('-').unwrap_or_default();
+        match KINDS.iter().find(|(of, _)| *of == begin) {
+            None if Arn::parse(id).is_some_and(|arn| arn.service == "ec2") => arns.push(id.clone()),
+            Some((_, kind)) => arns.push(arn(task, kind, id)),
+            None => unknown.push(id.as_str()),
+        }
+    }
+    if !unknown.is_empty() {
+        let given = task.given("ec2", "");
+        if given.is_empty() {
+            task.missing(format!(
+                "needs {action} on {}, which is no id that is known here; give its ARN with {}",
+                unknown.join(", "),
+                task.flag("ARN")
+            ));
+        }
+        arns.extend(given);
+    }
+    task.need(&[action], arns);
+    !ids.is_empty()
+}
+
 /// The role of a profile is handed over; the profile may be named otherwise than its role (IAM user guide, "Use instance
 /// profiles").
 fn profile(task: &mut Task<'_>) {
@@ -53,8 +105,8 @@ fn profile(task: &mut Task<'_>) {
     let roles = task.given("iam", "role/");
     if roles.is_empty() {
         task.missing(format!(
-            "hands over the role of an instance profile, which the call does not name; give it with --resource {}=arn:{}:iam::{}:role/ROLE",
-            task.name, task.here.partition, task.here.account
+            "hands over the role of an instance profile, which the call does not name; give it with {}",
+            task.flag(&format!("arn:{}:iam::{}:role/ROLE", task.here.partition, task.here.account))
         ));
     }
     let to = ("iam:PassedToService".to_owned(), vec!["ec2.amazonaws.com".to_owned()]);

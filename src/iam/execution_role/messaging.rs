@@ -68,8 +68,8 @@ pub(super) fn events(task: &mut Task<'_>, action: &str) -> bool {
             let buses = task.given("events", "event-bus/");
             if buses.is_empty() {
                 task.missing(format!(
-                    "takes its events and their buses from the input ({expression}); give the bus with --resource {}=ARN",
-                    task.name
+                    "takes its events and their buses from the input ({expression}); give the bus with {}",
+                    task.flag("ARN")
                 ));
             }
             task.need(&["events:PutEvents"], buses);

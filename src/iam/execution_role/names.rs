@@ -3,7 +3,7 @@
 use super::payload::Field;
 use super::task::Task;
 use super::template::small;
-use super::{bedrock, machine_learning};
+use super::{bedrock, machine_learning, organizations};
 use crate::asl::model::Arn;
 use crate::integrations::sdk::{Format, Permission};
 
@@ -154,7 +154,19 @@ fn plain(text: &str, prefix: &str, format: &Format, name: &str) -> Result<Named,
         ("pi", "ServiceType") | ("wafv2", "Scope") => return Ok(Named::here(small(text))),
         _ => text,
     };
-    Ok(Named::here(part))
+    let begins = begin_of(format, name);
+    if prefix == "organizations" && !organizations::fits(name, begins, part) {
+        return Err(Found::LeftOut);
+    }
+    Ok(Named::here(part.strip_prefix(begins).unwrap_or(part)))
+}
+
+/// What the format has of an id before the place for the rest of it: `p-` in `policy/o-${OrganizationId}/${PolicyType}/p-${PolicyId}`.
+fn begin_of<'a>(format: &'a Format, name: &str) -> &'a str {
+    let before = format.arn.split(&format!("${{{name}}}")).next().unwrap_or_default();
+    let begin = before.rsplit(['/', ':', '}']).next().unwrap_or_default();
+    // A sign between two names is no part of either.
+    if before.strip_suffix(begin).is_some_and(|before| before.ends_with('}')) { "" } else { begin }
 }
 
 /// What is named, in small letters too where the service writes the name so in its ARNs: what IAM is asked for has been seen in
@@ -264,6 +276,7 @@ fn part_of(arn: &Arn<'_>, format: &Format, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::integrations::sdk::{self, Known, On};
 
     #[test]
     fn an_address_is_read_out_of_what_stands_around_it() {
@@ -275,6 +288,34 @@ mod tests {
         ] {
             assert_eq!(address(text), expected);
         }
+    }
+
+    /// Over the whole table: what an id begins with is not written twice.
+    #[test]
+    fn what_a_format_has_of_an_id_is_not_doubled() {
+        let mut seen = 0;
+        for operation in sdk::services().flat_map(sdk::operations_of) {
+            let Known::Needs(permissions) = operation.known() else { continue };
+            let formats = permissions.iter().filter_map(|permission| match &permission.on {
+                On::Formats(formats) => Some((permission, formats)),
+                _ => None,
+            });
+            for (permission, format) in
+                formats.flat_map(|(permission, all)| all.iter().map(move |one| (permission, one)))
+            {
+                let prefix = permission.action.split(':').next().unwrap();
+                for name in format.names() {
+                    let begins = begin_of(format, name);
+                    if begins.is_empty() || name == "OrganizationId" {
+                        continue;
+                    }
+                    seen += 1;
+                    let arn = read(&format!("{begins}1a2b"), prefix, format, name).unwrap().put_into(&format.arn, name);
+                    assert!(arn.contains(&format!("/{begins}1a2b")), "{}: {arn}", permission.action);
+                }
+            }
+        }
+        assert!(seen > 20, "{seen}");
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub(super) fn bucket(task: &mut Task<'_>, text: &str) -> Option<Bucket> {
 /// The call's object is the input's to say.
 pub(super) fn any_key(task: &mut Task<'_>) {
     task.note(format!(
-        "takes the key of its object from the input, so all objects of the bucket are allowed; narrow it with --resource {}=arn:aws:s3:::BUCKET/KEY",
-        task.name
+        "takes the key of its object from the input, so all objects of the bucket are allowed; narrow it with {}",
+        task.flag("arn:aws:s3:::BUCKET/KEY")
     ));
 }
 

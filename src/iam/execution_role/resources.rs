@@ -4,7 +4,7 @@
 use super::names::{self, Found, Named};
 use super::payload::Field;
 use super::task::Task;
-use super::{compute, messaging, object_store};
+use super::{compute, messaging, object_store, organizations};
 use crate::iam::pattern;
 use crate::integrations::sdk::{Format, Part, Permission};
 
@@ -64,8 +64,8 @@ fn sender(task: &mut Task<'_>, arns: &[String]) {
         let Some((_, domain)) = address.split_once('@') else { continue };
         if !task.given("ses", "identity/").contains(arn) {
             task.note(format!(
-                "sends as {address}; where the verified identity is its domain, give that with --resource {}={before}:identity/{domain}",
-                task.name
+                "sends as {address}; where the verified identity is its domain, give that with {}",
+                task.flag(&format!("{before}:identity/{domain}"))
             ));
         }
     }
@@ -95,13 +95,27 @@ fn nothing(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Foun
         _ => None,
     });
     let field = expression.map_or_else(|| from_input(task), Field::FromInput);
-    let mut names: Vec<String> = found.iter().flat_map(|(format, _)| format.names()).map(str::to_owned).collect();
+    let mut names: Vec<String> = found.iter().flat_map(|(format, _)| to_name(format)).collect();
     if names.is_empty() {
         // No field has the id that is in such an ARN.
         names = found.iter().map(|(format, _)| names::to_fill_in(task, format)).collect();
     }
-    names.dedup();
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(name.clone());
+            true
+        }
+    });
     task.open(&field, &what, &names.join(", "));
+}
+
+/// What would have to be said of a format: the fields that name its parts, or those parts where no field is known to.
+fn to_name(format: &Format) -> Vec<String> {
+    let Some(parts) = &format.parts else { return format.names().map(str::to_owned).collect() };
+    let paths = parts.iter().filter_map(|part| if let Part::Field { path, .. } = part { Some(*path) } else { None });
+    let each = paths.flat_map(|path| path.split('+')).map(|path| path.trim_matches(['.', '#']).replace("..", "."));
+    each.collect()
 }
 
 /// A kind that is needed and cannot be told from the call, unless what was found could stand in its place.
@@ -124,10 +138,10 @@ fn untold(task: &mut Task<'_>, permission: &Permission, found: &[(&Format, Found
         .collect();
     if !missing.is_empty() {
         task.missing(format!(
-            "needs {} on {} too, which its fields do not name; give it with --resource {}=ARN",
+            "needs {} on {} too, which its fields do not name; give it with {}",
             permission.action,
             missing.join(", "),
-            task.name
+            task.flag("ARN")
         ));
     }
 }
@@ -184,6 +198,9 @@ fn in_full(permission: &Permission, format: &Format, found: Found) -> Found {
     match found {
         Found::Arns(arns) if format.arn.ends_with(":log-group:${LogGroupName}") => {
             Found::Arns(arns.into_iter().map(|arn| log_group(&permission.action, arn)).collect())
+        }
+        Found::Arns(arns) if permission.action.starts_with("organizations:") => {
+            Found::Arns(arns.into_iter().map(|arn| organizations::of_aws(&arn).unwrap_or(arn)).collect())
         }
         found => found,
     }
@@ -314,11 +331,15 @@ fn values(
         return Err(Found::Open(expression));
     }
     let mut named = Vec::new();
+    let mut names_others = false;
     for field in task.payload.values(path) {
         match (field.text(), field) {
-            (Some(text), _) => {
-                named.extend(names::in_both_cases(names::read(&text, prefix, format, name)?, prefix, format));
-            }
+            (Some(text), _) => match names::read(&text, prefix, format, name) {
+                Ok(one) => named.extend(names::in_both_cases(one, prefix, format)),
+                // It names something of another kind, which says nothing of what stands beside it.
+                Err(Found::LeftOut) => names_others = true,
+                Err(found) => return Err(found),
+            },
             // Which object of a bucket is often the input's to say.
             (None, Field::FromInput(_)) if prefix == "s3" && name == "ObjectName" => named.push(Named::here("*")),
             (None, Field::FromInput(expression)) => return Err(Found::Open(expression)),
@@ -327,6 +348,9 @@ fn values(
     }
     if named.is_empty() && prefix == "s3" && name == "ObjectName" {
         named.push(Named::here("*"));
+    }
+    if named.is_empty() && names_others {
+        return Err(Found::LeftOut);
     }
     if named.is_empty() {
         return default.map(|text| vec![Named::here(text)]).ok_or_else(|| open_or(task, format, Found::LeftOut));

@@ -2,7 +2,7 @@
 
 use super::payload::Field;
 use super::task::Task;
-use super::{bedrock, credentials, data, instances, object_store, parti_ql, resources, stored};
+use super::{bedrock, credentials, data, instances, object_store, optional, parti_ql, resources, stored};
 use crate::asl::model::Arn;
 use crate::iam::document::Conditions;
 use crate::integrations::sdk::{Known, On, Operation, Permission};
@@ -58,12 +58,44 @@ fn besides(task: &mut Task<'_>, operation: &Operation) {
     instances::derive(task, operation);
     stored::derive(task, operation);
     match operation.service {
+        "dynamodb" => data::restored(task, operation.name),
+        "cloudcontrol" | "cloudformation" => provisioned(task, operation),
         "s3" => object_store::besides(task, operation),
         "lambda" => {
             layers(task);
             network(task, operation);
         }
         _ => {}
+    }
+}
+
+/// Without a role that is handed over, what these calls make and change is made and changed with the rights of the caller, which the
+/// call does not write out (CloudFormation API reference, `CreateStack`, parameter `RoleARN`; Cloud Control API reference,
+/// `CreateResource`, parameter `RoleArn`).
+fn provisioned(task: &mut Task<'_>, operation: &Operation) {
+    let (role, what) = match (operation.service, operation.name) {
+        (
+            "cloudformation",
+            "CreateStack" | "UpdateStack" | "DeleteStack" | "RollbackStack" | "ContinueUpdateRollback",
+        ) => ("RoleARN", "the resources of its stack, which stand in the template,"),
+        ("cloudformation", "CreateChangeSet") => {
+            ("RoleARN", "the resources of its change set, which stand in the template,")
+        }
+        ("cloudcontrol", "CreateResource" | "DeleteResource" | "GetResource" | "ListResources" | "UpdateResource") => {
+            ("RoleArn", "its resource")
+        }
+        _ => return,
+    };
+    let names_role = ["RoleARN", "RoleArn"].iter().any(|name| !task.payload.get(name).is_absent());
+    if !names_role {
+        let known = if operation.name.starts_with("Create") || operation.service == "cloudcontrol" {
+            ""
+        } else {
+            ", unless the stack has a role of its own"
+        };
+        task.missing(format!(
+            "handles {what} with the rights of the caller{known}: what that asks for is not known here; add it by hand, or hand over a role ({role})"
+        ));
     }
 }
 
@@ -102,7 +134,7 @@ fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
     if operation.service == "bedrock" && operation.name == "CreateModelInvocationJob" {
         return bedrock::batch(task, &permission.action);
     }
-    if is_on_all(task, operation, permission) {
+    if is_on_all(task, operation, permission) || optional::is_left_out(task, operation, permission) {
         return task.need(&[&permission.action], ["*"]);
     }
     if operation.service == "s3" && object_store::reads_source(task, operation, permission) {
@@ -112,6 +144,7 @@ fn one(task: &mut Task<'_>, operation: &Operation, permission: &Permission) {
         On::Formats(formats)
             if operation.service == "s3" && object_store::in_other_form(task, operation, permission, formats) => {}
         On::Everything => task.need(&[&permission.action], ["*"]),
+        On::AnyResource if operation.service == "ec2" && instances::tagged(task, &permission.action) => {}
         On::AnyResource => any_resource(task, permission),
         On::Formats(formats) => resources::of_formats(task, permission, formats),
     }
@@ -179,8 +212,9 @@ fn any_resource(task: &mut Task<'_>, permission: &Permission) {
     }
     if arns.is_empty() {
         task.missing(format!(
-            "needs {} on resources that its fields do not name by ARN; give them with --resource {}=ARN, once each",
-            permission.action, task.name
+            "needs {} on resources that its fields do not name by ARN; give them with {}, once each",
+            permission.action,
+            task.flag("ARN")
         ));
     }
     task.need(&[&permission.action], arns);

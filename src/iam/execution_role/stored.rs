@@ -28,7 +28,7 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
         }
         ("bedrockruntime" | "bedrockagentruntime", _) => {
             urls(task, ".S3Location.Uri", "s3:GetObject");
-            urls(task, "OutputDataConfig.S3OutputDataConfig.S3Uri", "s3:PutObject");
+            folders(task, "OutputDataConfig.S3OutputDataConfig.S3Uri");
         }
         ("transcribe", _) => transcripts(task),
         ("cloudformation", _) => urls(task, "TemplateURL+StackPolicyURL", "s3:GetObject"),
@@ -116,6 +116,24 @@ fn urls(task: &mut Task<'_>, path: &str, action: &str) {
     }
 }
 
+/// Where a service writes objects of its own below the URL that a field has, with a slash at its end or without (Bedrock user
+/// guide, `StartAsyncInvoke`: the answer is `s3://bucket/prefix/invocation/output.mp4`).
+fn folders(task: &mut Task<'_>, path: &str) {
+    for field in task.payload.values(path) {
+        let Some(url) = field.raw() else {
+            elsewhere(task, &field, WRITTEN, path, &["s3:PutObject"]);
+            continue;
+        };
+        let Some((bucket, key)) = at(&url) else { continue };
+        let below = match key.trim_end_matches('/') {
+            "" => "*".to_owned(),
+            prefix => format!("{}/*", policy_text(prefix)),
+        };
+        let objects = object_store::bucket(task, &policy_text(&bucket)).map(|bucket| bucket.object(&below));
+        task.need(&["s3:PutObject"], objects);
+    }
+}
+
 /// Bucket and key of a URL: `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or
 /// `https://s3.region.amazonaws.com/bucket/key` (S3 user guide, "Virtual hosting of general purpose buckets").
 fn at(url: &str) -> Option<(String, String)> {
@@ -145,7 +163,12 @@ fn transcripts(task: &mut Task<'_>) {
         urls(task, path, "s3:GetObject");
     }
     write(task, Ok(task.payload), ["OutputBucketName", ""], "", &["s3:PutObject"]);
-    urls(task, "OutputLocation", "s3:PutObject");
+    if task.payload.get("OutputLocation").raw().is_some_and(|url| url.rsplit('.').next() == Some("json")) {
+        urls(task, "OutputLocation", "s3:PutObject");
+    } else {
+        // Without the name of a file it is a folder (Transcribe API reference, `StartCallAnalyticsJob`, parameter `OutputLocation`).
+        folders(task, "OutputLocation");
+    }
 }
 
 /// The import lists its bucket and reads what lies below the prefix (`DynamoDB` developer guide, "Table import").

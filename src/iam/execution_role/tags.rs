@@ -33,8 +33,8 @@ fn elsewhere(task: &mut Task<'_>, action: &str) {
     let given = task.given(prefix, "");
     if given.is_empty() {
         task.missing(format!(
-            "gives tags to what it makes and needs {action} on that too, whose ARN is not known here; give it with --resource {}=ARN",
-            task.name
+            "gives tags to what it makes and needs {action} on that too, whose ARN is not known here; give it with {}",
+            task.flag("ARN")
         ));
     }
     task.need(&[action], given);

@@ -28,6 +28,12 @@ pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A text as one word of a shell: in quotes where it has signs of the shell's own.
+fn shell_word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.,:/=@%+".contains(letter);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 impl<'a> Task<'a> {
     pub(super) fn new(found: &Found<'a>, payload: Payload<'a>, here: Surroundings) -> Self {
         Self {
@@ -58,8 +64,8 @@ impl<'a> Task<'a> {
         actions.dedup();
         let needs = if actions.is_empty() { String::new() } else { format!(", which needs {}", actions.join(", ")) };
         self.missing(format!(
-            "takes the role that it assumes (Credentials.RoleArn) from the input ({field}){needs}; the execution role needs sts:AssumeRole on it: give it with --resource {}=ARN",
-            self.name
+            "takes the role that it assumes (Credentials.RoleArn) from the input ({field}){needs}; the execution role needs sts:AssumeRole on it: give it with {}",
+            self.flag("ARN")
         ));
     }
 
@@ -111,15 +117,20 @@ impl<'a> Task<'a> {
 
     /// A resource is not written out.
     pub(super) fn open(&mut self, field: &Field<'_>, what: &str, name: &str) {
-        let flag = if self.name.contains(' ') { format!("'{}=ARN'", self.name) } else { format!("{}=ARN", self.name) };
+        let flag = self.flag("ARN");
         let of_template = field.text().and_then(|text| template::told(what, &text));
         self.missing(match field {
             _ if of_template.is_some() => of_template.unwrap_or_default(),
             Field::FromInput(expression) => {
-                format!("takes {what} from the input ({expression}); give it with --resource {flag}")
+                format!("takes {what} from the input ({expression}); give it with {flag}")
             }
-            _ => format!("does not say {what} ({name}); give it with --resource {flag}"),
+            _ => format!("does not say {what} ({name}); give it with {flag}"),
         });
+    }
+
+    /// The flag by which a resource is given from outside for this state, as a shell takes it.
+    pub(super) fn flag(&self, resource: &str) -> String {
+        format!("--resource {}", shell_word(&format!("{}={resource}", self.name)))
     }
 
     /// Resources given from outside for this state, of a service and kind.
@@ -206,8 +217,8 @@ impl<'a> Task<'a> {
     /// IAM allows the use of a key by the key's own ARN alone (KMS developer guide, "Controlling access to aliases").
     pub(super) fn names_by_alias(&mut self, alias: &str) {
         self.missing(format!(
-            "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with --resource {}=ARN",
-            self.name
+            "names a key by its alias ({alias}), and IAM allows keys by their own ARN; give it with {}",
+            self.flag("ARN")
         ));
     }
 }

@@ -243,3 +243,22 @@ fn what_is_called_may_need_no_right() {
         assert_eq!((derived.calls, derived.needs.len(), derived.findings.len()), (calls, 0, 0));
     }
 }
+
+#[test]
+fn a_flag_in_a_message_is_one_word_of_a_shell() {
+    for (name, expected) in [
+        ("A", "--resource A=ARN"),
+        ("Tag it", "--resource 'Tag it=ARN'"),
+        ("It's", "--resource 'It'\\''s=ARN'"),
+        ("a;b", "--resource 'a;b=ARN'"),
+    ] {
+        for resource in
+            ["aws-sdk:ec2:createTags", "aws-sdk:kms:decrypt", "sns:publish", "aws-sdk:organizations:tagResource"]
+        {
+            let state = json!({"Type": "Task", "End": true, "Resource": format!("arn:aws:states:::{resource}")});
+            let derived = derive(&json!({"StartAt": name, "States": {name: state}}), &here());
+            let told = &derived.findings[0].message;
+            assert!(told.contains(expected), "{resource}: {told}");
+        }
+    }
+}

@@ -434,7 +434,7 @@ fn pseudo_parameters_of_a_template_are_known_from_the_flags() {
         file(folder.path(), "machine.json", &json!({"StartAt": "A", "States": {"A": state}}))
     };
     let table = json!({"TableName": "t", "Key": {"a": {"S": "b"}}});
-    let function = json!({"FunctionName": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:f"});
+    let function = json!({"FunctionName": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:f"});
     let queue =
         json!({"QueueUrl": "https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/q", "MessageBody": "m"});
     let other = json!({"TopicArn": "arn:aws:sns:us-east-1:123456789012:${AWS::StackName}", "Message": "m"});
@@ -453,7 +453,7 @@ fn pseudo_parameters_of_a_template_are_known_from_the_flags() {
     let path = machine(&function, "arn:${AWS::Partition}:states:::lambda:invoke");
     let flags = ["--account", "123456789012", "--region", "cn-north-1", "-o", "json"];
     let ran = stepbound(&[&["policy", "execution-role", path.as_str()], &flags[..]].concat());
-    assert!(out(&ran).contains("arn:aws:lambda:cn-north-1:123456789012:function:f"), "{}{}", out(&ran), err(&ran));
+    assert!(out(&ran).contains("arn:aws-cn:lambda:cn-north-1:123456789012:function:f"), "{}{}", out(&ran), err(&ran));
 }
 
 #[test]

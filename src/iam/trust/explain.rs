@@ -141,12 +141,28 @@ fn for_action(policy: &Document, request: &Request<'_>, action: &'static str) ->
 }
 
 impl Explanation {
-    /// The statement to look at: the one that denies, else the one that comes closest to allowing.
+    /// The statement to look at: the one that denies or may deny, else the one that comes closest to allowing.
     pub fn decisive(&self) -> Option<&StatementChecks> {
         if let Verdict::Denied(number) = self.verdict {
             return self.statements.iter().find(|one| one.number == number);
         }
+        let closest = self.closest();
+        // Where something allows it for certain, the denials alone are open.
+        match closest {
+            Some(allowing) if allowing.worst() == Outcome::Holds => self.open_denials().next().or(closest),
+            _ => closest,
+        }
+    }
+
+    fn closest(&self) -> Option<&StatementChecks> {
         self.statements.iter().filter(|one| one.effect == Effect::Allow).min_by_key(|one| one.distance())
+    }
+
+    /// The denials on which it depends whether the token is taken.
+    fn open_denials(&self) -> impl Iterator<Item = &StatementChecks> {
+        let depends = self.verdict == Verdict::Depends;
+        let is_open = |one: &&StatementChecks| one.effect == Effect::Deny && one.worst() == Outcome::Unknown;
+        self.statements.iter().filter(move |_| depends).filter(is_open)
     }
 
     /// The checks that stand in the way.
@@ -159,23 +175,19 @@ impl Explanation {
         }
     }
 
-    /// The decisive statement for people, one line a check.
+    /// The statements that decide for people, one line a check: that which allows comes before those that may deny.
     pub fn text(&self) -> String {
-        const INDENT: &str = "                 ";
-        let Some(statement) = self.decisive() else {
+        if let (Verdict::Denied(number), Some(denying)) = (self.verdict, self.decisive()) {
+            return section(&format!("The role's trust policy denies it (statement {number}):"), denying);
+        }
+        let Some(statement) = self.closest() else {
             return "The role's trust policy has no statement that allows anything.".into();
         };
-        let head = match self.verdict {
-            Verdict::Denied(number) => format!("The role's trust policy denies it (statement {number}):"),
-            Verdict::Allowed => format!("The role's trust policy takes the token (statement {}):", statement.number),
-            _ => format!("The role's trust policy requires (statement {}):", statement.number),
-        };
-        let lines = statement.checks.iter().filter(|check| {
-            // Whom and what a statement is for is news only where it fails.
-            matches!(check.subject, Subject::Condition(..)) || check.outcome != Outcome::Holds
-        });
-        let lines: Vec<String> = lines.map(|check| format!("{INDENT}{}", line(check))).collect();
-        if lines.is_empty() { format!("{head} no condition at all") } else { format!("{head}\n{}", lines.join("\n")) }
+        let does = if statement.worst() == Outcome::Holds { "takes the token" } else { "requires" };
+        let allows = section(&format!("The role's trust policy {does} (statement {}):", statement.number), statement);
+        let denials =
+            self.open_denials().map(|one| section(&format!("unless it denies it (statement {}):", one.number), one));
+        std::iter::once(allows).chain(denials).collect::<Vec<_>>().join("\n")
     }
 
     /// What to do about it; `put` is where a policy is that takes the token.
@@ -191,6 +203,17 @@ impl Explanation {
             Verdict::NotAllowed => format!("Fix: put {put} on the role, or correct what is marked."),
         }
     }
+}
+
+/// A statement's checks below a head.
+fn section(head: &str, statement: &StatementChecks) -> String {
+    const INDENT: &str = "                 ";
+    let lines = statement.checks.iter().filter(|check| {
+        // Whom and what a statement is for is news only where it fails.
+        matches!(check.subject, Subject::Condition(..)) || check.outcome != Outcome::Holds
+    });
+    let lines: Vec<String> = lines.map(|check| format!("{INDENT}{}", line(check))).collect();
+    if lines.is_empty() { format!("{head} no condition at all") } else { format!("{head}\n{}", lines.join("\n")) }
 }
 
 fn line(check: &Check) -> String {
@@ -417,7 +440,8 @@ fn mistake(operator: &Operator<'_>, expected: &str, actual: &[String]) -> Option
     if expected.trim() != expected && expected.trim() == actual {
         return Some("it has a space at an end");
     }
-    if expected.eq_ignore_ascii_case(actual) {
+    let is_same = if operator.takes_wildcards() { pattern::matches } else { |one: &str, other: &str| one == other };
+    if is_same(&expected.to_lowercase(), &actual.to_lowercase()) {
         return Some("only the case differs");
     }
     if expected.trim_end_matches('/') == actual.trim_end_matches('/') {

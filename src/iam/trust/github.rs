@@ -35,11 +35,10 @@ impl<'a> Subject<'a> {
 }
 
 /// Says that policy and token have different styles of subjects where it is just that, with the line to put. `key` is the
-/// condition key, `wildcards` whether the operator takes them.
+/// condition key, `wildcards` whether the operator takes them; where it does not and the value has some, the line has one that does.
 pub(super) fn other_style(expected: &str, actual: &str, key: &str, wildcards: bool) -> Option<String> {
     let (wanted, found) = (Subject::parse(expected)?, Subject::parse(actual)?);
-    let same_names =
-        |one: (&str, _), other: (&str, _)| one.0 == other.0 || (wildcards && pattern::matches(one.0, other.0));
+    let same_names = |one: (&str, _), other: (&str, _)| pattern::matches(one.0, other.0);
     if !same_names(wanted.owner, found.owner) || !same_names(wanted.name, found.name) {
         return None;
     }
@@ -54,8 +53,12 @@ pub(super) fn other_style(expected: &str, actual: &str, key: &str, wildcards: bo
         }
         (true, true) | (false, false) => return None,
     };
-    let fits = if wildcards { pattern::matches(&line, actual) } else { line == actual };
-    let rest = if fits { "" } else { ", and what follows the repository differs too" };
+    let rest = if pattern::matches(&line, actual) { "" } else { ", and what follows the repository differs too" };
+    if !wildcards && line.contains(['*', '?']) {
+        return Some(format!(
+            "{what}{rest}; put \"StringLike\": {{\"{key}\": \"{line}\"}}, for this operator takes * and ? as they stand"
+        ));
+    }
     Some(format!("{what}{rest}; put \"{key}\": \"{line}\""))
 }
 
@@ -78,6 +81,10 @@ mod tests {
         assert!(text.ends_with(&format!("put \"{KEY}\": \"{NEW}\"")), "{text}");
         assert!(said("repo:octo-org/octo-repo:*", NEW, true).ends_with("\"repo:octo-org@12/octo-repo@74:*\""));
         assert!(said("repo:octo-org/*", NEW, true).ends_with("\"repo:octo-org@12/*\""));
+        for (old, new) in [("octo-org/octo-repo:*", "octo-org@12/octo-repo@74:*"), ("octo-org/*", "octo-org@12/*")] {
+            let literal = said(&format!("repo:{old}"), NEW, false);
+            assert!(literal.contains(&format!("put \"StringLike\": {{\"{KEY}\": \"repo:{new}\"}}")), "{literal}");
+        }
         let other_branch = said("repo:octo-org/octo-repo:environment:prod", NEW, false);
         assert!(
             other_branch.contains("differs too") && other_branch.contains("@74:environment:prod"),

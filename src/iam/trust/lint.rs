@@ -5,8 +5,8 @@ mod keys;
 mod principal;
 mod weakness;
 
-use self::bounds::{bounds_tenant, subject_missing, wildcard_severity};
-use self::keys::{absent_keys, literal_wildcard, takes_nobody};
+use self::bounds::{bounds_app, bounds_tenant, subject_missing, wildcard_severity};
+use self::keys::{absent_keys, literal_wildcard, providers, takes_nobody};
 use self::principal::{keeps_web_identities_out, principal};
 use self::weakness::{Entry, entries, weakness};
 pub use self::weakness::{Severity, Weakness};
@@ -59,10 +59,12 @@ fn web_identity(number: usize, statement: &Statement) -> Vec<Weakness> {
     // A condition that does not restrict has a finding of its own.
     let is_asked = |claim: &str| entries(statement).any(|entry| entry.stands_for == claim);
     if !is_asked("sub") {
-        found.push(subject_missing(number, statement));
+        found.extend(subject_missing(number, statement));
     }
     if !is_asked("aud") {
-        let message = "no condition on :aud, so every aud of the provider is taken; add StringEquals";
+        let provider = providers(statement).join(" or ").replace('*', "");
+        let message =
+            format!("no condition on {provider}:aud, so every aud of the provider is taken; add StringEquals");
         found.push(weakness(Severity::Error, "AudienceMissing", number, message));
     }
     found
@@ -84,7 +86,7 @@ fn broad_action(statement: &Statement) -> bool {
 
 fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
     let mut found = Vec::new();
-    let is_pinned = entries(statement).any(|entry| bounds_tenant(&entry));
+    let is_pinned = entries(statement).any(|entry| bounds_tenant(&entry) || bounds_app(&entry));
     for entry in entries(statement).filter(|entry| matches!(entry.stands_for, "sub" | "aud" | "amr")) {
         let Entry { operator, key, stands_for: claim, values, .. } = &entry;
         let mut report = |severity, code, message: String| found.push(weakness(severity, code, number, message));
@@ -109,19 +111,18 @@ fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
             report(Severity::Warning, "IgnoreCase", format!("{key} is compared without case; use StringEquals"));
         }
         if operator.takes_wildcards() && !operator.is_negated() {
-            let wild = values.iter().filter(|value| value.contains(['*', '?']));
-            // Any of the values lets in, so the widest counts.
-            match wild.map(|value| (wildcard_severity(claim, value, is_pinned), value)).max_by_key(|one| one.0) {
-                Some((severity, value)) => report(
-                    severity,
-                    wildcard_code(claim),
-                    format!("{value} takes more than one {claim}; use StringEquals with the exact one"),
-                ),
-                None => report(
+            let wild = wildcards(&entry, is_pinned);
+            let is_exact = wild.is_empty();
+            for (severity, message) in wild {
+                report(severity, wildcard_code(claim), message);
+            }
+            // AWS itself writes StringLike for how a user has signed in.
+            if is_exact && *claim != "amr" {
+                report(
                     Severity::Warning,
                     "StringLike",
                     format!("{key} has no wildcard, so StringEquals says the same and cannot become one by accident"),
-                ),
+                );
             }
         } else if operator.base.eq_ignore_ascii_case("Null") {
             report(
@@ -133,6 +134,20 @@ fn conditions(number: usize, statement: &Statement) -> Vec<Weakness> {
     }
     found.extend(entries(statement).filter_map(|entry| literal_wildcard(number, &entry)));
     found
+}
+
+/// The values with wildcards: those that let in strangers, and those that do not.
+fn wildcards(entry: &Entry<'_>, is_pinned: bool) -> Vec<(Severity, String)> {
+    let of = |severity: Severity| {
+        let is_wild = |value: &&String| value.contains(['*', '?']);
+        let is_so = |value: &&String| is_wild(value) && wildcard_severity(entry, value, is_pinned) == severity;
+        let such: Vec<&str> = entry.values.iter().filter(is_so).map(String::as_str).collect();
+        let takes = if such.len() == 1 { "takes" } else { "each take" };
+        let (values, claim) = (such.join(", "), entry.stands_for);
+        let message = format!("{values} {takes} more than one {claim}; use StringEquals with the exact one");
+        (!such.is_empty()).then_some((severity, message))
+    };
+    [Severity::Error, Severity::Warning].into_iter().filter_map(of).collect()
 }
 
 fn wildcard_code(claim: &str) -> &'static str {
@@ -153,17 +168,39 @@ pub fn lint_service_trust(policy: &Document) -> Vec<Weakness> {
         if !is_service {
             continue;
         }
+        let asked = |key: &str| entries(statement).any(|entry| asks_source(&entry, key));
+        let of_account = entries(statement).any(|entry| bounds_account(&entry));
+        let is_missing = |key: &str| !asked(key) && (key == "aws:SourceArn" || !of_account);
         for (key, code) in [("aws:SourceArn", "SourceArnMissing"), ("aws:SourceAccount", "SourceAccountMissing")] {
-            let pinned = entries(statement).any(|entry| {
-                entry.key.eq_ignore_ascii_case(key) && !entry.operator.if_exists && entry.operator.every != Some(true)
-            });
-            if !pinned {
-                let message = format!("it trusts Step Functions of every account; add a condition on {key}");
-                found.push(weakness(Severity::Warning, code, number, message));
+            if is_missing(key) {
+                let whose =
+                    if of_account { "every state machine of the account" } else { "Step Functions of every account" };
+                found.push(weakness(
+                    Severity::Warning,
+                    code,
+                    number,
+                    format!("it trusts {whose}; add a condition on {key}"),
+                ));
             }
         }
     }
     found
+}
+
+/// True of a condition on the key that holds nowhere without it.
+fn asks_source(entry: &Entry<'_>, key: &str) -> bool {
+    entry.key.eq_ignore_ascii_case(key) && !entry.operator.if_exists && entry.operator.every != Some(true)
+}
+
+/// True of a condition on the source that names its accounts, by themselves or in ARNs.
+fn bounds_account(entry: &Entry<'_>) -> bool {
+    let is_account = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = |value: &String| match value.split(':').nth(4) {
+        Some(account) if asks_source(entry, "aws:SourceArn") => is_account(account),
+        _ => asks_source(entry, "aws:SourceAccount") && is_account(value),
+    };
+    let is_null = entry.operator.base.eq_ignore_ascii_case("Null");
+    !is_null && !entry.operator.is_negated() && entry.values.iter().all(named)
 }
 
 /// Lints what a session policy or a role's permissions allow.

@@ -82,7 +82,7 @@ pub(super) fn keys(provider: &str) -> impl Iterator<Item = &'static Key> {
         "accounts.google.com" => (DEFAULT, GOOGLE),
         "gitlab.com" => (DEFAULT, GITLAB),
         "agent.buildkite.com" => (DEFAULT, BUILDKITE),
-        _ if is_cognito(&format!("https://{provider}")) => (COGNITO, &[]),
+        _ if is_cognito_host(&provider) => (COGNITO, &[]),
         _ if is_github(&provider) => (DEFAULT, GITHUB),
         _ if provider.starts_with("oidc.circleci.com/org/") => (DEFAULT, CIRCLECI),
         _ if within("idcs-", ".identity.oraclecloud.com") => (DEFAULT, OCI),
@@ -90,6 +90,11 @@ pub(super) fn keys(provider: &str) -> impl Iterator<Item = &'static Key> {
         _ => (DEFAULT, &[]),
     };
     all.iter().chain(more)
+}
+
+/// True of Cognito's identity pools, by the provider's name in condition keys.
+pub(super) fn is_cognito_host(provider: &str) -> bool {
+    is_cognito(&format!("https://{provider}"))
 }
 
 /// True of GitHub's issuers: its own, those of an enterprise, and those of hosts of `ghe.com`.

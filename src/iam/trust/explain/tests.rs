@@ -49,6 +49,18 @@ fn a_denial_outweighs_and_what_is_not_known_is_marked() {
     assert!(denied.text().starts_with("The role's trust policy denies it (statement 2)"));
     let depends = read(&[open, deny(&json!({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))], &json!({}));
     assert_eq!(depends.verdict, Verdict::Depends);
+    assert!(depends.text().contains("takes the token (statement 1)"), "{}", depends.text());
+    assert!(depends.text().contains("denies it (statement 2)") && depends.text().contains("10.0.0.0/8   ? it"));
+    assert_eq!(depends.decisive().map(|one| one.number), Some(2));
+    let (open_too, no) = (
+        allow(&json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})),
+        allow(&json!({"StringEquals": {"i.example:sub": "x"}})),
+    );
+    let denial = deny(&json!({"NotIpAddress": {"aws:SourceIp": "10.9.0.0/16"}}));
+    let both = read(&[open_too, denial.clone(), denial.clone()], &json!({}));
+    assert_eq!((both.text().matches("   ? ").count(), both.decisive().map(|one| one.number)), (3, Some(1)));
+    let refused = read(&[no, denial], &json!({}));
+    assert!(refused.verdict == Verdict::NotAllowed && !refused.text().contains("statement 2"), "{}", refused.text());
     let unknown = read(&[allow(&json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))], &json!({}));
     assert_eq!(unknown.verdict, Verdict::Depends);
     assert!(unknown.text().contains("? it depends on where"), "{}", unknown.text());
@@ -77,6 +89,19 @@ fn session_tags_need_their_own_action_and_fill_variables() {
     policy["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
     assert_eq!(read(std::slice::from_ref(&policy), &tags).verdict, Verdict::Allowed);
     assert_eq!(read(&[policy], &json!({})).verdict, Verdict::NotAllowed, "a variable without a value matches nothing");
+}
+
+/// Whatever the operator: with wildcards the rest of the value is compared as it is without.
+#[test]
+fn a_difference_of_case_alone_is_told() {
+    for (operator, expected, told) in [
+        ("StringEquals", "system:serviceaccount:Shop:orders", true),
+        ("StringLike", "system:serviceaccount:Shop:*", true),
+        ("StringLike", "system:serviceaccount:Other:*", false),
+    ] {
+        let text = read(&[allow(&json!({operator: {"i.example:sub": expected}}))], &json!({})).text();
+        assert_eq!(text.contains("only the case differs"), told, "{text}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the claims of a provider bound, beside its subject.
 
 use super::super::operator::Operator;
-use super::super::provider::{is_github, keys};
+use super::super::provider::{is_cognito_host, is_github, keys};
+use super::keys::providers;
 use super::weakness::{Entry, Severity, Weakness, entries, weakness};
 use crate::iam::document::Statement;
 
@@ -26,13 +27,19 @@ fn tenant_claims(provider: &str) -> &'static [&'static str] {
     }
 }
 
-/// Nothing is asked of the subject. What other claims bound is said, and what they leave open.
-pub(super) fn subject_missing(number: usize, statement: &Statement) -> Weakness {
-    let report = |severity, message| weakness(severity, "SubjectMissing", number, message);
+/// Nothing is asked of the subject. What other claims bound is said, and what they leave open; nothing where a role is for all
+/// users of an app, as AWS itself writes such policies.
+pub(super) fn subject_missing(number: usize, statement: &Statement) -> Option<Weakness> {
+    let report = |severity, message| Some(weakness(severity, "SubjectMissing", number, message));
+    if entries(statement).any(|entry| bounds_app(&entry)) {
+        return guests(statement).and_then(|message| report(Severity::Warning, message));
+    }
     let bounds: Vec<Entry<'_>> = entries(statement).filter(bounds).collect();
     let Some(first) = bounds.first() else {
-        let message = "no condition on :sub, so every sub of the provider is taken; add StringEquals";
-        return report(Severity::Error, message.to_owned());
+        let provider = providers(statement).join(" or ").replace('*', "");
+        let message =
+            format!("no condition on {provider}:sub, so every sub of the provider is taken; add StringEquals");
+        return report(Severity::Error, message);
     };
     let said = |entry: &Entry<'_>| format!("{} is {}", entry.claim, entry.values.join(" or "));
     let bound = bounds.iter().map(said).collect::<Vec<_>>().join(" and ");
@@ -61,6 +68,33 @@ pub(super) fn subject_missing(number: usize, statement: &Statement) -> Weakness 
     report(if is_tenant && !needs_subject { Severity::Warning } else { Severity::Error }, message)
 }
 
+/// True of a condition that names the app or the identity pool whose users get in, with one of the providers that every account
+/// knows (IAM user guide, "Create a role for OpenID Connect federation (console)"; Amazon Cognito developer guide, "Role trust and
+/// permissions"). Of Google that is `aud` alone: AWS compares it with the authorized party, while a token's own audience, `oaud`,
+/// is what its bearer asks for.
+pub(super) fn bounds_app(entry: &Entry<'_>) -> bool {
+    let provider = provider_of(entry).to_ascii_lowercase();
+    let names = match provider.as_str() {
+        "accounts.google.com" => ["aud"].as_slice(),
+        "www.amazon.com" | "graph.facebook.com" => &["app_id"],
+        _ if is_cognito_host(&provider) => &["aud", "oaud"],
+        _ => &[],
+    };
+    let is_exact = |value: &String| !(entry.operator.takes_wildcards() && value.contains(['*', '?']));
+    asks(entry) && names.iter().any(|name| entry.claim.eq_ignore_ascii_case(name)) && entry.values.iter().all(is_exact)
+}
+
+/// What a role of an identity pool leaves open whose policy does not ask whether its users have signed in.
+fn guests(statement: &Statement) -> Option<String> {
+    let pool = entries(statement)
+        .find(|entry| bounds_app(entry) && is_cognito_host(&provider_of(entry).to_ascii_lowercase()))?;
+    let is_asked = entries(statement).any(|entry| entry.claim.eq_ignore_ascii_case("amr"));
+    let provider = provider_of(&pool);
+    (!is_asked).then(|| {
+        format!("no condition on {provider}:sub or {provider}:amr, so every identity of the pool is taken, and guests where it has them; add ForAnyValue:StringLike {provider}:amr authenticated")
+    })
+}
+
 fn provider_of<'a>(entry: &Entry<'a>) -> &'a str {
     entry.key.rsplit_once(':').map_or("", |(provider, _)| provider)
 }
@@ -76,7 +110,7 @@ fn asks(entry: &Entry<'_>) -> bool {
 pub(super) fn bounds_web_identity(entry: &Entry<'_>) -> bool {
     let is_bound = |value: &String| {
         !(entry.operator.takes_wildcards() && value.contains(['*', '?']))
-            || wildcard_severity("sub", value, false) == Severity::Warning
+            || wildcard_severity(entry, value, false) == Severity::Warning
     };
     let is_subject = entry.stands_for == "sub" && provider_of(entry).contains('.');
     bounds_tenant(entry) || (is_subject && asks(entry) && entry.values.iter().all(is_bound))
@@ -120,12 +154,24 @@ const TENANTS: [(&str, char); 8] = [
 ];
 
 /// A pattern that reaches over namespaces, or over owners of repositories, lets other tenants in, unless their owner is pinned.
-pub(super) fn wildcard_severity(claim: &str, value: &str, is_pinned: bool) -> Severity {
-    if claim == "sub" && is_pinned {
-        return Severity::Warning;
-    }
-    let tenant =
-        TENANTS.iter().find_map(|(start, end)| value.strip_prefix(start)?.split_once(*end)).map(|(tenant, _)| tenant);
-    let bounded = tenant.is_some_and(|tenant| !tenant.is_empty() && !tenant.contains(['*', '?']));
-    if claim == "sub" && bounded { Severity::Warning } else { Severity::Error }
+/// How a user of a pool has signed in is asked beside whose they are.
+pub(super) fn wildcard_severity(entry: &Entry<'_>, value: &str, is_pinned: bool) -> Severity {
+    let is_bounded = match entry.stands_for {
+        "sub" => is_pinned || is_of_tenant(entry, value),
+        "amr" => is_pinned && value != "*",
+        _ => false,
+    };
+    if is_bounded { Severity::Warning } else { Severity::Error }
+}
+
+/// True of a subject whose tenant stands in it without a wildcard.
+fn is_of_tenant(entry: &Entry<'_>, value: &str) -> bool {
+    let named = TENANTS.iter().find_map(|(start, end)| value.strip_prefix(start)?.split_once(*end));
+    // Each workspace of Bitbucket has an issuer of its own, and its subjects begin with the id of the repository in braces
+    // (Bitbucket Cloud docs, "Integrate Pipelines with resource servers using OIDC").
+    let of_bitbucket = || {
+        let is_workspace = provider_of(entry).to_ascii_lowercase().starts_with("api.bitbucket.org/2.0/workspaces/");
+        value.strip_prefix('{').filter(|_| is_workspace)?.split_once('}')
+    };
+    named.or_else(of_bitbucket).is_some_and(|(tenant, _)| !tenant.is_empty() && !tenant.contains(['*', '?']))
 }

@@ -77,7 +77,7 @@ fn split(key: &str) -> (&str, &str) {
 }
 
 /// The providers that a statement names, as condition keys have them; none where it names everybody.
-fn providers(statement: &Statement) -> Vec<String> {
+pub(super) fn providers(statement: &Statement) -> Vec<String> {
     let Some(Matcher::Is(Principals::Of(kinds))) = &statement.principal else { return Vec::new() };
     if kinds.get("AWS").is_some_and(|names| names.iter().any(|name| name == "*")) {
         return Vec::new();
@@ -102,11 +102,15 @@ pub(super) fn literal_wildcard(number: usize, entry: &Entry<'_>) -> Option<Weakn
     let marks: &[char] = if entry.stands_for == "aud" { &['*'] } else { &['*', '?'] };
     // `${*}` and `${?}` are the characters themselves.
     let is_wild = |value: &&String| value.replace("${*}", "").replace("${?}", "").contains(marks);
-    let value = entry.values.iter().find(is_wild)?;
+    let wild: Vec<&str> = entry.values.iter().filter(is_wild).map(String::as_str).collect();
+    if wild.is_empty() {
+        return None;
+    }
+    let (value, these) = (wild.join(", "), if wild.len() == 1 { "this value" } else { "these values" });
     let is_all = entry.values.iter().all(|value| is_wild(&value));
     let (severity, who) = match (entry.stands_for, is_all) {
         ("sub", true) => (Severity::Error, "nobody gets in".to_owned()),
-        ("sub", false) => (Severity::Warning, "nobody gets in by this value".to_owned()),
+        ("sub", false) => (Severity::Warning, format!("nobody gets in by {these}")),
         // Audiences and names of workflows may have them.
         (claim, _) => (Severity::Warning, format!("nobody gets in by it whose {claim} is not written so")),
     };

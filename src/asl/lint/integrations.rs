@@ -99,13 +99,27 @@ fn unknown<'a>(lint: &mut Lint<'a>, node: Node<'a>, action: &str, error: &NotFou
         }
         NotFound::Action { way, service, .. } => {
             let own = integrations::sdk::action_of(service, action).filter(|_| *way == Way::Optimised);
-            let other = own.map_or_else(String::new, |action| {
-                format!("; call its API with arn:aws:states:::aws-sdk:{service}:{action}")
-            });
+            let other = match own {
+                Some(action) => format!("; call its API with arn:aws:states:::aws-sdk:{service}:{action}"),
+                None => of_another_service(service, action)
+                    .map(|other| {
+                        format!("; \"{other}\" has it: did you mean arn:aws:states:::aws-sdk:{other}:{action}?")
+                    })
+                    .unwrap_or_default(),
+            };
             let message = format!("{error}{other} (table of {day}; if AWS has added it since, pass over SB080)");
             lint.report("SB080", node, message);
         }
     }
+}
+
+/// The service that has the operation, where the APIs of one product are several services: its data plane, for example. Of several
+/// it is that whose name begins alike.
+fn of_another_service(service: &str, action: &str) -> Option<&'static str> {
+    let all: Vec<&str> =
+        integrations::sdk::services().filter(|other| integrations::sdk::has_operation(other, action)).collect();
+    let is_kin = |other: &&&str| other.starts_with(service) || service.starts_with(**other);
+    all.iter().find(is_kin).or(all.first().filter(|_| all.len() == 1)).copied()
 }
 
 fn pattern<'a>(lint: &mut Lint<'a>, node: Node<'a>, resource: &Resource<'a>, call: &Call) {

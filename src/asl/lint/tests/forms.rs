@@ -144,6 +144,25 @@ fn a_service_by_another_of_its_names_is_told_with_its_own() {
     assert!(!message("weather:getForecast").contains("aws-sdk"), "no such call would be right");
 }
 
+/// A product may have several services, and an operation is that of one of them.
+#[test]
+fn an_operation_of_another_service_is_told_with_that_service() {
+    let message = |resource: &str| {
+        let found = findings(&call(resource, &json!({})), Circumstances::default());
+        assert_eq!((found.len(), found[0].code), (1, "SB080"), "{found:?}");
+        found[0].message.clone()
+    };
+    for (resource, meant) in [
+        ("sagemaker:invokeEndpoint", "sagemakerruntime:invokeEndpoint"),
+        ("iot:publish", "iotdataplane:publish"),
+        ("dynamodb:getShardIterator", "dynamodbstreams:getShardIterator"),
+    ] {
+        let text = message(&format!("aws-sdk:{resource}"));
+        assert!(text.contains(&format!("did you mean arn:aws:states:::aws-sdk:{meant}?")), "{text}");
+    }
+    assert!(!message("aws-sdk:sagemaker:flyToTheMoon").contains("has it"));
+}
+
 /// What AWS answers to such a literal in a comparison is not on record, so it is a warning.
 #[test]
 fn a_comparison_with_what_is_no_time_is_told() {

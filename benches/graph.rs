@@ -58,6 +58,51 @@ fn caught(count: usize) -> Value {
     }))
 }
 
+/// Every Choice of one side leads to all of the other.
+fn dense(count: usize) -> Value {
+    let rules: Vec<Value> =
+        (0..count).map(|way| json!({"Variable": "$.a", "NumericEquals": way, "Next": format!("t{way}")})).collect();
+    let choices = (0..count).map(|index| {
+        let next = if index + 1 == count { "t0".to_owned() } else { format!("c{}", index + 1) };
+        (format!("c{index}"), json!({"Type": "Choice", "Choices": rules, "Default": next}))
+    });
+    machine(choices.chain((0..count).map(|index| (format!("t{index}"), json!({"Type": "Succeed"})))))
+}
+
+/// Choices of two sides, each of which leads to some of the other.
+fn bipartite(count: usize) -> Value {
+    let half = count / 2;
+    machine((0..count).map(move |index| {
+        let (own, other) = if index < half { ("a", "b") } else { ("b", "a") };
+        let name = |way: usize| format!("{other}{}", (index * 7 + way * 131) % half);
+        let rules: Vec<Value> =
+            (1..4).map(|way| json!({"Variable": "$.a", "NumericEquals": way, "Next": name(way)})).collect();
+        (format!("{own}{}", index % half), json!({"Type": "Choice", "Choices": rules, "Default": name(0)}))
+    }))
+}
+
+/// A row of states whose names are as long as AWS takes.
+fn long_names(count: usize) -> Value {
+    let name = |index: usize| format!("{index:x>80}");
+    machine((0..count).map(move |index| {
+        let end = index + 1 == count;
+        let (field, value) = if end { ("End", json!(true)) } else { ("Next", json!(name(index + 1))) };
+        (name(index), json!({"Type": "Pass", field: value}))
+    }))
+}
+
+/// Each Task fails into four others.
+fn four_catches(count: usize) -> Value {
+    let name = move |index: usize| format!("s{}", index % count);
+    machine((0..count).map(move |index| {
+        let catch: Vec<Value> = (1..5)
+            .map(|way| json!({"ErrorEquals": [format!("E{way}")], "Next": name(index * 7 + way * 131)}))
+            .collect();
+        let state = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Catch": catch, "Next": name(index + 1)});
+        (name(index), state)
+    }))
+}
+
 fn branches(count: usize) -> Value {
     let branches: Vec<Value> = (0..count).map(|_| chain(10)).collect();
     json!({"StartAt": "p", "States": {"p": {"Type": "Parallel", "Branches": branches, "End": true}}})
@@ -72,6 +117,10 @@ fn main() {
         ("a choice with 12,000 ways", fan(12_000)),
         ("7,000 states that fail into one", caught(7_000)),
         ("2,300 branches of ten states", branches(2_300)),
+        ("120 choices that lead to each of 120 states", dense(120)),
+        ("900 states with long names", long_names(900)),
+        ("2,000 tasks with four catches each", four_catches(2_000)),
+        ("2,000 choices of two sides", bipartite(2_000)),
     ];
     for (name, definition) in cases {
         let text = definition.to_string();

@@ -24,7 +24,7 @@ pub use doubts::{doubts, with_placeholders, without_use};
 pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use parsed::{Ambiguous, Parsed, SyntaxError, Tagged};
 pub use position::{Lines, Node, Places, Span};
-pub use source::{parse, parse_all, parse_cut, parse_whole, to_yaml};
+pub use source::{not_json, parse, parse_all, parse_cut, parse_whole, to_yaml};
 pub use substitute::{has_directive, substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).

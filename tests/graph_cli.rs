@@ -87,6 +87,7 @@ fn what_is_nested_deep_is_drawn_to_where_it_is_read_and_soon() {
                 "{at} {}",
                 err(&ran)
             );
+            assert!(!err(&ran).contains("stepbound lint"), "lint finds no error in it: {}", err(&ran));
             assert!(begun.elapsed().as_secs() < 5, "{file} {form}: {:?}", begun.elapsed());
         }
     }

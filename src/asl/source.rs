@@ -39,6 +39,11 @@ pub fn parse_all(text: &str) -> Result<Vec<Parsed>, SyntaxError> {
     json::parse(text).map(|parsed| vec![parsed]).or_else(|error| otherwise(text, &error, yaml::parse_all))
 }
 
+/// Why a text is no JSON, whatever else it may be. A `${…}` without quotes is let pass, for a value will stand there.
+pub fn not_json(text: &str) -> Option<SyntaxError> {
+    json::parse(text).err().map(|error| at_its_place(text, &error))
+}
+
 /// As [`parse_all`] of YAML, with a text instead of what is nested too deep.
 ///
 /// # Errors
@@ -64,10 +69,7 @@ fn otherwise<T>(
     error: &JsonError,
     as_yaml: impl Fn(&str) -> Result<T, SyntaxError>,
 ) -> Result<T, SyntaxError> {
-    let json = || {
-        let (line, column) = Lines::of(text).position(error.at);
-        SyntaxError { line, column, message: error.message.clone(), is_too_deep: error.is_too_deep }
-    };
+    let json = || at_its_place(text, error);
     if error.is_json {
         return Err(json());
     }
@@ -76,6 +78,11 @@ fn otherwise<T>(
         let begins = text.trim_start();
         if begins.starts_with(['{', '/']) || begins.starts_with("%{") { json() } else { error }
     })
+}
+
+fn at_its_place(text: &str, error: &JsonError) -> SyntaxError {
+    let (line, column) = Lines::of(text).position(error.at);
+    SyntaxError { line, column, message: error.message.clone(), is_too_deep: error.is_too_deep }
 }
 
 #[cfg(test)]

@@ -113,14 +113,16 @@ fn told(one: &Loaded, flow: &Flow) -> Result<(), GraphError> {
         let (what, source) = (one.what.clone(), DefinitionError::Invalid(findings.to_vec()));
         return Err(InputError::Definition { what, why: source }.into());
     }
-    if errors > 0 {
+    // What is wrong with a definition that was cut may be the cut, and lint looks at nothing of it.
+    let is_cut = one.definition.text().contains(MARK);
+    if errors > 0 && !is_cut {
         let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
         say(&format!(
             "note: {}: the definition has {errors}, and is drawn as far as it can be; `stepbound lint` tells them",
             one.what
         ));
     }
-    if one.definition.text().contains(MARK) {
+    if is_cut {
         say(&format!("note: {}: what is nested more than about 120 levels deep is not drawn", one.what));
     }
     Ok(())

@@ -16,6 +16,7 @@ mod rules;
 mod sarif;
 mod schema;
 mod text;
+mod unread;
 mod verdict;
 mod words;
 

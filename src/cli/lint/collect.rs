@@ -11,19 +11,20 @@ use super::nothing;
 use super::operator::{self, Objects};
 use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
+use super::unread::{no_json, syntax};
 use super::{verdict, words};
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
-    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubts, has_directive, substitute,
-    unresolved, with_placeholders, without_use,
+    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubts, substitute, unresolved,
+    with_placeholders, without_use,
 };
 use crate::aws::DefinitionDiagnostic;
 use crate::iam::partition;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
-const GROUP: &str = "stepbound.dev/";
+pub(super) const GROUP: &str = "stepbound.dev/";
 
 /// How to check.
 #[derive(Clone, Debug, Default)]
@@ -87,37 +88,6 @@ fn is_named_as_definition(source: &Source) -> bool {
 /// A template of Helm, for example, is no YAML, and nobody asked to read it.
 fn is_ours(text: &str) -> bool {
     text.contains(GROUP) || text.contains("StartAt")
-}
-
-fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
-    let (text, message) = (source.text.as_str(), &error.message);
-    // What AWS may take is no error; of a manifest the operator reads no more than this does.
-    let may_be_right = error.is_too_deep && text.contains("StartAt") && !text.contains(GROUP);
-    let finding = if may_be_right {
-        let message = format!(
-            "{message}, which is deeper than is read here and by the operator, from a ConfigMap too: nothing of this text was looked at. AWS may take it all the same"
-        );
-        Finding::new("SB009", "/", message, Span::default())
-    } else {
-        let hint = template_hint(text, Lines::of(text).line(error.line), message);
-        Finding::new("SB025", "/", format!("{message}{hint}"), Span::default())
-    };
-    Located { file: source.name.clone(), line: error.line, column: error.column, width: 1, finding, subject: None }
-}
-
-/// Which tool's template a text may be that cannot be read.
-fn template_hint(text: &str, line: &str, message: &str) -> &'static str {
-    if text.contains("{{") {
-        "; this looks like a template: lint what it renders, as in `helm template . | stepbound lint -`"
-    } else if message.contains("%{") || message.contains("placeholder") {
-        ""
-    } else if has_directive(text) {
-        "; %{ … } is a directive of a Terraform template: render the file first (templatefile) and lint what that gives"
-    } else if line.contains("${") {
-        "; a placeholder without quotes inside of braces or brackets cannot be read before its value is put in: lint what the template gives, or write the value in a line of its own"
-    } else {
-        ""
-    }
 }
 
 struct File<'a> {
@@ -224,6 +194,7 @@ impl<'a> Collector<'a> {
             let mut findings = lint(object.with_value(&value), circumstances);
             doubts(object, document, None, true, &mut findings);
             findings.extend(too_large(object, MAX_DEFINITION_BYTES));
+            findings.extend(no_json(file.source));
             let is_whole = || {
                 document.unquoted.is_empty()
                     && document.tagged.is_empty()
@@ -489,3 +460,6 @@ fn too_large(definition: Node<'_>, most: usize) -> Option<Finding> {
     let message = format!("the definition has {size} bytes; at most {most} are taken here");
     (size > most).then(|| Finding::new("SB026", "/", message, definition.mark()))
 }
+
+#[cfg(test)]
+mod tests;

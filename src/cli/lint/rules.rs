@@ -85,11 +85,12 @@ fn looks_like_uid(name: &str) -> bool {
         && parts.get(5).is_none_or(is_number)
 }
 
+/// Of a text that is no length of time its form is told.
 fn session_duration(value: &Value) -> Broken {
     let length = DurationString(text(value, "/sessionDuration").to_owned()).to_std();
     at(
         "/sessionDuration",
-        length.is_some_and(|length| {
+        length.is_none_or(|length| {
             (15 * 60..=12 * 3600).contains(&length.as_secs())
                 && (length.as_secs() < 12 * 3600 || length.subsec_nanos() == 0)
         }),

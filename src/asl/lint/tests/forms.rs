@@ -148,7 +148,8 @@ fn a_service_by_another_of_its_names_is_told_with_its_own() {
 #[test]
 fn an_operation_of_another_service_is_told_with_that_service() {
     let message = |resource: &str| {
-        let found = findings(&call(resource, &json!({})), Circumstances::default());
+        let definition = json!({"StartAt": "A", "States": {"A": call(resource, &json!({}))}});
+        let found = findings(&definition.to_string(), Circumstances::default());
         assert_eq!((found.len(), found[0].code), (1, "SB080"), "{found:?}");
         found[0].message.clone()
     };

@@ -41,6 +41,15 @@ enum Level {
     List,
 }
 
+/// What a string is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Text {
+    Key,
+    /// A time of managed fields, of which nothing was passed on yet.
+    Time,
+    Other,
+}
+
 /// As deep as a time of managed fields in a list of objects.
 const DEEPEST: usize = 6;
 
@@ -61,14 +70,11 @@ pub struct Times {
     levels: Vec<Level>,
     /// How many levels are open below those.
     below: usize,
-    in_string: bool,
+    /// The string that is read now.
+    string: Option<Text>,
     escaped: bool,
     /// The next string is a key.
     at_key: bool,
-    /// The string that is read now is a key.
-    in_key: bool,
-    /// The string that is read now is such a time, of which nothing was passed on yet.
-    in_time: bool,
     text: Vec<u8>,
 }
 
@@ -78,32 +84,36 @@ impl Times {
         let mut mended: Option<Vec<u8>> = None;
         // What was kept so far, up to where nothing was taken over yet.
         let mut from = 0;
-        if self.in_time {
+        if self.is_in_time() {
             mended = Some(Vec::new());
         }
         for (at, byte) in piece.iter().enumerate() {
-            let (was_time, was_string) = (self.in_time, self.in_string);
+            let was_time = self.is_in_time();
             self.pass(*byte);
-            if !was_string && self.in_time {
+            if !was_time && self.is_in_time() {
                 let mended = mended.get_or_insert_default();
                 mended.extend_from_slice(&piece[from..=at]);
                 from = at + 1;
-            } else if was_time && !self.in_time {
+            } else if was_time && !self.is_in_time() {
                 let mended = mended.get_or_insert_default();
                 mended.extend_from_slice(readable(&self.text));
                 from = at;
             }
         }
         let mut mended = mended?;
-        if !self.in_time {
+        if !self.is_in_time() {
             mended.extend_from_slice(&piece[from..]);
         }
         Some(mended)
     }
 
+    fn is_in_time(&self) -> bool {
+        self.string == Some(Text::Time)
+    }
+
     fn pass(&mut self, byte: u8) {
-        if self.in_string {
-            return self.pass_in_string(byte);
+        if let Some(string) = self.string {
+            return self.pass_in_string(string, byte);
         }
         match byte {
             b'"' => self.begin_string(),
@@ -116,34 +126,37 @@ impl Times {
         }
     }
 
-    fn pass_in_string(&mut self, byte: u8) {
+    fn pass_in_string(&mut self, string: Text, byte: u8) {
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' => self.escaped = true,
-            b'"' => return self.end_string(),
+            b'"' => return self.end_string(string),
             _ => {}
         }
         // A longer text is no key that matters, and no time that can be read.
-        if (self.in_key || self.in_time) && self.text.len() <= LONGEST {
+        if string != Text::Other && self.text.len() <= LONGEST {
             self.text.push(byte);
         }
     }
 
     fn begin_string(&mut self) {
-        self.in_string = true;
-        self.in_key = std::mem::take(&mut self.at_key);
-        self.in_time = !self.in_key && self.below == 0 && is_managed_time(&self.levels);
+        self.string = Some(if std::mem::take(&mut self.at_key) {
+            Text::Key
+        } else if self.below == 0 && is_managed_time(&self.levels) {
+            Text::Time
+        } else {
+            Text::Other
+        });
         self.text.clear();
     }
 
-    fn end_string(&mut self) {
-        self.in_string = false;
-        if self.in_key
+    fn end_string(&mut self, string: Text) {
+        self.string = None;
+        if string == Text::Key
             && let Some(Level::Object(key)) = self.levels.last_mut()
         {
             *key = Key::of(&self.text);
         }
-        (self.in_key, self.in_time) = (false, false);
     }
 
     fn open(&mut self, level: Level) {
@@ -238,7 +251,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
                 prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..4)
-                    .prop_map(|fields| Value::from_iter(fields)),
+                    .prop_map(Value::from_iter),
             ]
         })
     }

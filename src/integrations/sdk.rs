@@ -330,10 +330,17 @@ pub fn twins_of(service: &str, name: &str) -> impl Iterator<Item = &'static str>
     let is_verb = |action: &String| action.split_once(':').is_some_and(|(_, name)| VERBS.contains(&name));
     let says_what = !needed.is_empty() && !needed.iter().any(is_verb);
     let others = own.filter(|_| says_what).map(|own| operations_of(own.service)).into_iter().flatten();
+    let is_twin = move |own: Operation, other: &Operation| {
+        actions(other) == needed || EARLIER.contains(&(own.service, own.name, other.name))
+    };
     others
-        .filter(move |other| Some(other.name) != own.map(|own| own.name) && actions(other) == needed)
+        .filter(move |other| own.is_some_and(|own| own.name != other.name && is_twin(own, other)))
         .map(|other| other.name)
 }
+
+/// Operations with a right of their own that do what a later one does (Lambda API, `InvokeAsync`: "for asynchronous function invocation,
+/// use Invoke").
+const EARLIER: [(&str, &str, &str); 1] = [("lambda", "InvokeAsync", "Invoke")];
 
 /// Actions of services that name them by verbs of HTTP.
 const VERBS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];

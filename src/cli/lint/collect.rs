@@ -11,7 +11,7 @@ use super::nothing;
 use super::operator::{self, Objects};
 use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
-use super::unread::{no_json, syntax};
+use super::unread::{GROUP, no_json, syntax};
 use super::{verdict, words};
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
@@ -24,7 +24,6 @@ use crate::iam::partition;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
-pub(super) const GROUP: &str = "stepbound.dev/";
 
 /// How to check.
 #[derive(Clone, Debug, Default)]

@@ -29,6 +29,11 @@ pub(super) fn is_of_changes(cel: &str) -> bool {
     cel.contains("oldSelf")
 }
 
+/// True of a rule about what a text holds.
+pub(super) fn is_of_form(cel: &str) -> bool {
+    cel.starts_with("!self.") && cel.contains(".contains('")
+}
+
 fn has(value: &Value, name: &str) -> bool {
     value.get(name).is_some()
 }

@@ -230,7 +230,8 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// Rules that are written in CEL. One that speaks of a value says what to write, so it stands in place of that value's form.
+    /// Rules that are written in CEL. One that speaks of the form of a value says what to write, so it stands in place of what the
+    /// schema says of it; others speak of how values go together.
     fn rules(&mut self, node: Node<'a>, full: &Value, schema: &Value) {
         let formal = self.findings.len();
         for validation in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
@@ -238,7 +239,7 @@ impl<'a> Walk<'a, '_> {
             let broken = rules::rule(cel).and_then(|rule| (rule.broken)(full));
             let Some(pointer) = broken.filter(|_| !rules::is_of_changes(cel)) else { continue };
             let message = validation["message"].as_str().unwrap_or("a rule of the API server is broken");
-            if let Some(value) = node.pointer(&pointer) {
+            if let Some(value) = node.pointer(&pointer).filter(|_| rules::is_of_form(cel)) {
                 let path = self.object.path_to(value);
                 let is_of_form = |one: &Finding| one.code == "SB091" && one.path == path;
                 if let Some(one) = self.findings[..formal].iter_mut().find(|one| is_of_form(one)) {

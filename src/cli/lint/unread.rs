@@ -1,10 +1,14 @@
 //! Texts that cannot be read, or not by AWS.
 
-use super::collect::GROUP;
+use std::path::Path;
+
 use super::input::Source;
 use super::report::Located;
 use crate::asl::lint::Finding;
 use crate::asl::{self, Lines, Span, has_directive};
+
+/// What a version of our kinds begins with.
+pub(super) const GROUP: &str = "stepbound.dev/";
 
 /// What keeps a text from being read.
 pub(super) fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
@@ -51,7 +55,8 @@ fn has_inner_quotes(line: &str) -> bool {
 /// AWS takes a definition as JSON, so YAML in a file that is named as JSON goes there as it is. Manifests and templates are no matter
 /// of this: `kubectl` and CloudFormation read YAML whatever the file's name.
 pub(super) fn no_json(source: &Source) -> Option<Finding> {
-    let error = asl::not_json(&source.text).filter(|_| source.name.ends_with(".json"))?;
+    let is_named_json = Path::new(&source.name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let error = asl::not_json(&source.text).filter(|_| is_named_json)?;
     let start = source.text.len() - Lines::of(&source.text).rest(error.line, error.column).len();
     let message = format!("the file is named .json and is no JSON, which AWS refuses: {}", error.message);
     Some(Finding::new("SB025", "/", message, Span::new(start, start + 1)))

@@ -234,7 +234,7 @@ pub fn names_of(integration: &str) -> Vec<String> {
     services.dedup();
     let mut operations = vec![operation.to_owned()];
     if plain.is_some() {
-        operations.extend(sdk::twins_of(service, operation).map(|twin| twin.to_ascii_lowercase()));
+        operations.extend(sdk::twins_of(service, operation).map(str::to_ascii_lowercase));
     }
     let calls =
         || operations.iter().flat_map(|operation| services.iter().map(move |service| format!("{service}:{operation}")));

@@ -175,6 +175,7 @@ reasons! {
     WaitingForQuota,
     WorkflowNotFound,
     WorkflowNotReady,
+    WorkflowReplaced,
 }
 
 impl fmt::Display for Reason {

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::run::timeout_at;
 use crate::api::v1alpha1::{
-    Attempt, AttemptCause, Backoff, DurationString, Phase, Retry, RetryStrategy, RunMode, StateMachineType,
+    Attempt, AttemptCause, Backoff, DurationString, Phase, Retry, RetryStrategy, RunMode, StateMachineType, Workflow,
     WorkflowRunSpec, WorkflowRunStatus,
 };
 use crate::aws::{Execution, ExecutionStatus};
@@ -230,6 +230,19 @@ pub fn check_mode(spec: &WorkflowRunSpec, machine_type: StateMachineType) -> Res
         _ => return Ok(()),
     };
     Err(Failure::new(Class::Terminal, reason, message))
+}
+
+/// Why a run is not restarted by the version of its first attempt: AWS counts the versions of a new state machine from 1 again, so
+/// that of a Workflow that was created since may be another.
+pub fn is_of_an_earlier_workflow(workflow: &Workflow, status: &WorkflowRunStatus, target_arn: &str) -> Option<String> {
+    let is_version = target_arn.rsplit(':').next().is_some_and(|last| last.parse::<u64>().is_ok());
+    let (created, first) = (workflow.metadata.creation_timestamp.as_ref()?, status.attempts.first()?);
+    (is_version && created.0 > first.recorded_at.0).then(|| {
+        let name = workflow.metadata.name.as_deref().unwrap_or_default();
+        format!(
+            "Workflow {name} was deleted and created anew since the first attempt, so {target_arn} may be another version; it is not tried again. Create another run."
+        )
+    })
 }
 
 #[cfg(test)]

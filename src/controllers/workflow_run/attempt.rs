@@ -105,6 +105,9 @@ pub(super) async fn retry(run: &mut Run<'_>) -> Result<Done, Failure> {
 async fn restart(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, Failure> {
     // spec.retry asks for it and no person does, so it is made as the binding.
     let (workflow, found) = input::workflow_and_binding(run).await?;
+    if let Some(why) = retry::is_of_an_earlier_workflow(&workflow, &run.known(), &attempt.target_arn) {
+        return Ok(run.ends_unstarted(Phase::Failed, Reason::WorkflowReplaced, &why));
+    }
     let rules = admission::allowed(run, &workflow, &found, &attempt.target_arn).await?;
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
     let caller = found.session(run.ctx, run.cause(), &purpose).await?;
@@ -173,9 +176,10 @@ pub(super) async fn resume_redrive(run: &mut Run<'_>, attempt: Attempt) -> Resul
 /// Asks for the recorded redrive, where AWS shows that it was not made yet.
 async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<Done, Failure> {
     let arn = run.known().execution_arn.unwrap_or_else(|| run::execution_arn(attempt));
-    let later = Done::again(Requeue::After(SHOWN_LATER));
+    let (later, is_early) =
+        (Done::again(Requeue::After(SHOWN_LATER)), run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()));
     let Some(shown) = calls::describe(run.ctx, &looks.caller, &arn).await? else {
-        return Ok(later);
+        return Ok(if is_early { later } else { has_gone(run, &arn) });
     };
     match shown.redriven(attempt) {
         Ok(redriven) => return under_way(run, &redriven).await,
@@ -190,10 +194,19 @@ async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<D
     let token = format!("{}-{}", run.uid(), attempt.redrive_count);
     match calls::redrive(run.ctx, &caller, &arn, &token, attempt).await {
         Ok(redriven) => under_way(run, &redriven).await,
-        Err(error) if is_running(&error) && run::may_be_invisible(attempt.recorded_at.0, Timestamp::now()) => Ok(later),
+        Err(error) if is_running(&error) && is_early => Ok(later),
+        Err(error) if error.kind == AwsErrorKind::NotFound && !is_early => Ok(has_gone(run, &arn)),
         Err(error) if error.kind == AwsErrorKind::NotRedrivable => end::not_redriven(run, &shown, &error.message).await,
         Err(error) => Err(refusal::record(run, error, None).await),
     }
+}
+
+/// The execution that was to be redriven is no more.
+fn has_gone(run: &mut Run<'_>, arn: &str) -> Done {
+    let message = format!(
+        "AWS shows no execution {arn} any more, so it is not redriven. It was deleted, or its history has expired. Create another run."
+    );
+    run.ends_unstarted(Phase::Failed, Reason::ExecutionNotFound, &message)
 }
 
 /// Somebody else has redriven it at the same time, and a description will show it.

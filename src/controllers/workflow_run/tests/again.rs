@@ -69,6 +69,37 @@ async fn a_restart_needs_the_input_that_was_recorded() {
 }
 
 #[tokio::test]
+async fn a_run_is_not_restarted_by_the_version_of_another_workflow_of_the_name() {
+    let retry = json!({"retry": {"strategy": "Restart", "limit": 1}});
+    for (created, told, executions) in
+        [("2020-01-01T00:00:00Z", "Running", 2), ("2099-01-01T00:00:00Z", "WorkflowReplaced", 1)]
+    {
+        let mut world = ended(&retry, Ended::Failed("E")).await;
+        world.change("workflows", "orders", &json!({"metadata": {"creationTimestamp": created}}));
+        world.settle::<WorkflowRun>("order").await;
+        let ready = says(&world.run("order"), "Ready");
+        assert_eq!((ready.0.as_str(), world.aws.executions().len()), (told, executions), "{ready:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_of_an_execution_that_has_gone_ends() {
+    let retry = json!({"retry": {"strategy": "Redrive", "limit": 1}});
+    let mut world = ended(&retry, Ended::Failed("E")).await;
+    world.aws.forget_execution(&arn());
+    world.settle::<WorkflowRun>("order").await;
+    assert_eq!(phase(&world), Some(Phase::Starting), "AWS may show it later: {:?}", says(&world.run("order"), "Ready"));
+    let mut attempts = serde_json::to_value(status(&world).attempts).unwrap();
+    attempts[1]["recordedAt"] = json!("2026-01-01T00:00:00Z");
+    world.change("workflowruns", "order", &json!({"status": {"attempts": attempts}}));
+    world.settle::<WorkflowRun>("order").await;
+    assert_eq!(
+        (phase(&world), says(&world.run("order"), "Ready").0.as_str()),
+        (Some(Phase::Failed), "ExecutionNotFound")
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_failed_goes_on_when_somebody_asks_once_for_each_token() {
     let mut world = ended(&json!({}), Ended::Failed("E")).await;
     ask(&mut world, "1").await;

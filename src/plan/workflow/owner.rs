@@ -143,12 +143,16 @@ pub fn check_execution_role(
     if location(binding_role) == location(execution_role) {
         return listed(allowed, execution_role);
     }
-    let ((_, account), (_, foreign)) = (location(binding_role), location(execution_role));
+    let told = |role: &str| {
+        let (partition, account) = location(role);
+        format!("account {account} in partition {partition}")
+    };
+    let (own, foreign) = (told(binding_role), told(execution_role));
     Err(Failure::new(
         Class::Terminal,
         Reason::ExecutionRoleForeign,
         format!(
-            "spec.executionRoleARN {execution_role} is of account {foreign}, but the TrustBinding's role is of account {account}. Name a role of the binding's account and partition."
+            "spec.executionRoleARN {execution_role} is of {foreign}, but the TrustBinding's role is of {own}. Name a role of the binding's account and partition."
         ),
     ))
 }

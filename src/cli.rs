@@ -1,16 +1,18 @@
 //! One file a verb.
 
 mod crds;
-mod files;
+pub(crate) mod files;
 mod flags;
-mod graph;
-mod input;
+pub(crate) mod graph;
+pub(crate) mod input;
 pub mod lint;
+#[cfg(feature = "operator")]
 mod operator;
-mod out;
-mod policy;
+pub(crate) mod out;
+pub(crate) mod policy;
+#[cfg(feature = "operator")]
 mod release;
-mod trust;
+pub(crate) mod trust;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[cfg(feature = "operator")]
     /// Run the operator: watch Stepbound's resources and keep AWS as they say
     Operator(Box<crate::config::Flags>),
     /// Print the custom resource definitions, or write them to a folder
@@ -41,6 +44,7 @@ enum Verb {
     Graph(graph::GraphFlags),
     /// Derive the least that IAM roles need, or compare a policy with it
     Policy(policy::PolicyFlags),
+    #[cfg(feature = "operator")]
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
     Release(Box<release::ReleaseFlags>),
     /// Write, explain and check trust policies
@@ -59,12 +63,14 @@ pub enum CliError {
     /// The verb `lint`.
     #[error(transparent)]
     Lint(#[from] lint::LintError),
+    #[cfg(feature = "operator")]
     /// The verb `operator`.
     #[error(transparent)]
     Operator(#[from] operator::OperatorError),
     /// The verb `policy`.
     #[error(transparent)]
     Policy(#[from] policy::PolicyError),
+    #[cfg(feature = "operator")]
     /// The verb `release`.
     #[error(transparent)]
     Release(#[from] release::ReleaseError),
@@ -79,8 +85,10 @@ impl CliError {
         match self {
             Self::Crds(_) | Self::Graph(_) => 2,
             Self::Lint(error) => error.exit_code(),
+            #[cfg(feature = "operator")]
             Self::Operator(error) => error.exit_code(),
             Self::Policy(error) => error.exit_code(),
+            #[cfg(feature = "operator")]
             Self::Release(error) => error.exit_code(),
             Self::Trust(error) => error.exit_code(),
         }
@@ -90,11 +98,13 @@ impl CliError {
 /// Runs the verb to its end.
 pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.verb {
+        #[cfg(feature = "operator")]
         Verb::Operator(flags) => operator::run(*flags)?,
         Verb::Crds(flags) => crds::run(&flags)?,
         Verb::Lint(flags) => return Ok(lint::run(&flags)?),
         Verb::Graph(flags) => graph::run(&flags)?,
         Verb::Policy(flags) => return Ok(policy::run(&flags)?),
+        #[cfg(feature = "operator")]
         Verb::Release(flags) => release::run(&flags)?,
         Verb::Trust(flags) => trust::run(&flags)?,
     }

@@ -18,7 +18,6 @@ mod web;
 
 pub use cache::SessionCache;
 pub use cognito::Cognito;
-pub(crate) use error::token_says;
 pub use error::{ExchangeError, IdentityError};
 pub use exchange::{Exchanger, session_name};
 pub use external::{IssuerRules, Providers};

@@ -4,11 +4,13 @@ mod activity;
 mod alias;
 mod binding_settings;
 mod common;
+mod execution_history;
 mod forms;
 mod guardrail;
 mod identity_provider;
 mod retry;
 mod runs_as;
+mod timeline;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -26,6 +28,10 @@ pub use common::{
     GIT_REVISION, LocalRef, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
     WrittenTime, is_annotation_key, is_label_value, is_object_name, is_qualified_name,
 };
+pub use execution_history::{
+    EventData, ExecutionDataPage, ExecutionDataPageSpec, ExecutionHistory, ExecutionHistoryPage,
+    ExecutionHistoryPageSpec, ExecutionHistorySpec, ExecutionHistoryStatus, HistoryPhase, PageEvent,
+};
 pub use forms::{
     ACCOUNT_PATTERN, DURATION_PATTERN, FORMS, Form, OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN, form,
 };
@@ -36,6 +42,7 @@ pub use identity_provider::{
 };
 pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
 pub use runs_as::RunsAs;
+pub use timeline::{Iterations, Timeline, Visit, VisitResult};
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     BoundedString, DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,

@@ -81,7 +81,7 @@ pub enum GraphError {
     },
 }
 
-pub(super) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
+pub(crate) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
     let output = output(flags)?;
     let substitutions: BTreeMap<String, String> = flags.substitutions.iter().cloned().collect();
     let one = chosen(load_as_it_is(std::slice::from_ref(&flags.file), &substitutions)?, flags.workflow.as_deref())?;

@@ -1,5 +1,6 @@
 //! `stepbound lint`
 
+#[cfg(feature = "operator")]
 mod aws;
 mod collect;
 mod defaults;
@@ -29,6 +30,7 @@ use clap::ValueEnum;
 use super::out::{colour, print};
 use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
+#[cfg(feature = "operator")]
 pub use aws::AwsLintError;
 pub use collect::{Options, check};
 pub use error::LintError;
@@ -61,6 +63,7 @@ pub struct LintFlags {
     /// Explain a code, or list all of them, and end
     #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "")]
     explain: Option<String>,
+    #[cfg(feature = "operator")]
     #[command(flatten)]
     aws: aws::AwsFlags,
 }
@@ -83,32 +86,17 @@ enum MachineType {
     Express,
 }
 
-pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
+pub(crate) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
     if let Some(code) = &flags.explain {
         print(&explain(code)?).map_err(LintError::Write)?;
         return Ok(ExitCode::SUCCESS);
     }
     let ignore = Ignore::parse(&flags.ignore.join(","))?;
-    let mut options = Options {
-        express: flags.machine_type == MachineType::Express,
-        ignore,
-        asking: flags.aws.aws,
-        answers: Vec::new(),
-    };
+    let express = flags.machine_type == MachineType::Express;
+    let options = Options { express, ignore, asking: false, answers: Vec::new() };
     let paths: BTreeSet<_> = flags.paths.iter().collect();
     let sources = input::read(&paths)?;
-    let mut report = check(&sources, &options)?;
-    let mut unasked = None;
-    if flags.aws.aws {
-        match aws::ask(&flags.aws, &report) {
-            Ok(answers) => {
-                options.answers = answers;
-                report = check(&sources, &options)?;
-            }
-            // What was found without AWS is told all the same.
-            Err(error) => unasked = Some(error),
-        }
-    }
+    let (report, unasked) = found(flags, &sources, options)?;
     let printed = match flags.output {
         Format::Text => text::print(&report, &sources, flags.quiet, colour()),
         Format::Json => json::print(&report)?,
@@ -116,10 +104,37 @@ pub(super) fn run(flags: &LintFlags) -> Result<ExitCode, LintError> {
     };
     print(&printed).map_err(LintError::Write)?;
     if let Some(error) = unasked {
-        return Err(error.into());
+        return Err(error);
     }
     let failed = report.errors() > 0 || flags.strict && report.warnings() > 0;
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// What was found, and why AWS could not be asked about it: what was found without AWS is told all the same.
+#[cfg(feature = "operator")]
+fn found(
+    flags: &LintFlags,
+    sources: &[Source],
+    mut options: Options,
+) -> Result<(Report, Option<LintError>), LintError> {
+    options.asking = flags.aws.aws;
+    let report = check(sources, &options)?;
+    if !options.asking {
+        return Ok((report, None));
+    }
+    match aws::ask(&flags.aws, &report) {
+        Ok(answers) => {
+            options.answers = answers;
+            Ok((check(sources, &options)?, None))
+        }
+        Err(error) => Ok((report, Some(error.into()))),
+    }
+}
+
+/// What was found: a program without the SDK cannot ask AWS.
+#[cfg(not(feature = "operator"))]
+fn found(_: &LintFlags, sources: &[Source], options: Options) -> Result<(Report, Option<LintError>), LintError> {
+    Ok((check(sources, &options)?, None))
 }
 
 fn explain(code: &str) -> Result<String, UnknownCode> {

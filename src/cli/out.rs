@@ -7,7 +7,7 @@ use std::io::{ErrorKind, IsTerminal, Result, Write};
 ///
 /// # Errors
 /// When it cannot be written, as on a full disk, but not because nobody reads any more.
-pub(super) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -21,6 +21,6 @@ pub fn say(line: &str) {
 }
 
 /// True on a terminal, unless the user says otherwise (no-color.org).
-pub(super) fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

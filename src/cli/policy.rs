@@ -151,7 +151,7 @@ pub enum PolicyError {
 
 impl PolicyError {
     /// 1 where the answer is that there is no such policy.
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         if let Self::BindingRole(error) = self { error.exit_code() } else { 2 }
     }
 }
@@ -177,7 +177,7 @@ fn resource(text: &str) -> Result<(String, String), String> {
     Ok((state.to_owned(), resource.to_owned()))
 }
 
-pub(super) fn run(flags: &PolicyFlags) -> Result<ExitCode, PolicyError> {
+pub(crate) fn run(flags: &PolicyFlags) -> Result<ExitCode, PolicyError> {
     match &flags.which {
         Which::ExecutionRole(flags) => execution_role(flags),
         Which::BindingRole(flags) => {

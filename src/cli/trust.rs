@@ -27,7 +27,7 @@ enum TrustVerb {
     Lint(lint::LintFlags),
 }
 
-pub(super) fn run(flags: &TrustFlags) -> Result<(), TrustError> {
+pub(crate) fn run(flags: &TrustFlags) -> Result<(), TrustError> {
     match &flags.verb {
         TrustVerb::Render(flags) => render::run(flags),
         TrustVerb::Explain(flags) => explain::run(flags),

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use crate::api::v1alpha1::{Timeline, VisitResult};
+
 /// What became of a state, the last time that it was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
@@ -104,6 +106,24 @@ impl History {
             over = ended(kind).or(over);
         }
         Self::closed(entries, over)
+    }
+
+    /// What a timeline tells of the states. Names of states are unique in a definition.
+    pub fn of_timeline(timeline: &Timeline) -> Self {
+        let mut states: BTreeMap<String, (Outcome, usize)> = BTreeMap::new();
+        for visit in &timeline.visits {
+            let outcome = match visit.result {
+                VisitResult::Running => Outcome::Running,
+                VisitResult::Succeeded => Outcome::Succeeded,
+                VisitResult::Caught => Outcome::Caught,
+                VisitResult::Failed | VisitResult::TimedOut => Outcome::Failed,
+                VisitResult::Aborted => Outcome::Aborted,
+            };
+            let known = states.entry(visit.state.clone()).or_insert((outcome, 0));
+            known.0 = known.0.max(outcome);
+            known.1 += 1;
+        }
+        Self { states }
     }
 
     /// When the run is over no state runs any more.

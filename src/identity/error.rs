@@ -253,7 +253,7 @@ impl ExchangeError {
         let said = format!("STS refused {} for role {role_arn}.", cause.operation);
         format!(
             "{said}\n{}\n{}\n{}",
-            token_says(claims),
+            claims.told(),
             explanation.text(),
             explanation.fix("the policy in .status.trustPolicy")
         )
@@ -282,19 +282,8 @@ impl ExchangeError {
         };
         let problem =
             issuer_problem.as_ref().map(|problem| format!("\nSeen from here: {problem}.")).unwrap_or_default();
-        format!("{said}\n{}\n{next}{problem}", token_says(claims))
+        format!("{said}\n{}\n{next}{problem}", claims.told())
     }
-}
-
-/// The claims of a token that trust policies speak of.
-pub(crate) fn token_says(claims: &Claims) -> String {
-    let party = claims.azp.as_ref().map(|party| format!("\n                 azp {party}")).unwrap_or_default();
-    format!(
-        "The token says:  iss {}\n                 sub {}\n                 aud {}{party}",
-        claims.iss,
-        claims.sub,
-        claims.aud.0.join(", ")
-    )
 }
 
 /// What must hold, where the role's policy cannot be read.

@@ -10,6 +10,7 @@ use super::common::{
 };
 use super::forms::{EXECUTION_PATTERN, OBJECT_NAME_PATTERN};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
+use super::timeline::Timeline;
 
 /// Executions of runs without a name are named after the run's UID, further attempts with `-` and their number. No other run
 /// may name such a one. Names of a schedule's runs end in eight digits.
@@ -359,6 +360,9 @@ pub struct WorkflowRunStatus {
     /// The state in which it failed: the innermost one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_state: Option<String>,
+    /// What the execution did, written with its end: at most 16 KiB where it failed, 4 KiB otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
     /// Who asked for the run, as the API server knew them; absent where its word for it cannot be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,

@@ -21,7 +21,7 @@ use crate::cli::out::say;
 use crate::config::{ConfigError, Endpoints, check_endpoint};
 use crate::iam::document::{Document, Statement};
 use crate::iam::partition;
-use crate::identity::{Exchanger, IdentityError, SessionKey, WebIdentityToken, token_says};
+use crate::identity::{Exchanger, IdentityError, SessionKey, WebIdentityToken};
 
 /// The one action that is called and that the session allows.
 const ACTION: &str = "states:ValidateStateMachineDefinition";
@@ -153,7 +153,7 @@ async fn answers(
     note: &str,
 ) -> Result<Answers, AwsLintError> {
     let http = http_client();
-    let said = token_says(&token.claims);
+    let said = token.claims.told();
     let cause = Arc::default();
     let exchanger = Exchanger::new(http.clone(), flags.sts_endpoint_url.clone());
     let session = exchanger.exchange(key, &cause, token, Timestamp::now()).await;

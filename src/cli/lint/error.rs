@@ -1,5 +1,6 @@
 //! Why nothing could be checked.
 
+#[cfg(feature = "operator")]
 use super::aws::AwsLintError;
 use crate::asl::lint::UnknownCode;
 
@@ -21,6 +22,7 @@ pub enum LintError {
     #[error("there is no .yaml, .yml or .json file in {0}; correct the path")]
     NoFiles(String),
     /// AWS.
+    #[cfg(feature = "operator")]
     #[error(transparent)]
     Aws(#[from] AwsLintError),
     /// Standard output.
@@ -33,7 +35,11 @@ pub enum LintError {
 
 impl LintError {
     /// 3 where trying again may help: AWS was not reached, or had no answer for now.
-    pub(in crate::cli) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Aws(AwsLintError::NoAnswer { .. })) { 3 } else { 2 }
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            #[cfg(feature = "operator")]
+            Self::Aws(AwsLintError::NoAnswer { .. }) => 3,
+            _ => 2,
+        }
     }
 }

@@ -45,7 +45,7 @@ pub enum TrustError {
 
 impl TrustError {
     /// 1 where there is an answer, and it is no.
-    pub(in crate::cli) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         if matches!(self, Self::Verdict(_)) { 1 } else { 2 }
     }
 }

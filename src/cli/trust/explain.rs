@@ -11,7 +11,6 @@ use crate::api::v1alpha1::TrustBinding;
 use crate::cli::{files, flags};
 use crate::iam::document::Document;
 use crate::iam::trust::{Audiences, Claims, Explanation, Outcome, Subject, Verdict, explain};
-use crate::identity::token_says;
 
 /// Flags of `stepbound trust explain`.
 #[derive(Debug, Args)]
@@ -135,7 +134,7 @@ fn answer(
             Some(format!("the trust policy does not allow {}", explanation.action))
         }
     };
-    let text = format!("{}\n{}\n{fix}", token_says(claims), explanation.text());
+    let text = format!("{}\n{}\n{fix}", claims.told(), explanation.text());
     Ok(Answer { text, view: view(&explanation, &fix), refusal })
 }
 

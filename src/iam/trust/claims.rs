@@ -40,6 +40,16 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// The claims that trust policies speak of, for people.
+    pub fn told(&self) -> String {
+        let party = self.azp.as_ref().map(|party| format!("\n                 azp {party}")).unwrap_or_default();
+        let audiences = self.aud.0.join(", ");
+        format!(
+            "The token says:  iss {}\n                 sub {}\n                 aud {audiences}{party}",
+            self.iss, self.sub
+        )
+    }
+
     /// Key id and claims of a token in three parts. Nothing is verified: that is the work of whoever it is shown to.
     pub fn of_token(token: &str) -> Option<(String, Self)> {
         #[derive(Deserialize)]

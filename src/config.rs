@@ -355,6 +355,7 @@ mod tests {
         Config::from_flags(wrapper.flags).map_err(|error| error.to_string())
     }
 
+    /// Requirement 7 of docs/security.md: no STS endpoint in a resource; the flag is https unless in a test bed.
     #[test]
     fn requirement_07_plain_http_needs_an_explicit_word() {
         assert!(read(&["--sts-endpoint-url", "http://127.0.0.1:1"]).unwrap_err().contains("--insecure-endpoints"));

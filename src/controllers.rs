@@ -19,6 +19,7 @@ mod run_queue;
 mod runner;
 mod scope;
 pub mod sharing;
+mod touched;
 mod trust_binding;
 mod watches;
 mod workflow;

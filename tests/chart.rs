@@ -57,6 +57,7 @@ const VARIANTS: [&[&str]; 6] = [
     ],
 ];
 
+/// Requirement 10 of docs/security.md: no verb on Secrets that nobody granted by name.
 #[test]
 fn requirement_10_no_variant_grants_secrets_or_a_wildcard() {
     for variant in VARIANTS {
@@ -67,6 +68,7 @@ fn requirement_10_no_variant_grants_secrets_or_a_wildcard() {
     }
 }
 
+/// Requirement 10 of docs/security.md: no verb on Secrets that nobody granted by name.
 /// What is granted when it is asked for is one Secret by its name, to be read.
 #[test]
 fn requirement_10_secrets_are_granted_by_name_and_only_when_asked_for() {
@@ -79,6 +81,7 @@ fn requirement_10_secrets_are_granted_by_name_and_only_when_asked_for() {
     assert_eq!(granted[0].1, rule);
 }
 
+/// Requirement 9 of docs/security.md: tokens granted by name, ConfigMaps and accounts of watched namespaces only.
 #[test]
 fn requirement_09_tokens_are_granted_by_name_unless_the_installer_asks_for_all() {
     let token_rules = |variant: &[&str]| -> Vec<(String, Value)> {
@@ -287,6 +290,7 @@ fn people_may_run_without_editing_and_edit_without_binding() {
     assert!(render(&["userRoles.create=false"]).iter().all(|one| one["metadata"]["name"] != "system-stepbound-run"));
 }
 
+/// Requirement 30 of docs/security.md: the operator's own account is held.
 /// What a value says goes into a policy as text: it must not be able to end the text.
 #[test]
 fn requirement_30_values_reach_the_policies_as_data() {
@@ -334,6 +338,7 @@ fn lockdown_is_one_switch() {
     assert!(refused(&everywhere).contains("lockdown with tokens.mode ClusterWide needs tokens.namespaceLabels"));
 }
 
+/// Requirement 19 of docs/security.md: execution roles checked; ConfigMaps readable by their author.
 /// The rule asks for each ConfigMap by its place, so it must have as many places as the schema takes names.
 #[test]
 fn requirement_19_every_config_map_that_an_object_can_name_is_asked_for() {

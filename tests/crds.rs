@@ -50,6 +50,8 @@ fn every_field_is_described() {
     }
 }
 
+/// Requirement 1 of docs/security.md: account, binding, Workflow and run in one namespace; no namespace field.
+/// Requirement 7 of docs/security.md: no STS endpoint in a resource; the flag is https unless in a test bed.
 /// Requirements 1 and 7 of the identity design. A Guardrail selects namespaces by their labels: it belongs to none and
 /// names nothing that acts.
 #[test]

@@ -206,6 +206,37 @@ fn every_test_that_a_page_names_exists() {
     }
 }
 
+/// A number says nothing where it is met: above each test stands what it asks for, as docs/security.md has it.
+#[test]
+fn a_test_of_a_requirement_says_what_is_required() {
+    let page = read("docs/security.md");
+    let required = |number: u32| -> Vec<&str> {
+        page.split(&format!("| {number} | ")).skip(1).filter_map(|rest| rest.split(" |").next()).collect()
+    };
+    let folders = ["src", "tests"].map(|folder| sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)));
+    let mut seen = 0;
+    for path in folders.iter().flatten().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some((before, name)) = line.split_once("fn requirement") else { continue };
+            if !before.trim().is_empty() && before.trim() != "async" {
+                continue;
+            }
+            let numbers =
+                name.split(['_', '(']).filter_map(|word| word.parse::<u32>().ok().filter(|_| word.len() == 2));
+            let above = lines[..at].iter().rev().take_while(|line| line.trim_start().starts_with(['/', '#']));
+            let above: Vec<&str> = above.copied().collect();
+            for number in numbers {
+                let told = |text: &str| above.iter().any(|line| line.ends_with(&format!(": {text}.")));
+                assert!(required(number).into_iter().any(told), "{}: {line}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "the test finds the tests: {seen}");
+}
+
 /// What is found, what is not and what could not be looked at are three answers.
 #[test]
 fn advisories_that_cannot_be_had_are_not_taken_for_none() {

@@ -90,6 +90,7 @@ fn promised() -> Vec<String> {
     names.collect()
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 #[tokio::test]
 async fn requirement_27_no_call_of_any_port_is_made_once_the_epoch_is_over() {
     let server = StandIn::start(|_| (200, "{}".into())).await;
@@ -107,6 +108,7 @@ async fn requirement_27_no_call_of_any_port_is_made_once_the_epoch_is_over() {
     assert!(promised.is_empty(), "calls of a port that this test does not make: {promised:?}");
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 /// The signer refuses by itself, whatever an adapter forgets: the epoch ends between the look and the signature.
 #[tokio::test]
 async fn requirement_27_the_signer_is_the_gate_for_every_attempt() {
@@ -127,6 +129,7 @@ async fn requirement_27_the_signer_is_the_gate_for_every_attempt() {
     assert_eq!(server.seen().len(), 1, "the second attempt was not signed");
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 /// A long poll is broken off, and what came in is neither believed nor deleted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requirement_27_a_long_poll_ends_with_the_epoch_and_nothing_of_it_is_believed() {
@@ -159,6 +162,7 @@ async fn requirement_27_a_long_poll_ends_with_the_epoch_and_nothing_of_it_is_bel
     assert!(there.try_recv().is_err(), "another request");
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 /// What no test of behaviour can show: that nobody else builds a client with credentials, or reads them.
 #[test]
 fn requirement_27_only_the_gate_gives_credentials_to_a_client() {

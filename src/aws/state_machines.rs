@@ -76,6 +76,7 @@ impl StateMachines for SdkStepFunctions {
             ),
             revision_id: found.revision_id,
             deleting: found.status == Some(StateMachineStatus::Deleting),
+            description: found.description,
         }))
     }
 

@@ -65,6 +65,8 @@ pub struct StateMachine {
     pub revision_id: Option<String>,
     /// True while AWS deletes it.
     pub deleting: bool,
+    /// Of a version: what it was published with.
+    pub description: Option<String>,
 }
 
 /// A creation, made unique by `version_description` so that only our own earlier attempt matches it.

@@ -27,6 +27,7 @@ use crate::kube::api_failure;
 use crate::outcome::{Class, Classify, Failure};
 use crate::plan::guardrail::{self, Rule, Runs, Start, of_machine, of_moving_machine, of_version, selects, unknown};
 use crate::plan::run::{machine_arn, machine_name};
+use crate::plan::workflow::is_from_config_map;
 use crate::reason::Reason;
 
 /// Keeps the Guardrails until `stop` turns true. Nothing is decided before the first listing has ended.
@@ -118,11 +119,11 @@ pub(super) async fn runs_as(
     if let Some(whole) = known.filter(|known| !known.omitted) {
         return Ok(whole.clone());
     }
-    // AWS does not tell it.
+    // AWS tells it only in what the version was described with, if it was published by one who did so.
     let from_config_map = known.is_some_and(|known| known.from_config_map);
     let key = (uid, runs.arn.clone());
     if let Some(read) = ctx.guardrails.read.get(&key).await {
-        return Ok(RunsAs { from_config_map, ..RunsAs::clone(&read) });
+        return Ok(RunsAs { from_config_map: from_config_map || read.from_config_map, ..RunsAs::clone(&read) });
     }
     let found = match ctx.state_machines.describe_state_machine(caller, &runs.arn).await {
         Ok(found) => found.ok_or_else(|| unknown(&runs.arn, "AWS shows no such version or state machine"))?,
@@ -131,6 +132,7 @@ pub(super) async fn runs_as(
     };
     let definition = serde_json::from_str(&found.definition);
     let definition = definition.map_err(|_| unknown(&runs.arn, "AWS does not show its definition"))?;
+    let from_config_map = from_config_map || found.description.as_deref().is_some_and(is_from_config_map);
     let read = guardrail::runs_as(&found.role_arn, &definition, from_config_map);
     if runs.version.is_some() {
         ctx.guardrails.read.insert(key, Arc::new(read.clone())).await;

@@ -16,6 +16,7 @@ use super::index::{Index, Needed};
 use super::intake::{Change, Intake, NamespacedName, namespaced_name};
 use super::owners::refers_to;
 use super::run_queue::RunQueue;
+use super::touched::Touched;
 use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
 use crate::outcome::Failure;
 use crate::plan::queue::Turn;
@@ -86,6 +87,8 @@ pub(super) struct Watches {
     pub(super) providers: Watched<IdentityProvider>,
     /// Whose turn it is among the runs of each Workflow.
     pub(super) queue: RunQueue,
+    /// Workflows whose runs under way are to be counted again.
+    pub(super) touched: Touched,
 }
 
 impl Watches {
@@ -120,6 +123,7 @@ impl Watches {
 
     /// A Workflow may let runs start: with a limit as many as there are slots, and otherwise all that wait for it.
     pub(super) fn workflow_changed(&self, change: &Change<Workflow>) {
+        self.touched.add(namespaced_name(change.object()));
         if let Change::Gone(workflow) = change {
             self.released(&namespaced_name(workflow.as_ref()).0, &workflow.spec.trust_binding_ref.name);
         }
@@ -132,6 +136,7 @@ impl Watches {
     /// A run has ended or gone: its schedule may start the next.
     pub(super) fn run_changed(&self, change: &Change<WorkflowRun>) {
         let run = change.object();
+        self.touched.add((namespaced_name(run).0, run.spec.workflow_ref.name.clone()));
         let over = run.status.as_ref().and_then(|status| status.phase).unwrap_or_default().is_finished();
         if over || matches!(change, Change::Gone(_)) {
             let owners = run.owner_references().iter().filter(|owner| owner.controller == Some(true));

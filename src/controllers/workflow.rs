@@ -258,6 +258,7 @@ fn desired(
         drift: spec.drift,
         adoption: spec.adoption,
         git_revision: work.object.annotations().get(GIT_REVISION).cloned(),
+        from_config_map: spec.takes_from_config_maps(),
         take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
         take_over_is_checked: ctx.attribution.admission_is_installed(),
         release_to: work.object.annotations().get(RELEASE_TAG).cloned(),

@@ -264,6 +264,7 @@ mod tests {
         assert_eq!(door.enter("a").await.err(), Some(IdentityError::RateLimited));
     }
 
+    /// Requirement 29 of docs/security.md: exchanges shared fairly by namespace; what is dead holds up only what goes there.
     /// A namespace that names a thousand hosts that do not exist waits at few of them, and they are forgotten.
     #[tokio::test(start_paused = true)]
     async fn requirement_29_names_that_lead_nowhere_take_little_room() {

@@ -83,6 +83,7 @@ mod tests {
     use super::super::token::tests::key;
     use super::*;
 
+    /// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
     #[test]
     fn requirement_27_another_account_or_role_begins_another_epoch() {
         let epochs = Epochs::default();

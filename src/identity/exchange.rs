@@ -232,6 +232,7 @@ mod tests {
             .build()
     }
 
+    /// Requirement 16 of docs/security.md: the answer of STS compared with what was expected.
     /// The answer of STS is compared with what was expected.
     #[test]
     fn requirement_16_an_answer_for_anything_else_is_refused_without_its_secrets() {
@@ -266,6 +267,7 @@ mod tests {
     }
 
     proptest! {
+        /// Requirement 15 of docs/security.md: session names deterministic, bounded, collision-safe.
         #[test]
         fn requirement_15_session_names_of_bindings_are_valid_stable_bounded_and_distinct(a in "[a-z0-9-]{1,63}", b in "[a-z0-9.-]{1,253}", c in "[a-z0-9.-]{1,253}") {
             let name = session_name(&a, &b);

@@ -114,6 +114,7 @@ mod tests {
         }
     }
 
+    /// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
     /// Requirement 20: the token endpoint has the issuer's origin.
     #[test]
     fn requirement_20_a_token_endpoint_elsewhere_is_refused() {

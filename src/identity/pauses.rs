@@ -275,6 +275,7 @@ mod tests {
         assert_eq!(looked, 7, "three good ones after a bad one each, and the next bad one");
     }
 
+    /// Requirement 29 of docs/security.md: exchanges shared fairly by namespace; what is dead holds up only what goes there.
     #[tokio::test(start_paused = true)]
     async fn requirement_29_a_spec_that_is_changed_in_a_loop_does_not_skip_the_pauses() {
         let pauses = Pauses::default();

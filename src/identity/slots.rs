@@ -102,6 +102,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
+    /// Requirement 29 of docs/security.md: exchanges shared fairly by namespace; what is dead holds up only what goes there.
     #[tokio::test(start_paused = true)]
     async fn requirement_29_places_go_round_the_namespaces_and_not_the_queue() {
         let slots = Arc::new(Slots::new(1));

@@ -198,6 +198,7 @@ pub(super) mod tests {
         WebIdentityToken::read(SecretString::from(format!("e30.{payload}.canary-signature")))
     }
 
+    /// Requirement 5 of docs/security.md: exactly one audience, never the API server's.
     #[test]
     fn requirement_05_a_token_for_another_account_or_a_second_audience_is_refused() {
         let claims = |sub: &str, aud: serde_json::Value| serde_json::json!({"iss": "https://i", "sub": sub, "aud": aud, "jti": "j"});

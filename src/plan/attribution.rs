@@ -229,6 +229,7 @@ mod tests {
     }
 
     proptest! {
+        /// Requirement 15 of docs/security.md: session names deterministic, bounded, collision-safe.
         #[test]
         fn requirement_15_session_names_of_requesters_are_valid_stable_bounded_and_distinct(a in "\\PC{0,300}", b in "\\PC{0,300}") {
             let name = session_name(&a);

@@ -55,6 +55,7 @@ fn roles(list: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
+    /// Requirement 3 of docs/security.md: consent on the service account.
     #[test]
     fn requirement_03_only_the_exact_role_is_consented_to() {
         let role = "arn:aws:iam::111122223333:role/a";

@@ -71,6 +71,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// Requirement 28 of docs/security.md: a Secret only for who may read it, and only to its issuer.
     #[test]
     fn requirement_28_a_secret_is_for_the_one_issuer_that_it_names() {
         let (okta, evil) = ("https://okta.example", "https://evil.example");
@@ -88,6 +89,7 @@ mod tests {
         );
     }
 
+    /// Requirement 28 of docs/security.md: a Secret only for who may read it, and only to its issuer.
     /// A provider that worked before the upgrade goes on; a new one, or one that names another Secret, does not.
     #[test]
     fn requirement_28_only_a_provider_from_before_goes_on_with_a_secret_that_names_nobody() {

@@ -7,7 +7,7 @@ mod permissions;
 #[cfg(test)]
 mod tests;
 
-pub use desired::Desired;
+pub use desired::{Desired, is_from_config_map};
 pub use difference::summary;
 pub use owner::{
     CLUSTER_TAG, NAMESPACE_TAG, Owner, RELEASE_TAG, activity_arn, check_execution_role, check_key, check_name,

@@ -21,6 +21,7 @@ pub(crate) fn using(binding: &str) -> Value {
     json!({"apiGroups": ["stepbound.dev"], "resources": ["trustbindings"], "resourceNames": [binding], "verbs": ["use"]})
 }
 
+/// Requirement 2 of docs/security.md: only who could create the account's token may create or change a binding to it.
 #[test]
 fn requirement_02_only_who_could_mint_the_token_may_bind() {
     let tenant = test_bed().tenant("minting");
@@ -50,6 +51,7 @@ fn requirement_02_only_who_could_mint_the_token_may_bind() {
     assert!(refused.contains("service account minting/admin"), "{refused}");
 }
 
+/// Requirement 4 of docs/security.md: never the account `default`.
 #[test]
 fn requirement_04_the_account_default_is_never_bound() {
     let tenant = test_bed().tenant("shared-account");
@@ -59,6 +61,7 @@ fn requirement_04_the_account_default_is_never_bound() {
     assert!(refused.contains("the account 'default' is shared by every pod that names none"), "{refused}");
 }
 
+/// Requirement 1 of docs/security.md: account, binding, Workflow and run in one namespace; no namespace field.
 #[test]
 fn requirement_01_an_object_that_names_another_namespace_is_refused() {
     let tenant = test_bed().tenant("one-namespace");
@@ -72,6 +75,7 @@ fn requirement_01_an_object_that_names_another_namespace_is_refused() {
     assert!(refused.contains("trustBindingRef.namespace"), "{refused}");
 }
 
+/// Requirement 19 of docs/security.md: execution roles checked; ConfigMaps readable by their author.
 #[test]
 fn requirement_19_who_may_not_read_a_config_map_may_not_have_the_operator_read_it() {
     let tenant = test_bed().tenant("readers");

@@ -70,31 +70,37 @@ fn folder(tenant: &Tenant) -> PathBuf {
     folder
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_deleted_folder_goes_within_a_minute_with_its_machine() {
     everything_goes("folder", false, Operator::Running);
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_deleted_folder_goes_within_a_minute_after_a_restart() {
     everything_goes("folder-restarted", false, Operator::Restarted);
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_folder_deleted_while_the_operator_is_down_goes_within_a_minute() {
     everything_goes("folder-down", false, Operator::Down);
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_deleted_namespace_goes_within_a_minute_with_its_machine() {
     everything_goes("namespace", true, Operator::Running);
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_deleted_namespace_goes_within_a_minute_after_a_restart() {
     everything_goes("namespace-restarted", true, Operator::Restarted);
 }
 
+/// Requirement 17 of docs/security.md: deletions end when account, right or namespace are gone.
 #[test]
 fn requirement_17_a_namespace_deleted_while_the_operator_is_down_goes_within_a_minute() {
     everything_goes("namespace-down", true, Operator::Down);

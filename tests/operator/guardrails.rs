@@ -164,6 +164,7 @@ fn set(tenant: &Tenant, resource: &str, spec: &Value) {
     tenant.kubectl(&["patch", resource, "--type=merge", "-p", &json!({"spec": spec}).to_string()]);
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_no_door_leads_past_a_guardrail_or_a_role_list() {
     let tenant = test_bed().tenant("railed-doors");

@@ -35,6 +35,7 @@ pub(crate) fn let_it_mint_everything(tenant: &Tenant) {
     tenant.bed.control_plane.apply(&account.to_string());
 }
 
+/// Requirement 30 of docs/security.md: the operator's own account is held.
 #[test]
 fn requirement_30_the_operators_own_token_mints_what_it_needs_and_nothing_else() {
     let issuer = "https://sso.example/realms/a";
@@ -92,6 +93,7 @@ fn let_it_use_bindings(tenant: &Tenant) {
     wait_until(Duration::from_secs(10), "the right is there", may_use);
 }
 
+/// Requirement 30 of docs/security.md: the operator's own account is held.
 #[test]
 fn requirement_30_the_operators_own_token_changes_no_spec_and_gives_no_command() {
     let tenant = test_bed().tenant("unchanged");
@@ -143,6 +145,7 @@ fn requirement_30_the_operators_own_token_changes_no_spec_and_gives_no_command()
     refused(created, &"a run of another group's schedule", "the operator creates runs of schedules");
 }
 
+/// Requirement 30 of docs/security.md: the operator's own account is held.
 /// Everywhere but where an administrator has said so by a label.
 #[test]
 fn requirement_30_cluster_wide_tokens_can_be_bound_to_labelled_namespaces() {

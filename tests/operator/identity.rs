@@ -24,6 +24,7 @@ fn a_role_that_trusts_another_account_is_refused_with_the_reason_and_mends_by_it
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
 }
 
+/// Requirement 3 of docs/security.md: consent on the service account.
 #[test]
 fn requirement_03_consent_withdrawn_stops_the_binding_and_consent_given_mends_it() {
     let tenant = test_bed().tenant("consent");
@@ -41,6 +42,7 @@ fn requirement_03_consent_withdrawn_stops_the_binding_and_consent_given_mends_it
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
 }
 
+/// Requirement 9 of docs/security.md: tokens granted by name, ConfigMaps and accounts of watched namespaces only.
 #[test]
 fn requirement_09_an_account_that_was_not_granted_gets_no_token_and_the_message_says_how_to_grant_it() {
     let tenant = test_bed().tenant("ungranted");
@@ -55,6 +57,7 @@ fn requirement_09_an_account_that_was_not_granted_gets_no_token_and_the_message_
     assert!(!refused.to_string().contains("RoleAssumed\",\"status\":\"True"));
 }
 
+/// Requirement 16 of docs/security.md: the answer of STS compared with what was expected.
 #[test]
 fn requirement_16_an_answer_of_sts_for_another_account_is_dropped() {
     let tenant = test_bed().tenant("other-account");
@@ -65,6 +68,9 @@ fn requirement_16_an_answer_of_sts_for_another_account_is_dropped() {
     tenant.wait_for(&operator, "tb/orders", "RoleAssumed", "False", "UnexpectedAnswer");
 }
 
+/// Requirement 6 of docs/security.md: token of 600 s, used once, never stored.
+/// Requirement 8 of docs/security.md: no ambient credentials.
+/// Requirement 12 of docs/security.md: secrets without Debug, also at TRACE.
 #[test]
 fn requirement_06_08_and_12_no_secret_is_written_anywhere_and_no_ambient_credential_is_used() {
     let tenant = test_bed().tenant("secrets");

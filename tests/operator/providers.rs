@@ -146,6 +146,7 @@ fn a_binding_moves_to_another_provider_without_a_refused_call() {
     tenant.wait_for(&operator, "sfnrun/afterwards", "Complete", "True", "Succeeded");
 }
 
+/// Requirement 28 of docs/security.md: a Secret only for who may read it, and only to its issuer.
 /// Requirement 28, with a real Secret and a real provider: who may read it is RBAC's, where it may go is the Secret's to say.
 #[test]
 fn requirement_28_a_stored_client_secret_goes_to_the_issuer_that_it_is_for() {
@@ -221,6 +222,7 @@ fn a_cognito_identity_pool_trades_the_clusters_token() {
     assert!(policy.contains("\"ForAnyValue:StringEquals\":{\"cognito-identity.amazonaws.com:amr\""), "{policy}");
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: an issuer that the operator does not allow is not asked, and the status says which flag would allow it.
 #[test]
 fn requirement_20_an_issuer_that_is_not_allowed_is_not_asked() {

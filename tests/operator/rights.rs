@@ -48,6 +48,8 @@ fn matrix(tenant: &Tenant, title: &str, account: (&str, &str), namespaces: &[(&s
     text
 }
 
+/// Requirement 9 of docs/security.md: tokens granted by name, ConfigMaps and accounts of watched namespaces only.
+/// Requirement 10 of docs/security.md: no verb on Secrets that nobody granted by name.
 #[test]
 fn requirements_09_and_10_the_charts_account_may_do_what_the_matrix_says_and_nothing_with_secrets() {
     let tenant = test_bed().tenant("matrix");

@@ -26,6 +26,7 @@ fn run_as_printed(tenant: &Tenant, refused: &str, from: &str) {
         .unwrap_or_else(|error| panic!("{error}: {commands}"));
 }
 
+/// Requirement 23 of docs/security.md: `use` on a binding.
 #[test]
 fn requirement_23_who_may_not_use_a_binding_may_not_write_what_acts_through_it() {
     let tenant = test_bed().tenant("using");
@@ -72,6 +73,7 @@ fn requirement_23_who_may_not_use_a_binding_may_not_write_what_acts_through_it()
     assert!(create_as(&tenant, "mallory", &other).unwrap_err().contains("may not use TrustBinding using/payments"));
 }
 
+/// Requirement 23 of docs/security.md: `use` on a binding.
 /// The chart's roles, as people are given them: writing is apart from using, and Kubernetes' own editors have both.
 #[test]
 fn requirement_23_the_charts_roles_tell_writing_from_using() {
@@ -100,6 +102,7 @@ fn requirement_23_the_charts_roles_tell_writing_from_using() {
     });
 }
 
+/// Requirement 23 of docs/security.md: `use` on a binding.
 /// A Workflow whose author has no right any more is kept, changed in AWS, run and deleted as before.
 #[test]
 fn requirement_23_what_exists_goes_on_without_its_authors_right() {
@@ -116,6 +119,7 @@ fn requirement_23_what_exists_goes_on_without_its_authors_right() {
     tenant.delete_all(&operator);
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 #[test]
 fn requirement_24_taking_over_needs_a_right_where_the_owner_is() {
     let tenant = test_bed().tenant("takers");
@@ -175,6 +179,7 @@ fn requirement_24_taking_over_needs_a_right_where_the_owner_is() {
     patch_as(&tenant, "alice", "sfn/fulfil", &without).unwrap();
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 /// Where the chart does not know the cluster's id every owner may be of this cluster, so the right is asked for each.
 #[test]
 fn requirement_24_without_a_known_cluster_every_owner_is_asked() {
@@ -190,6 +195,7 @@ fn requirement_24_without_a_known_cluster_every_owner_is_asked() {
     });
 }
 
+/// Requirement 28 of docs/security.md: a Secret only for who may read it, and only to its issuer.
 #[test]
 fn requirement_28_who_may_not_read_a_secret_may_not_have_it_sent() {
     let tenant = test_bed().tenant("secretive");

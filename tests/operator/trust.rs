@@ -207,6 +207,7 @@ fn an_idle_binding_costs_no_call_of_sts_after_it_was_proven() {
     assert_eq!(tenant.bed.front.session_policies(&tenant.role_arn()).len(), 1);
 }
 
+/// Requirement 19 of docs/security.md: execution roles checked; ConfigMaps readable by their author.
 /// Requirement 19: the check is the operator's, before AWS is asked.
 #[test]
 fn requirement_19_an_execution_role_that_is_not_listed_is_never_passed() {

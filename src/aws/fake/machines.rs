@@ -72,12 +72,13 @@ impl Machine {
     }
 
     /// The same revision gives the same version again (`PublishStateMachineVersion`: "idempotent").
-    fn publish(&mut self) -> String {
+    fn publish(&mut self, description: Option<&str>) -> String {
         let same = self.versions.iter().find(|(_, version)| version.machine.revision_id == self.now.revision_id);
         let number = same.map(|(number, _)| *number);
         let number = number.unwrap_or_else(|| {
             self.last_version += 1;
-            self.versions.insert(self.last_version, Version { machine: self.now.clone() });
+            let machine = StateMachine { description: description.map(str::to_owned), ..self.now.clone() };
+            self.versions.insert(self.last_version, Version { machine });
             self.last_version
         });
         format!("{}:{number}", self.now.arn)
@@ -103,10 +104,12 @@ impl State {
             settings: request.settings.clone(),
             revision_id: None,
             deleting: false,
+            description: None,
         };
         let (created, versions) = (request.clone(), BTreeMap::new());
         let mut machine = Machine { now, created, versions, last_version: 0, revisions: 0, shown_deleting: 1 };
-        let version_arn = request.version_description.is_some().then(|| machine.publish());
+        let description = request.version_description.as_deref();
+        let version_arn = description.is_some().then(|| machine.publish(description));
         self.machines.insert(arn.to_owned(), machine);
         self.tags.insert(arn.to_owned(), request.tags.clone());
         CreatedStateMachine { arn: arn.to_owned(), version_arn }
@@ -213,7 +216,8 @@ impl StateMachines for FakeAws {
             machine.now.role_arn.clone_from(&request.role_arn);
             machine.now.settings.clone_from(&request.settings);
             machine.revise();
-            let version_arn = request.version_description.is_some().then(|| machine.publish());
+            let description = request.version_description.as_deref();
+            let version_arn = description.is_some().then(|| machine.publish(description));
             Ok(UpdatedStateMachine { revision_id: machine.now.revision_id.clone(), version_arn })
         };
         self.call(caller, "states:UpdateStateMachine", &request.arn, Does::Change, update).await
@@ -232,14 +236,14 @@ impl StateMachines for FakeAws {
         caller: &Caller,
         arn: &str,
         revision_id: Option<&str>,
-        _: &str,
+        description: &str,
     ) -> Result<String, AwsError> {
         let publish = |state: &mut State| {
             let machine = state.machine(arn)?;
             if revision_id.is_some_and(|wanted| machine.now.revision_id.as_deref() != Some(wanted)) {
                 return Err(("ConflictException", "the revision is not the current one".to_owned()));
             }
-            Ok(machine.publish())
+            Ok(machine.publish(Some(description)))
         };
         self.call(caller, "states:PublishStateMachineVersion", arn, Does::Change, publish).await
     }

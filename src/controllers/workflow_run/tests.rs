@@ -95,6 +95,7 @@ fn running_of_alice() -> Value {
             "inputDigest": "d", "recordedAt": "2026-01-01T00:00:00Z"}]}})
 }
 
+/// Requirement 26 of docs/security.md: an audit record names only who asked for just that call.
 #[tokio::test]
 async fn requirement_26_a_deletion_by_somebody_else_names_nobody() {
     let audited = Audited::default();
@@ -387,6 +388,7 @@ fn once(more: &Value) -> Value {
     execution
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[tokio::test]
 async fn requirement_25_an_answer_under_a_name_that_a_run_gave_is_believed_only_when_it_is_its_own() {
     type Found = fn(&str) -> Value;
@@ -419,6 +421,7 @@ async fn requirement_25_an_answer_under_a_name_that_a_run_gave_is_believed_only_
     }
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[tokio::test]
 async fn requirement_25_what_aws_does_not_show_yet_is_waited_for_and_not_stopped_unseen() {
     let world = answered_with(&json!({}), |_| Value::Null).await;
@@ -434,6 +437,7 @@ async fn requirement_25_what_aws_does_not_show_yet_is_waited_for_and_not_stopped
     assert!(!world.run("order").metadata.finalizers.unwrap_or_default().is_empty(), "a start may still be on its way");
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[tokio::test]
 async fn requirement_25_a_name_that_looks_like_a_uid_is_refused_by_the_operator_too() {
     let world = World::new("Standard", |_| (200, "{}".into())).await;
@@ -446,6 +450,7 @@ async fn requirement_25_a_name_that_looks_like_a_uid_is_refused_by_the_operator_
     assert_eq!(world.calls("StartExecution"), 0);
 }
 
+/// Requirement 26 of docs/security.md: an audit record names only who asked for just that call.
 #[tokio::test]
 async fn requirement_26_a_restart_by_the_spec_and_a_redrive_of_before_name_nobody_else() {
     let audited = Audited::default();

@@ -57,6 +57,7 @@ fn example(on: On) -> String {
     }
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// Requirement 22: of every operation, the sessions that the table names may call it, and no other may.
 #[test]
 fn requirement_22_a_session_may_do_what_it_is_for_and_nothing_else() {
@@ -102,6 +103,7 @@ fn requirement_22_a_session_may_do_what_it_is_for_and_nothing_else() {
     }
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 #[test]
 fn requirement_22_a_session_of_one_object_reaches_no_other() {
     let machine = fulfil();
@@ -123,6 +125,7 @@ fn requirement_22_a_session_of_one_object_reaches_no_other() {
     assert!(allows(&versions, "states:StartExecution", &format!("{OWN}:stateMachine:shop_fulfil:live")));
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// What one object brings, however long or wrong, changes nothing for another.
 #[test]
 fn requirement_22_no_object_takes_the_session_of_another_away() {
@@ -163,6 +166,7 @@ fn pattern_takes_in(scope: &BindingScope, name: &str) -> bool {
     scope.names.iter().any(|one| crate::iam::pattern::matches(one, name))
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 #[test]
 fn requirement_22_a_role_in_the_spec_that_is_none_asks_for_nothing() {
     let odd = BindingScope {
@@ -176,6 +180,7 @@ fn requirement_22_a_role_in_the_spec_that_is_none_asks_for_nothing() {
     assert!(!odd.session_policy(&Purpose::Observe(None)).unwrap().contains("a:b"));
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// The longest of everything, and what a session needs of it still fits.
 #[test]
 fn requirement_22_the_shared_session_fits_whatever_there_is() {
@@ -212,6 +217,7 @@ fn requirement_22_the_shared_session_fits_whatever_there_is() {
     );
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 /// Requirement 24: nobody else's machine is changed or started, and what carries no mark is not held up by that.
 #[test]
 fn requirement_24_changes_and_starts_of_another_owners_machine_are_denied() {

@@ -196,6 +196,7 @@ mod tests {
         .unwrap()
     }
 
+    /// Requirement 14 of docs/security.md: trust rendered exactly, weak trust found.
     #[test]
     fn requirement_14_what_is_rendered_is_exact_and_takes_the_token_and_no_other() {
         let tokens = [

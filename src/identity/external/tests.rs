@@ -173,6 +173,7 @@ impl World {
     }
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: the assertion's audience is the issuer, and nothing else goes to it.
 #[tokio::test]
 async fn requirement_20_a_token_of_the_account_is_the_clients_assertion_for_the_issuer_alone() {
@@ -232,6 +233,7 @@ async fn a_client_secret_goes_where_the_provider_takes_it() {
     );
 }
 
+/// Requirement 28 of docs/security.md: a Secret only for who may read it, and only to its issuer.
 /// Two issuers that the operator allows, and a Secret that is for one of them: the other one never sees it.
 #[tokio::test]
 async fn requirement_28_a_client_secret_is_sent_only_to_the_issuer_that_it_is_for() {
@@ -285,6 +287,7 @@ async fn refusals_are_told_apart_and_repeat_no_secret() {
     assert!(world.server.seen().iter().all(|seen| !seen.path.contains("..")));
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: what is an audience of STS or of the API server is never an issuer, even where it is allowed.
 #[tokio::test]
 async fn requirement_20_no_assertion_is_good_for_sts_or_the_api_server() {

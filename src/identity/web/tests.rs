@@ -15,6 +15,7 @@ fn url(text: &str) -> Url {
     text.parse().unwrap()
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: only https, and only public addresses.
 #[tokio::test]
 async fn requirement_20_nothing_private_is_reached() {
@@ -51,6 +52,7 @@ fn public_addresses_are_told_from_special_ones() {
     }
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: no redirect is followed, neither for documents nor for posts.
 #[tokio::test]
 async fn requirement_20_redirects_are_not_followed() {
@@ -70,6 +72,7 @@ async fn requirement_20_redirects_are_not_followed() {
     assert!(trap.seen().is_empty());
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: an answer that does not end is not read to its end.
 #[tokio::test]
 async fn requirement_20_a_huge_body_is_dropped() {
@@ -78,6 +81,7 @@ async fn requirement_20_a_huge_body_is_dropped() {
     assert!(error.to_string().contains("more than 256 KiB"), "{error}");
 }
 
+/// Requirement 20 of docs/security.md: issuers allow-listed, fetches bounded.
 /// Requirement 20: who does not answer is not waited for.
 #[tokio::test(start_paused = true)]
 async fn requirement_20_silence_ends_the_wait() {

@@ -163,6 +163,7 @@ fn task(fields: &Value) -> Value {
     json!({"StartAt": "T", "States": {"T": state}})
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
     let forbids = |pattern: &str, resource: &str| {
@@ -232,6 +233,7 @@ fn requirement_21_a_forbidden_service_is_found_by_each_of_its_names() {
     }
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_every_account_that_a_definition_names_counts() {
     let role = |account: &str| format!("arn:aws:iam::{account}:role/other");
@@ -302,6 +304,7 @@ fn requirement_21_every_account_that_a_definition_names_counts() {
     }
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_another_accounts_queue_counts_however_it_is_written() {
     let accounts =

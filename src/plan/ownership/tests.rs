@@ -41,6 +41,7 @@ fn judge(attempt: &Attempt, found: &Execution) -> Result<bool, &'static str> {
     adopt(UID, attempt, Some(INPUT), found).map_err(|failure| failure.reason.as_str())
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[test]
 fn requirement_25_an_execution_is_a_runs_own_only_where_everything_says_so() {
     type Change = Box<dyn Fn(&mut Execution)>;
@@ -81,6 +82,7 @@ fn requirement_25_an_execution_is_a_runs_own_only_where_everything_says_so() {
     }
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[test]
 fn requirement_25_an_alias_is_not_the_version_that_it_routes_to() {
     let by_version = attempt("once", &format!("{MACHINE}:3"));
@@ -88,6 +90,7 @@ fn requirement_25_an_alias_is_not_the_version_that_it_routes_to() {
     assert!(judge(&by_version, &own(&by_alias)).is_err() && judge(&by_alias, &own(&by_version)).is_err());
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[test]
 fn requirement_25_names_after_the_runs_own_uid_are_proof_and_others_are_not() {
     for name in [UID.to_owned(), format!("{UID}-2")] {
@@ -137,6 +140,7 @@ fn place(uid: &str) -> NamespacedName {
 
 const ONCE: &str = "arn:aws:states:r:1:execution:m:once";
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[test]
 fn requirement_25_of_two_runs_that_give_one_name_at_once_one_gets_it() {
     let mut names = Names::default();
@@ -175,6 +179,7 @@ fn a_name_is_kept_until_its_run_is_gone_or_has_ended_without_an_execution() {
 }
 
 proptest! {
+    /// Requirement 25 of docs/security.md: an execution belongs to one run.
     /// Whatever happens in whatever order, no execution has two runs.
     #[test]
     fn requirement_25_no_execution_is_given_to_two_runs(steps in prop::collection::vec((0u8..4, 0u8..4, 0u8..3), 1..60)) {

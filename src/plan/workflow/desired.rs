@@ -34,6 +34,8 @@ pub struct Desired {
     pub adoption: AdoptionPolicy,
     /// Revision in Git that the spec is of, where somebody says so.
     pub git_revision: Option<String>,
+    /// Whether the definition, or a value in it, stands in a ConfigMap.
+    pub from_config_map: bool,
     /// The exact owner, `<cluster>/<namespace>/<name>` or `ack/<namespace>`, from which the machine may be taken over where
     /// that owner agrees.
     pub take_over_from: Option<String>,
@@ -48,6 +50,15 @@ pub struct Desired {
     pub lockdown: bool,
 }
 
+/// What stands in the description of a version whose definition, or a value in it, came from a ConfigMap. A version outlives the
+/// object that published it, and what a Guardrail forbids is then known from nowhere else.
+const FROM_CONFIG_MAP: &str = ":from-config-map";
+
+/// Whether a version's description says that its definition, or a value in it, came from a ConfigMap.
+pub fn is_from_config_map(description: &str) -> bool {
+    description.starts_with("stepbound:") && description.contains(FROM_CONFIG_MAP)
+}
+
 impl Desired {
     /// Hash of all that an update writes.
     pub fn hash(&self) -> String {
@@ -59,7 +70,8 @@ impl Desired {
     pub fn version_description(&self) -> String {
         // Longest that AWS takes (`PublishStateMachineVersion`, parameter `description`).
         const LONGEST: usize = 256;
-        let own = format!("stepbound:{}:{}", self.owner.uid, self.definition.hash());
+        let mark = if self.from_config_map { FROM_CONFIG_MAP } else { "" };
+        let own = format!("stepbound:{}:{}{mark}", self.owner.uid, self.definition.hash());
         let whole = self.git_revision.iter().fold(own, |own, revision| format!("{own}:{revision}"));
         whole.chars().take(LONGEST).collect()
     }

@@ -319,6 +319,7 @@ mod tests {
         }
     }
 
+    /// Requirement 19 of docs/security.md: execution roles checked; ConfigMaps readable by their author.
     #[test]
     fn requirement_19_an_execution_role_that_the_binding_does_not_list_is_refused() {
         let (binding, role) = ("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b");
@@ -366,6 +367,7 @@ mod tests {
         assert!(refused.contains("legacy-*, old") && refused.contains("spec.allowedStateMachineNames"), "{refused}");
     }
 
+    /// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
     #[test]
     fn requirement_24_whoever_set_a_tag_cannot_agree_and_is_not_said_to() {
         let taker = Owner { cluster: "c".into(), namespace: "shop".into(), name: "m".into(), uid: "u".into() };
@@ -381,6 +383,7 @@ mod tests {
         }
     }
 
+    /// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
     #[test]
     fn requirement_24_a_refusal_says_what_the_owner_has_to_do() {
         let taker = Owner { cluster: "here".into(), namespace: "mallory".into(), name: "m".into(), uid: "u".into() };

@@ -33,6 +33,7 @@ fn desired() -> Desired {
         take_over_is_checked: false,
         release_to: None,
         git_revision: None,
+        from_config_map: false,
         foreign_marks: Vec::new(),
         lockdown: false,
     }
@@ -87,6 +88,7 @@ impl World {
                     settings: create.settings.clone(),
                     revision_id: None,
                     deleting: false,
+                    description: None,
                 });
                 self.is_published = false;
                 create.version_description.is_some().then(|| self.publish())
@@ -282,6 +284,7 @@ fn a_machine_of_another_cluster_moves_only_from_the_exact_owner_that_is_named() 
     assert!(!world.reconcile(&wanted, usize::MAX).unwrap().from_another_owner);
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 /// Requirement 24: the words on one's own object take nothing over. The owner's tag does, or a right that the API server of the
 /// owner's cluster has looked up.
 #[test]
@@ -344,6 +347,7 @@ fn an_owner_lets_a_machine_go_by_a_tag_and_takes_that_back() {
     assert!(world.tags.contains_key(RELEASE_TAG));
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 #[test]
 fn requirement_24_every_tag_that_is_set_goes_with_the_owners_mark() {
     let mut wanted = desired();

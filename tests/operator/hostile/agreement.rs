@@ -110,6 +110,7 @@ fn allowed(rails: &Value, kind: &str, spec: &Value) -> bool {
     check_workflow(&rules, "agreeing", &serde_json::from_value(spec.clone()).unwrap(), name, None).is_ok()
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_admission_and_the_operator_agree_on_generated_objects() {
     const ROUNDS: usize = 8;

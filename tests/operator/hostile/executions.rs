@@ -128,6 +128,7 @@ fn blamed(suite: &mut Suite<'_>) {
     suite.harmless("blaming somebody for a deletion", Layer::Operator, "the record of the stop names nobody");
 }
 
+/// Requirement 25 of docs/security.md: an execution belongs to one run.
 #[test]
 fn requirement_25_an_execution_is_not_stolen_by_its_name() {
     let (tenant, operator) = with_workflow("thief", 60);

@@ -29,6 +29,7 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     other_fields(suite);
     tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-starts"]);
     forgotten_source(suite);
+    forgotten_with_its_workflow(suite);
     beyond_the_limit(suite);
     beyond_the_pace(suite);
 }
@@ -267,6 +268,34 @@ fn forgotten_source(suite: &mut Suite<'_>) {
     let refused = (Layer::Operator, "Ready", "RefusedByGuardrail");
     suite.condition("a run of a large definition from a ConfigMap", &run, refused, "must not come from a ConfigMap");
     tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-source"]);
+}
+
+/// A version outlives the object whose status remembers where it came from.
+fn forgotten_with_its_workflow(suite: &mut Suite<'_>) {
+    let tenant = suite.tenant;
+    let mapped = json!({"StartAt": "Mapped", "States": {"Mapped": {"Type": "Pass", "End": true}}});
+    tenant.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "g-kept"},
+        "data": {"asl": mapped.to_string()}}));
+    let own = tenant.workflow("g-kept", &waiting(0));
+    let mut from_map = own.clone();
+    from_map["spec"].as_object_mut().unwrap().remove("definition");
+    from_map["spec"]["definitionFrom"] = json!({"configMapKeyRef": {"name": "g-kept", "key": "asl"}});
+    from_map["spec"]["deletionPolicy"] = json!("Retain");
+    tenant.apply(&from_map);
+    tenant.wait_for(suite.operator, "sfn/g-kept", "Ready", "True", "Synced");
+    tenant.kubectl(&["delete", "sfn", "g-kept"]);
+    let mut adopting = own;
+    adopting["spec"]["adoption"] = json!("IfUnowned");
+    tenant.apply(&adopting);
+    tenant.wait_for(suite.operator, "sfn/g-kept", "Ready", "True", "Synced");
+    guardrail(tenant, "hostile-kept", &json!({"forbidDefinitionFrom": true}));
+    std::thread::sleep(Duration::from_secs(2));
+    let mut run = workflow_run("g-kept", "g-kept", &json!({}));
+    run["spec"]["workflowRef"]["version"] = json!(1);
+    let refused = (Layer::Operator, "Ready", "RefusedByGuardrail");
+    let what = "a run of a version from a ConfigMap whose Workflow was deleted and made anew";
+    suite.condition(what, &run, refused, "must not come from a ConfigMap");
+    tenant.bed.control_plane.kubectl(&["delete", "guardrail", "hostile-kept"]);
 }
 
 /// Runs that had ended and are asked to go on, all at once.

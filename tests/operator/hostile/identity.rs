@@ -109,6 +109,7 @@ fn starving(suite: &mut Suite<'_>) {
     );
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 /// A poll that waits is broken off by a suspension: nothing of the queue is read or deleted any more.
 #[test]
 fn requirement_27_a_queue_is_left_alone_once_its_binding_is_suspended() {

@@ -151,6 +151,7 @@ fn takeovers(suite: &mut Suite<'_>) {
     }
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// Requirement 22: each of these had made every session of the binding too large.
 #[test]
 fn requirement_22_no_workflow_takes_its_binding_down() {
@@ -197,6 +198,7 @@ fn requirement_22_no_workflow_takes_its_binding_down() {
     tenant.delete_all(&operator);
 }
 
+/// Requirement 24 of docs/security.md: another owner's machine is taken over only where that owner agrees, and changed or started by nobody else.
 /// Requirement 24: two clusters that name their machines alike in one account do not touch each other's. The owner's word moves
 /// one, and neither side's alone.
 #[test]

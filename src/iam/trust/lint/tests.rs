@@ -20,6 +20,7 @@ fn conditions(value: &Value) -> Vec<&'static str> {
     trust(|statement| statement["Condition"] = value.clone())
 }
 
+/// Requirement 14 of docs/security.md: trust rendered exactly, weak trust found.
 #[test]
 fn requirement_14_an_exact_policy_has_no_finding_and_each_weak_one_has_its_own() {
     assert_eq!(trust(|_| ()), Vec::<&str>::new());

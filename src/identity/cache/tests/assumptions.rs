@@ -20,6 +20,7 @@ async fn use_all(cache: &SessionCache, keys: &[SessionKey]) -> Vec<Duration> {
     stream::iter(keys).map(one).buffer_unordered(64).collect().await
 }
 
+/// Requirement 18 of docs/security.md: mint and assume rate-limited, single-flight, with backoff.
 /// The cost of identities: a session lives an hour and is renewed on use at 80 % of that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requirement_18_a_thousand_busy_bindings_cost_at_most_1300_sts_calls_an_hour_and_idle_ones_none() {
@@ -48,6 +49,7 @@ async fn requirement_18_a_thousand_busy_bindings_cost_at_most_1300_sts_calls_an_
     assert_eq!(idle_again - 1001, exchanges(), "the idle one cost nothing");
 }
 
+/// Requirement 18 of docs/security.md: mint and assume rate-limited, single-flight, with backoff.
 /// Requirement 18: an issuer that does not answer takes no place and no turn of the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requirement_18_an_issuer_that_is_down_does_not_slow_the_bindings_of_another() {

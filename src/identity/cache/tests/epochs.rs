@@ -23,6 +23,7 @@ async fn until(there: mpsc::Receiver<()>) {
     tokio::task::spawn_blocking(move || there.recv_timeout(Duration::from_secs(20)).unwrap()).await.unwrap();
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requirement_27_an_exchange_under_way_when_the_binding_is_suspended_gives_no_credentials() {
     let world = world().await;
@@ -39,6 +40,7 @@ async fn requirement_27_an_exchange_under_way_when_the_binding_is_suspended_give
     assert!(answer.is_err(), "live credentials after the suspension");
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requirement_27_a_session_in_hand_ends_with_a_suspension_while_its_slot_is_locked() {
     let world = world().await;
@@ -58,6 +60,7 @@ async fn requirement_27_a_session_in_hand_ends_with_a_suspension_while_its_slot_
     let _ = asking.await;
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 #[tokio::test]
 async fn requirement_27_no_call_of_sqs_is_made_with_a_session_that_was_given_up() {
     let world = world().await;
@@ -71,6 +74,7 @@ async fn requirement_27_no_call_of_sqs_is_made_with_a_session_that_was_given_up(
     assert_eq!(server.seen().len(), 0, "requests to SQS after the suspension");
 }
 
+/// Requirement 27 of docs/security.md: one epoch a binding, looked at after every exchange and by the gate before every call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requirement_27_a_call_is_not_repeated_after_the_suspension() {
     let world = world().await;

@@ -80,11 +80,13 @@ async fn compare(bindings: usize) {
     assert!(active_hour <= bindings * (1 + WORKFLOWS) * 13 / 10, "{active_hour}");
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requirement_22_a_workflow_at_rest_costs_no_session_and_an_active_one_one_an_hour() {
     compare(5).await;
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// The same at full size, which takes minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; the small one above holds the same"]
@@ -92,6 +94,7 @@ async fn requirement_22_a_thousand_bindings_of_ten_workflows() {
     compare(1000).await;
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// The burst after a restart, at the pace at which sessions are made: how long until everybody has one, and until the first
 /// of every binding is there where those are asked for first.
 #[tokio::test(start_paused = true)]
@@ -120,6 +123,7 @@ async fn requirement_22_a_burst_after_a_restart_passes_within_minutes() {
     }
 }
 
+/// Requirement 22 of docs/security.md: a session for each purpose; one object takes no binding down.
 /// Memory of a full cache, as the kernel counts it.
 #[tokio::test]
 async fn requirement_22_sessions_of_ten_thousand_workflows_fit_into_memory() {

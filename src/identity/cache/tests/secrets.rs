@@ -54,6 +54,7 @@ async fn logged(filter: fn(&tracing::Metadata<'_>) -> bool) -> String {
     log.text()
 }
 
+/// Requirement 12 of docs/security.md: secrets without Debug, also at TRACE.
 /// Requirement 12: secrets are in no line of the log, at TRACE neither.
 #[tokio::test]
 async fn requirement_12_no_secret_is_logged_even_at_trace() {
@@ -107,6 +108,7 @@ async fn the_flow_in_a_poisoned_environment() {
     assert!(seen[2].header("authorization").contains("/eu-west-1/states/"));
 }
 
+/// Requirement 8 of docs/security.md: no ambient credentials.
 /// Requirement 8: no environment, no profile, no instance metadata, no endpoint but the flag's.
 #[tokio::test(flavor = "multi_thread")]
 async fn requirement_08_ambient_credentials_are_never_used() {

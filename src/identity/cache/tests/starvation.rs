@@ -150,6 +150,7 @@ async fn first_sessions_beside(kind: Dead) -> (Duration, i64) {
     (slowest, cloud.asked.load(Ordering::SeqCst))
 }
 
+/// Requirement 29 of docs/security.md: exchanges shared fairly by namespace; what is dead holds up only what goes there.
 #[tokio::test(start_paused = true)]
 async fn requirement_29_five_hundred_dead_bindings_of_one_tenant_do_not_delay_the_first_session_of_another() {
     let mut delayed = Vec::new();

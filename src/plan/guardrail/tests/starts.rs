@@ -21,6 +21,7 @@ fn start(rules: &Value, list: &[&str], target: &str, runs: &[(&str, RunsAs)]) ->
     may_start(&Start { namespace: "shop", rules: &rules, binding: &binding, target_arn: &target_arn, runs: &runs })
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_a_start_is_judged_by_each_version_that_may_run() {
     let (bad, good) = (record(&json!({"Resource": LAMBDA})), record(&json!({})));
@@ -54,6 +55,7 @@ fn requirement_21_a_start_is_judged_by_each_version_that_may_run() {
     assert!(start(&json!({"forbidDefinitionFrom": true}), &[], ":1", &[(":1", mapped)]).is_err());
 }
 
+/// Requirement 21 of docs/security.md: one function decides whether a run may start now, from what will really run.
 #[test]
 fn requirement_21_a_role_taken_off_the_bindings_list_starts_nothing() {
     let runs = [(":1", record(&json!({})))];

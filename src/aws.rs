@@ -10,6 +10,8 @@ mod aliases;
 mod call;
 mod error;
 #[cfg(feature = "operator")]
+mod events;
+#[cfg(feature = "operator")]
 mod executions;
 #[cfg(all(test, feature = "operator"))]
 pub(crate) mod fake;

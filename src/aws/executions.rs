@@ -4,21 +4,17 @@ use async_trait::async_trait;
 use aws_sdk_sfn::config::StalledStreamProtectionConfig;
 use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::config::timeout::TimeoutConfig;
-use aws_sdk_sfn::types::{
-    ExecutionListItem, ExecutionStatus as SdkExecutionStatus, HistoryEvent as SdkEvent, SyncExecutionStatus,
-};
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus as SdkExecutionStatus, SyncExecutionStatus};
 use tracing::Instrument;
 
+use super::events::event;
 use super::sdk::{SYNC_TIMEOUT, SdkStepFunctions};
 use super::sdk_types::{execution_status, redrivable, timestamp};
 use super::{
-    AwsError, AwsErrorKind, Caller, Execution, ExecutionPage, ExecutionStatus, HistoryEvent, HistoryPage, ListPage,
+    AwsError, AwsErrorKind, Caller, Execution, ExecutionPage, ExecutionStatus, HistoryPage, HistoryRequest, ListPage,
     ListedExecution, MapRunCounts, StartExecution, StartedExecution,
 };
 use crate::telemetry;
-
-/// Events that one page of a history has.
-const PAGE: i32 = 200;
 
 /// Executions: how they are started, stopped and looked at. Called as the session's role: one call is one request to AWS; retries are the adapter's where the call is safe to
 /// repeat, and none where it is not.
@@ -49,13 +45,8 @@ pub trait Executions: Send + Sync {
     async fn list_page(&self, caller: &Caller, request: &ListPage) -> Result<ExecutionPage, AwsError>;
     /// True when at least one execution of the machine runs. Eventually consistent.
     async fn has_running_executions(&self, caller: &Caller, state_machine_arn: &str) -> Result<bool, AwsError>;
-    /// A page of an execution's newest events, without their data; `older` is the token of the page before.
-    async fn newest_events(
-        &self,
-        caller: &Caller,
-        execution_arn: &str,
-        older: Option<&str>,
-    ) -> Result<HistoryPage, AwsError>;
+    /// A page of the history of a Standard execution. Express executions have none.
+    async fn history_page(&self, caller: &Caller, request: &HistoryRequest) -> Result<HistoryPage, AwsError>;
     /// How far a Map Run is; `None` where there is none.
     async fn map_run_counts(&self, caller: &Caller, arn: &str) -> Result<Option<MapRunCounts>, AwsError>;
 }
@@ -178,12 +169,13 @@ impl Executions for SdkStepFunctions {
         }
     }
 
-    async fn newest_events(&self, caller: &Caller, arn: &str, older: Option<&str>) -> Result<HistoryPage, AwsError> {
-        let request = self.client(caller).get_execution_history().execution_arn(arn);
-        let request = request.reverse_order(true).max_results(PAGE).include_execution_data(false);
-        let call = request.set_next_token(older.map(str::to_owned)).send();
-        let page = self.call(caller, "states:GetExecutionHistory", arn, call).await?;
-        Ok(HistoryPage { events: page.events.into_iter().map(event).collect(), older: page.next_token })
+    async fn history_page(&self, caller: &Caller, page: &HistoryRequest) -> Result<HistoryPage, AwsError> {
+        let request = self.client(caller).get_execution_history().execution_arn(&page.arn);
+        let request = request.reverse_order(page.newest_first).max_results(page.max_events);
+        let request = request.include_execution_data(page.include_data).set_next_token(page.next_token.clone());
+        let found = self.call(caller, "states:GetExecutionHistory", &page.arn, request.send()).await?;
+        let events = found.events.into_iter().map(|one| event(one, page.include_data)).collect();
+        Ok(HistoryPage { events, next_token: found.next_token })
     }
 
     async fn map_run_counts(&self, caller: &Caller, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {
@@ -193,7 +185,9 @@ impl Executions for SdkStepFunctions {
             other => other?,
         };
         Ok(found.item_counts.map(|counts| MapRunCounts {
-            ended: counts.succeeded + counts.failed + counts.timed_out + counts.aborted,
+            succeeded: counts.succeeded,
+            failed: counts.failed + counts.timed_out + counts.aborted,
+            running: counts.running,
             total: counts.total,
         }))
     }
@@ -217,28 +211,6 @@ fn listed_execution(item: ExecutionListItem) -> ListedExecution {
         started_at: timestamp(item.start_date),
         stopped_at: item.stop_date.map(timestamp),
         redrive_count: item.redrive_count.unwrap_or_default(),
-    }
-}
-
-fn event(event: SdkEvent) -> HistoryEvent {
-    let iteration = event
-        .map_iteration_started_event_details
-        .or(event.map_iteration_succeeded_event_details)
-        .or(event.map_iteration_failed_event_details)
-        .or(event.map_iteration_aborted_event_details);
-    let index = iteration.as_ref().map(|iteration| iteration.index);
-    let entered = event.state_entered_event_details.map(|details| details.name);
-    let exited = event.state_exited_event_details.map(|details| details.name);
-    let evaluated = event.evaluation_failed_event_details.map(|details| details.state);
-    let started = event.map_run_started_event_details.and_then(|details| details.map_run_arn);
-    let redriven = event.map_run_redriven_event_details.and_then(|details| details.map_run_arn);
-    HistoryEvent {
-        id: event.id,
-        previous_id: event.previous_event_id,
-        event_type: event.r#type.as_str().to_owned(),
-        name: entered.or(exited).or(evaluated).or(iteration.and_then(|iteration| iteration.name)),
-        index,
-        map_run_arn: started.or(redriven),
     }
 }
 

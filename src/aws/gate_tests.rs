@@ -74,7 +74,7 @@ async fn every_call(caller: &Caller, server: &StandIn) -> Vec<(&'static str, Aws
     call!(states.describe_execution(ARN));
     call!(states.stop_execution(ARN, None));
     call!(states.redrive_execution(ARN, "t"));
-    call!(states.newest_events(ARN, None));
+    call!(states.history_page(&HistoryRequest::default()));
     call!(states.map_run_counts(ARN));
     call!(states.alarm_states(&["a".into()]));
     call!(states.trust_policy("arn:aws:iam::111122223333:role/r"));

@@ -1,6 +1,7 @@
 //! The types of the ports.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -231,39 +232,103 @@ pub struct Execution {
     pub redrivable: Option<Result<(), String>>,
 }
 
-/// One event of an execution's history, without its data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is asked of the history of an execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryRequest {
+    /// ARN of the execution.
+    pub arn: String,
+    /// From the end backwards instead of from the beginning.
+    pub newest_first: bool,
+    /// Also what went in and out of the states. Not to be set without the right of whoever asks to see it.
+    pub include_data: bool,
+    /// Most events of the page: AWS gives at most 1,000.
+    pub max_events: i32,
+    /// Where the page before ended.
+    pub next_token: Option<String>,
+}
+
+/// One event of an execution's history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryEvent {
     /// Counted from 1.
     pub id: i64,
     /// The event that it follows; 0 where it follows none.
     pub previous_id: i64,
+    /// When it happened.
+    pub timestamp: Timestamp,
     /// Type as AWS names it, `TaskStateEntered` for example.
     pub event_type: String,
     /// Name of the state that is entered or left or whose evaluation failed, or of the Map of an iteration.
     pub name: Option<String>,
     /// Index of an iteration.
     pub index: Option<i32>,
+    /// How many items the Map has that begins.
+    pub length: Option<i32>,
     /// ARN of a Map Run that is started or redriven.
     pub map_run_arn: Option<String>,
+    /// What is called: an ARN, or service and action as in `sqs:sendMessage`.
+    pub resource: Option<String>,
+    /// Name of the error that it tells of.
+    pub error: Option<String>,
+    /// The first [`HistoryEvent::MAX_CAUSE`] characters of the error's cause.
+    pub cause: Option<String>,
+    /// What went in and out; only where it was asked for, and only of events that have any.
+    pub data: Option<Box<EventPayload>>,
 }
 
-/// A page of a history, newest events first.
+impl HistoryEvent {
+    /// Longest cause that an event keeps, in characters: thousands of events are held at once.
+    pub const MAX_CAUSE: usize = 256;
+}
+
+/// What went in and out in an event. Not to be printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct EventPayload {
+    /// What the state or execution was given.
+    pub input: Option<String>,
+    /// What it gave.
+    pub output: Option<String>,
+    /// What a task was called with.
+    pub parameters: Option<String>,
+    /// The error's cause, whole.
+    pub cause: Option<String>,
+    /// AWS has cut something of it off.
+    pub truncated: bool,
+}
+
+impl fmt::Debug for EventPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventPayload(…)")
+    }
+}
+
+/// A page of a history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryPage {
-    /// The events.
+    /// The events, in the order that was asked for.
     pub events: Vec<HistoryEvent>,
-    /// Token of the page with older ones, where there is one.
-    pub older: Option<String>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next_token: Option<String>,
 }
 
-/// How many items of a Map Run have ended, and how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many items of a Map Run have ended, how, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MapRunCounts {
-    /// Succeeded, failed, timed out or aborted.
-    pub ended: i64,
+    /// Ended well.
+    pub succeeded: i64,
+    /// Failed, timed out or aborted.
+    pub failed: i64,
+    /// Begun and not ended.
+    pub running: i64,
     /// All.
     pub total: i64,
+}
+
+impl MapRunCounts {
+    /// Succeeded, failed, timed out or aborted.
+    pub fn ended(&self) -> i64 {
+        self.succeeded + self.failed
+    }
 }
 
 /// A message of a queue.

@@ -205,7 +205,7 @@ async fn what_does_not_exist_is_no_error_where_absence_is_an_answer() {
 }
 
 #[tokio::test]
-async fn a_history_is_read_from_its_newest_events_in_small_pages_without_execution_data() {
+async fn a_history_is_read_as_it_is_asked_for_and_without_execution_data() {
     let server = StandIn::start(|_| {
         let events = serde_json::json!({"nextToken": "older", "events": [
             {"id": 5, "previousEventId": 4, "timestamp": 5, "type": "MapIterationStarted", "mapIterationStartedEventDetails": {"name": "Each", "index": 0}},
@@ -216,14 +216,54 @@ async fn a_history_is_read_from_its_newest_events_in_small_pages_without_executi
         (200, events.to_string())
     })
     .await;
-    let page = adapter(&server).newest_events(&caller(), EXECUTION, Some("token")).await.unwrap();
-    assert_eq!(page.older.as_deref(), Some("older"));
+    let request = HistoryRequest {
+        arn: EXECUTION.into(),
+        newest_first: true,
+        max_events: 200,
+        next_token: Some("token".into()),
+        ..HistoryRequest::default()
+    };
+    let page = adapter(&server).history_page(&caller(), &request).await.unwrap();
+    assert_eq!(page.next_token.as_deref(), Some("older"));
     let names: Vec<_> = page.events.iter().map(|event| (event.name.as_deref(), event.index)).collect();
     assert_eq!(names, [(Some("Each"), Some(0)), (None, None), (Some("Charge"), None), (Some("First"), None)]);
     assert_eq!(page.events[1].map_run_arn.as_deref(), Some("arn:run"));
     let asked: serde_json::Value = serde_json::from_str(&server.seen()[0].body).unwrap();
     let expected = serde_json::json!({"executionArn": EXECUTION, "maxResults": 200, "reverseOrder": true, "includeExecutionData": false, "nextToken": "token"});
     assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn an_event_tells_time_error_resource_and_length_and_its_data_only_where_asked_for() {
+    let server = StandIn::start(|_| {
+        let cause = "c".repeat(1000);
+        let events = serde_json::json!({"events": [
+            {"id": 1, "previousEventId": 0, "timestamp": 1.5, "type": "ExecutionStarted", "executionStartedEventDetails": {"input": "{\"pin\":1}", "inputDetails": {"truncated": true}}},
+            {"id": 2, "previousEventId": 0, "timestamp": 2, "type": "MapStateStarted", "mapStateStartedEventDetails": {"length": 7}},
+            {"id": 3, "previousEventId": 2, "timestamp": 3, "type": "TaskScheduled", "taskScheduledEventDetails": {"resourceType": "sqs", "resource": "sendMessage", "region": "r", "parameters": "{\"pin\":1}"}},
+            {"id": 4, "previousEventId": 3, "timestamp": 4, "type": "TaskFailed", "taskFailedEventDetails": {"resourceType": "sqs", "resource": "sendMessage", "error": "E", "cause": cause}},
+            {"id": 5, "previousEventId": 4, "timestamp": 5, "type": "LambdaFunctionScheduled", "lambdaFunctionScheduledEventDetails": {"resource": "arn:f"}},
+        ]});
+        (200, events.to_string())
+    })
+    .await;
+    let (adapter, mut request) = (adapter(&server), HistoryRequest { max_events: 1000, ..HistoryRequest::default() });
+    let without = adapter.history_page(&caller(), &request).await.unwrap().events;
+    request.include_data = true;
+    let with = adapter.history_page(&caller(), &request).await.unwrap().events;
+    assert_eq!(without[0].timestamp.as_millisecond(), 1500);
+    assert_eq!((without[1].length, without[2].resource.as_deref()), (Some(7), Some("sqs:sendMessage")));
+    assert_eq!((without[3].error.as_deref(), without[3].cause.as_ref().map(String::len)), (Some("E"), Some(256)));
+    assert_eq!(without[4].resource.as_deref(), Some("arn:f"));
+    assert!(without.iter().all(|event| event.data.is_none()), "whatever AWS sends along");
+    let data: Vec<&EventPayload> = with.iter().filter_map(|event| event.data.as_deref()).collect();
+    assert_eq!((data[0].input.as_deref(), data[0].truncated), (Some("{\"pin\":1}"), true));
+    assert_eq!(
+        (data[1].parameters.as_deref(), data[2].cause.as_ref().map(String::len)),
+        (Some("{\"pin\":1}"), Some(1000))
+    );
+    assert_eq!(data.len(), 3);
+    assert!(!format!("{with:?}").contains("pin"), "payloads are not printed");
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::super::{
-    AwsError, Caller, Execution, ExecutionPage, ExecutionStatus, Executions, HistoryEvent, HistoryPage, ListPage,
-    ListedExecution, MapRunCounts, StartExecution, StartedExecution,
+    AwsError, Caller, Execution, ExecutionPage, ExecutionStatus, Executions, HistoryEvent, HistoryPage, HistoryRequest,
+    ListPage, ListedExecution, MapRunCounts, StartExecution, StartedExecution,
 };
 use super::state::{Ended, Ran, Refused, State, machine_of, no_execution, no_machine, number_of};
 use super::{Does, FakeAws, or_none};
@@ -60,21 +60,28 @@ impl FakeAws {
         self.state().not_redrivable.insert(arn.into(), why.into());
     }
 
-    /// Gives an execution a history: type and state of each event, oldest first.
+    /// Gives an execution a history: type and state of each event, oldest first and a second apart.
     pub(crate) fn tell(&self, arn: &str, events: &[(&str, Option<&str>)]) {
-        let event = |(at, (kind, name)): (usize, &(&str, Option<&str>))| HistoryEvent {
-            id: i64::try_from(at).unwrap() + 1,
-            previous_id: i64::try_from(at).unwrap(),
+        let event = |(at, (kind, name)): (i64, &(&str, Option<&str>))| HistoryEvent {
+            id: at + 1,
+            previous_id: at,
+            timestamp: Timestamp::from_second(at).unwrap(),
             event_type: (*kind).to_owned(),
             name: name.filter(|_| *kind != "MapRunStarted").map(str::to_owned),
-            index: None,
             map_run_arn: name.filter(|_| *kind == "MapRunStarted").map(str::to_owned),
+            ..HistoryEvent::default()
         };
-        self.state().executions.get_mut(arn).unwrap().events = events.iter().enumerate().map(event).collect();
+        self.tell_events(arn, (0..).zip(events).map(event).collect());
+    }
+
+    /// Gives an execution a history, oldest event first.
+    pub(crate) fn tell_events(&self, arn: &str, events: Vec<HistoryEvent>) {
+        self.state().executions.get_mut(arn).unwrap().events = events;
     }
 
     pub(crate) fn set_map_run(&self, arn: &str, ended: i64, total: i64) {
-        self.state().map_runs.insert(arn.into(), MapRunCounts { ended, total });
+        let counts = MapRunCounts { succeeded: ended, total, ..MapRunCounts::default() };
+        self.state().map_runs.insert(arn.into(), counts);
     }
 }
 
@@ -277,17 +284,22 @@ impl Executions for FakeAws {
         self.call(caller, "states:ListExecutions", state_machine_arn, Does::Look, list).await
     }
 
-    async fn newest_events(
-        &self,
-        caller: &Caller,
-        execution_arn: &str,
-        _: Option<&str>,
-    ) -> Result<HistoryPage, AwsError> {
+    async fn history_page(&self, caller: &Caller, request: &HistoryRequest) -> Result<HistoryPage, AwsError> {
         let look = |state: &mut State| {
-            let ran = state.executions.get(execution_arn).ok_or_else(|| no_execution(execution_arn))?;
-            Ok(HistoryPage { events: ran.events.iter().rev().cloned().collect(), older: None })
+            let ran = state.executions.get(&request.arn).ok_or_else(|| no_execution(&request.arn))?;
+            let from: usize = request.next_token.as_ref().map_or(0, |token| token.parse().unwrap());
+            let size = usize::try_from(request.max_events).unwrap().min(PAGE);
+            let next_token = (from + size < ran.events.len()).then(|| (from + size).to_string());
+            let mut events = ran.events.clone();
+            if request.newest_first {
+                events.reverse();
+            }
+            let shown = events.into_iter().skip(from).take(size);
+            let shown =
+                shown.map(|event| if request.include_data { event } else { HistoryEvent { data: None, ..event } });
+            Ok(HistoryPage { events: shown.collect(), next_token })
         };
-        self.call(caller, "states:GetExecutionHistory", execution_arn, Does::Look, look).await
+        self.call(caller, "states:GetExecutionHistory", &request.arn, Does::Look, look).await
     }
 
     async fn map_run_counts(&self, caller: &Caller, arn: &str) -> Result<Option<MapRunCounts>, AwsError> {

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::result::Run;
 use super::session::Looks;
 use crate::api::v1alpha1::{Phase, WorkflowRun};
-use crate::aws::{AwsError, Caller, HistoryEvent};
+use crate::aws::{AwsError, Caller, HistoryEvent, HistoryRequest};
 use crate::controllers::Context;
 use crate::controllers::context::LOOK_EVERY;
 use crate::controllers::runner::Done;
@@ -16,6 +16,8 @@ use crate::plan::history::History;
 
 /// Asks for progress: until the time that it names, or while it stands where it names none.
 const WATCH: &str = "stepbound.dev/watch";
+/// Events of a page: where an execution is follows from few of them.
+const PAGE: i32 = 200;
 /// How many pages of a history are read at most.
 const MAX_PAGES: usize = 5;
 
@@ -34,12 +36,13 @@ pub(super) async fn failed_state(ctx: &Context, caller: &Caller, arn: &str) -> O
 /// As many of the newest events as it takes to tell where the execution is.
 async fn newest_events(ctx: &Context, caller: &Caller, arn: &str) -> Result<Vec<HistoryEvent>, AwsError> {
     let mut events = Vec::new();
-    let mut older = None;
+    let mut request =
+        HistoryRequest { arn: arn.to_owned(), newest_first: true, max_events: PAGE, ..HistoryRequest::default() };
     for _ in 0..MAX_PAGES {
-        let page = ctx.executions.newest_events(caller, arn, older.as_deref()).await?;
+        let page = ctx.executions.history_page(caller, &request).await?;
         events.extend(page.events);
-        older = page.older;
-        if older.is_none() || !History::read(&events).needs_older() {
+        request.next_token = page.next_token;
+        if request.next_token.is_none() || !History::read(&events).needs_older() {
             break;
         }
     }
@@ -85,7 +88,7 @@ async fn look(ctx: &Context, caller: &Caller, arn: &str) -> Result<(Vec<String>,
     let states = history.current_states();
     let Some(map_run) = history.map_run() else { return Ok((states, None)) };
     let counts = ctx.executions.map_run_counts(caller, map_run).await?;
-    let percent = counts.filter(|counts| counts.total > 0).map(|counts| counts.ended * 100 / counts.total);
+    let percent = counts.filter(|counts| counts.total > 0).map(|counts| counts.ended() * 100 / counts.total);
     Ok((states, percent))
 }
 

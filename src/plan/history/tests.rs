@@ -11,8 +11,7 @@ fn event(id: i64, previous_id: i64, event_type: &str, name: &str) -> HistoryEven
         previous_id,
         event_type: event_type.into(),
         name: (!name.is_empty()).then(|| name.into()),
-        index: None,
-        map_run_arn: None,
+        ..HistoryEvent::default()
     }
 }
 
@@ -225,6 +224,7 @@ fn read(event: &Value) -> Option<HistoryEvent> {
         name: detail("name").as_str().or(detail("state").as_str()).map(str::to_owned),
         index: detail("index").as_i64().map(|index| i32::try_from(index).unwrap()),
         map_run_arn: detail("mapRunArn").as_str().map(str::to_owned),
+        ..HistoryEvent::default()
     })
 }
 

@@ -58,7 +58,7 @@ pub use workflow_schedule::{
 };
 
 pub use workflow_settings::{
-    AdoptionPolicy, DriftPolicy, Encryption, LogLevel, Logging, PublishPolicy, Tracing, Versions,
+    AdoptionPolicy, DriftPolicy, Encryption, LogLevel, Logging, PublishPolicy, TimelinePolicy, Tracing, Versions,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

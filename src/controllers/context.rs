@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use moka::future::Cache;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::attribution::Attribution;
 use super::authorization::{self, Authorized};
@@ -19,6 +20,7 @@ use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::{Metrics, Objects};
 use crate::outcome::{Backoff, Failure};
+use crate::plan::timeline::Paths;
 use crate::runs::{Relay, Tracker};
 
 /// What the controllers need to know of the configuration.
@@ -103,6 +105,10 @@ pub struct Context {
     pub(super) workflows: Memory,
     pub(super) tracker: Tracker,
     pub(super) watches: Scopes,
+    /// Where the states of versions are in their definitions, by the version's ARN: a version never changes.
+    pub(super) paths: Cache<String, Arc<Paths>>,
+    /// Large histories are read a few at a time.
+    pub(super) large_histories: Semaphore,
     /// Runs whose history was looked at a moment ago, by UID.
     pub(super) looked_at: Cache<String, ()>,
 }
@@ -149,6 +155,8 @@ impl Context {
             workflows,
             tracker,
             watches: Scopes::default(),
+            paths: Cache::builder().max_capacity(PATHS_BYTES).weigher(|_, paths: &Arc<Paths>| paths.size()).build(),
+            large_histories: Semaphore::new(LARGE_HISTORIES),
             looked_at: Cache::builder().time_to_live(LOOK_EVERY / 2).build(),
         }
     }
@@ -191,6 +199,11 @@ impl Context {
 
 /// How often a watched run's history is looked at.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// Memory for the places of states in definitions, in bytes.
+const PATHS_BYTES: u64 = 8 * 1024 * 1024;
+/// How many histories of more than a page are read at once: each takes some megabytes while it is read.
+const LARGE_HISTORIES: usize = 4;
 
 /// Reconciles under way at once, for each kind.
 pub(super) const CONCURRENCY: u16 = 32;

@@ -17,7 +17,9 @@ use super::intake::{Change, Intake, NamespacedName, namespaced_name};
 use super::owners::refers_to;
 use super::run_queue::RunQueue;
 use super::touched::Touched;
-use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
+use crate::api::v1alpha1::{
+    Activity, IdentityProvider, TimelinePolicy, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule,
+};
 use crate::outcome::Failure;
 use crate::plan::queue::Turn;
 
@@ -244,6 +246,13 @@ impl Scopes {
         for (namespace, name) in watches.queue.step_aside(run) {
             watches.runs.wake(&namespace, &name);
         }
+    }
+
+    /// Whether a Workflow wants to be told what its successful runs did too.
+    pub(super) fn wants_every_timeline(&self, namespace: &str, workflow: &str) -> bool {
+        let watches = self.of(namespace);
+        let found = watches.and_then(|all| all.workflows.store.get(&ObjectRef::new(workflow).within(namespace)));
+        found.is_some_and(|workflow| workflow.spec.timeline == TimelinePolicy::Always)
     }
 
     /// How many runs of a Workflow are under way.

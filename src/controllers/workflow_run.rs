@@ -16,6 +16,7 @@ mod result;
 mod session;
 mod start;
 mod stop;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;

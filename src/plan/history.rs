@@ -7,83 +7,11 @@
 
 use std::collections::HashMap;
 
+use super::event_meaning::{Container, Meaning, is_failure, meaning, reports_for_inside};
 use crate::aws::HistoryEvent;
 
 /// How many current states a status names.
 const MAX_STATES: usize = 20;
-
-/// States that have states inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Container {
-    Map,
-    Parallel,
-}
-
-/// What an event means for where an execution is. The other types happen within a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    Entered(Option<Container>),
-    Exited,
-    IterationStarted,
-    IterationEnded,
-    /// What is inside has ended; the container itself may be left, caught or tried again.
-    InsideEnded(Container),
-    /// Work of a state begins, perhaps again after a retry or redrive.
-    Begins,
-    ExecutionEnded,
-    Other,
-}
-
-fn meaning(event_type: &str) -> Meaning {
-    let container = if event_type.starts_with("Map") {
-        Some(Container::Map)
-    } else if event_type.starts_with("Parallel") {
-        Some(Container::Parallel)
-    } else {
-        None
-    };
-    match (event_type, container) {
-        ("MapIterationStarted", _) => Meaning::IterationStarted,
-        ("MapIterationSucceeded" | "MapIterationFailed" | "MapIterationAborted", _) => Meaning::IterationEnded,
-        ("ExecutionSucceeded" | "ExecutionFailed" | "ExecutionAborted" | "ExecutionTimedOut", _) => {
-            Meaning::ExecutionEnded
-        }
-        (
-            "MapStateSucceeded"
-            | "MapStateFailed"
-            | "MapStateAborted"
-            | "ParallelStateSucceeded"
-            | "ParallelStateFailed"
-            | "ParallelStateAborted",
-            Some(container),
-        ) => Meaning::InsideEnded(container),
-        _ if event_type.ends_with("StateEntered") => Meaning::Entered(container),
-        _ if event_type.ends_with("StateExited") => Meaning::Exited,
-        ("ExecutionStarted", _) => Meaning::Other,
-        _ if event_type.ends_with("Scheduled") || event_type.ends_with("Started") => Meaning::Begins,
-        _ => Meaning::Other,
-    }
-}
-
-/// True of events that report a failure of work, not of what contains it.
-fn is_failure(event_type: &str) -> bool {
-    let failed = event_type.ends_with("Failed") || event_type.ends_with("TimedOut");
-    event_type == "FailStateEntered"
-        || (failed && !reports_for_inside(event_type) && !event_type.starts_with("Execution"))
-}
-
-/// True of events by which a container reports the end of what is inside it.
-fn reports_for_inside(event_type: &str) -> bool {
-    matches!(
-        event_type,
-        "MapStateFailed"
-            | "MapStateAborted"
-            | "ParallelStateFailed"
-            | "ParallelStateAborted"
-            | "MapIterationFailed"
-            | "MapIterationAborted"
-    )
-}
 
 /// A state that was entered, or an iteration of a Map.
 #[derive(Clone, Debug)]

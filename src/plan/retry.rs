@@ -171,6 +171,7 @@ pub fn begin(status: &mut WorkflowRunStatus, attempt: Attempt) {
     status.stop = None;
     status.finished_at = None;
     status.duration = None;
+    status.timeline = None;
     for field in [&mut status.error, &mut status.cause, &mut status.failed_state, &mut status.state] {
         *field = None;
     }

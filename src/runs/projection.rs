@@ -55,6 +55,7 @@ pub fn forget_finished(run: &mut WorkflowRun) {
     if let Some(status) = &mut run.status {
         status.output = None;
         status.cause = None;
+        status.timeline = None;
         status.console_url = None;
     }
 }

@@ -11,7 +11,7 @@ use super::alias::{Alias, AliasStatus};
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::forms::ROLE_ARN_PATTERN;
 use super::runs_as::RunsAs;
-use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, Tracing, Versions};
+use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, TimelinePolicy, Tracing, Versions};
 use crate::iam::binding_role::values;
 
 /// A Workflow is an AWS Step Functions state machine.
@@ -117,6 +117,9 @@ pub struct WorkflowSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent_runs: Option<i64>,
+    /// Of which WorkflowRuns `status.timeline` tells what the execution did. Express executions have no history to tell it from.
+    #[serde(default)]
+    pub timeline: TimelinePolicy,
     /// Stops reconciling; what exists in AWS stays as it is.
     #[serde(default)]
     pub suspend: bool,

@@ -104,6 +104,16 @@ pub enum DriftPolicy {
     Report,
 }
 
+/// Of which runs the status tells what the execution did, state by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TimelinePolicy {
+    /// Of those that did not succeed.
+    #[default]
+    Failed,
+    /// Of all: one more call of AWS for each run that succeeds, and up to 4 KiB more in its status.
+    Always,
+}
+
 /// What happens when a state machine of the name exists already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AdoptionPolicy {

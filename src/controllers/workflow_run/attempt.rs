@@ -196,7 +196,9 @@ async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<D
         Ok(redriven) => under_way(run, &redriven).await,
         Err(error) if is_running(&error) && is_early => Ok(later),
         Err(error) if error.kind == AwsErrorKind::NotFound && !is_early => Ok(has_gone(run, &arn)),
-        Err(error) if error.kind == AwsErrorKind::NotRedrivable => end::not_redriven(run, &shown, &error.message).await,
+        Err(error) if error.kind == AwsErrorKind::NotRedrivable => {
+            end::not_redriven(run, &looks.caller, &shown, &error.message).await
+        }
         Err(error) => Err(refusal::record(run, error, None).await),
     }
 }

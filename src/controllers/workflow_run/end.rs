@@ -9,7 +9,8 @@ use kube::api::Api;
 
 use super::calls::Shown;
 use super::result::Run;
-use super::{output, progress, refusal};
+use super::timeline::History;
+use super::{output, progress, refusal, timeline};
 use crate::api::v1alpha1::{DurationString, OutputStore, Phase, WorkflowRun};
 use crate::aws::{AwsError, AwsErrorKind, Caller};
 use crate::controllers::Context;
@@ -24,27 +25,53 @@ const RECORD_TRIES: u32 = 20;
 
 /// Writes down how an execution ended, and when it is tried again if it is.
 pub(super) async fn finish(run: &mut Run<'_>, looks: &Caller, shown: &Shown, phase: Phase) -> Result<Done, Failure> {
-    if matches!(phase, Phase::Failed | Phase::TimedOut) {
-        let state = progress::failed_state(run.ctx, looks, &shown.arn).await;
-        run.failed_in(state);
+    let history = History { looks, newest: newest(run, looks, shown, phase).await };
+    if let Ok(Some(newest)) = &history.newest {
+        run.failed_in(newest.failed_state());
     }
-    conclude(run, shown, phase).await
+    conclude(run, shown, phase, Some(history)).await
 }
 
-async fn conclude(run: &mut Run<'_>, shown: &Shown, phase: Phase) -> Result<Done, Failure> {
+/// What the end of the history tells is read where it tells a failed state.
+async fn newest(
+    run: &Run<'_>,
+    looks: &Caller,
+    shown: &Shown,
+    phase: Phase,
+) -> Result<Option<progress::Newest>, AwsError> {
+    if !matches!(phase, Phase::Failed | Phase::TimedOut) {
+        return Ok(None);
+    }
+    progress::newest(run.ctx, looks, &shown.arn, timeline::PAGE).await.map(Some)
+}
+
+/// `history` is that of an execution which has one.
+async fn conclude(
+    run: &mut Run<'_>,
+    shown: &Shown,
+    phase: Phase,
+    history: Option<History<'_>>,
+) -> Result<Done, Failure> {
     let now = Timestamp::now();
     run.attempt_ended(shown);
     match retry::after_end(&run.spec, &run.known(), shown, phase, now) {
         AfterEnd::Retries(at) => Ok(run.retries(shown, phase, at, now)),
-        AfterEnd::Ends(why) => ends(run, shown, phase, why.as_deref()).await,
+        AfterEnd::Ends(why) => {
+            if let Some(history) = history {
+                timeline::tell(run, shown, phase, history).await;
+            }
+            ends(run, shown, phase, why.as_deref()).await
+        }
     }
 }
 
 /// A recorded redrive that AWS does not make: the run has ended as it had before.
-pub(super) async fn not_redriven(run: &mut Run<'_>, shown: &Shown, why: &str) -> Result<Done, Failure> {
+pub(super) async fn not_redriven(run: &mut Run<'_>, looks: &Caller, shown: &Shown, why: &str) -> Result<Done, Failure> {
     run.not_redriven(shown, why);
+    let phase = run_result::phase_at_the_end(shown.status);
+    timeline::tell(run, shown, phase, History { looks, newest: Ok(None) }).await;
     let why = format!("AWS did not redrive it: {}", why.trim_end_matches('.'));
-    ends(run, shown, run_result::phase_at_the_end(shown.status), Some(&why)).await
+    ends(run, shown, phase, Some(&why)).await
 }
 
 async fn ends(run: &mut Run<'_>, shown: &Shown, phase: Phase, not_tried_again: Option<&str>) -> Result<Done, Failure> {
@@ -106,7 +133,7 @@ async fn write_answer(
     let refused = match answer {
         Ok(shown) => {
             run.runs(shown.started(), false);
-            conclude(&mut run, shown, run_result::phase_at_the_end(shown.status)).await?;
+            conclude(&mut run, shown, run_result::phase_at_the_end(shown.status), None).await?;
             None
         }
         Err(error) => express_failed(&mut run, error.clone()).await.err(),

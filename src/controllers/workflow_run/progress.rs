@@ -21,32 +21,35 @@ const PAGE: i32 = 200;
 /// How many pages of a history are read at most.
 const MAX_PAGES: usize = 5;
 
-/// The innermost state that failed; `None` where the history does not tell or cannot be read now.
-pub(super) async fn failed_state(ctx: &Context, caller: &Caller, arn: &str) -> Option<String> {
-    match newest_events(ctx, caller, arn).await {
-        Ok(events) => History::read(&events).failed_state().map(str::to_owned),
-        Err(error) => {
-            // An end without the state's name is better than none.
-            tracing::debug!(%error, "the failed state is not known");
-            None
-        }
+/// The newest events of an execution, the newest first.
+pub(super) struct Newest {
+    pub(super) events: Vec<HistoryEvent>,
+    /// There are no older ones.
+    pub(super) whole: bool,
+}
+
+impl Newest {
+    /// The innermost state that failed; `None` where the history does not tell.
+    pub(super) fn failed_state(&self) -> Option<String> {
+        History::read(&self.events).failed_state().map(str::to_owned)
     }
 }
 
-/// As many of the newest events as it takes to tell where the execution is.
-async fn newest_events(ctx: &Context, caller: &Caller, arn: &str) -> Result<Vec<HistoryEvent>, AwsError> {
-    let mut events = Vec::new();
+/// As many of the newest events as it takes to tell where the execution is, or where it failed.
+pub(super) async fn newest(ctx: &Context, caller: &Caller, arn: &str, page: i32) -> Result<Newest, AwsError> {
+    let mut newest = Newest { events: Vec::new(), whole: false };
     let mut request =
-        HistoryRequest { arn: arn.to_owned(), newest_first: true, max_events: PAGE, ..HistoryRequest::default() };
+        HistoryRequest { arn: arn.to_owned(), newest_first: true, max_events: page, ..HistoryRequest::default() };
     for _ in 0..MAX_PAGES {
         let page = ctx.executions.history_page(caller, &request).await?;
-        events.extend(page.events);
+        newest.events.extend(page.events);
+        newest.whole = page.next_token.is_none();
         request.next_token = page.next_token;
-        if request.next_token.is_none() || !History::read(&events).needs_older() {
+        if newest.whole || !History::read(&newest.events).needs_older() {
             break;
         }
     }
-    Ok(events)
+    Ok(newest)
 }
 
 /// Tells where a running execution is, while somebody watches.
@@ -83,8 +86,8 @@ pub(super) fn look_again_soon(run: &WorkflowRun, done: Done) -> Done {
 }
 
 async fn look(ctx: &Context, caller: &Caller, arn: &str) -> Result<(Vec<String>, Option<i64>), AwsError> {
-    let events = newest_events(ctx, caller, arn).await?;
-    let history = History::read(&events);
+    let newest = newest(ctx, caller, arn, PAGE).await?;
+    let history = History::read(&newest.events);
     let states = history.current_states();
     let Some(map_run) = history.map_run() else { return Ok((states, None)) };
     let counts = ctx.executions.map_run_counts(caller, map_run).await?;

@@ -11,7 +11,9 @@ use kube::ResourceExt;
 use kube::api::Api;
 
 use super::calls::{Redriven, Shown, Started};
-use crate::api::v1alpha1::{Attempt, OutputStore, Phase, StopIntent, StopRequest, WorkflowRun, WorkflowRunStatus};
+use crate::api::v1alpha1::{
+    Attempt, OutputStore, Phase, StopIntent, StopRequest, Timeline, WorkflowRun, WorkflowRunStatus,
+};
 use crate::cause::Cause;
 use crate::controllers::Context;
 use crate::controllers::runner::{Done, Work};
@@ -296,6 +298,11 @@ impl Run<'_> {
     /// The state in which it failed.
     pub(super) fn failed_in(&mut self, state: Option<String>) {
         self.work.status().failed_state = state;
+    }
+
+    /// What its execution did, state by state.
+    pub(super) fn did(&mut self, timeline: Option<Timeline>) {
+        self.work.status().timeline = timeline;
     }
 
     /// The end of an attempt.

@@ -1,10 +1,15 @@
 //! The script that builds the test bed, with tools that only pretend to build: who needs a thing waits for whoever builds it,
-//! and nobody else does.
+//! and nobody else does. And what stands for AWS in it, where no test of the operator would notice that it differs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::front::Front;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/install-testbed.sh");
 /// Notes what it is to build, and goes on with another version of Kubernetes only once nobody holds it back.
@@ -144,4 +149,48 @@ fn a_build_that_fails_says_so_and_is_tried_again() {
     let built = bed.built().len();
     let again = finished("one more", bed.install(&[]));
     assert_eq!((again.stderr.len(), bed.built().len()), (0, built), "nothing is built, and nothing said");
+}
+
+fn page(front: &Front, more: &Value) -> (u16, Value) {
+    let mut request = json!({"executionArn": "arn:aws:states:eu-west-1:000000000000:execution:m:long"});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    front.history_page(&request)
+}
+
+fn ids(page: &Value) -> Vec<i64> {
+    page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect()
+}
+
+/// `GetExecutionHistory`, API reference.
+#[test]
+fn the_front_gives_a_history_in_pages_as_aws_does() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let front = Front::start("http://127.0.0.1:9", "https://issuer.example", &json!({"keys": []}));
+    let event = |id: i64| {
+        json!({"id": id, "previousEventId": id - 1, "timestamp": id, "type": "PassStateEntered",
+        "stateEnteredEventDetails": {"name": "A", "input": "{\"secret\":1}"}})
+    };
+    front.tell_history(":long", (1..=25_000).map(event).collect());
+    let (_, usual) = page(&front, &json!({}));
+    assert_eq!((ids(&usual).len(), ids(&usual)[0]), (100, 1));
+    assert!(usual.to_string().contains("secret"), "with data where nothing else was asked for");
+    assert_eq!(ids(&page(&front, &json!({"maxResults": 0})).1).len(), 100);
+    let (status, refused) = page(&front, &json!({"maxResults": 1001}));
+    assert_eq!((status, refused["__type"].as_str().unwrap().contains("ValidationException")), (400, true));
+    let mut request = json!({"maxResults": 1000, "reverseOrder": true, "includeExecutionData": false});
+    let mut newest_first = Vec::new();
+    loop {
+        let (status, answer) = page(&front, &request);
+        assert_eq!(status, 200, "{answer}");
+        assert!(!answer.to_string().contains("secret"));
+        newest_first.extend(ids(&answer));
+        if answer["nextToken"].is_null() {
+            break;
+        }
+        request["nextToken"] = answer["nextToken"].clone();
+    }
+    assert_eq!(newest_first, (1..=25_000).rev().collect::<Vec<i64>>());
+    let (status, refused) = page(&front, &json!({"maxResults": 1000, "nextToken": request["nextToken"]}));
+    assert_eq!((status, refused["__type"].as_str().unwrap().contains("InvalidToken")), (400, true), "of another order");
+    assert_eq!(front.history("arn:aws:states:eu-west-1:000000000000:execution:m:long").len(), 25_000);
 }

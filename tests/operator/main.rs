@@ -36,6 +36,7 @@ mod schedules;
 mod shards;
 #[path = "../support/mod.rs"]
 mod support;
+mod timelines;
 mod tracking;
 mod trust;
 mod workflows;

@@ -39,7 +39,8 @@ async fn newest(
     shown: &Shown,
     phase: Phase,
 ) -> Result<Option<progress::Newest>, AwsError> {
-    if !matches!(phase, Phase::Failed | Phase::TimedOut) {
+    // It may have been told with the phase, before the output was read.
+    if !matches!(phase, Phase::Failed | Phase::TimedOut) || run.known().timeline.is_some() {
         return Ok(None);
     }
     progress::newest(run.ctx, looks, &shown.arn, timeline::PAGE).await.map(Some)

@@ -301,8 +301,8 @@ impl Run<'_> {
     }
 
     /// What its execution did, state by state.
-    pub(super) fn did(&mut self, timeline: Option<Timeline>) {
-        self.work.status().timeline = timeline;
+    pub(super) fn did(&mut self, timeline: Timeline) {
+        self.work.status().timeline = Some(timeline);
     }
 
     /// The end of an attempt.

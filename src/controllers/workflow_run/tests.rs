@@ -21,6 +21,7 @@ mod life;
 mod limits;
 mod named;
 mod seen;
+mod told;
 
 fn refusal(code: &str) -> (u16, String) {
     (400, json!({"__type": format!("com.amazonaws.states#{code}"), "message": "no"}).to_string())

@@ -6,6 +6,7 @@ mod alarms;
 mod conditions;
 mod execution_role;
 mod faults;
+mod histories;
 mod identity;
 mod meter;
 mod played;
@@ -103,6 +104,8 @@ struct Shared {
     /// Executions that were redriven, by ARN.
     redrives: Mutex<HashMap<String, redrive::Redriven>>,
     redriving: tokio::sync::Mutex<()>,
+    /// Histories that a test tells, by a text in the ARN of the execution.
+    histories: Mutex<Vec<(String, Vec<Value>)>>,
     /// Executions that mention a text are not redrivable, for a reason.
     refused_redrives: Mutex<Vec<(String, String)>>,
     /// Cognito identities by pool and subject of the login.
@@ -138,6 +141,7 @@ impl Front {
             played: Mutex::default(),
             redrives: Mutex::default(),
             redriving: tokio::sync::Mutex::default(),
+            histories: Mutex::default(),
             refused_redrives: Mutex::default(),
             identities: Mutex::default(),
         });
@@ -275,14 +279,6 @@ impl Front {
             }
             request["nextToken"] = page["nextToken"].clone();
         }
-    }
-
-    /// The whole history of an execution, oldest event first.
-    pub fn history(&self, execution_arn: &str) -> Vec<Value> {
-        let (shared, request) = (self.shared.clone(), json!({"executionArn": execution_arn, "maxResults": 1000}));
-        let (status, text) = self.ask(async move { shared.history(&request).await });
-        assert_eq!(status, 200, "{text}");
-        serde_json::from_str::<Value>(&text).unwrap()["events"].as_array().unwrap().clone()
     }
 
     /// Every token and credential that passed through here: none of them may be found anywhere else.

@@ -152,14 +152,24 @@ impl Shared {
     }
 
     async fn upstream_events(&self, actual: &str) -> Vec<Value> {
-        let request = json!({"executionArn": actual, "maxResults": 1000});
-        let (_, history) = self.as_root("GetExecutionHistory", &request).await;
-        history["events"].as_array().cloned().unwrap_or_default()
+        let mut request = json!({"executionArn": actual, "maxResults": 1000});
+        let mut events = Vec::new();
+        loop {
+            let (_, history) = self.as_root("GetExecutionHistory", &request).await;
+            events.extend(history["events"].as_array().cloned().unwrap_or_default());
+            if history["nextToken"].is_null() {
+                return events;
+            }
+            request["nextToken"] = history["nextToken"].clone();
+        }
     }
 
     /// The whole history: a redrive appends to it and does not enter the state anew (`RedriveExecution`), events are linked by
     /// `previousEventId`, and a distributed Map tells its Map Run (`MapRunStarted`).
-    async fn events(&self, arn: &str) -> Vec<Value> {
+    pub(super) async fn events(&self, arn: &str) -> Vec<Value> {
+        if let Some(told) = self.told_history(arn) {
+            return told;
+        }
         let known = self.redrives.lock().unwrap().get(arn).cloned();
         let attempts = match &known {
             Some(known) => known.attempts.clone(),
@@ -204,33 +214,6 @@ impl Shared {
             self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await.1
         };
         serde_json::from_str(machine["definition"].as_str()?).ok()
-    }
-
-    pub(super) async fn history(&self, request: &Value) -> Answer {
-        let arn = request["executionArn"].as_str().unwrap_or_default();
-        let mut events = self.events(arn).await;
-        if events.is_empty() {
-            return (400, error_json("ExecutionDoesNotExist", &format!("Execution Does Not Exist: '{arn}'")));
-        }
-        if request["reverseOrder"] == true {
-            events.reverse();
-        }
-        if request["includeExecutionData"] == false {
-            for details in events.iter_mut().flat_map(|event| event.as_object_mut().unwrap().values_mut()) {
-                if let Some(details) = details.as_object_mut() {
-                    details.remove("input");
-                    details.remove("output");
-                }
-            }
-        }
-        let from: usize = request["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-        let size = request["maxResults"].as_u64().map_or(100, |size| usize::try_from(size).unwrap());
-        let page: Vec<Value> = events.iter().skip(from).take(size).cloned().collect();
-        let mut answer = json!({"events": page});
-        if from + size < events.len() {
-            answer["nextToken"] = json!((from + size).to_string());
-        }
-        (200, answer.to_string())
     }
 }
 

@@ -71,7 +71,7 @@ fn long(states: i64) -> Vec<HistoryEvent> {
 /// The Workflow `orders` is seen by its watch.
 fn watched(world: &World<Faked>) {
     let workflow = world.get::<Workflow>("orders");
-    world.watches.workflows.intake().unwrap().take_in(Event::Apply(workflow));
+    world.ctx.watches.of("shop").unwrap().workflows.intake().unwrap().take_in(Event::Apply(workflow));
 }
 
 #[tokio::test]

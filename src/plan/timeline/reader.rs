@@ -108,7 +108,8 @@ impl Reader {
             }
             Meaning::IterationEnded => self.end_iteration(here, event),
             Meaning::InsideEnded(kind) => {
-                let is_it = |node: &Node| node.container == Some(kind) && node.is_open();
+                // One that has told it already stands between this event and the container around it.
+                let is_it = |node: &Node| node.container == Some(kind) && node.is_open() && !node.has_told_inside;
                 let Some(container) = self.upwards(here, is_it) else { return here };
                 self.inside_ended(container, here, event);
                 Some(container)
@@ -222,6 +223,7 @@ impl Reader {
         if event.event_type.ends_with("Aborted") {
             self.settle(container, VisitResult::Aborted, event.timestamp);
         } else if !well {
+            self.nodes[container].has_told_inside = true;
             let known = self.nodes[container].failed.take();
             self.nodes[container].failed = reported.or(inside).or(known).or(Some(Failed::of(event)));
         }
@@ -237,7 +239,7 @@ impl Reader {
             self.end_inside(state, VisitResult::Aborted, event.timestamp);
         }
         let node = &mut self.nodes[state];
-        node.failed = None;
+        (node.failed, node.has_told_inside) = (None, false);
         node.retries += i64::from(again);
         if starts_map {
             node.map.get_or_insert_default().is_begun(event.length.unwrap_or_default().into(), !redriven);

@@ -255,7 +255,7 @@ fn of_a_thousand_iterations_those_that_failed_are_told_and_the_others_counted() 
     let small = fitted(timeline, 1000);
     assert_eq!(failed(&small), ["/States/Each", pack, pack, pack]);
     assert_eq!((small.visits.len(), small.omitted), (4, 997));
-    let tiny = fitted(small, 300);
+    let tiny = fitted(small, 400);
     assert_eq!((failed(&tiny), tiny.omitted), (vec!["/States/Each".to_owned()], 1000));
 }
 

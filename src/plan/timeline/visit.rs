@@ -98,6 +98,8 @@ pub(super) struct Node {
     pub(super) retries: i64,
     /// Its last failure, unless its work was tried again since.
     pub(super) failed: Option<Failed>,
+    /// An event said that what is inside has failed, and its work did not begin again since.
+    pub(super) has_told_inside: bool,
     pub(super) map: Option<Box<OfMap>>,
     /// What is open inside it.
     pub(super) inside: Vec<usize>,
@@ -118,6 +120,7 @@ impl Node {
             result: VisitResult::Running,
             retries: 0,
             failed: None,
+            has_told_inside: false,
             map: None,
             inside: Vec::new(),
         }
@@ -149,6 +152,7 @@ impl Node {
 
     pub(super) fn open_again(&mut self) {
         (self.result, self.exited, self.failed) = (VisitResult::Running, None, None);
+        self.has_told_inside = false;
     }
 
     /// As it is told.

@@ -86,8 +86,8 @@ impl Reader {
     }
 
     fn path(&self, node: usize) -> String {
-        let outermost_of = || self.outwards(Some(node)).last().map_or(node, |outer| outer);
-        self.nodes[node].place.map_or_else(|| outermost(&self.nodes[outermost_of()].name), |at| self.paths.pointer(at))
+        let around = || self.outwards(Some(node)).last().unwrap_or(node);
+        self.nodes[node].place.map_or_else(|| outermost(&self.nodes[around()].name), |at| self.paths.pointer(at))
     }
 
     fn follow(&mut self, event: &HistoryEvent) -> Option<usize> {
@@ -217,8 +217,8 @@ impl Reader {
     fn inside_ended(&mut self, container: usize, here: Option<usize>, event: &HistoryEvent) {
         let well = event.event_type.ends_with("Succeeded");
         let otherwise = if well { VisitResult::Succeeded } else { VisitResult::Aborted };
-        let reported = self.outwards(here).take_while(|node| *node != container);
-        let reported = reported.filter_map(|node| self.nodes[node].failed.clone()).next();
+        let mut reported = self.outwards(here).take_while(|node| *node != container);
+        let reported = reported.find_map(|node| self.nodes[node].failed.clone());
         let inside = self.end_inside(container, otherwise, event.timestamp);
         if event.event_type.ends_with("Aborted") {
             self.settle(container, VisitResult::Aborted, event.timestamp);

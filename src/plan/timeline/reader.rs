@@ -217,8 +217,8 @@ impl Reader {
     fn inside_ended(&mut self, container: usize, here: Option<usize>, event: &HistoryEvent) {
         let well = event.event_type.ends_with("Succeeded");
         let otherwise = if well { VisitResult::Succeeded } else { VisitResult::Aborted };
-        let mut reported = self.outwards(here).take_while(|node| *node != container);
-        let reported = reported.find_map(|node| self.nodes[node].failed.clone());
+        let within = |node: &usize| *node != container;
+        let reported = self.outwards(here).take_while(within).find_map(|node| self.nodes[node].failed.clone());
         let inside = self.end_inside(container, otherwise, event.timestamp);
         if event.event_type.ends_with("Aborted") {
             self.settle(container, VisitResult::Aborted, event.timestamp);

@@ -6,6 +6,7 @@ mod authorization;
 mod context;
 mod counts;
 mod dereference;
+mod execution_history;
 mod gone;
 mod guardrails;
 mod identity_provider;
@@ -15,6 +16,7 @@ mod measure;
 mod named;
 mod owners;
 mod pace;
+mod paths;
 mod run_queue;
 mod runner;
 mod scope;
@@ -76,6 +78,7 @@ fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
         scope.watch(|all| &all.runs, scope.run_events(), |all, _, change| all.run_changed(change)),
         scope.watch(|all| &all.activities, scope.events(), |all, _, change| all.activity_changed(change)),
         scope.watch(|all| &all.schedules, scope.events(), |_, _, _| {}),
+        scope.watch(|all| &all.histories, scope.events(), |all, _, change| all.history_changed(change)),
         scope.watch_metadata::<ServiceAccount>(Needed::ServiceAccount, trust_binding::account_changed),
         scope.watch_metadata::<ConfigMap>(Needed::ConfigMap, |_, _, _, _| {}),
         scope.drive(|all| &all.bindings, sessions),
@@ -84,6 +87,7 @@ fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
         scope.drive(|all| &all.runs, found),
         scope.drive(|all| &all.activities, futures::stream::pending()),
         scope.drive(|all| &all.schedules, futures::stream::pending()),
+        scope.drive(|all| &all.histories, futures::stream::pending()),
         counts::keep(scope.context.clone(), scope.watches.clone(), scope.stop.clone()).boxed(),
     ]
 }

@@ -7,6 +7,7 @@ pub mod attribution;
 pub mod binding;
 pub mod consent;
 pub mod event_meaning;
+pub mod execution_history;
 pub mod findings;
 pub mod guardrail;
 pub mod history;

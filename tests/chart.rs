@@ -290,6 +290,38 @@ fn people_may_run_without_editing_and_edit_without_binding() {
     assert!(render(&["userRoles.create=false"]).iter().all(|one| one["metadata"]["name"] != "system-stepbound-run"));
 }
 
+/// Pages are the operator's: it makes them, and people only read them, data by a role of its own.
+/// Requirement 31 of docs/security.md: what went in and out of states for whoever may read it, and pages by the operator alone.
+#[test]
+fn requirement_31_no_role_of_people_writes_a_page_and_only_one_reads_data() {
+    for variant in VARIANTS {
+        for (holder, rule) in rules(&render(variant)) {
+            let resources = rule["resources"].to_string();
+            let verbs = rule["verbs"].clone();
+            if holder == "ClusterRole/system-stepbound" && resources.contains("pages\"") {
+                assert_eq!(verbs, json!(["get", "create", "update", "delete"]), "{variant:?}");
+            } else if resources.contains("executiondatapages") {
+                assert_eq!(
+                    (holder.as_str(), verbs),
+                    ("ClusterRole/system-stepbound-data", json!(["get", "list", "watch"]))
+                );
+            } else if resources.contains("executionhistorypages") {
+                assert_eq!(
+                    (holder.as_str(), verbs),
+                    ("ClusterRole/system-stepbound-view", json!(["get", "list", "watch"]))
+                );
+            }
+        }
+    }
+    let labels = |sets: &[&str]| {
+        let all = render(sets);
+        let role = all.iter().find(|one| one["metadata"]["name"] == "system-stepbound-data").unwrap();
+        role["metadata"]["labels"].to_string()
+    };
+    assert!(labels(&[]).contains("aggregate-to-admin") && !labels(&[]).contains("aggregate-to-edit"));
+    assert!(!labels(&["lockdown=true"]).contains("aggregate-to"));
+}
+
 /// Requirement 30 of docs/security.md: the operator's own account is held.
 /// What a value says goes into a policy as text: it must not be able to end the text.
 #[test]

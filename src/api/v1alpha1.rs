@@ -80,6 +80,9 @@ pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, se
         Activity::crd(),
         IdentityProvider::crd(),
         Guardrail::crd(),
+        ExecutionHistory::crd(),
+        ExecutionHistoryPage::crd(),
+        ExecutionDataPage::crd(),
     ]
     .into_iter()
     .map(with_unobserved_status)

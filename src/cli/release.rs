@@ -25,6 +25,9 @@ const PAGE: u32 = 500;
 /// Objects named in a refusal.
 const NAMED: usize = 20;
 
+/// Kinds that never carry our finalizer: they go with their ExecutionHistory, and are not even looked at.
+const PAGES: [&str; 2] = ["ExecutionHistoryPage", "ExecutionDataPage"];
+
 /// An object that carries our finalizer.
 struct Held {
     resource: ApiResource,
@@ -82,7 +85,9 @@ fn check(held: &[Held]) -> Result<(), ReleaseError> {
 /// Objects with our finalizer, those that others depend on last.
 async fn held(client: &Client, flags: &ReleaseFlags) -> Result<Vec<Held>, ReleaseError> {
     let mut held = Vec::new();
-    for definition in custom_resource_definitions()?.iter().rev() {
+    for definition in
+        custom_resource_definitions()?.iter().rev().filter(|one| !PAGES.contains(&one.spec.names.kind.as_str()))
+    {
         let resource = resource_of(definition);
         let namespaced = definition.spec.scope == "Namespaced";
         let scopes: Vec<Api<DynamicObject>> = if flags.all {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::attribution::Attribution;
 use super::authorization::{self, Authorized};
+use super::execution_history::memory::Histories;
 use super::guardrails::memory::Guardrails;
 use super::watches::Scopes;
 use super::workflow::Memory;
@@ -103,6 +104,7 @@ pub struct Context {
     seats: Seats,
     pub(super) authorized: Authorized,
     pub(super) workflows: Memory,
+    pub(super) histories: Histories,
     pub(super) tracker: Tracker,
     pub(super) watches: Scopes,
     /// Where the states of versions are in their definitions, by the version's ARN: a version never changes.
@@ -153,6 +155,7 @@ impl Context {
             seats: Seats::default(),
             authorized,
             workflows,
+            histories: Histories::default(),
             tracker,
             watches: Scopes::default(),
             paths: Cache::builder().max_capacity(PATHS_BYTES).weigher(|_, paths: &Arc<Paths>| paths.size()).build(),

@@ -19,6 +19,7 @@ impl Context {
         self.forget_failures(uid);
         self.objects.forget(K::KIND, uid);
         self.workflows.forget(uid);
+        self.histories.forget(uid);
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Needed {
     TrustBinding(String),
     /// A Workflow that it waits for.
     Workflow(String),
+    /// A WorkflowRun whose history it is.
+    WorkflowRun(String),
 }
 
 impl Needed {
@@ -24,7 +26,8 @@ impl Needed {
             | Self::ServiceAccount(name)
             | Self::IdentityProvider(name)
             | Self::TrustBinding(name)
-            | Self::Workflow(name) => name,
+            | Self::Workflow(name)
+            | Self::WorkflowRun(name) => name,
         }
     }
 }

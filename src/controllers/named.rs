@@ -136,7 +136,8 @@ mod tests {
         }
         fetches.sort();
         let files: Vec<&str> = fetches.iter().map(|fetch| fetch.split(':').next().unwrap()).collect();
-        // The operator's own policies, a namespace, a Secret whose name was looked at, and an output's ConfigMap.
-        assert_eq!(files, ["attribution.rs", "guardrails.rs", "identity_provider.rs", "output.rs"], "{fetches:#?}");
+        // The operator's own policies, a namespace, a Secret whose name was looked at, an output's ConfigMap, and pages.
+        let known = ["attribution.rs", "guardrails.rs", "identity_provider.rs", "output.rs", "pages.rs", "pages.rs"];
+        assert_eq!(files, known, "{fetches:#?}");
     }
 }

@@ -179,6 +179,16 @@ impl<A> World<A> {
         action
     }
 
+    /// What is at a path of the API server.
+    pub(super) fn object(&self, path: &str) -> Option<Value> {
+        self.objects.by_path.lock().get(path).filter(|object| !objects::is_gone(object)).cloned()
+    }
+
+    /// Reconciles an object that the watch shows as it is given.
+    pub(super) async fn reconcile_as_seen<K: Managed>(&self, object: K) {
+        self.reconcile(object).await;
+    }
+
     /// An object as the API server has it.
     pub(super) fn get<K: Managed>(&self, name: &str) -> K {
         self.find_object(&K::plural(&()), name).unwrap_or_else(|| panic!("there is no {name}"))

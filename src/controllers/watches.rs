@@ -18,7 +18,8 @@ use super::owners::refers_to;
 use super::run_queue::RunQueue;
 use super::touched::Touched;
 use crate::api::v1alpha1::{
-    Activity, IdentityProvider, TimelinePolicy, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule,
+    Activity, ExecutionHistory, HistoryPhase, IdentityProvider, TimelinePolicy, TrustBinding, Workflow, WorkflowRun,
+    WorkflowSchedule,
 };
 use crate::outcome::Failure;
 use crate::plan::queue::Turn;
@@ -87,6 +88,7 @@ pub(super) struct Watches {
     pub(super) activities: Watched<Activity>,
     pub(super) schedules: Watched<WorkflowSchedule>,
     pub(super) providers: Watched<IdentityProvider>,
+    pub(super) histories: Watched<ExecutionHistory>,
     /// Whose turn it is among the runs of each Workflow.
     pub(super) queue: RunQueue,
     /// Workflows whose runs under way are to be counted again.
@@ -135,16 +137,33 @@ impl Watches {
         }
     }
 
-    /// A run has ended or gone: its schedule may start the next.
+    /// A run has changed, which its histories follow. One that has ended or gone lets its schedule start the next.
     pub(super) fn run_changed(&self, change: &Change<WorkflowRun>) {
         let run = change.object();
-        self.touched.add((namespaced_name(run).0, run.spec.workflow_ref.name.clone()));
+        let (namespace, name) = namespaced_name(run);
+        self.touched.add((namespace.clone(), run.spec.workflow_ref.name.clone()));
+        self.histories.wake_whoever_needs(&namespace, &Needed::WorkflowRun(name));
         let over = run.status.as_ref().and_then(|status| status.phase).unwrap_or_default().is_finished();
         if over || matches!(change, Change::Gone(_)) {
             let owners = run.owner_references().iter().filter(|owner| owner.controller == Some(true));
             for schedule in owners.filter(|owner| refers_to::<WorkflowSchedule>(owner)) {
                 self.schedules.wake(&namespaced_name(run).0, &schedule.name);
             }
+        }
+    }
+
+    /// A history has gone: the one that has waited longest for its place may have it.
+    pub(super) fn history_changed(&self, change: &Change<ExecutionHistory>) {
+        let Change::Gone(gone) = change else { return };
+        let namespace = gone.namespace().unwrap_or_default();
+        let names = self.histories.index().names(&namespace);
+        let there = names.iter().filter_map(|name| self.histories.store.get(&ObjectRef::new(name).within(&namespace)));
+        let phase = |history: &ExecutionHistory| history.status.as_ref().and_then(|status| status.phase);
+        let waiting = there.filter(|history| phase(history).unwrap_or_default() == HistoryPhase::Pending);
+        if let Some(first) =
+            waiting.min_by_key(|history| (history.creation_timestamp().map(|time| time.0), history.uid()))
+        {
+            self.histories.wake(&namespace, &first.name_any());
         }
     }
 

@@ -25,6 +25,11 @@ impl Shard {
         self.index
     }
 
+    /// How many there are.
+    pub fn total(self) -> u32 {
+        self.total
+    }
+
     /// Whether a namespace belongs to it. The same for every replica and version: the first eight bytes of the name's SHA-256
     /// are a number, and its remainder is the number of the shard.
     pub fn has(self, namespace: &str) -> bool {

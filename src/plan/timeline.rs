@@ -11,7 +11,7 @@ mod visit;
 
 pub use fit::fitted;
 pub use paths::Paths;
-pub use reader::{MAX_EVENTS, Reader};
+pub use reader::{MAX_EVENTS, Place, Reader};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod crashes;
 mod deletion;
 mod documentation;
 mod examples;
+mod execution_histories;
 mod gauges;
 mod gitops;
 mod guardrails;

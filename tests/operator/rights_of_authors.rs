@@ -16,7 +16,7 @@ fn activity(binding: &str) -> Value {
 }
 
 /// What a refusal prints, run by a shell as an administrator would run it.
-fn run_as_printed(tenant: &Tenant, refused: &str, from: &str) {
+pub(crate) fn run_as_printed(tenant: &Tenant, refused: &str, from: &str) {
     let control_plane = &tenant.bed.control_plane;
     let commands = &refused[refused.find(from).unwrap()..];
     let kubectl = format!("{} --kubeconfig {}", control_plane.kubectl.display(), control_plane.admin.display());

@@ -50,6 +50,8 @@ pub fn right(kind: &str) -> Value {
             json!({"issuer": "https://issuer.example", "clientAuthentication": {"type": "ServiceAccountAssertion", "clientID": "a"}})
         }
         "Guardrail" => json!({"namespaceSelector": {}}),
+        "ExecutionHistory" => json!({"workflowRunRef": {"name": "order"}}),
+        "ExecutionHistoryPage" | "ExecutionDataPage" => json!({"number": 1}),
         other => panic!("no manifest of kind {other}"),
     };
     json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": kind, "metadata": {"name": "right"}, "spec": spec})

@@ -132,7 +132,15 @@ impl TestBed {
         let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "probe"},
             "spec": {"schedule": "@yearly", "runTemplate": {"spec": {"workflowRef": {"name": "probe"}}}}});
         self.wait_for_policies(namespace);
-        for (object, stamped) in [(run, stamps), (workflow.to_string(), false), (schedule.to_string(), stamps)] {
+        let history = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "ExecutionHistory", "metadata": {"name": "probe"},
+            "spec": {"workflowRunRef": {"name": "probe"}}});
+        let objects = [
+            (run, stamps),
+            (workflow.to_string(), false),
+            (schedule.to_string(), stamps),
+            (history.to_string(), stamps),
+        ];
+        for (object, stamped) in objects {
             let admits = || {
                 let admitted = self.control_plane.try_kubectl(&command, Some(&object)).ok()?;
                 (!stamped || admitted.contains("stepbound.dev/requested-by")).then_some(())

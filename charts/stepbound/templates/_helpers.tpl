@@ -34,7 +34,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   name: {{ include "stepbound.account" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
-{{- /* Our namespaced kinds: the one list that the operator's rights and the users' roles are made of. */}}
+{{- /* Our namespaced kinds that people write. Pages of histories are not among them: each role says what it may with those. */}}
 {{- define "stepbound.kinds" -}}
 - trustbindings
 - workflows
@@ -42,6 +42,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - workflowschedules
 - activities
 - identityproviders
+- executionhistories
+{{- end }}
+{{- /* Kinds that the operator alone writes. */}}
+{{- define "stepbound.pages" -}}
+- executionhistorypages
+- executiondatapages
 {{- end }}
 {{- /* Restricted, as the Pod Security Standards have it. */}}
 {{- define "stepbound.podSecurity" -}}

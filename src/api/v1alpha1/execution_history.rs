@@ -1,5 +1,7 @@
 //! ExecutionHistory: the wish to see all of what an execution did; and the pages that answer it.
 
+use std::fmt;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -24,6 +26,7 @@ use super::timeline::Timeline;
     selectable = ".status.phase",
     selectable = ".spec.workflowRunRef.name",
     doc = "An ExecutionHistory asks for all that the execution of one WorkflowRun did: read once, or followed to its end, and deleted by itself.",
+    validation = ("size(self.metadata.name) <= 248", "its pages are named <history>-<n>, so the name must have at most 248 characters"),
     printcolumn = r#"{"name":"Run","type":"string","jsonPath":".spec.workflowRunRef.name"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Events","type":"integer","jsonPath":".status.events"}"#,
@@ -91,7 +94,10 @@ pub struct ExecutionHistoryStatus {
     /// How many events the pages hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<i64>,
-    /// Bytes of events and data that are left out, since a history keeps 4 MiB.
+    /// How many bytes the pages hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Bytes of events and data that were read and left out, since a history keeps 4 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_bytes: Option<i64>,
     /// When the reading ended.
@@ -189,8 +195,8 @@ pub struct ExecutionDataPageSpec {
     pub data: Vec<EventData>,
 }
 
-/// What went in and out in an event.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What went in and out in an event. Not to be printed.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventData {
     /// The id of the event.
@@ -210,4 +216,10 @@ pub struct EventData {
     /// AWS or this page cut something of it off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+}
+
+impl fmt::Debug for EventData {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "EventData({}, …)", self.id)
+    }
 }

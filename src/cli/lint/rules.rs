@@ -160,6 +160,10 @@ static RULES: &[Rule] = &[
         broken: session_duration,
     },
     Rule {
+        cel: "size(self.metadata.name) <= 248",
+        broken: |history| at("/metadata/name", name_length(history) <= 248),
+    },
+    Rule {
         cel: "!has(self.spec.output) || self.spec.output.store != 'ConfigMap' || size(self.metadata.name) <= 246",
         broken: |run| at("/metadata/name", text(run, "/spec/output/store") != "ConfigMap" || name_length(run) <= 246),
     },

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::aws::fake::Life;
 
 /// Collections that are there, whether or not they hold anything.
-const COLLECTIONS: [&str; 9] = [
+const COLLECTIONS: [&str; 10] = [
     "guardrails",
     "trustbindings",
     "workflows",
@@ -27,6 +27,7 @@ const COLLECTIONS: [&str; 9] = [
     "workflowschedules",
     "activities",
     "identityproviders",
+    "executionhistories",
     "configmaps",
     "serviceaccounts",
 ];
@@ -121,7 +122,8 @@ impl Objects {
             return failure(409);
         }
         match *method {
-            Method::PUT => known["status"] = sent["status"].clone(),
+            Method::PUT if path.ends_with("/status") => known["status"] = sent["status"].clone(),
+            Method::PUT => known["spec"] = sent["spec"].clone(),
             Method::PATCH if sent.is_array() => {
                 known["status"] = patched(sent, "/status").cloned().unwrap_or_default();
             }

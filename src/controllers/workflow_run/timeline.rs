@@ -1,7 +1,6 @@
 //! What an execution did, told with the end of its run. It is read from the history at the lowest priority, and an end does not
 //! wait for it: what cannot be read now is left out, and an ExecutionHistory tells it to whoever wants it later.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -10,11 +9,9 @@ use super::calls::Shown;
 use super::progress::Newest;
 use super::result::Run;
 use crate::api::v1alpha1::Phase;
-use crate::asl::{self, model};
 use crate::aws::{AwsError, Caller, HistoryRequest, Priority};
-use crate::controllers::Context;
-use crate::plan::run::machine_of_execution;
-use crate::plan::timeline::{MAX_EVENTS, Paths, Reader, fitted};
+use crate::controllers::{Context, paths};
+use crate::plan::timeline::{MAX_EVENTS, Reader, fitted};
 
 /// Events of a page: as many as AWS gives.
 pub(super) const PAGE: i32 = 1000;
@@ -79,7 +76,7 @@ fn has_quota(ctx: &Context, looks: &Caller, operation: &'static str) -> Result<(
 
 /// Reads each page once. What was read of the end is not read again.
 async fn read(ctx: &Context, looks: &Caller, shown: &Shown, newest: Option<Newest>) -> Result<Reader, Unread> {
-    let mut reader = Reader::new(paths(ctx, looks, shown).await);
+    let mut reader = Reader::new(paths::paths(ctx, looks, shown.version_arn.as_ref(), &shown.arn).await);
     let newest = newest.unwrap_or(Newest { events: Vec::new(), whole: false });
     if !newest.whole {
         let first_known = newest.events.last().map_or(i64::MAX, |event| event.id);
@@ -121,30 +118,4 @@ async fn read_until(
         }
     }
     Ok(())
-}
-
-/// Where the states are in the definition that ran. Of a machine without versions it is that of now.
-async fn paths(ctx: &Context, looks: &Caller, shown: &Shown) -> Arc<Paths> {
-    let version = shown.version_arn.as_ref();
-    if let Some(version) = version
-        && let Some(known) = ctx.paths.get(version).await
-    {
-        return known;
-    }
-    let Some(paths) = read_paths(ctx, looks, version, &shown.arn).await else { return Arc::default() };
-    let paths = Arc::new(paths);
-    if let Some(version) = version {
-        ctx.paths.insert(version.clone(), paths.clone()).await;
-    }
-    paths
-}
-
-async fn read_paths(ctx: &Context, looks: &Caller, version: Option<&String>, arn: &str) -> Option<Paths> {
-    has_quota(ctx, looks, "states:DescribeStateMachine").ok()?;
-    let arn = version.cloned().unwrap_or_else(|| machine_of_execution(arn));
-    let described = ctx.state_machines.describe_state_machine(looks, &arn).await;
-    let found = described.inspect_err(|error| tracing::debug!(%error, "the definition is not known")).ok()??;
-    let value = serde_json::from_str(&found.definition).ok()?;
-    let places = asl::Places::of(&value);
-    Some(Paths::of(&model::Machine::of(asl::Node::root(&value, &places))))
 }

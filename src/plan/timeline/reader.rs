@@ -18,6 +18,17 @@ pub const MAX_EVENTS: usize = 25_000;
 /// Most visits of a timeline.
 const MAX_VISITS: usize = 100;
 
+/// Where an event stands in a definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the innermost state.
+    pub state: Option<String>,
+    /// JSON pointer of that state in the definition.
+    pub path: Option<String>,
+    /// Index of the innermost iteration of a Map.
+    pub iteration: Option<i64>,
+}
+
 /// What was read of a history. Further events may be given at any time, in their order; those that were read before change
 /// nothing.
 #[derive(Debug)]
@@ -45,6 +56,18 @@ impl Reader {
                 self.places.insert(event.id, place);
                 self.observed = event.id;
             }
+        }
+    }
+
+    /// Where the newest event that was read stands.
+    pub fn place(&self) -> Place {
+        let newest = self.places.get(&self.observed).copied().flatten();
+        let state = self.upwards(newest, Node::is_state);
+        let iteration = self.upwards(newest, |node| !node.is_state());
+        Place {
+            state: state.map(|state| self.nodes[state].name.clone()),
+            path: state.map(|state| self.path(state)),
+            iteration: iteration.and_then(|iteration| self.nodes[iteration].index.map(i64::from)),
         }
     }
 

@@ -1,0 +1,216 @@
+//! ExecutionHistory: reads what an execution did, once or until its end, into pages that go with it.
+
+pub(super) mod memory;
+mod pages;
+mod read;
+mod room;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+
+use super::dereference::session_as;
+use super::named::named;
+use super::runner::{Done, EventWhenReady, Managed, Work};
+use super::{Context, Needed};
+use crate::api::v1alpha1::{
+    ExecutionHistory, ExecutionHistoryStatus, HistoryPhase, REQUESTED_BY, Timestamped, Workflow, WorkflowRun,
+    WorkflowRunStatus,
+};
+use crate::aws::Caller;
+use crate::iam::binding_role::session::Purpose;
+use crate::outcome::{Failure, Requeue};
+use crate::plan::execution_history::{self as plan, Source};
+use crate::plan::run::machine_name;
+use crate::reason::Reason;
+use crate::status::{FAILED, STALLED, Truth};
+use read::Came;
+
+#[async_trait::async_trait]
+impl Managed for ExecutionHistory {
+    type Status = ExecutionHistoryStatus;
+    const KIND: &'static str = "ExecutionHistory";
+    const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Never;
+
+    async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
+        if work.object.meta().deletion_timestamp.is_some() {
+            return leave(work, ctx).await;
+        }
+        if is_finished(&work.object) {
+            return expire(work, ctx).await;
+        }
+        match pipeline(work, ctx).await? {
+            Came::Further(done) => Ok(done),
+            Came::ToItsEnd => complete(work, ctx).await,
+            Came::Nowhere(failure) => Ok(fail(work, ctx, failure)),
+        }
+    }
+
+    fn status_field(&mut self) -> &mut Option<ExecutionHistoryStatus> {
+        &mut self.status
+    }
+
+    fn needs(&self) -> Vec<Needed> {
+        vec![Needed::WorkflowRun(self.spec.workflow_run_ref.name.clone())]
+    }
+
+    fn common(status: &mut ExecutionHistoryStatus) -> (&mut Vec<Condition>, &mut Option<i64>) {
+        (&mut status.conditions, &mut status.observed_generation)
+    }
+}
+
+/// The run, a place among those that are kept, a session, and as much of the history as there is time for.
+async fn pipeline(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>) -> Result<Came, Failure> {
+    if let Some(wait) = room::has_to_wait(work, ctx) {
+        return Ok(waits(work, Reason::TooManyHistories, room::FULL, wait));
+    }
+    let (namespace, name) = (work.namespace(), work.object.spec.workflow_run_ref.name.clone());
+    let recorded = work.status().execution_arn.clone();
+    let Some(run) = run_of(ctx, &namespace, &name).await? else {
+        return match recorded {
+            Some(_) => Ok(Came::Nowhere(plan::run_gone(&name))),
+            None => Err(plan::no_run(&name, &namespace)),
+        };
+    };
+    let status = run.status.clone().unwrap_or_default();
+    let log_group = log_group(ctx, &namespace, &run, &status).await?;
+    let arn = match plan::source(&name, &status, recorded.as_deref(), log_group.as_deref()) {
+        Source::History(arn) => arn,
+        Source::Nowhere(failure) => return Ok(Came::Nowhere(failure)),
+        Source::NotStarted => {
+            let message = format!("WorkflowRun \"{name}\" was not started yet. It is read as soon as it is.");
+            return Ok(waits(work, Reason::RunNotStarted, &message, ctx.settings.resync_interval));
+        }
+    };
+    if let Some(wait) = room::begin(work, ctx).await? {
+        return Ok(waits(work, Reason::TooManyHistories, room::FULL, wait));
+    }
+    let caller = caller(work, ctx, &status, &arn).await?;
+    read::go_on(work, ctx, &read::Of { caller, run: status, arn }).await
+}
+
+fn waits(work: &mut Work<ExecutionHistory>, reason: Reason, message: &str, wait: Duration) -> Came {
+    if work.status().phase.is_none() {
+        work.status().phase = Some(HistoryPhase::Pending);
+    }
+    work.conditions(|conditions| {
+        conditions.progressing(reason, message);
+    });
+    Came::Further(Done::again(Requeue::After(wait)))
+}
+
+/// The run. One that is under way is in memory; its end is read as the API server has it.
+async fn run_of(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Arc<WorkflowRun>>, Failure> {
+    let place = ObjectRef::<WorkflowRun>::new(name).within(namespace);
+    let known = ctx.watches.of(namespace).and_then(|watches| watches.runs.store.get(&place));
+    let is_under_way = |run: &Arc<WorkflowRun>| {
+        let phase = run.status.as_ref().and_then(|status| status.phase);
+        run.meta().deletion_timestamp.is_none() && phase.is_some_and(|phase| !phase.is_finished())
+    };
+    if let Some(run) = known.filter(is_under_way) {
+        return Ok(Some(run));
+    }
+    Ok(named::<WorkflowRun>(ctx, namespace, name).await?.map(Arc::new))
+}
+
+/// Where the Workflow of an Express run has its executions logged.
+async fn log_group(
+    ctx: &Context,
+    namespace: &str,
+    run: &WorkflowRun,
+    status: &WorkflowRunStatus,
+) -> Result<Option<String>, Failure> {
+    if !status.execution_arn.as_deref().is_some_and(plan::is_express) {
+        return Ok(None);
+    }
+    let workflow = named::<Workflow>(ctx, namespace, &run.spec.workflow_ref.name).await?;
+    Ok(workflow.and_then(|workflow| workflow.spec.logging).and_then(|logging| logging.log_group_arn))
+}
+
+/// A session of the binding as which the execution was started, in the name of whoever asked for the history.
+async fn caller(
+    work: &Work<ExecutionHistory>,
+    ctx: &Context,
+    run: &WorkflowRunStatus,
+    arn: &str,
+) -> Result<Caller, Failure> {
+    let attempt = plan::attempt_of(run, arn);
+    let binding = attempt.map(|attempt| attempt.trust_binding_name.as_str()).unwrap_or_default();
+    let machine = attempt.and_then(|attempt| machine_name(&attempt.target_arn));
+    let requester = ctx.attribution.stamped(&work.object, REQUESTED_BY).await?;
+    let purpose = Purpose::Observe(machine);
+    Ok(session_as(ctx, &work.cause, &work.namespace(), binding, &purpose, requester).await?)
+}
+
+fn is_finished(history: &ExecutionHistory) -> bool {
+    let phase = history.status.as_ref().and_then(|status| status.phase);
+    matches!(phase, Some(HistoryPhase::Complete | HistoryPhase::Failed))
+}
+
+/// The end, as it is told with whatever was read.
+fn finish(work: &mut Work<ExecutionHistory>, phase: HistoryPhase) -> Duration {
+    let (now, spec) = (Timestamp::now(), work.object.spec.clone());
+    let expires = plan::expires_at(&spec, now);
+    let status = work.status();
+    status.phase = Some(phase);
+    (status.finished_at, status.expires_at) = (Some(Timestamped { 0: now }), Some(Timestamped { 0: expires }));
+    Duration::try_from(expires.duration_since(now)).unwrap_or_default()
+}
+
+/// All was read. What is remembered goes once the API server has it.
+async fn complete(work: &mut Work<ExecutionHistory>, ctx: &Context) -> Result<Done, Failure> {
+    let left = finish(work, HistoryPhase::Complete);
+    let message = message(work.status());
+    work.conditions(|conditions| {
+        conditions.remove(FAILED).ready(Reason::HistoryRead, &message);
+    });
+    work.write(ctx).await?;
+    ctx.histories.end_reading(&work.object.uid().unwrap_or_default());
+    Ok(Done::again(Requeue::After(left)))
+}
+
+fn message(status: &ExecutionHistoryStatus) -> String {
+    let (events, pages) = (status.events.unwrap_or_default(), status.pages.unwrap_or_default());
+    let omitted = match status.omitted_bytes.unwrap_or_default() {
+        0 => String::new(),
+        bytes => format!(" {bytes} bytes that were read are left out, for want of room."),
+    };
+    format!("The history was read: {events} events on {pages} pages.{omitted}")
+}
+
+/// It cannot be read. It waits for nobody: another one has to be created.
+fn fail(work: &mut Work<ExecutionHistory>, ctx: &Context, failure: Failure) -> Done {
+    ctx.histories.end_reading(&work.object.uid().unwrap_or_default());
+    let left = finish(work, HistoryPhase::Failed);
+    work.conditions(|conditions| {
+        conditions.failed(&failure).set(FAILED, Truth::True, failure.reason, &failure.message);
+        conditions.set(STALLED, Truth::True, failure.reason, &failure.message);
+    });
+    Done { partly_failed: Some(failure), ..Done::again(Requeue::After(left)) }
+}
+
+/// Deletes a history whose time has passed; its pages go with it.
+async fn expire(work: &mut Work<ExecutionHistory>, ctx: &Context) -> Result<Done, Failure> {
+    let expires = work.status().expires_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    let left = Duration::try_from(expires.duration_since(Timestamp::now())).unwrap_or_default();
+    ctx.histories.end_reading(&work.object.uid().unwrap_or_default());
+    if !left.is_zero() {
+        return Ok(Done::again(Requeue::After(left)));
+    }
+    room::delete(ctx, &work.namespace(), &work.object.name_any(), &work.object.uid().unwrap_or_default()).await?;
+    Ok(Done::again(Requeue::OnChange))
+}
+
+/// Somebody deletes it, and something holds it, or the garbage collector is told to leave the pages: they go now.
+async fn leave(work: &Work<ExecutionHistory>, ctx: &Context) -> Result<Done, Failure> {
+    ctx.histories.forget(&work.object.uid().unwrap_or_default());
+    pages::remove_from(ctx, &work.object, 1).await?;
+    Ok(Done::released())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! A place among the histories that are kept, and room for their pages.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{Api, DeleteParams, Preconditions};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+
+use super::memory::Begun;
+use crate::api::v1alpha1::{ExecutionHistory, HistoryPhase};
+use crate::controllers::Context;
+use crate::controllers::runner::{Work, fenced};
+use crate::kube::api_failure;
+use crate::outcome::Failure;
+use crate::plan::execution_history::room::{BYTES, Kept, Room, to_begin, to_write};
+
+/// What is told of one that waits.
+pub(super) const FULL: &str = "This namespace has ten histories that are read or were a moment ago. It is read once one of them was finished for a minute, which is deleted then; delete one that nobody needs to have it read at once.";
+/// How often one that waits is looked at, at least.
+const WAITS: Duration = Duration::from_secs(15);
+/// Longer where many wait: each looks at all.
+const WAITS_FOR_EACH: Duration = Duration::from_millis(20);
+
+fn phase(history: &ExecutionHistory) -> HistoryPhase {
+    history.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
+}
+
+/// A history that has begun, as the watch shows it.
+fn kept(history: &ExecutionHistory) -> Option<Kept> {
+    if phase(history) == HistoryPhase::Pending || history.meta().deletion_timestamp.is_some() {
+        return None;
+    }
+    let status = history.status.as_ref()?;
+    Some(Kept {
+        uid: history.uid()?,
+        namespace: history.namespace()?,
+        name: history.name_any(),
+        finished: status.finished_at.as_ref().map(|time| time.0),
+        bytes: status.bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+    })
+}
+
+/// The others that have begun: those that this process knows best, and those that it knows from the watch alone.
+fn others(begun: &Begun, shown: impl Iterator<Item = Kept>, own: &str) -> Vec<Kept> {
+    let stays = |one: &Kept| one.uid != own && !begun.going.contains(&one.uid);
+    let shown = shown.filter(|one| !begun.kept.contains_key(&one.uid));
+    begun.kept.values().cloned().chain(shown).filter(stays).collect()
+}
+
+/// What the namespace has: those that have begun, how many have waited for longer, and how many there are.
+fn beside(work: &Work<ExecutionHistory>, ctx: &Context, begun: &Begun) -> (Vec<Kept>, usize, usize) {
+    let (namespace, own) = (work.namespace(), work.object.uid().unwrap_or_default());
+    let Some(watches) = ctx.watches.of(&namespace) else { return (Vec::new(), 0, 0) };
+    let names = watches.histories.index().names(&namespace);
+    let place = |name: &String| ObjectRef::<ExecutionHistory>::new(name).within(&namespace);
+    let shown: Vec<_> = names.iter().filter_map(|name| watches.histories.store.get(&place(name))).collect();
+    let order = |history: &ExecutionHistory| (history.creation_timestamp().map(|time| time.0), history.uid());
+    let waits_for_longer = |other: &&std::sync::Arc<ExecutionHistory>| {
+        let uid = other.uid().unwrap_or_default();
+        phase(other) == HistoryPhase::Pending
+            && !begun.kept.contains_key(&uid)
+            && other.meta().deletion_timestamp.is_none()
+            && order(other) < order(&work.object)
+    };
+    let before = shown.iter().filter(waits_for_longer).count();
+    let mut kept = others(begun, shown.iter().filter_map(|one| kept(one)), &own);
+    kept.retain(|one| one.namespace == namespace);
+    (kept, before, names.len())
+}
+
+fn room(work: &Work<ExecutionHistory>, ctx: &Context, begun: &Begun) -> (Room, Duration) {
+    let own = work.object.uid().unwrap_or_default();
+    if begun.kept.contains_key(&own) || phase(&work.object) != HistoryPhase::Pending {
+        return (Room::Now, Duration::ZERO);
+    }
+    let (kept, before, all) = beside(work, ctx, begun);
+    let wait = WAITS_FOR_EACH.saturating_mul(u32::try_from(all).unwrap_or(u32::MAX)).max(WAITS);
+    (to_begin(&kept, before, Timestamp::now()), wait)
+}
+
+/// How long it waits for a place, where it has to.
+pub(super) fn has_to_wait(work: &Work<ExecutionHistory>, ctx: &Context) -> Option<Duration> {
+    let (room, wait) = ctx.histories.with_begun(|begun| room(work, ctx, begun));
+    (room == Room::Wait).then_some(wait)
+}
+
+/// Takes a place, and has those go whose place it is, or says how long it has to wait.
+pub(super) async fn begin(work: &Work<ExecutionHistory>, ctx: &Context) -> Result<Option<Duration>, Failure> {
+    let uid = work.object.uid().unwrap_or_default();
+    let (room, wait) = ctx.histories.with_begun(|begun| {
+        let (room, wait) = room(work, ctx, begun);
+        if room != Room::Wait {
+            begun.kept.entry(uid.clone()).or_insert_with(|| Kept {
+                uid: uid.clone(),
+                namespace: work.namespace(),
+                name: work.object.name_any(),
+                finished: None,
+                bytes: 0,
+            });
+        }
+        (room, wait)
+    });
+    match room {
+        Room::Now => Ok(None),
+        Room::Wait => Ok(Some(wait)),
+        Room::Without(go) => {
+            let gone = have_gone(ctx, &go).await;
+            if gone.is_err() {
+                ctx.histories.with_begun(|begun| begun.kept.remove(&uid));
+            }
+            gone.map(|()| None)
+        }
+    }
+}
+
+/// Makes room for a page of a history, of which `written` bytes are there. False where there is none.
+pub(super) async fn make(ctx: &Context, history: &ExecutionHistory, written: u64, more: u64) -> Result<bool, Failure> {
+    let own = history.uid().unwrap_or_default();
+    let all: Vec<Kept> = ctx
+        .watches
+        .all()
+        .iter()
+        .flat_map(|watches| watches.histories.store.state())
+        .filter_map(|one| kept(&one))
+        .collect();
+    let most = BYTES / u64::from(ctx.settings.shard.total().max(1));
+    let room = ctx.histories.with_begun(|begun| {
+        let others = others(begun, all.into_iter(), &own);
+        let room = to_write(&others, written, more, most, Timestamp::now());
+        if room != Room::Wait
+            && let Some(kept) = begun.kept.get_mut(&own)
+        {
+            kept.bytes = written + more;
+        }
+        room
+    });
+    match room {
+        Room::Now => Ok(true),
+        Room::Wait => Ok(false),
+        Room::Without(go) => have_gone(ctx, &go).await.map(|()| true),
+    }
+}
+
+/// Deletes histories to make room. Their pages go with them, a moment later.
+async fn have_gone(ctx: &Context, go: &[Kept]) -> Result<(), Failure> {
+    for one in go {
+        tracing::info!(namespace = one.namespace, name = one.name, "deletes a finished history to make room");
+        // Before the watch can tell that it has gone, which forgets it.
+        ctx.histories.with_begun(|begun| begun.going.insert(one.uid.clone()));
+        let was_there = delete(ctx, &one.namespace, &one.name, &one.uid).await;
+        if !matches!(was_there, Ok(true)) {
+            ctx.histories.with_begun(|begun| begun.going.remove(&one.uid));
+        }
+        was_there?;
+        ctx.histories.with_begun(|begun| begun.kept.remove(&one.uid));
+    }
+    Ok(())
+}
+
+/// Deletes a history, and no other of its name. False where it was gone already.
+pub(super) async fn delete(ctx: &Context, namespace: &str, name: &str, uid: &str) -> Result<bool, Failure> {
+    fenced(ctx)?;
+    let only_this = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    let parameters = DeleteParams { preconditions: Some(only_this), ..DeleteParams::background() };
+    let api = Api::<ExecutionHistory>::namespaced(ctx.client.clone(), namespace);
+    match api.delete(name, &parameters).await {
+        // It has gone, or another has its name: either way this one is no more.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(error) => Err(api_failure(&error)),
+        Ok(_) => Ok(true),
+    }
+}

@@ -65,6 +65,10 @@ mod tests {
         assert_eq!(silent_since(&[], now), None, "nothing is known");
         assert_eq!(silent_since(&[old.clone(), others], now), renewed(&old));
         assert_eq!(silent_since(&[old, young], now), None, "one of several works");
-        assert_eq!(silent_since(&[lease("stepbound", "", "2026-01-01T00:59:30.000000Z")], now), None, "just handed over");
+        assert_eq!(
+            silent_since(&[lease("stepbound", "", "2026-01-01T00:59:30.000000Z")], now),
+            None,
+            "just handed over"
+        );
     }
 }

@@ -93,7 +93,12 @@ impl Cluster {
                 let listed = api.list_metadata(&ListParams::default().limit(PAGE)).await;
                 let names: Vec<String> =
                     listed.into_iter().flatten().filter_map(|object| object.metadata.name).collect();
-                Err(KubectlError::no_such(&kind, name, &self.namespace, nearest(name, names.iter().map(String::as_str))))
+                Err(KubectlError::no_such(
+                    &kind,
+                    name,
+                    &self.namespace,
+                    nearest(name, names.iter().map(String::as_str)),
+                ))
             }
             answer => answer.map_err(|error| KubectlError::of(&format!("get {kind} \"{name}\""), error)),
         }
@@ -146,7 +151,9 @@ pub(super) fn bare(name: &str) -> Result<&str, KubectlError> {
     if is_object_name(bare) {
         return Ok(bare);
     }
-    Err(KubectlError::Usage(format!("{name:?} is no name of an object: those have small letters, digits, - and . alone")))
+    Err(KubectlError::Usage(format!(
+        "{name:?} is no name of an object: those have small letters, digits, - and . alone"
+    )))
 }
 
 fn resource<K>() -> ApiResource

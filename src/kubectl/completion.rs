@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Command, ValueEnum};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, ListParams};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt};
-use k8s_openapi::api::core::v1::Namespace;
 
 use super::flags::Connection;
 use super::show::print;

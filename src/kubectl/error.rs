@@ -42,9 +42,11 @@ impl KubectlError {
     /// What the API server's answer means, for what was asked (`list runs in namespace "shop"`).
     pub(super) fn of(asked: &str, error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) if status.code == 404 && !Self::is_of_an_object(&status) => Self::Refused(format!(
-                "cannot {asked}: the cluster does not know this kind of Stepbound. Install its definitions, or newer ones: helm upgrade --install stepbound-crds <the chart stepbound-crds>"
-            )),
+            kube::Error::Api(status) if status.code == 404 && !Self::is_of_an_object(&status) => {
+                Self::Refused(format!(
+                    "cannot {asked}: the cluster does not know this kind of Stepbound. Install its definitions, or newer ones: helm upgrade --install stepbound-crds <the chart stepbound-crds>"
+                ))
+            }
             kube::Error::Api(status) => {
                 let next = next(&status);
                 Self::Refused(format!("cannot {asked}: {}{next}", status.message.trim_end()))
@@ -175,8 +177,11 @@ mod tests {
         // A policy's refusal has words of its own.
         let said = KubectlError::of("do it", api(403, "denied request: not like this", "a")).to_string();
         assert_eq!(said, "cannot do it: denied request: not like this");
-        let everywhere = r#"leases is forbidden: User "a" cannot list resource "leases" in API group "" at the cluster scope"#;
-        assert!(KubectlError::of("x", api(403, everywhere, "")).to_string().ends_with("kubectl auth can-i list leases -A"));
+        let everywhere =
+            r#"leases is forbidden: User "a" cannot list resource "leases" in API group "" at the cluster scope"#;
+        assert!(
+            KubectlError::of("x", api(403, everywhere, "")).to_string().ends_with("kubectl auth can-i list leases -A")
+        );
     }
 
     #[test]

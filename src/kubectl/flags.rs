@@ -36,10 +36,8 @@ impl Connection {
             ("--kubeconfig", &kubeconfig),
             ("--as", &self.act_as),
         ];
-        let mut again: String = given
-            .iter()
-            .filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value.as_deref()?))))
-            .collect();
+        let mut again: String =
+            given.iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value.as_deref()?)))).collect();
         for group in &self.act_as_groups {
             again.push_str(&format!(" --as-group {}", quoted(group)));
         }
@@ -50,7 +48,11 @@ impl Connection {
 /// As a shell takes it for one word.
 pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// How objects are printed.

@@ -15,7 +15,9 @@ use super::table::{Table, printable, printable_lines};
 use super::timeline;
 use super::words::{paint_phase, since, written};
 use super::{Cluster, Exit, KubectlError};
-use crate::api::v1alpha1::{Attempt, AttemptCause, ExecutionHistory, OutputStore, Timeline, WorkflowRun, WorkflowRunStatus};
+use crate::api::v1alpha1::{
+    Attempt, AttemptCause, ExecutionHistory, OutputStore, Timeline, WorkflowRun, WorkflowRunStatus,
+};
 use crate::cli::out::{colour, say};
 
 /// Flags of `kubectl sfn get`.
@@ -137,7 +139,8 @@ pub(super) fn started_version(arn: &str) -> Option<String> {
 fn attempts(attempts: &[Attempt]) -> String {
     let mut table = Table::new(&["NUMBER", "KIND", "EXECUTION", "REQUESTED BY", "RECORDED", "FINISHED", "ERROR"]);
     for attempt in attempts {
-        let kind = if attempt.redrive_count > 0 { format!("redrive {}", attempt.redrive_count) } else { "start".into() };
+        let kind =
+            if attempt.redrive_count > 0 { format!("redrive {}", attempt.redrive_count) } else { "start".into() };
         let who = attempt.requested_by.clone();
         let who = who.or_else(|| (attempt.cause == AttemptCause::Retry).then(|| "spec.retry".to_owned()));
         table.row(vec![

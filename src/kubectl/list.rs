@@ -33,6 +33,9 @@ pub(super) struct ListFlags {
     /// Runs in this phase, in small letters or as the API writes it
     #[arg(long, value_parser = phase_of, value_name = "PHASE")]
     phase: Option<Phase>,
+    /// Runs that this user asked for, as the API server knew them
+    #[arg(long, value_name = "USER")]
+    requested_by: Option<String>,
     /// How they are printed
     #[arg(short, long)]
     output: Option<Output>,
@@ -55,11 +58,16 @@ fn phase_of(text: &str) -> Result<Phase, String> {
 }
 
 pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
-    let api =
-        if flags.all_namespaces { cluster.as_they_are_everywhere::<WorkflowRun>() } else { cluster.as_they_are::<WorkflowRun>() };
+    let api = if flags.all_namespaces {
+        cluster.as_they_are_everywhere::<WorkflowRun>()
+    } else {
+        cluster.as_they_are::<WorkflowRun>()
+    };
     let asked = asked(flags)?;
-    let place = if flags.all_namespaces { "all namespaces".into() } else { format!("namespace \"{}\"", cluster.namespace) };
-    let mut runs = all(&api, &asked).await.map_err(|error| KubectlError::of(&format!("list runs in {place}"), error))?;
+    let place =
+        if flags.all_namespaces { "all namespaces".into() } else { format!("namespace \"{}\"", cluster.namespace) };
+    let mut runs =
+        all(&api, &asked).await.map_err(|error| KubectlError::of(&format!("list runs in {place}"), error))?;
     // Newest first. The API server tells them by name, and its times have no fractions of a second.
     runs.sort_by_key(|run| (std::cmp::Reverse(run.creation_timestamp()), run.namespace(), run.name_any()));
     match flags.output {
@@ -86,15 +94,23 @@ fn asked(flags: &ListFlags) -> Result<ListParams, KubectlError> {
     if let Some(phase) = flags.phase {
         fields.push(format!("status.phase={}", phase.as_str()));
     }
+    if let Some(user) = &flags.requested_by {
+        fields.push(format!("status.requestedBy={}", escaped(user)));
+    }
     fields.extend(flags.field_selector.clone());
     let asked = ListParams { label_selector: flags.selector.clone(), ..ListParams::default() };
     Ok(if fields.is_empty() { asked } else { asked.fields(&fields.join(",")) })
 }
 
+/// A value in a selector of fields, where these three have a meaning.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=")
+}
+
 fn none_found(flags: &ListFlags, place: &str) -> String {
     let is_narrowed =
-        flags.workflow.is_some() || flags.phase.is_some() || flags.selector.is_some() || flags.field_selector.is_some();
-    let such = if is_narrowed { "such " } else { "" };
+        [&flags.workflow, &flags.selector, &flags.field_selector, &flags.requested_by].iter().any(|one| one.is_some());
+    let such = if is_narrowed || flags.phase.is_some() { "such " } else { "" };
     format!("No {such}runs found in {place}.")
 }
 
@@ -163,7 +179,10 @@ mod tests {
         let runs = || {
             vec![
                 run("b", json!({"phase": "Running", "startedAt": "2026-01-01T00:01:00Z", "state": "Pack"})),
-                run("a", json!({"phase": "Failed", "duration": "1m2s", "requestedBy": "ali\u{7}ce", "executionARN": "arn"})),
+                run(
+                    "a",
+                    json!({"phase": "Failed", "duration": "1m2s", "requestedBy": "ali\u{7}ce", "executionARN": "arn"}),
+                ),
                 run("new", json!({"observedGeneration": -1})),
             ]
         };
@@ -176,7 +195,31 @@ new    fulfil     Pending   -              -          5m
 "
         );
         let wide = table(runs(), true, true, now).unwrap();
-        assert!(wide.starts_with("NAMESPACE   NAME   WORKFLOW") && wide.contains("Pack") && wide.contains("arn"), "{wide}");
+        assert!(
+            wide.starts_with("NAMESPACE   NAME   WORKFLOW") && wide.contains("Pack") && wide.contains("arn"),
+            "{wide}"
+        );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_selected_by_the_api_server() {
+        let flags = ListFlags {
+            workflow: Some("sfn/fulfil".into()),
+            all_namespaces: false,
+            selector: Some("team=a".into()),
+            field_selector: Some("metadata.name!=b".into()),
+            phase: Some(Phase::TimedOut),
+            requested_by: Some("CN=alice,O=a".into()),
+            output: None,
+        };
+        let asked = asked(&flags).unwrap();
+        assert_eq!(asked.label_selector.as_deref(), Some("team=a"));
+        assert_eq!(
+            asked.field_selector.as_deref(),
+            Some(
+                r"spec.workflowRef.name=fulfil,status.phase=TimedOut,status.requestedBy=CN\=alice\,O\=a,metadata.name!=b"
+            )
+        );
     }
 
     #[test]

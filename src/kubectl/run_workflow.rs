@@ -186,9 +186,7 @@ async fn is_there(workflow: &str, cluster: &Cluster) -> Result<(), KubectlError>
     match cluster.as_they_are::<Workflow>().get_metadata_opt(workflow).await {
         Ok(None) => cluster.get::<Workflow>(workflow).await.map(|_| ()),
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
-        answer => answer
-            .map(|_| ())
-            .map_err(|error| KubectlError::of(&format!("get Workflow \"{workflow}\""), error)),
+        answer => answer.map(|_| ()).map_err(|error| KubectlError::of(&format!("get Workflow \"{workflow}\""), error)),
     }
 }
 

@@ -74,9 +74,15 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_written_as_kubectl_writes_ages() {
-        for (seconds, written) in
-            [(0, "0s"), (119, "119s"), (190, "3m10s"), (3_000, "50m"), (7_500, "125m"), (18_300, "5h5m"), (900_000, "10d")]
-        {
+        for (seconds, written) in [
+            (0, "0s"),
+            (119, "119s"),
+            (190, "3m10s"),
+            (3_000, "50m"),
+            (7_500, "125m"),
+            (18_300, "5h5m"),
+            (900_000, "10d"),
+        ] {
             assert_eq!(age(SignedDuration::from_secs(seconds)), written);
         }
         for (millis, written) in [(7, "7ms"), (1_460, "1.4s"), (61_000, "61s")] {

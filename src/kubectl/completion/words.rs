@@ -161,7 +161,9 @@ mod tests {
             .subcommand(Command::new("describe").arg(Arg::new("what").value_name("BINDING|RUN").num_args(1..)))
             .subcommand(Command::new("lint").arg(Arg::new("file").value_name("FILE")))
             .subcommand(Command::new("secret").hide(true))
-            .subcommand(Command::new("rollout").subcommand(Command::new("pause").arg(Arg::new("w").value_name("WORKFLOW"))))
+            .subcommand(
+                Command::new("rollout").subcommand(Command::new("pause").arg(Arg::new("w").value_name("WORKFLOW"))),
+            )
     }
 
     #[test]

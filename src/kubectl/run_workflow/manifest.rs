@@ -91,7 +91,8 @@ mod tests {
             ..Wanted::default()
         };
         let full = full.object("shop");
-        let spec = json!({"workflowRef": {"name": "fulfil", "alias": "live"}, "input": null, "mode": "Sync", "timeout": "2h"});
+        let spec =
+            json!({"workflowRef": {"name": "fulfil", "alias": "live"}, "input": null, "mode": "Sync", "timeout": "2h"});
         let metadata = json!({"name": "order", "namespace": "shop", "labels": {"team": "a", "example.com/tier": ""}});
         assert_eq!((&full["spec"], &full["metadata"]), (&spec, &metadata));
         let typed: WorkflowRun = serde_json::from_value(full).unwrap();

@@ -154,7 +154,10 @@ mod tests {
         assert!(narrow.iter().any(|line| line.contains('┌')), "{narrow:#?}");
         // Without the graph.
         let low = frame(40, 8);
-        assert!(low.iter().all(|line| !line.contains('┌')) && low.iter().any(|line| line.contains("… Pack")), "{low:#?}");
+        assert!(
+            low.iter().all(|line| !line.contains('┌')) && low.iter().any(|line| line.contains("… Pack")),
+            "{low:#?}"
+        );
         let tiny = frame(10, 4);
         assert!(tiny.last().unwrap().starts_with("… Pack"), "the newest is kept: {tiny:#?}");
         for (columns, rows) in [(120, 50), (80, 24), (40, 50), (40, 8), (10, 4), (1, 1)] {

@@ -160,7 +160,14 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
         return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
     }
     match (watches, name) {
-        ("WATCH", _) => watch(world.news.remove(&plural).unwrap_or_default()),
+        ("WATCH", _) => {
+            let news = world.news.remove(&plural).unwrap_or_default();
+            for object in &news {
+                let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+                world.objects.insert((plural.clone(), name), object.clone());
+            }
+            watch(news)
+        }
         ("GET", None) => listed(&world, &plural, query.get("fieldSelector").map_or("", String::as_str)),
         ("GET", Some(name)) => one(&world, &plural, &name),
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),

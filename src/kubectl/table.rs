@@ -44,10 +44,17 @@ pub(super) fn width(text: &str) -> usize {
             '\u{1b}' => inside = true,
             'm' if inside => inside = false,
             _ if inside => {}
-            _ => columns += if character as u32 >= 0x2E80 { 2 } else { 1 },
+            _ => columns += columns_of(character),
         }
     }
     columns
+}
+
+fn columns_of(character: char) -> usize {
+    let is_wide = matches!(character as u32,
+        0x1100..=0x115F | 0x2E80..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6
+        | 0x1F300..=0x1F64F | 0x1F900..=0x1F9FF | 0x20000..=0x3FFFD);
+    if is_wide { 2 } else { 1 }
 }
 
 /// As much of the text as fits, with an ellipsis where something is missing. Colours are kept, and ended.
@@ -63,7 +70,7 @@ pub(super) fn clip(text: &str, to: usize) -> String {
         if inside {
             inside = character != 'm';
         } else {
-            columns += if character as u32 >= 0x2E80 { 2 } else { 1 };
+            columns += columns_of(character);
             if columns >= to {
                 break;
             }

@@ -1,6 +1,6 @@
 //! `kubectl sfn` as a program: what it prints, how it ends, and what it asks for. What rights its verbs need is tried on a real
 //! API server in tests/operator.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod api;
 mod page;

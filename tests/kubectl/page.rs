@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -128,9 +128,8 @@ fn with_fixed_times(text: &str, now: Timestamp) -> String {
 
 fn flags(command: &Command, is_global: bool) -> String {
     let mut table = String::new();
-    let shown = |arg: &&Arg| {
-        !arg.is_hide_set() && arg.is_global_set() == is_global && !["help", "version"].contains(&arg.get_id().as_str())
-    };
+    let is_claps = |arg: &Arg| matches!(arg.get_action(), ArgAction::Help | ArgAction::Version);
+    let shown = |arg: &&Arg| !arg.is_hide_set() && arg.is_global_set() == is_global && !is_claps(arg);
     for arg in command.get_arguments().filter(shown) {
         let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
         let values: Vec<String> =
@@ -142,8 +141,9 @@ fn flags(command: &Command, is_global: bool) -> String {
             (_, long) => format!("`--{}`", long.unwrap_or_default()),
         };
         let value = match () {
-            () if arg.is_positional() || !takes_value => String::new(),
+            () if !takes_value => String::new(),
             () if !values.is_empty() => values.join(", "),
+            () if arg.is_positional() => String::new(),
             () => value,
         };
         let default = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());

@@ -31,7 +31,7 @@ pub(super) fn place(root: &Command, typed: &[String]) -> Place {
     root.build();
     let (begun, before) = typed.split_last().map_or((String::new(), typed), |(last, before)| (last.clone(), before));
     let mut command = &root;
-    let mut connection = Connection::default();
+    let mut connection = Connection { request_timeout: "0".to_owned(), ..Connection::default() };
     let (mut positional, mut only_positional) = (0, false);
     let mut open: Option<&Arg> = None;
     for word in before {

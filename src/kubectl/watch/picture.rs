@@ -149,7 +149,7 @@ mod tests {
         let joined = wide.iter().find(|line| line.contains("✔ Pick  1.0s")).unwrap();
         assert!(joined.find("✔ Pick") > Some(8), "{wide:#?}");
         // Below.
-        let narrow = frame(40, 50);
+        let narrow = frame(36, 50);
         assert!(narrow.contains(&"✔ Pick  1.0s".to_owned()), "{narrow:#?}");
         assert!(narrow.iter().any(|line| line.contains('┌')), "{narrow:#?}");
         // Without the graph.
@@ -160,7 +160,7 @@ mod tests {
         );
         let tiny = frame(10, 4);
         assert!(tiny.last().unwrap().starts_with("… Pack"), "the newest is kept: {tiny:#?}");
-        for (columns, rows) in [(120, 50), (80, 24), (40, 50), (40, 8), (10, 4), (1, 1)] {
+        for (columns, rows) in [(120, 50), (80, 24), (40, 50), (36, 50), (40, 8), (10, 4), (1, 1)] {
             let lines = frame(columns, rows);
             assert!(lines.len() <= rows.max(3), "{rows}: {lines:#?}");
             assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:#?}");

@@ -90,9 +90,10 @@ impl Cli {
 /// Whatever keeps the verb from an answer; [`KubectlError::exit`] has its exit code.
 pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KubectlError::Start)?;
+    let Cli { connection, verb } = cli;
     runtime.block_on(async {
-        let connect = || Cluster::connect(&cli.connection);
-        match &cli.verb {
+        let connect = || Cluster::connect(&connection);
+        match &verb {
             Verb::Run(flags) => run_workflow::run(flags, &connect().await?).await,
             Verb::Watch(flags) => watch::run(flags, &connect().await?).await,
             Verb::List(flags) => list::run(flags, &connect().await?).await,

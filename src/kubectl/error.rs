@@ -1,5 +1,7 @@
 //! Why a verb has no answer.
 
+use std::fmt::Write as _;
+
 use kube::config::KubeconfigError;
 use kube::core::Status;
 
@@ -80,7 +82,7 @@ fn causes(error: &kube::Error) -> String {
     while let Some(one) = cause {
         let said = one.to_string();
         if !text.contains(&said) && !error.to_string().contains(&said) {
-            text.push_str(&format!(": {said}"));
+            let _ = write!(text, ": {said}");
         }
         cause = one.source();
     }

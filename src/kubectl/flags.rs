@@ -1,5 +1,7 @@
 //! Flags that all or several verbs have.
 
+use std::fmt::Write as _;
+
 use clap::{Args, ValueEnum};
 
 /// Which cluster is asked, and as whom: the flags that every kubectl has.
@@ -39,7 +41,7 @@ impl Connection {
         let mut again: String =
             given.iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value.as_deref()?)))).collect();
         for group in &self.act_as_groups {
-            again.push_str(&format!(" --as-group {}", quoted(group)));
+            let _ = write!(again, " --as-group {}", quoted(group));
         }
         again
     }

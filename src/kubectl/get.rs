@@ -1,5 +1,7 @@
 //! `kubectl sfn get`
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -67,16 +69,16 @@ fn text(run: &WorkflowRun, timeline: Option<&Timeline>, now: Timestamp, colour: 
     let status = run.status.clone().unwrap_or_default();
     let mut text = facts(run, &status, now, colour);
     if status.attempts.len() > 1 {
-        text.push_str(&format!("\nAttempts:\n{}", attempts(&status.attempts)));
+        let _ = write!(text, "\nAttempts:\n{}", attempts(&status.attempts));
     }
     if let Some(timeline) = timeline.filter(|timeline| !timeline.visits.is_empty()) {
-        text.push_str(&format!("\nTimeline:\n{}", timeline::table(timeline, now)));
+        let _ = write!(text, "\nTimeline:\n{}", timeline::table(timeline, now));
     }
     if let Some(cause) = &status.cause {
-        text.push_str(&format!("\nCause:\n{}\n", printable_lines(cause.trim_end())));
+        let _ = writeln!(text, "\nCause:\n{}", printable_lines(cause.trim_end()));
     }
     if let Some(output) = output(run, &status) {
-        text.push_str(&format!("\nOutput:\n{}\n", printable_lines(&output)));
+        let _ = writeln!(text, "\nOutput:\n{}", printable_lines(&output));
     }
     text
 }

@@ -75,8 +75,8 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
         Some(Output::Yaml) => show::print(&show::yaml(&show::list(&runs)?)?)?,
         _ if runs.is_empty() => say(&none_found(flags, &place)),
         Some(Output::Name) => {
-            let names: String = runs.iter().map(|run| format!("{}\n", show::name("WorkflowRun", run))).collect();
-            show::print(&names)?;
+            let names: Vec<String> = runs.iter().map(|run| show::name("WorkflowRun", run)).collect();
+            show::print(&(names.join("\n") + "\n"))?;
         }
         output => {
             let is_wide = output == Some(Output::Wide);

@@ -12,7 +12,7 @@ impl Table {
 
     /// Control characters of values are not printed: a terminal would obey them.
     pub fn row(&mut self, values: Vec<String>) {
-        self.rows.push(values.iter().map(|value| printable(value)).collect());
+        self.rows.push(values.into_iter().map(|value| printable(&value)).collect());
     }
 
     pub fn text(&self) -> String {

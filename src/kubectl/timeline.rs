@@ -1,5 +1,7 @@
 //! What a run did, in lines: the timeline of its states.
 
+use std::fmt::Write as _;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::table::{Table, pad, printable, width};
@@ -39,14 +41,14 @@ pub(super) fn lines(timeline: &Timeline, now: Timestamp, colour: bool) -> Vec<St
         let (sign, _, code) = result(visit.result);
         let mut line = format!("{} {}", paint(sign, code, colour), pad(&name(visit), widest));
         if let Some(length) = length(visit, now) {
-            line.push_str(&format!("  {}", took(length)));
+            let _ = write!(line, "  {}", took(length));
         }
         if visit.retries > 0 {
-            line.push_str(&format!(" ↻{}", visit.retries));
+            let _ = write!(line, " ↻{}", visit.retries);
         }
         line.push_str(&visit.iterations.as_ref().map(counted).unwrap_or_default());
         if let Some(error) = &visit.error {
-            line.push_str(&format!("  {}", printable(error)));
+            let _ = write!(line, "  {}", printable(error));
         }
         line
     };

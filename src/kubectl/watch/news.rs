@@ -1,6 +1,7 @@
 //! What is new, in lines: for whoever reads no terminal.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -48,12 +49,12 @@ impl Told {
                 _ => None,
             };
             let time = time.map_or(now, |time| time.0);
-            lines.push_str(&format!("{} {} {}\n", written(time), run.name_any(), phase(run).as_str()));
+            let _ = writeln!(lines, "{} {} {}", written(time), run.name_any(), phase(run).as_str());
         }
         if let Some(progress) = progress
             && self.progress.replace(progress) != Some(progress)
         {
-            lines.push_str(&format!("{} {} {progress} %\n", written(now), run.name_any()));
+            let _ = writeln!(lines, "{} {} {progress} %", written(now), run.name_any());
         }
         lines
     }
@@ -64,7 +65,7 @@ impl Told {
         let state = printable(&visit.state);
         let mut lines = String::new();
         if before.is_none() {
-            lines.push_str(&format!("{} {state} entered\n", written(entered.unwrap_or(now))));
+            let _ = writeln!(lines, "{} {state} entered", written(entered.unwrap_or(now)));
         }
         if visit.result != VisitResult::Running && before != Some(visit.result) {
             let exited = visit.exited_at.as_ref().map(|time| time.0);
@@ -73,7 +74,7 @@ impl Told {
             let error = visit.error.as_ref().map(|error| format!(": {}", printable(error))).unwrap_or_default();
             let (_, word, _) = super::super::words::result(visit.result);
             let time = written(exited.unwrap_or(now));
-            lines.push_str(&format!("{time} {state} {}{length}{error}\n", word.to_lowercase()));
+            let _ = writeln!(lines, "{time} {state} {}{length}{error}", word.to_lowercase());
         }
         lines
     }

@@ -1,5 +1,7 @@
 //! A picture of a run for a terminal: its graph, coloured as it goes, and its timeline beside or below it.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -55,7 +57,7 @@ impl Scene {
         let widest = graph.iter().map(|line| width(line)).max().unwrap_or(0);
         match () {
             () if graph.is_empty() || graph.len() > room => frame.extend(last(times, room)),
-            () if widest + GAP + NARROWEST <= size.columns => frame.extend(beside(&graph, last(times, room), widest)),
+            () if widest + GAP + NARROWEST <= size.columns => frame.extend(beside(&graph, &last(times, room), widest)),
             () => {
                 let room = room - graph.len();
                 frame.extend(graph);
@@ -73,10 +75,10 @@ impl Scene {
         let status = self.run.status.clone().unwrap_or_default();
         let mut head = format!("{}  {}", self.run.name_any(), paint_phase(phase(&self.run), colour));
         if let Some(duration) = duration(&self.run, now) {
-            head.push_str(&format!("  {}", printable(&duration)));
+            let _ = write!(head, "  {}", printable(&duration));
         }
         if let Some(percent) = status.progress_percent {
-            head.push_str(&format!("  {percent} %"));
+            let _ = write!(head, "  {percent} %");
         }
         let mut lines = vec![head];
         let waits = status.conditions.iter().find(|one| one.type_ == "Ready" && one.status != "True");
@@ -103,7 +105,7 @@ fn last(mut lines: Vec<String>, room: usize) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(room))
 }
 
-fn beside(graph: &[String], times: Vec<String>, widest: usize) -> Vec<String> {
+fn beside(graph: &[String], times: &[String], widest: usize) -> Vec<String> {
     let rows = graph.len().max(times.len());
     let row = |index: usize| {
         let left = graph.get(index).map_or("", String::as_str);

@@ -40,7 +40,7 @@ impl Screen {
             0 => String::new(),
             rows => format!("\u{1b}[{rows}A\r"),
         };
-        let text: String = lines.iter().map(|line| format!("{line}\u{1b}[K\n")).collect();
+        let text = lines.iter().fold(String::new(), |text, line| text + line + "\u{1b}[K\n");
         self.drawn = lines;
         format!("{back}{text}\u{1b}[J")
     }

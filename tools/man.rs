@@ -11,9 +11,7 @@ fn main() -> ExitCode {
         eprintln!("usage: man FOLDER");
         return ExitCode::from(2);
     };
-    let mut command = stepbound::kubectl::Cli::command().name("kubectl-sfn").display_name("kubectl-sfn");
-    // Verbs that have a page of their own are named after it.
-    command.build();
+    let command = stepbound::kubectl::Cli::command().name("kubectl-sfn").display_name("kubectl-sfn");
     match std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(command, &folder)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure bench chaos test fuzz lint advisories fmt crds lint-docs manifests image integrations testbed clean
+.PHONY: help demo measure bench chaos test fuzz lint advisories fmt crds lint-docs man manifests image integrations testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ lint-docs: ## write the pages of the linter's rules
 	@rm -f docs/lint/SB*.md
 	@bin=$(or $(CARGO_TARGET_DIR),target)/debug/stepbound; \
 	for code in $$($$bin lint --explain | cut -d' ' -f1); do $$bin lint --explain $$code >docs/lint/$$code.md; done
+
+man: ## write the man pages of kubectl sfn into dist/man
+	cargo run --quiet --locked --no-default-features --features kubectl --example man -- dist/man
 
 integrations: ## write the table of integrations from the pinned service models; NEWEST=1 pins the newest first
 	tools/integrations/update.sh $(if $(NEWEST),--newest)

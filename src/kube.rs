@@ -5,6 +5,7 @@ pub mod client;
 pub mod events;
 #[cfg(feature = "operator")]
 mod failure;
+pub mod held;
 #[cfg(feature = "operator")]
 pub mod lease;
 #[cfg(feature = "operator")]

@@ -1,18 +1,33 @@
 //! `kubectl sfn`: what people do with workflows and runs, through the API server and with the rights of whoever types it. One
 //! file a verb.
 
+mod await_run;
+mod cancel;
 mod cluster;
+mod completion;
+mod ended;
 mod error;
 mod exit;
+mod flags;
+mod get;
 mod list;
+mod redrive;
+mod retry;
+mod run_workflow;
+mod show;
 mod table;
+mod timeline;
+mod wait;
+mod waiting;
+mod watch;
 mod words;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
+use flags::Connection;
 
 /// What the exit codes of all verbs mean.
 const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage; 3 refused, not found, or the API server cannot be reached; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
@@ -27,47 +42,46 @@ pub struct Cli {
     verb: Verb,
 }
 
-/// Which cluster is asked, and as whom: the flags that every kubectl has.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Cluster")]
-pub struct Connection {
-    /// Namespace; by default that of the kubeconfig's context
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-    /// The kubeconfig's context to use
-    #[arg(long, global = true, value_name = "NAME")]
-    context: Option<String>,
-    /// The kubeconfig; by default $KUBECONFIG, then ~/.kube/config
-    #[arg(long, global = true, value_name = "FILE")]
-    kubeconfig: Option<std::path::PathBuf>,
-    /// Act as this user
-    #[arg(long = "as", global = true, value_name = "USER")]
-    act_as: Option<String>,
-    /// Act as a member of this group (repeatable)
-    #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "act_as")]
-    act_as_groups: Vec<String>,
-    /// How long one request may take, such as 30s; 0 is for ever
-    #[arg(long, global = true, value_name = "DURATION", default_value = "0")]
-    request_timeout: String,
-}
-
-/// How objects are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// The object or list as JSON
-    Json,
-    /// The same as YAML
-    Yaml,
-    /// A table with more columns
-    Wide,
-    /// One `kind/name` a line
-    Name,
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List runs: phase, workflow, who asked, how long
+    /// Start a run of a Workflow
+    Run(Box<run_workflow::RunFlags>),
+    /// Draw a run as it goes: its graph and the states it was in; lines where this is no terminal
+    Watch(watch::WatchFlags),
+    /// List runs, newest first: phase, workflow, who asked, how long
     List(list::ListFlags),
+    /// Show one run: what it did, who asked, what it gave or why it failed
+    Get(get::GetFlags),
+    /// Wait for a run; the exit code says how it ended
+    Wait(wait::WaitFlags),
+    /// Stop a run
+    Cancel(cancel::CancelFlags),
+    /// Let a failed run go on from where it failed
+    Redrive(redrive::RedriveFlags),
+    /// Create the same run again
+    Retry(retry::RetryFlags),
+    /// Print the script that completes words in a shell, or in kubectl
+    Completion(completion::CompletionFlags),
+    /// Tell a shell what may come next
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The words so far; the last one may be empty
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+impl Cli {
+    /// Reads the command line, or ends with what is wrong with it. The words of `__complete` are half a command line, and not
+    /// read as a whole one.
+    pub fn read() -> Self {
+        let mut words = std::env::args_os();
+        if words.nth(1).is_some_and(|verb| verb == "__complete") {
+            let words = words.map(|word| word.to_string_lossy().into_owned()).collect();
+            return Self { connection: Connection::default(), verb: Verb::Complete { words } };
+        }
+        Self::parse()
+    }
 }
 
 /// Runs the verb to its end.
@@ -76,9 +90,20 @@ enum Verb {
 /// Whatever keeps the verb from an answer; [`KubectlError::exit`] has its exit code.
 pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KubectlError::Start)?;
+    let Cli { connection, verb } = cli;
     runtime.block_on(async {
-        match cli.verb {
-            Verb::List(flags) => list::run(&flags, &Cluster::connect(&cli.connection).await?).await,
+        let connect = || Cluster::connect(&connection);
+        match &verb {
+            Verb::Run(flags) => run_workflow::run(flags, &connect().await?).await,
+            Verb::Watch(flags) => watch::run(flags, &connect().await?).await,
+            Verb::List(flags) => list::run(flags, &connect().await?).await,
+            Verb::Get(flags) => get::run(flags, &connect().await?).await,
+            Verb::Wait(flags) => wait::run(flags, &connect().await?).await,
+            Verb::Cancel(flags) => cancel::run(flags, &connect().await?).await,
+            Verb::Redrive(flags) => redrive::run(flags, &connect().await?).await,
+            Verb::Retry(flags) => retry::run(flags, &connect().await?).await,
+            Verb::Completion(flags) => completion::run(flags),
+            Verb::Complete { words } => completion::complete(&Cli::command(), words).await,
         }
     })
 }

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = stepbound::kubectl::Cli::parse();
+    let cli = stepbound::kubectl::Cli::read();
     match stepbound::kubectl::run(cli) {
         Ok(code) => code.into(),
         Err(error) => {

@@ -4,9 +4,7 @@ mod error;
 mod flags;
 mod marks;
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
@@ -16,6 +14,7 @@ use kube::{Client, ResourceExt};
 use super::out::print;
 use crate::api::v1alpha1::{FIELD_MANAGER, FINALIZER, custom_resource_definitions};
 use crate::kube::client::readable;
+use crate::kube::held::{is_held, is_ours};
 pub use error::ReleaseError;
 pub use flags::ReleaseFlags;
 use marks::{Mark, Marks};
@@ -144,20 +143,6 @@ async fn refuse_beside_an_operator(client: &Client, flags: &ReleaseFlags) -> Res
     })
 }
 
-/// The lease of the operator, or of one of its shards.
-fn is_ours(name: &str) -> bool {
-    name == "stepbound" || name.strip_prefix("stepbound-").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
-}
-
-/// True while its holder may still act.
-fn is_held(lease: &Lease, now: Timestamp) -> bool {
-    let Some(spec) = &lease.spec else { return false };
-    let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(15);
-    let lasts = SignedDuration::try_from(Duration::from_secs(seconds)).unwrap_or(SignedDuration::MAX);
-    let held = spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty());
-    held && spec.renew_time.as_ref().is_some_and(|renewed| now.duration_since(renewed.0) < lasts)
-}
-
 async fn release(client: Client, flags: &ReleaseFlags, held: &[Held]) -> Result<(), ReleaseError> {
     let marks = Marks::new(client.clone(), flags).await?;
     let (mut left, mut remain) = (0, 0);
@@ -209,20 +194,6 @@ async fn let_go(client: &Client, held: &Held) -> Result<(), kube::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_lease_counts_while_its_holder_may_still_act() {
-        let lease = |holder: &str, renewed: &str| -> Lease {
-            serde_json::from_value(serde_json::json!({"spec": {
-                "holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed}}))
-            .unwrap()
-        };
-        let now: Timestamp = "2026-01-01T00:00:20Z".parse().unwrap();
-        assert!(is_held(&lease("a", "2026-01-01T00:00:10.000000Z"), now));
-        assert!(!is_held(&lease("a", "2026-01-01T00:00:01.000000Z"), now));
-        assert!(!is_held(&lease("", "2026-01-01T00:00:10.000000Z"), now));
-        assert!(is_ours("stepbound") && is_ours("stepbound-3") && !is_ours("stepbound-other"));
-    }
 
     #[test]
     fn what_stays_in_aws_is_named_with_the_state_of_its_tags() {

@@ -141,6 +141,8 @@ impl Canvas {
     fn write(&mut self, x: usize, y: usize, text: &str, outcome: Option<Outcome>) {
         let mut at = x;
         for character in text.chars() {
+            // A terminal would obey it.
+            let character = if character.is_control() { '?' } else { character };
             self.put(at, y, character, outcome);
             at += 1;
             if character as u32 >= 0x2E80 {

@@ -19,8 +19,8 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Name of the Lease of an operator without shards; the Leases of shards begin with it.
-pub const LEASE: &str = "stepbound";
+pub use super::held::LEASE;
+
 /// How long others wait after the last renewal they saw.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How long after its last renewal the holder still acts.

@@ -1,20 +1,30 @@
 //! The cluster of the kubeconfig, as the user's own.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
+use kube::api::{DynamicObject, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::NamespaceResourceScope;
+use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Config, Resource};
+use serde::de::DeserializeOwned;
 
-use super::{Connection, KubectlError};
-use crate::api::v1alpha1::DurationString;
+use super::KubectlError;
+use super::flags::Connection;
+use crate::api::v1alpha1::{DurationString, is_object_name};
 use crate::kube::client::readable;
+use crate::similar::nearest;
+
+/// Objects asked for at once.
+const PAGE: u32 = 500;
 
 /// A connection, and the namespace that is meant where none is named.
 #[derive(Clone)]
 pub(super) struct Cluster {
     pub client: Client,
     pub namespace: String,
+    /// Flags that the next command needs to mean the same.
+    again: String,
 }
 
 impl Cluster {
@@ -28,15 +38,18 @@ impl Cluster {
         if let Some(namespace) = &flags.namespace {
             config.default_namespace.clone_from(namespace);
         }
+        if !is_object_name(&config.default_namespace) {
+            return Err(KubectlError::Usage(format!("{:?} is no name of a namespace", config.default_namespace)));
+        }
         if let Some(user) = &flags.act_as {
             config.auth_info.impersonate = Some(user.clone());
             config.auth_info.impersonate_groups = Some(flags.act_as_groups.clone());
         }
         // A watch may be silent for long; what waits for an answer says so by a timeout of its own.
-        config.read_timeout = request_timeout(&flags.request_timeout)?;
+        config.read_timeout = duration("--request-timeout", &flags.request_timeout)?;
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(KubectlError::Client)?;
-        Ok(Self { client: readable(client), namespace })
+        Ok(Self { client: readable(client), namespace, again: flags.again() })
     }
 
     /// The objects of a kind in the namespace.
@@ -48,21 +61,150 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The objects of a kind in all namespaces.
-    pub fn everywhere<K>(&self) -> Api<K>
+    /// The objects of a kind in the namespace, as the API has them: also what this program does not know.
+    pub fn as_they_are<K>(&self) -> Api<DynamicObject>
     where
-        K: Resource<Scope = NamespaceResourceScope>,
+        K: Resource,
         K::DynamicType: Default,
     {
-        Api::all(self.client.clone())
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource::<K>())
+    }
+
+    /// The same in all namespaces.
+    pub fn as_they_are_everywhere<K>(&self) -> Api<DynamicObject>
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        Api::all_with(self.client.clone(), &resource::<K>())
+    }
+
+    /// One object as the API has it. A name may stand behind its kind, as `-o name` prints it.
+    pub async fn get<K>(&self, name: &str) -> Result<DynamicObject, KubectlError>
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        let (kind, name) = (K::kind(&K::DynamicType::default()).into_owned(), bare(name)?);
+        let api = self.as_they_are::<K>();
+        match api.get(name).await {
+            Err(kube::Error::Api(status)) if status.code == 404 && KubectlError::is_of_an_object(&status) => {
+                // Whoever may not list them is not told which there are.
+                let listed = api.list_metadata(&ListParams::default().limit(PAGE)).await;
+                let names: Vec<String> =
+                    listed.into_iter().flatten().filter_map(|object| object.metadata.name).collect();
+                Err(KubectlError::no_such(
+                    &kind,
+                    name,
+                    &self.namespace,
+                    nearest(name, names.iter().map(String::as_str)),
+                ))
+            }
+            answer => answer.map_err(|error| KubectlError::of(&format!("get {kind} \"{name}\""), error)),
+        }
+    }
+
+    /// The same as its type.
+    pub async fn typed<K>(&self, name: &str) -> Result<K, KubectlError>
+    where
+        K: Resource + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        typed(self.get::<K>(name).await?)
+    }
+
+    /// The command that a hint names, for this cluster and namespace: `kubectl sfn get a -n shop`.
+    pub fn command(&self, verb_and_arguments: &str) -> String {
+        format!("kubectl sfn {verb_and_arguments}{}", self.again)
     }
 }
 
-/// As kubectl reads it: `0` is for ever, and a number alone is of seconds.
-fn request_timeout(text: &str) -> Result<Option<Duration>, KubectlError> {
+/// All objects that are asked for, page by page.
+pub(super) async fn all<K>(api: &Api<K>, asked: &ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let (mut found, mut asked) = (Vec::new(), asked.clone().limit(PAGE));
+    loop {
+        let page = api.list(&asked).await?;
+        found.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => asked = asked.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// An object as its type. What this program does not know of is passed over; what it cannot read is another version's.
+pub(super) fn typed<K: DeserializeOwned>(object: DynamicObject) -> Result<K, KubectlError> {
+    let unreadable = |error: serde_json::Error| {
+        KubectlError::Refused(format!(
+            "cannot read the API server's answer: {error}. The cluster's Stepbound is probably newer than this plugin: update it, or see the object with -o yaml"
+        ))
+    };
+    serde_json::from_value(serde_json::to_value(object).map_err(unreadable)?).map_err(unreadable)
+}
+
+/// The name alone of `kind/name`, refused where it is none.
+pub(super) fn bare(name: &str) -> Result<&str, KubectlError> {
+    let bare = name.rsplit_once('/').map_or(name, |(_, bare)| bare);
+    if is_object_name(bare) {
+        return Ok(bare);
+    }
+    Err(KubectlError::Usage(format!(
+        "{name:?} is no name of an object: those have small letters, digits, - and . alone"
+    )))
+}
+
+fn resource<K>() -> ApiResource
+where
+    K: Resource,
+    K::DynamicType: Default,
+{
+    let dynamic = K::DynamicType::default();
+    ApiResource {
+        group: K::group(&dynamic).into_owned(),
+        version: K::version(&dynamic).into_owned(),
+        api_version: K::api_version(&dynamic).into_owned(),
+        kind: K::kind(&dynamic).into_owned(),
+        plural: K::plural(&dynamic).into_owned(),
+    }
+}
+
+/// A length of time in a flag, as kubectl reads it: `0` is none, and a number alone is of seconds.
+pub(super) fn duration(flag: &str, text: &str) -> Result<Option<Duration>, KubectlError> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let time = seconds.or_else(|| DurationString(text.to_owned()).to_std());
-    let time =
-        time.ok_or_else(|| KubectlError::Usage(format!("--request-timeout {text:?} is no duration; write 30s or 2m")))?;
+    let time = time.ok_or_else(|| KubectlError::Usage(format!("{flag} {text:?} is no duration; write 30s or 2m")))?;
     Ok(Some(time).filter(|time| !time.is_zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_as_o_name_prints_it() {
+        for (given, taken) in [
+            ("order", Some("order")),
+            ("sfnrun/order", Some("order")),
+            ("workflowrun.stepbound.dev/order.1", Some("order.1")),
+            ("a?b", None),
+            ("../pods", Some("pods")),
+            ("Order", None),
+            ("", None),
+            ("sfnrun/", None),
+        ] {
+            assert_eq!(bare(given).ok(), taken, "{given}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_kubectl_reads_them() {
+        let read = |text: &str| duration("--timeout", text).ok();
+        assert_eq!(read("0"), Some(None));
+        assert_eq!(read("90"), Some(Some(Duration::from_secs(90))));
+        assert_eq!(read("1m30s"), Some(Some(Duration::from_secs(90))));
+        assert_eq!(read("soon"), None);
+    }
 }

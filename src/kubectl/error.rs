@@ -1,6 +1,9 @@
 //! Why a verb has no answer.
 
+use std::fmt::Write as _;
+
 use kube::config::KubeconfigError;
+use kube::core::Status;
 
 use super::Exit;
 
@@ -41,15 +44,157 @@ impl KubectlError {
     /// What the API server's answer means, for what was asked (`list runs in namespace "shop"`).
     pub(super) fn of(asked: &str, error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status)
-                if status.code == 404 && status.message.contains("could not find the requested resource") =>
-            {
+            kube::Error::Api(status) if status.code == 404 && !Self::is_of_an_object(&status) => {
                 Self::Refused(format!(
-                    "cannot {asked}: the cluster does not know Stepbound's kinds. Install the definitions first: helm install stepbound-crds"
+                    "cannot {asked}: the cluster does not know this kind of Stepbound. Install its definitions, or newer ones: helm upgrade --install stepbound-crds <the chart stepbound-crds>"
                 ))
             }
-            kube::Error::Api(status) => Self::Refused(format!("cannot {asked}: {}", status.message)),
-            other => Self::Refused(format!("cannot {asked}: the API server cannot be reached: {other}")),
+            kube::Error::Api(status) => {
+                let next = next(&status);
+                Self::Refused(format!("cannot {asked}: {}{next}", status.message.trim_end()))
+            }
+            other => Self::Refused(format!(
+                "cannot {asked}: the API server cannot be reached: {other}{}. Try kubectl version with the same --context",
+                causes(&other)
+            )),
         }
+    }
+
+    /// False of the 404 of a kind that the cluster does not know, which names no object.
+    pub(super) fn is_of_an_object(status: &Status) -> bool {
+        status.details.as_ref().is_some_and(|details| !details.name.is_empty())
+    }
+
+    /// There is no such object; perhaps one of a similar name.
+    pub(super) fn no_such(kind: &str, name: &str, namespace: &str, nearest: Option<&str>) -> Self {
+        let next = match nearest {
+            Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+            None => format!(". See which there are: kubectl get {}s -n {namespace}", kind.to_lowercase()),
+        };
+        Self::Refused(format!("there is no {kind} \"{name}\" in namespace \"{namespace}\"{next}"))
+    }
+}
+
+/// What lies behind an error that says little by itself.
+fn causes(error: &kube::Error) -> String {
+    let mut text = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(one) = cause {
+        let said = one.to_string();
+        if !text.contains(&said) && !error.to_string().contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
+        cause = one.source();
+    }
+    text
+}
+
+/// What to do about a refusal.
+fn next(status: &Status) -> String {
+    match status.code {
+        401 => "\nThe API server does not take the credentials of this kubeconfig's context: log in again.".into(),
+        403 => missing_right(&status.message).map(|right| right.advice()).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// A right that the API server says is missing.
+#[derive(Debug, PartialEq, Eq)]
+struct Right<'a> {
+    verb: &'a str,
+    resource: &'a str,
+    group: &'a str,
+    namespace: Option<&'a str>,
+}
+
+/// Reads `User "a" cannot create resource "b" in API group "c" in the namespace "d"`.
+fn missing_right(message: &str) -> Option<Right<'_>> {
+    let (_, rest) = message.split_once("\" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, rest) = rest.split_once('"')?;
+    let namespace = rest.split_once("in the namespace \"").and_then(|(_, rest)| rest.split('"').next());
+    Some(Right { verb, resource, group, namespace })
+}
+
+impl Right<'_> {
+    fn advice(&self) -> String {
+        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
+        let place = self.namespace.map_or_else(|| " -A".to_owned(), |namespace| format!(" -n {namespace}"));
+        let check = format!("\nSee what you may: kubectl auth can-i {} {}{group}{place}", self.verb, self.resource);
+        match self.role() {
+            Some((role, own)) => format!(
+                "{check}\nThe ClusterRole of Stepbound's chart whose name ends in -stepbound-{role} has this right, and so has Kubernetes' own {own}; ask whoever gives roles there."
+            ),
+            None => check,
+        }
+    }
+
+    /// The chart's role that has it, and the least of Kubernetes' own that takes it in.
+    fn role(&self) -> Option<(&'static str, &'static str)> {
+        let reads = ["get", "list", "watch"].contains(&self.verb);
+        match self.resource {
+            _ if self.group != crate::api::v1alpha1::GROUP => None,
+            "executiondatapages" => None,
+            _ if reads => Some(("view", "view")),
+            "executionhistories" => Some(("view", "view")),
+            "workflowruns" | "workflowschedules" => Some(("run", "edit")),
+            "workflows" | "activities" => Some(("edit", "edit")),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(code: u16, message: &str, name: &str) -> kube::Error {
+        let status = serde_json::json!({"status": "Failure", "code": code, "message": message, "reason": "x",
+            "details": {"name": name}});
+        kube::Error::Api(serde_json::from_value(status).unwrap())
+    }
+
+    #[test]
+    fn a_refusal_says_which_right_is_missing_and_who_has_it() {
+        let message = |verb: &str, resource: &str| {
+            format!(
+                r#"{resource}.stepbound.dev is forbidden: User "alice" cannot {verb} resource "{resource}" in API group "stepbound.dev" in the namespace "shop""#
+            )
+        };
+        for (verb, resource, role) in [
+            ("create", "workflowruns", Some("-stepbound-run")),
+            ("patch", "workflowruns", Some("-stepbound-run")),
+            ("list", "workflowruns", Some("-stepbound-view")),
+            ("patch", "workflows", Some("-stepbound-edit")),
+            ("create", "executionhistories", Some("-stepbound-view")),
+            ("create", "approvals", None),
+        ] {
+            let said = KubectlError::of("do it", api(403, &message(verb, resource), "")).to_string();
+            assert!(said.starts_with(&format!("cannot do it: {resource}.stepbound.dev is forbidden")), "{said}");
+            assert!(said.contains(&format!("kubectl auth can-i {verb} {resource}.stepbound.dev -n shop")), "{said}");
+            assert_eq!(role.is_some(), said.contains("-stepbound-"), "{said}");
+            assert!(said.contains(role.unwrap_or_default()), "{said}");
+        }
+        // A policy's refusal has words of its own.
+        let said = KubectlError::of("do it", api(403, "denied request: not like this", "a")).to_string();
+        assert_eq!(said, "cannot do it: denied request: not like this");
+        let everywhere =
+            r#"leases is forbidden: User "a" cannot list resource "leases" in API group "" at the cluster scope"#;
+        assert!(
+            KubectlError::of("x", api(403, everywhere, "")).to_string().ends_with("kubectl auth can-i list leases -A")
+        );
+    }
+
+    #[test]
+    fn a_cluster_without_the_definitions_is_told_from_an_object_that_is_not_there() {
+        for message in ["the server could not find the requested resource", "404 page not found"] {
+            let said = KubectlError::of("list runs", api(404, message, "")).to_string();
+            assert!(said.contains("does not know") && said.contains("stepbound-crds"), "{said}");
+        }
+        let said = KubectlError::of("get it", api(404, "workflowruns \"a\" not found", "a")).to_string();
+        assert_eq!(said, "cannot get it: workflowruns \"a\" not found");
+        let said = KubectlError::no_such("WorkflowRun", "ordr", "shop", Some("order")).to_string();
+        assert_eq!(said, "there is no WorkflowRun \"ordr\" in namespace \"shop\"; did you mean \"order\"?");
     }
 }

@@ -3,13 +3,17 @@
 use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams};
 
+use super::await_run::phase;
+use super::cluster::{all, bare, typed};
+use super::flags::Output;
+use super::show;
 use super::table::Table;
-use super::words::since;
-use super::{Cluster, Exit, KubectlError, Output};
-use crate::api::v1alpha1::WorkflowRun;
-use crate::cli::out::{print, say};
+use super::words::{age, since};
+use super::{Cluster, Exit, KubectlError};
+use crate::api::v1alpha1::{Phase, WorkflowRun};
+use crate::cli::out::say;
 
 /// Flags of `kubectl sfn list`.
 #[derive(Debug, Args)]
@@ -20,29 +24,207 @@ pub(super) struct ListFlags {
     /// Of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    /// Runs with these labels, such as team=a,tier!=test
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Runs with these fields, such as status.phase=Failed
+    #[arg(long, value_name = "SELECTOR")]
+    field_selector: Option<String>,
+    /// Runs in this phase, in small letters or as the API writes it
+    #[arg(long, value_parser = phase_of, value_name = "PHASE")]
+    phase: Option<Phase>,
+    /// Runs that this user asked for, as the API server knew them
+    #[arg(long, value_name = "USER")]
+    requested_by: Option<String>,
     /// How they are printed
     #[arg(short, long)]
     output: Option<Output>,
 }
 
+const PHASES: [Phase; 8] = [
+    Phase::Pending,
+    Phase::Starting,
+    Phase::Running,
+    Phase::Succeeded,
+    Phase::Failed,
+    Phase::TimedOut,
+    Phase::Aborted,
+    Phase::Dispatched,
+];
+
+fn phase_of(text: &str) -> Result<Phase, String> {
+    let found = PHASES.into_iter().find(|phase| phase.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| format!("there are the phases {}", PHASES.map(Phase::as_str).join(", ")))
+}
+
 pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
-    let api = if flags.all_namespaces { cluster.everywhere::<WorkflowRun>() } else { cluster.api() };
-    let mut asked = ListParams::default();
-    if let Some(workflow) = &flags.workflow {
-        asked = asked.fields(&format!("spec.workflowRef.name={workflow}"));
+    let api = if flags.all_namespaces {
+        cluster.as_they_are_everywhere::<WorkflowRun>()
+    } else {
+        cluster.as_they_are::<WorkflowRun>()
+    };
+    let asked = asked(flags)?;
+    let place =
+        if flags.all_namespaces { "all namespaces".into() } else { format!("namespace \"{}\"", cluster.namespace) };
+    let mut runs =
+        all(&api, &asked).await.map_err(|error| KubectlError::of(&format!("list runs in {place}"), error))?;
+    // Newest first. The API server tells them by name, and its times have no fractions of a second.
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.creation_timestamp()), run.namespace(), run.name_any()));
+    match flags.output {
+        Some(Output::Json) => show::print(&show::json(&show::list(&runs)?))?,
+        Some(Output::Yaml) => show::print(&show::yaml(&show::list(&runs)?)?)?,
+        _ if runs.is_empty() => say(&none_found(flags, &place)),
+        Some(Output::Name) => {
+            let names: Vec<String> = runs.iter().map(|run| show::name("WorkflowRun", run)).collect();
+            show::print(&(names.join("\n") + "\n"))?;
+        }
+        output => {
+            let is_wide = output == Some(Output::Wide);
+            show::print(&table(runs, flags.all_namespaces, is_wide, Timestamp::now())?)?;
+        }
     }
-    let runs = api.list(&asked).await.map_err(|error| KubectlError::of("list runs", error))?;
-    if runs.items.is_empty() {
-        say(&format!("No runs found in namespace \"{}\".", cluster.namespace));
-        return Ok(Exit::Done);
-    }
-    let mut table = Table::new(&["NAME", "WORKFLOW", "PHASE", "AGE"]);
-    let now = Timestamp::now();
-    for run in &runs {
-        let phase = run.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
-        let age = run.creation_timestamp().map(|time| since(time.0, now)).unwrap_or_default();
-        table.row(vec![run.name_any(), run.spec.workflow_ref.name.clone(), phase.as_str().to_owned(), age]);
-    }
-    print(&table.text()).map_err(KubectlError::Write)?;
     Ok(Exit::Done)
+}
+
+fn asked(flags: &ListFlags) -> Result<ListParams, KubectlError> {
+    let mut fields = Vec::new();
+    if let Some(workflow) = &flags.workflow {
+        fields.push(format!("spec.workflowRef.name={}", bare(workflow)?));
+    }
+    if let Some(phase) = flags.phase {
+        fields.push(format!("status.phase={}", phase.as_str()));
+    }
+    if let Some(user) = &flags.requested_by {
+        fields.push(format!("status.requestedBy={}", escaped(user)));
+    }
+    fields.extend(flags.field_selector.clone());
+    let asked = ListParams { label_selector: flags.selector.clone(), ..ListParams::default() };
+    Ok(if fields.is_empty() { asked } else { asked.fields(&fields.join(",")) })
+}
+
+/// A value in a selector of fields, where these three have a meaning.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=")
+}
+
+fn none_found(flags: &ListFlags, place: &str) -> String {
+    let is_narrowed =
+        [&flags.workflow, &flags.selector, &flags.field_selector, &flags.requested_by].iter().any(|one| one.is_some());
+    let such = if is_narrowed || flags.phase.is_some() { "such " } else { "" };
+    format!("No {such}runs found in {place}.")
+}
+
+fn table(
+    objects: Vec<DynamicObject>,
+    all_namespaces: bool,
+    is_wide: bool,
+    now: Timestamp,
+) -> Result<String, KubectlError> {
+    let mut columns = vec!["NAME", "WORKFLOW", "PHASE", "REQUESTED BY", "DURATION", "AGE"];
+    if all_namespaces {
+        columns.insert(0, "NAMESPACE");
+    }
+    if is_wide {
+        columns.extend(["STATE", "ATTEMPTS", "EXECUTION"]);
+    }
+    let mut table = Table::new(&columns);
+    for object in objects {
+        table.row(row(&typed(object)?, all_namespaces, is_wide, now));
+    }
+    Ok(table.text())
+}
+
+fn row(run: &WorkflowRun, all_namespaces: bool, is_wide: bool, now: Timestamp) -> Vec<String> {
+    let status = run.status.clone().unwrap_or_default();
+    let told = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
+    let mut row = vec![
+        run.name_any(),
+        run.spec.workflow_ref.name.clone(),
+        phase(run).as_str().to_owned(),
+        told(status.requested_by.clone()),
+        told(duration(run, now)),
+        told(run.creation_timestamp().map(|time| since(time.0, now))),
+    ];
+    if all_namespaces {
+        row.insert(0, run.namespace().unwrap_or_default());
+    }
+    if is_wide {
+        let attempts = status.attempts.last().map(|attempt| attempt.number.to_string());
+        row.extend([told(status.state), told(attempts), told(status.execution_arn)]);
+    }
+    row
+}
+
+/// How long it ran, or has run so far.
+pub(super) fn duration(run: &WorkflowRun, now: Timestamp) -> Option<String> {
+    let status = run.status.as_ref()?;
+    let so_far = || status.started_at.as_ref().map(|started| age(now.duration_since(started.0)));
+    status.duration.clone().or_else(|| if phase(run) == Phase::Running { so_far() } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_table_tells_who_asked_and_how_long_it_took_and_of_what_it_does_not_know() {
+        let run = |name: &str, status: serde_json::Value| -> DynamicObject {
+            serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+                "metadata": {"name": name, "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"},
+                "spec": {"workflowRef": {"name": "fulfil"}, "fromTomorrow": true}, "status": status}))
+            .unwrap()
+        };
+        let now: Timestamp = "2026-01-01T00:05:00Z".parse().unwrap();
+        let runs = || {
+            vec![
+                run("b", json!({"phase": "Running", "startedAt": "2026-01-01T00:01:00Z", "state": "Pack"})),
+                run(
+                    "a",
+                    json!({"phase": "Failed", "duration": "1m2s", "requestedBy": "ali\u{7}ce", "executionARN": "arn"}),
+                ),
+                run("new", json!({"observedGeneration": -1})),
+            ]
+        };
+        assert_eq!(
+            table(runs(), false, false, now).unwrap(),
+            "NAME   WORKFLOW   PHASE     REQUESTED BY   DURATION   AGE
+b      fulfil     Running   -              4m         5m
+a      fulfil     Failed    ali\u{fffd}ce         1m2s       5m
+new    fulfil     Pending   -              -          5m
+"
+        );
+        let wide = table(runs(), true, true, now).unwrap();
+        assert!(
+            wide.starts_with("NAMESPACE   NAME   WORKFLOW") && wide.contains("Pack") && wide.contains("arn"),
+            "{wide}"
+        );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_selected_by_the_api_server() {
+        let flags = ListFlags {
+            workflow: Some("sfn/fulfil".into()),
+            all_namespaces: false,
+            selector: Some("team=a".into()),
+            field_selector: Some("metadata.name!=b".into()),
+            phase: Some(Phase::TimedOut),
+            requested_by: Some("CN=alice,O=a".into()),
+            output: None,
+        };
+        let asked = asked(&flags).unwrap();
+        assert_eq!(asked.label_selector.as_deref(), Some("team=a"));
+        assert_eq!(
+            asked.field_selector.as_deref(),
+            Some(
+                r"spec.workflowRef.name=fulfil,status.phase=TimedOut,status.requestedBy=CN\=alice\,O\=a,metadata.name!=b"
+            )
+        );
+    }
+
+    #[test]
+    fn a_phase_is_taken_in_small_letters() {
+        assert_eq!(phase_of("timedout"), Ok(Phase::TimedOut));
+        assert!(phase_of("done").unwrap_err().contains("Succeeded"));
+    }
 }

@@ -12,25 +12,110 @@ impl Table {
 
     /// Control characters of values are not printed: a terminal would obey them.
     pub fn row(&mut self, values: Vec<String>) {
-        self.rows.push(values.iter().map(|value| printable(value)).collect());
+        self.rows.push(values.into_iter().map(|value| printable(&value)).collect());
     }
 
     pub fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|value| value.chars().count()).max().unwrap_or(0)
+        let widest = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|value| width(value)).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let widths: Vec<usize> = (0..columns).map(widest).collect();
         self.rows.iter().map(|row| line(row, &widths)).collect()
     }
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
-    let padded: String = row.iter().zip(widths).map(|(value, width)| format!("{value:<width$}   ")).collect();
+    let padded: String = row.iter().zip(widths).map(|(value, width)| pad(value, *width + 3)).collect();
     format!("{}\n", padded.trim_end())
 }
 
-/// The text without characters that a terminal obeys.
+/// The text with spaces behind it up to a width.
+pub(super) fn pad(text: &str, to: usize) -> String {
+    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
+}
+
+/// Columns that a terminal takes for the text. Colours take none, and scripts such as Chinese two for each character.
+pub(super) fn width(text: &str) -> usize {
+    let mut inside = false;
+    let mut columns = 0;
+    for character in text.chars() {
+        match character {
+            '\u{1b}' => inside = true,
+            'm' if inside => inside = false,
+            _ if inside => {}
+            _ => columns += columns_of(character),
+        }
+    }
+    columns
+}
+
+fn columns_of(character: char) -> usize {
+    let is_wide = matches!(character as u32,
+        0x1100..=0x115F | 0x2E80..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6
+        | 0x1F300..=0x1F64F | 0x1F900..=0x1F9FF | 0x20000..=0x3FFFD);
+    if is_wide { 2 } else { 1 }
+}
+
+/// As much of the text as fits, with an ellipsis where something is missing. Colours are kept, and ended.
+pub(super) fn clip(text: &str, to: usize) -> String {
+    if width(text) <= to {
+        return text.to_owned();
+    }
+    let (mut clipped, mut inside, mut columns, mut has_colour) = (String::new(), false, 0, false);
+    for character in text.chars() {
+        if character == '\u{1b}' {
+            (inside, has_colour) = (true, true);
+        }
+        if inside {
+            inside = character != 'm';
+        } else {
+            columns += columns_of(character);
+            if columns >= to {
+                break;
+            }
+        }
+        clipped.push(character);
+    }
+    let end = if has_colour { "\u{1b}[0m" } else { "" };
+    let dots = if to == 0 { "" } else { "…" };
+    format!("{clipped}{dots}{end}")
+}
+
+/// The text without characters that a terminal obeys, or that turn what is around them about.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    text.chars().map(|char| if is_obeyed(char) { '\u{fffd}' } else { char }).collect()
+}
+
+/// The same of a text of several lines.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.chars().map(|char| if is_obeyed(char) && char != '\n' { '\u{fffd}' } else { char }).collect()
+}
+
+fn is_obeyed(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_whatever_is_in_them_and_nothing_is_obeyed() {
+        let mut table = Table::new(&["NAME", "PHASE"]);
+        table.row(vec!["注文".into(), "a".into()]);
+        table.row(vec!["e\u{1b}[31m\u{202e}vil".into(), "b".into()]);
+        assert_eq!(table.text(), "NAME         PHASE\n注文         a\ne\u{fffd}[31m\u{fffd}vil   b\n");
+        assert_eq!(width("\u{1b}[32mok\u{1b}[0m"), 2);
+        for (text, to, clipped) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("注文", 3, "注…"),
+            ("\u{1b}[32mmmmm\u{1b}[0m", 3, "\u{1b}[32mmm…\u{1b}[0m"),
+            ("abc", 0, ""),
+        ] {
+            assert_eq!(clip(text, to), clipped, "{text} {to}");
+        }
+        assert_eq!(printable_lines("a\nb\r\u{7}"), "a\nb\u{fffd}\u{fffd}");
+    }
 }

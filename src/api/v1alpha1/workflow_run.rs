@@ -33,6 +33,7 @@ const NO_UID_MESSAGE: &str =
     status = "WorkflowRunStatus",
     selectable = ".status.phase",
     selectable = ".spec.workflowRef.name",
+    selectable = ".status.requestedBy",
     doc = "A WorkflowRun is one execution of a Workflow: started once, watched to its end, with its result in the status.",
     validation = ("!has(self.spec.output) || self.spec.output.store != 'ConfigMap' || size(self.metadata.name) <= 246", "the output goes to a ConfigMap named <run>-output, so the name of the run must have at most 246 characters"),
     printcolumn = r#"{"name":"Workflow","type":"string","jsonPath":".spec.workflowRef.name"}"#,

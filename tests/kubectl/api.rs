@@ -1,0 +1,247 @@
+//! An API server that knows a few objects and forgets all rights: for what the plugin prints and how it ends. What the real
+//! one lets people do is tried in tests/operator.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// All that is in the cluster.
+#[derive(Default)]
+pub struct World {
+    /// By plural and name.
+    pub objects: BTreeMap<(String, String), Value>,
+    /// What a watch of objects of a kind tells, before it goes quiet.
+    pub news: BTreeMap<String, Vec<Value>>,
+    /// Kinds that are not installed.
+    pub unknown: Vec<&'static str>,
+    /// Method and path of each request.
+    pub asked: Vec<String>,
+}
+
+pub struct Api {
+    pub world: Arc<Mutex<World>>,
+    pub folder: tempfile::TempDir,
+    /// When it was started, to the second.
+    pub begun: Timestamp,
+    url: String,
+}
+
+/// A time before now, as the API writes it.
+pub fn ago(seconds: i64) -> String {
+    before(second(), seconds)
+}
+
+fn before(time: Timestamp, seconds: i64) -> String {
+    (time - SignedDuration::from_secs(seconds)).to_string()
+}
+
+fn second() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap()
+}
+
+impl Api {
+    pub fn start() -> Self {
+        let world = Arc::new(Mutex::new(World::default()));
+        let router = Router::new().fallback(answer).with_state(world.clone());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, router).await.unwrap();
+            });
+        });
+        let api = Self { world, folder: tempfile::tempdir().unwrap(), begun: second(), url };
+        let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": api.url}}],
+            "users": [{"name": "test", "user": {"token": "t"}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "shop"}}]});
+        std::fs::write(api.kubeconfig(), config.to_string()).unwrap();
+        api
+    }
+
+    /// A time before its beginning.
+    pub fn ago(&self, seconds: i64) -> String {
+        before(self.begun, seconds)
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    pub fn put(&self, object: Value) {
+        let plural = match object["kind"].as_str().unwrap() {
+            "ExecutionHistory" => "executionhistories".to_owned(),
+            kind => format!("{}s", kind.to_lowercase()),
+        };
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        self.world.lock().unwrap().objects.insert((plural, name), object);
+    }
+
+    /// A run with this status, three hours and half a minute old.
+    pub fn run(&self, name: &str, status: &Value) -> Value {
+        let run = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "7",
+                "creationTimestamp": self.ago(3 * 3600 + 30), "managedFields": [{"manager": "test"}]},
+            "spec": {"workflowRef": {"name": "fulfil"}, "input": {"order": 7}}, "status": status});
+        self.put(run.clone());
+        run
+    }
+
+    pub fn workflow(&self, name: &str) {
+        let definition = json!({"StartAt": "Pick", "States": {"Pick": {"Type": "Pass", "Next": "Pack"},
+            "Pack": {"Type": "Pass", "End": true}}});
+        self.put(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow",
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "creationTimestamp": self.ago(86_400 * 9)},
+            "spec": {"trustBindingRef": {"name": "orders"}, "executionRoleARN": "arn:aws:iam::111122223333:role/exec",
+                "definition": definition}}));
+    }
+
+    /// The plugin with these arguments, which ends by itself.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-sfn"));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env_remove("NO_COLOR").stdin(Stdio::null());
+        command
+    }
+
+    pub fn ends(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&self.command(arguments).output().unwrap())
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.world.lock().unwrap().asked.clone()
+    }
+}
+
+/// What the plugin printed, and how it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub said: String,
+}
+
+impl Ended {
+    pub fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), said: text(&output.stderr) }
+    }
+}
+
+async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let query: BTreeMap<String, String> =
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let path = parts.uri.path().to_owned();
+    let mut world = world.lock().unwrap();
+    let watches = if query.contains_key("watch") { "WATCH" } else { parts.method.as_str() };
+    world.asked.push(format!("{watches} {path}"));
+    let mut words = path.trim_matches('/').split('/').skip_while(|word| *word != "namespaces").skip(2);
+    let all = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (plural, name) = match words.next() {
+        Some(plural) => (plural.to_owned(), words.next().map(str::to_owned)),
+        None => (all, None),
+    };
+    if world.unknown.contains(&plural.as_str()) {
+        return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+    }
+    match (watches, name) {
+        ("WATCH", _) => {
+            let news = world.news.remove(&plural).unwrap_or_default();
+            for object in &news {
+                let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+                world.objects.insert((plural.clone(), name), object.clone());
+            }
+            watch(news)
+        }
+        ("GET", None) => listed(&world, &plural, query.get("fieldSelector").map_or("", String::as_str)),
+        ("GET", Some(name)) => one(&world, &plural, &name),
+        ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
+        ("PATCH", Some(name)) => {
+            let patch: Value = serde_json::from_slice(&body).unwrap();
+            if let Some(object) = world.objects.get_mut(&(plural.clone(), name.clone())) {
+                merge(object, &patch);
+            }
+            one(&world, &plural, &name)
+        }
+        ("DELETE", Some(name)) => {
+            let answer = one(&world, &plural, &name);
+            world.objects.remove(&(plural, name));
+            answer
+        }
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
+}
+
+fn json_of(code: StatusCode, value: &Value) -> Response {
+    (code, [("content-type", "application/json")], value.to_string()).into_response()
+}
+
+fn one(world: &World, plural: &str, name: &str) -> Response {
+    if let Some(object) = world.objects.get(&(plural.to_owned(), name.to_owned())) {
+        return json_of(StatusCode::OK, object);
+    }
+    let message = format!("{plural}.stepbound.dev \"{name}\" not found");
+    let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound",
+        "message": message, "details": {"name": name, "kind": plural}});
+    json_of(StatusCode::NOT_FOUND, &status)
+}
+
+fn listed(world: &World, plural: &str, fields: &str) -> Response {
+    let fits = |object: &Value| {
+        fields.split(',').filter(|field| !field.is_empty()).all(|field| {
+            let (path, value) = field.split_once('=').unwrap();
+            object.pointer(&format!("/{}", path.replace('.', "/"))).and_then(Value::as_str) == Some(value)
+        })
+    };
+    let of_kind = world.objects.iter().filter(|((kind, _), _)| kind == plural).map(|(_, object)| object);
+    let items: Vec<&Value> = of_kind.filter(|object| fits(object)).collect();
+    json_of(
+        StatusCode::OK,
+        &json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "8"}, "items": items}),
+    )
+}
+
+fn created(world: &mut World, plural: String, body: &Bytes, is_dry: bool) -> Response {
+    let mut object: Value = serde_json::from_slice(body).unwrap();
+    if object["metadata"]["name"].is_null() {
+        object["metadata"]["name"] = json!(format!("{}x7k2p", object["metadata"]["generateName"].as_str().unwrap()));
+    }
+    object["metadata"]["namespace"] = json!("shop");
+    object["metadata"]["creationTimestamp"] = json!(ago(0));
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    if !is_dry {
+        world.objects.insert((plural, name), object.clone());
+    }
+    json_of(StatusCode::CREATED, &object)
+}
+
+fn watch(news: Vec<Value>) -> Response {
+    let lines = news.into_iter().map(|object| format!("{}\n", json!({"type": "MODIFIED", "object": object})));
+    let lines = stream::iter(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line)))).chain(stream::pending());
+    ([("content-type", "application/json")], Body::from_stream(lines)).into_response()
+}
+
+fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        object.clone_from(patch);
+        return;
+    };
+    for (key, value) in fields {
+        merge(&mut object[key], value);
+    }
+}

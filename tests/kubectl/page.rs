@@ -1,0 +1,206 @@
+//! docs/kubectl-sfn.md: every verb with its flags, from the program's own definitions, and an example whose output the program
+//! makes here.
+
+use std::fmt::Write;
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::api::Api;
+use crate::read;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kubectl-sfn.md");
+const HEAD: &str = "\
+# kubectl sfn
+
+What people do with workflows and runs, through the API server and with their own rights: nobody needs credentials of AWS.
+Written from the program's own definitions; the outputs are the program's. Each verb says what it would do next, and what it
+prints for programs (`-o json`, `-o yaml`, `-o name`) stays as the API has it.
+
+Install it from the project's own index of krew, or put `kubectl-sfn` on the `PATH`:
+
+```sh
+kubectl krew index add stepbound https://github.com/stepbound/krew-index.git
+kubectl krew install stepbound/sfn
+kubectl sfn completion kubectl > ~/.local/bin/kubectl_complete-sfn && chmod +x ~/.local/bin/kubectl_complete-sfn
+```
+
+Colours are for terminals alone, and never with `NO_COLOR`. Ctrl-C ends the waiting and not the run.
+
+| exit code | means |
+|---|---|
+| 0 | done, and it went well |
+| 1 | the run failed, or a check found an error |
+| 2 | wrong usage |
+| 3 | refused, not found, or the API server cannot be reached |
+| 4 | the run timed out |
+| 5 | the run was aborted |
+| 6 | stopped waiting while the run goes on |
+";
+
+/// By verb, what its example is called with. Each verb has one; of a verb with verbs under it each of those.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "run",
+        &[
+            "run",
+            "fulfil",
+            "--set",
+            "order.id=4711,order.gift=true",
+            "--name",
+            "order-4711",
+            "--dry-run=client",
+            "-o",
+            "yaml",
+        ],
+    ),
+    ("watch", &["watch", "order-4710"]),
+    ("list", &["list", "fulfil"]),
+    ("get", &["get", "order-4710"]),
+    ("wait", &["wait", "order-4709"]),
+    ("cancel", &["cancel", "order-4712", "--reason", "ordered twice"]),
+    ("redrive", &["redrive", "order-4710"]),
+    ("retry", &["retry", "order-4710"]),
+    ("completion", &["completion", "kubectl"]),
+];
+
+/// A cluster as the examples see it. Its times are a little more than three hours ago, so that an age stays what it is.
+fn cluster() -> Api {
+    let api = Api::start();
+    let ago = |seconds: i64| api.ago(3 * 3600 + seconds);
+    api.workflow("fulfil");
+    let arn = "arn:aws:states:eu-west-1:111122223333:";
+    let status = |phase: &str, more: serde_json::Value| {
+        let mut status = json!({"phase": phase, "startedAt": ago(28), "requestedBy": "alice@example.com",
+            "sessionName": "alice-1f6b2c0d9e8a7b65",
+            "executionARN": format!("{arn}execution:shop_fulfil:0b0d"), "attempts": [{"number": 1, "executionName": "0b0d",
+                "targetARN": format!("{arn}stateMachine:shop_fulfil:3"), "trustBindingName": "orders", "inputDigest": "d",
+                "recordedAt": ago(29)}]});
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        status
+    };
+    api.run(
+        "order-4709",
+        &status("Succeeded", json!({"duration": "14s", "finishedAt": ago(14), "output": {"shipped": true}})),
+    );
+    let visit = |state: &str, result: &str, from: i64, to: i64| {
+        json!({"path": format!("/States/{state}"), "state": state, "result": result,
+            "enteredAt": ago(from).replace('Z', ".000000Z"), "exitedAt": ago(to).replace('Z', ".000000Z")})
+    };
+    let mut pack = visit("Pack", "Failed", 26, 21);
+    pack["retries"] = json!(2);
+    pack["error"] = json!("OutOfBoxes");
+    let timeline = json!({"observedEventID": 14, "visits": [visit("Pick", "Succeeded", 28, 26), pack]});
+    api.run(
+        "order-4710",
+        &status(
+            "Failed",
+            json!({"duration": "7s", "finishedAt": ago(21), "error": "OutOfBoxes", "cause": "no box of size L",
+                "failedState": "Pack", "redrive": {"count": 0, "possible": true}, "timeline": timeline}),
+        ),
+    );
+    api.run("order-4712", &status("Running", json!({"state": "Pack"})));
+    api
+}
+
+/// Times are as long before a fixed one as they are before now.
+fn with_fixed_times(text: &str, now: Timestamp) -> String {
+    let base: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let mut fixed = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("20") {
+        let (before, from) = rest.split_at(at);
+        fixed.push_str(before);
+        let word = from.get(..20).and_then(|word| word.parse::<Timestamp>().ok());
+        let length = if let Some(time) = word {
+            let ago = now.duration_since(time).as_secs();
+            fixed.push_str(&(base - SignedDuration::from_secs(ago)).to_string());
+            20
+        } else {
+            fixed.push_str("20");
+            2
+        };
+        rest = &from[length..];
+    }
+    fixed + rest
+}
+
+fn flags(command: &Command, is_global: bool) -> String {
+    let mut table = String::new();
+    let is_claps = |arg: &Arg| matches!(arg.get_action(), ArgAction::Help | ArgAction::Version);
+    let shown = |arg: &&Arg| !arg.is_hide_set() && arg.is_global_set() == is_global && !is_claps(arg);
+    for arg in command.get_arguments().filter(shown) {
+        let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+        let values: Vec<String> =
+            arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+        let takes_value = arg.get_action().takes_values();
+        let name = match (arg.get_short(), arg.get_long()) {
+            _ if arg.is_positional() => format!("`{value}`"),
+            (Some(short), Some(long)) => format!("`-{short}`, `--{long}`"),
+            (_, long) => format!("`--{}`", long.unwrap_or_default()),
+        };
+        let value = match () {
+            () if !takes_value => String::new(),
+            () if !values.is_empty() => values.join(", "),
+            () if arg.is_positional() => String::new(),
+            () => value,
+        };
+        let default = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+        let default = default.filter(|default| takes_value && !default.is_empty());
+        let default = default.map(|default| format!("; by default `{default}`")).unwrap_or_default();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
+        writeln!(table, "| {name} | {value} | {help}{default} |").unwrap();
+    }
+    if table.is_empty() { table } else { format!("\n| | value | |\n|---|---|---|\n{table}") }
+}
+
+/// The verb and those under it, each with its whole name.
+fn verbs(command: &Command, before: &str) -> Vec<(String, Command)> {
+    let mut found = Vec::new();
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        let name = format!("{before}{}", verb.get_name());
+        let inner = verbs(verb, &format!("{name} "));
+        if inner.is_empty() {
+            found.push((name, verb.clone()));
+        }
+        found.extend(inner);
+    }
+    found
+}
+
+fn example(arguments: &[&str]) -> String {
+    let api = cluster();
+    let now = api.begun;
+    let ended = api.ends(arguments);
+    let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
+    let line: Vec<String> = arguments.iter().map(quoted).collect();
+    let code = if ended.code == 0 { String::new() } else { format!("$ echo $?\n{}\n", ended.code) };
+    let text = with_fixed_times(&format!("{}{}", ended.out, ended.said), now);
+    format!("\n```console\n$ kubectl sfn {}\n{text}{code}```\n", line.join(" "))
+}
+
+#[test]
+fn the_page_of_the_plugin_is_what_the_program_says() {
+    let mut command = stepbound::kubectl::Cli::command();
+    command.build();
+    let mut page = HEAD.to_owned();
+    write!(page, "\nEvery verb takes these flags too:\n{}", flags(&command, true)).unwrap();
+    let all = verbs(&command, "");
+    for (name, verb) in &all {
+        let example_of = EXAMPLES.iter().find(|(of, _)| of == name);
+        let (_, arguments) = example_of.unwrap_or_else(|| panic!("{name} has no example: add one to EXAMPLES"));
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        write!(page, "\n## {name}\n{about}.\n{}{}", flags(verb, false), example(arguments)).unwrap();
+    }
+    for (name, _) in EXAMPLES {
+        assert!(all.iter().any(|(verb, _)| verb == name), "there is no verb {name} any more");
+    }
+    if std::env::var_os("STEPBOUND_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    assert!(
+        read("docs/kubectl-sfn.md") == page,
+        "docs/kubectl-sfn.md is not what the program says. Write it: STEPBOUND_UPDATE_SNAPSHOTS=1 cargo test --test kubectl the_page\nnow:\n{page}"
+    );
+}

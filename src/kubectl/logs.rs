@@ -64,16 +64,20 @@ pub(super) async fn run(flags: &LogsFlags, cluster: &Cluster) -> Result<Exit, Ku
     let run = name_of(Kind::Run, &flags.run)?;
     let longest = duration("--timeout", &flags.timeout)?;
     let deadline = longest.map(|longest| Instant::now() + longest);
-    let history = create(flags, cluster, &run).await?;
-    let stopped = async {
+    let mut stopped = std::pin::pin!(async {
         tokio::select! {
             () = at(deadline) => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-    };
+    });
+    // From here on Ctrl-C is heard, so that no history is left behind.
+    if futures::poll!(stopped.as_mut()).is_ready() {
+        return Ok(Exit::GoesOn);
+    }
+    let history = create(flags, cluster, &run).await?;
     let answer = tokio::select! {
         read = read(flags, cluster, &history) => read,
-        () = stopped => {
+        () = &mut stopped => {
             let follow = if flags.follow { " --follow" } else { "" };
             say(&format!("Stopped reading; the run is as it was. To come back: {}", cluster.command(&format!("logs {run}{follow}"))));
             Ok(Exit::GoesOn)

@@ -1,5 +1,7 @@
 //! The chain from the account down to the run, with what is wrong where it is.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 
@@ -71,13 +73,13 @@ impl Chain {
             let branch = if depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat(depth - 1)) };
             let indent = "  ".repeat(depth + 1);
             let head = paint(&format!("{} {}", link.what, printable(&link.name)), "1", colour);
-            text.push_str(&format!("{branch}{} {head}\n", paint(sign, code, colour)));
+            let _ = writeln!(text, "{branch}{} {head}", paint(sign, code, colour));
             for line in &link.lines {
-                text.push_str(&format!("{indent}{}\n", printable(line)));
+                let _ = writeln!(text, "{indent}{}", printable(line));
             }
             for wrong in &link.wrong {
                 let code = if link.state == State::Wrong { "31" } else { "33" };
-                text.push_str(&format!("{indent}{}\n", paint(&format!("! {}", printable(wrong)), code, colour)));
+                let _ = writeln!(text, "{indent}{}", paint(&format!("! {}", printable(wrong)), code, colour));
             }
         }
         text

@@ -1,5 +1,7 @@
 //! What differs, for people and for scripts.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::asl::Finding;
@@ -165,7 +167,7 @@ impl Text {
 
     fn item(&mut self, sign: char, code: &str, line: &str) {
         let line = paint(&format!("{sign} {}", printable(line)), code, self.colour);
-        self.text.push_str(&format!("  {line}\n"));
+        let _ = writeln!(self.text, "  {line}");
     }
 
     fn changes(&mut self, title: &str, all: &[Change]) {

@@ -1,5 +1,7 @@
 //! Events as lines.
 
+use std::fmt::Write as _;
+
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
@@ -29,7 +31,7 @@ pub(super) fn text(event: &PageEvent, data: Option<&EventData>, colour: bool) ->
         parts.iter().enumerate().map(|(at, part)| if at == 1 { part.clone() } else { printable(part) }).collect();
     let mut text = format!("{}\n", shown.join("  ").trim_end());
     for (name, value) in data.into_iter().flat_map(payload) {
-        text.push_str(&format!("    {name:<10}  {}\n", printable(value)));
+        let _ = writeln!(text, "    {name:<10}  {}", printable(value));
     }
     if data.is_some_and(|data| data.truncated) {
         text.push_str("    (cut off: the history has no more of it)\n");

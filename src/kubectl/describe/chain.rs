@@ -156,15 +156,15 @@ fn unseen(what: &'static str, name: String, missing: bool, why: &str) -> Link {
     Link { what, name, state, lines: Vec::new(), wrong: vec![wrong] }
 }
 
-fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<TrustBinding>, objects: &Objects) {
+fn of_binding(chain: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<TrustBinding>, objects: &Objects) {
     let full = format!("{namespace}/{name}");
     let binding = match seen {
         Shown::There(binding) => binding,
         other => {
             // What is not shown here the state machine's ARN may still tell.
-            links.extend(account_of_machine(objects));
+            chain.extend(account_of_machine(objects));
             let why = if let Shown::Hidden(why) = other { why.as_str() } else { "" };
-            links.push(unseen("TrustBinding", full, *other == Shown::Missing, why));
+            chain.push(unseen("TrustBinding", full, *other == Shown::Missing, why));
             return;
         }
     };
@@ -174,7 +174,7 @@ fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<T
     let role = Arn::parse(&spec.role_arn);
     let account = status.account_id.clone().or_else(|| role.map(|arn| arn.account.to_owned())).unwrap_or_default();
     let confirmed = status.account_id.is_some();
-    links.push(Link {
+    chain.push(Link {
         what: "Account",
         name: format!("{account}, region {}", spec.region),
         state: if confirmed { State::Good } else { State::Unknown },
@@ -193,7 +193,7 @@ fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<T
         wrong.push("spec.suspend is true: the operator does not use it".into());
     }
     lines.extend(behind(status.observed_generation, binding.metadata.generation));
-    links.push(Link {
+    chain.push(Link {
         what: "TrustBinding",
         name: full,
         state: state(conditions, "TokenMinted", &wrong),
@@ -204,7 +204,7 @@ fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<T
     let mut wrong = against(conditions, &["RoleAssumed"]);
     // What no link of its own has, such as a region of another partition.
     let ready: Vec<String> = against(conditions, &["Ready", "Stalled"]);
-    let told = |one: &String| links.iter().any(|link| link.wrong.iter().any(|other| same_words(other, one)));
+    let told = |one: &String| chain.iter().any(|link| link.wrong.iter().any(|other| same_words(other, one)));
     let elsewhere: Vec<String> = ready
         .into_iter()
         .filter(|one| !told(one) && !wrong.iter().any(|other| same_words(other, one)))
@@ -212,7 +212,7 @@ fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<T
         .collect();
     wrong.extend(elsewhere);
     let lines = status.session_name.iter().map(|name| format!("session {name}")).collect();
-    links.push(Link {
+    chain.push(Link {
         what: "Role",
         name: spec.role_arn.clone(),
         state: state(conditions, "RoleAssumed", &wrong),
@@ -233,7 +233,7 @@ fn of_binding(links: &mut Vec<Link>, namespace: &str, name: &str, seen: &Shown<T
         // The findings say it one by one.
         wrong = if status.findings.is_empty() { wrong } else { findings };
     }
-    links.push(Link {
+    chain.push(Link {
         what: "Session policy",
         name: policy,
         // Wider than need be works all the same.

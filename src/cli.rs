@@ -2,7 +2,7 @@
 
 mod crds;
 pub(crate) mod files;
-mod flags;
+pub(crate) mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
 pub mod lint;

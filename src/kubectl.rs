@@ -5,14 +5,22 @@ mod await_run;
 mod cancel;
 mod cluster;
 mod completion;
+mod describe;
+mod diff;
 mod ended;
 mod error;
 mod exit;
 mod flags;
 mod get;
+mod import;
 mod list;
+mod logs;
+mod objects;
+mod offline;
 mod redrive;
+mod report;
 mod retry;
+mod rollout;
 mod run_workflow;
 mod show;
 mod table;
@@ -22,12 +30,16 @@ mod waiting;
 mod watch;
 mod words;
 
+use std::process::ExitCode;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
+
+use crate::cli::{graph, lint, policy, trust};
 
 /// What the exit codes of all verbs mean.
 const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage; 3 refused, not found, or the API server cannot be reached; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
@@ -60,6 +72,26 @@ enum Verb {
     Redrive(redrive::RedriveFlags),
     /// Create the same run again
     Retry(retry::RetryFlags),
+    /// Print what a run did, event by event
+    Logs(logs::LogsFlags),
+    /// Show what an object hangs on, from the account down, with what is wrong where it is
+    Describe(describe::DescribeFlags),
+    /// Write one HTML file about a run: drawing, timeline, who asked, attempts, output
+    Report(report::ReportFlags),
+    /// Compare Workflows in files with those of the cluster: definition, findings, permissions
+    Diff(diff::DiffFlags),
+    /// Show, hold, end or undo how a new version takes over
+    Rollout(rollout::RolloutFlags),
+    /// Write manifests of a state machine that AWS, ACK or a template describes
+    Import(import::ImportFlags),
+    /// Draw a definition: in the terminal, as SVG, Mermaid or DOT. Beside files workflow/NAME is taken
+    Graph(graph::GraphFlags),
+    /// Check definitions and manifests. Beside files workflow/NAME is taken
+    Lint(lint::LintFlags),
+    /// Derive the least that IAM roles need. Beside files workflow/NAME and binding/NAME are taken
+    Policy(policy::PolicyFlags),
+    /// Write, explain and check trust policies. Beside manifests binding/NAME is taken
+    Trust(Box<trust::TrustFlags>),
     /// Print the script that completes words in a shell, or in kubectl
     Completion(completion::CompletionFlags),
     /// Tell a shell what may come next
@@ -102,6 +134,28 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Cancel(flags) => cancel::run(flags, &connect().await?).await,
             Verb::Redrive(flags) => redrive::run(flags, &connect().await?).await,
             Verb::Retry(flags) => retry::run(flags, &connect().await?).await,
+            Verb::Logs(flags) => logs::run(flags, &connect().await?).await,
+            Verb::Describe(flags) => describe::run(flags, &connect().await?).await,
+            Verb::Report(flags) => report::run(flags, &connect().await?).await,
+            Verb::Diff(flags) => diff::run(flags, &connect().await?).await,
+            Verb::Rollout(flags) => rollout::run(flags, &connect().await?).await,
+            Verb::Import(flags) => import::run(flags, cli.connection.namespace.as_deref()),
+            Verb::Graph(flags) => {
+                offline::read_objects(&flags.files(), connect).await?;
+                Ok(offline::ended(graph::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into)))
+            }
+            Verb::Lint(flags) => {
+                offline::read_objects(&flags.files(), connect).await?;
+                Ok(offline::ended(lint::run(flags).map_err(Into::into)))
+            }
+            Verb::Policy(flags) => {
+                offline::read_objects(&flags.files(), connect).await?;
+                Ok(offline::ended(policy::run(flags).map_err(Into::into)))
+            }
+            Verb::Trust(flags) => {
+                offline::read_objects(&flags.files(), connect).await?;
+                Ok(offline::ended(trust::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into)))
+            }
             Verb::Completion(flags) => completion::run(flags),
             Verb::Complete { words } => completion::complete(&Cli::command(), words).await,
         }

@@ -5,6 +5,7 @@ pub mod alias_move;
 pub mod analysis;
 pub mod attribution;
 pub mod binding;
+pub mod changes;
 pub mod consent;
 pub mod event_meaning;
 pub mod execution_history;

@@ -191,7 +191,7 @@ impl<'a> Node<'a> {
     }
 
     /// The outermost value that begins at this byte of the text.
-    pub(super) fn starting_at(self, byte: usize) -> Option<Self> {
+    pub(crate) fn starting_at(self, byte: usize) -> Option<Self> {
         if self.span().start == byte {
             return Some(self);
         }

@@ -1,14 +1,29 @@
 //! Files and standard input as text. Manifests, definitions and policies are UTF-8; what is something else is told as what it is, with
 //! how to convert it.
 
+use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+
+/// Texts under names that are no files: `workflow/fulfil` of the cluster, which `kubectl sfn` has read before.
+static KNOWN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+
+/// From now on a read of the path gives this text.
+#[cfg(feature = "kubectl")]
+pub(crate) fn know(path: &Path, text: String) {
+    KNOWN.lock().insert(path.to_owned(), text);
+}
 
 /// All of a file, or of standard input for `-`.
 ///
 /// # Errors
 /// When it cannot be read, or is no text in UTF-8.
-pub(super) fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
+    if let Some(text) = KNOWN.lock().get(path) {
+        return Ok(text.clone());
+    }
     if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes)?;

@@ -5,22 +5,22 @@ use regex::Regex;
 use crate::api::v1alpha1::{ACCOUNT_PATTERN, Form, REGION_PATTERN, ROLE_ARN_PATTERN, form};
 
 /// An account's id.
-pub(super) fn account(text: &str) -> Result<String, String> {
+pub(crate) fn account(text: &str) -> Result<String, String> {
     of_form(text, ACCOUNT_PATTERN)
 }
 
 /// A region, whichever AWS adds.
-pub(super) fn region(text: &str) -> Result<String, String> {
+pub(crate) fn region(text: &str) -> Result<String, String> {
     of_form(text, REGION_PATTERN)
 }
 
 /// The ARN of a role.
-pub(super) fn role_arn(text: &str) -> Result<String, String> {
+pub(crate) fn role_arn(text: &str) -> Result<String, String> {
     of_form(text, ROLE_ARN_PATTERN)
 }
 
 /// A partition, whichever AWS adds.
-pub(super) fn partition(text: &str) -> Result<String, String> {
+pub(crate) fn partition(text: &str) -> Result<String, String> {
     fits(text, "^aws(-[a-z]+)*$", "a partition is written as aws, aws-cn or aws-us-gov")
 }
 

@@ -33,6 +33,14 @@ pub struct GraphFlags {
     substitutions: Vec<(String, String)>,
 }
 
+#[cfg(feature = "kubectl")]
+impl GraphFlags {
+    /// The files that are read as manifests.
+    pub(crate) fn files(&self) -> Vec<&std::path::Path> {
+        vec![&self.file]
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Terminal,

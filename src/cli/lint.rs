@@ -68,6 +68,14 @@ pub struct LintFlags {
     aws: aws::AwsFlags,
 }
 
+#[cfg(feature = "kubectl")]
+impl LintFlags {
+    /// The files that are read as manifests.
+    pub(crate) fn files(&self) -> Vec<&std::path::Path> {
+        self.paths.iter().map(PathBuf::as_path).collect()
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people, with the lines of the source

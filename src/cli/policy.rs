@@ -16,7 +16,7 @@ use crate::api::v1alpha1::LogLevel;
 use crate::asl::model::Arn;
 use crate::asl::to_yaml;
 use crate::iam::document::{Document, DocumentError};
-use crate::iam::execution_role::{Derived, ENCRYPTION, Surroundings, derive};
+use crate::iam::execution_role::{Derived, ENCRYPTION, Surroundings, derive, pseudo_parameters};
 use crate::iam::partition;
 use crate::plan::workflow::default_name;
 use crate::similar::nearest;
@@ -72,6 +72,17 @@ pub struct ExecutionRoleFlags {
     /// text: every need with its reason; json, yaml: the policy document
     #[arg(long, short, default_value = "text")]
     output: Output,
+}
+
+#[cfg(feature = "kubectl")]
+impl PolicyFlags {
+    /// The files that are read as manifests.
+    pub(crate) fn files(&self) -> Vec<&std::path::Path> {
+        match &self.which {
+            Which::ExecutionRole(flags) => flags.files.iter().map(PathBuf::as_path).collect(),
+            Which::BindingRole(flags) => vec![flags.file()],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -224,17 +235,6 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What CloudFormation would put in, of where the machine lives.
-fn pseudo_parameters(here: &Surroundings) -> Vec<(&str, &str)> {
-    let suffix = partition::by_id(&here.partition).map(|partition| ("AWS::URLSuffix", partition.dns_suffix));
-    let known = [
-        ("AWS::AccountId", here.account.as_str()),
-        ("AWS::Partition", here.partition.as_str()),
-        ("AWS::Region", here.region.as_str()),
-    ];
-    known.into_iter().chain(suffix).collect()
-}
-
 /// A resource of a state that there is not would be dropped without a word.
 fn states_exist(loaded: &[Loaded], flags: &ExecutionRoleFlags) -> Result<(), PolicyError> {
     let mut states: Vec<String> = vec![ENCRYPTION.to_owned()];
@@ -284,7 +284,12 @@ fn surroundings(one: &Loaded, flags: &ExecutionRoleFlags) -> Result<Surroundings
     let of_role = role.as_deref().and_then(Arn::parse);
     let missing = |missing, hint| PolicyError::Location { what: one.what.clone(), missing, hint };
     let account = flags.account.clone().or_else(|| of_role.map(|arn| arn.account.to_owned()));
-    let region = flags.region.clone().or_else(|| one.binding.as_ref().map(|binding| binding.spec.region.clone()));
+    let of_binding = || one.binding.as_ref().map(|binding| binding.spec.region.clone());
+    // What the cluster has of a Workflow knows it too.
+    let status = one.workflow.as_ref().and_then(|workflow| workflow.status.as_ref());
+    let made = status.and_then(|status| Arn::parse(status.state_machine_arn.as_deref()?));
+    let of_status = || made.map(|arn| arn.region.to_owned());
+    let region = flags.region.clone().or_else(of_binding).or_else(of_status);
     let named = spec.and_then(|spec| spec.state_machine_name.clone());
     let by_default = one.workflow.as_ref().and_then(|workflow| {
         let namespace = workflow.namespace().or_else(|| flags.namespace.clone())?;

@@ -27,6 +27,18 @@ enum TrustVerb {
     Lint(lint::LintFlags),
 }
 
+#[cfg(feature = "kubectl")]
+impl TrustFlags {
+    /// The files that are read as manifests.
+    pub(crate) fn files(&self) -> Vec<&std::path::Path> {
+        match &self.verb {
+            TrustVerb::Render(flags) => flags.files(),
+            TrustVerb::Explain(flags) => flags.files(),
+            TrustVerb::Lint(flags) => flags.files(),
+        }
+    }
+}
+
 pub(crate) fn run(flags: &TrustFlags) -> Result<(), TrustError> {
     match &flags.verb {
         TrustVerb::Render(flags) => render::run(flags),

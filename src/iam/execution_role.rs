@@ -37,7 +37,7 @@ mod template;
 mod tests;
 mod walk;
 
-pub use derived::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings, TargetRole, document};
+pub use derived::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings, TargetRole, document, pseudo_parameters};
 
 use crate::asl::model::Machine;
 use walk::Calls;

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::api::Api;
+use crate::api::{Api, Ended};
 use crate::read;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kubectl-sfn.md");
@@ -62,8 +62,91 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("cancel", &["cancel", "order-4712", "--reason", "ordered twice"]),
     ("redrive", &["redrive", "order-4710"]),
     ("retry", &["retry", "order-4710"]),
+    ("logs", &["logs", "order-4710"]),
+    ("describe", &["describe", "run/order-4710"]),
+    ("report", &["report", "order-4710", "--output-file", "order-4710.html"]),
+    ("diff", &["diff", "-f", "fulfil.yaml"]),
+    ("rollout status", &["rollout", "status", "fulfil", "--watch=false"]),
+    ("rollout pause", &["rollout", "pause", "fulfil"]),
+    ("rollout resume", &["rollout", "resume", "pay"]),
+    ("rollout promote", &["rollout", "promote", "fulfil"]),
+    ("rollout undo", &["rollout", "undo", "fulfil"]),
+    ("import", &["import", "described.json", "--binding", "orders"]),
+    ("graph", &["graph", "workflow/fulfil"]),
+    ("lint", &["lint", "workflow/fulfil"]),
+    ("policy execution-role", &["policy", "execution-role", "workflow/pay"]),
+    ("policy binding-role", &["policy", "binding-role", "binding/orders"]),
+    ("trust render", &["trust", "render", "binding/orders", "--issuer", "https://oidc.example.com/shop"]),
+    (
+        "trust explain",
+        &[
+            "trust",
+            "explain",
+            "--policy",
+            "role.json",
+            "--manifest",
+            "binding/orders",
+            "--issuer",
+            "https://oidc.example.com/shop",
+        ],
+    ),
+    ("trust lint", &["trust", "lint", "role.json"]),
     ("completion", &["completion", "kubectl"]),
 ];
+
+/// What the further verbs read, in the cluster and beside it.
+fn with_more(api: &Api) {
+    let rollout = json!([{"name": "live", "rollout": {"strategy": "Canary", "percent": 10, "interval": "10m"}}]);
+    let alias = json!({"name": "live", "ARN": "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil:live",
+        "routes": [{"version": 3, "weight": 90}, {"version": 4, "weight": 10}], "phase": "RollingOut", "target": 4,
+        "message": "Version 4 gets 10 % of new executions: 1 of 20 failed, before 2 of 180; 10 have to end before it goes on."});
+    let ready = json!([{"type": "Ready", "status": "True", "reason": "Synced", "message": "It is as wanted.",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let status = json!({"stateMachineARN": "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil", "versions": [3, 4],
+        "latestVersion": {"ARN": "arn", "number": 4}, "aliases": [alias], "conditions": ready});
+    let task = json!({"StartAt": "Pay", "States": {"Pay": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "arn:aws:lambda:eu-west-1:111122223333:function:pay"}, "End": true}}});
+    let mut world = api.world.lock().unwrap();
+    let key = |name: &str| ("workflows".to_owned(), name.to_owned());
+    let fulfil = world.objects.get_mut(&key("fulfil")).unwrap();
+    fulfil["spec"]["aliases"] = rollout;
+    fulfil["status"] = status;
+    let mut pay = fulfil.clone();
+    pay["metadata"] = json!({"name": "pay", "namespace": "shop", "annotations": {"stepbound.dev/pause": "live"}});
+    pay["spec"]["definition"] = task.clone();
+    let mut changed = fulfil.clone();
+    changed.as_object_mut().unwrap().remove("status");
+    changed["spec"]["definition"]["States"]["Pack"] = json!({"Type": "Pass", "Next": "Pay"});
+    changed["spec"]["definition"]["States"]["Pay"] = task["States"]["Pay"].clone();
+    world.objects.insert(key("pay"), pay);
+    let events = json!([{"id": 1, "type": "ExecutionStarted", "timestamp": "2026-01-01T08:59:32.000000Z"},
+        {"id": 2, "type": "TaskStateEntered", "timestamp": "2026-01-01T08:59:34.000000Z", "state": "Pack"},
+        {"id": 3, "type": "TaskFailed", "timestamp": "2026-01-01T08:59:39.000000Z", "state": "Pack", "resource": "lambda",
+            "error": "OutOfBoxes", "cause": "no box of size L"}]);
+    let history = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "ExecutionHistory",
+        "metadata": {"name": "order-4710-x7k2p", "namespace": "shop", "resourceVersion": "9"},
+        "spec": {"workflowRunRef": {"name": "order-4710"}}, "status": {"phase": "Complete", "pages": 1}});
+    world.news.insert("executionhistories".to_owned(), vec![history]);
+    drop(world);
+    api.put(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "ExecutionHistoryPage",
+        "metadata": {"name": "order-4710-x7k2p-1", "namespace": "shop"}, "spec": {"number": 1, "events": events}}));
+    api.put(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "TrustBinding", "metadata": {"name": "orders", "namespace": "shop"},
+        "spec": {"serviceAccountName": "orders", "region": "eu-west-1", "roleARN": "arn:aws:iam::111122223333:role/orders",
+            "allowedExecutionRoleARNs": ["arn:aws:iam::111122223333:role/exec"]},
+        "status": {"accountID": "111122223333", "subject": "system:serviceaccount:shop:orders", "conditions": [
+            {"type": "TokenMinted", "status": "True", "reason": "TokenMinted", "message": "It is.", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            {"type": "RoleAssumed", "status": "True", "reason": "RoleAssumed", "message": "It is.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}));
+    let described = json!({"stateMachineArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:Refund", "name": "Refund",
+        "status": "ACTIVE", "type": "STANDARD", "roleArn": "arn:aws:iam::111122223333:role/exec",
+        "definition": task.to_string(), "label": "prod"});
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/shop"},
+        "Condition": {"StringEquals": {"oidc.example.com/shop:aud": "sts.amazonaws.com",
+            "oidc.example.com/shop:sub": "system:serviceaccount:shop:orders"}}}]});
+    for (name, value) in [("fulfil.yaml", changed), ("described.json", described), ("role.json", trust)] {
+        std::fs::write(api.folder.path().join(name), value.to_string()).unwrap();
+    }
+}
 
 /// A cluster as the examples see it. Its times are a little more than three hours ago, so that an age stays what it is.
 fn cluster() -> Api {
@@ -101,6 +184,7 @@ fn cluster() -> Api {
         ),
     );
     api.run("order-4712", &status("Running", json!({"state": "Pack"})));
+    with_more(&api);
     api
 }
 
@@ -172,7 +256,7 @@ fn verbs(command: &Command, before: &str) -> Vec<(String, Command)> {
 fn example(arguments: &[&str]) -> String {
     let api = cluster();
     let now = api.begun;
-    let ended = api.ends(arguments);
+    let ended = Ended::of(&api.command(arguments).current_dir(api.folder.path()).output().unwrap());
     let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
     let line: Vec<String> = arguments.iter().map(quoted).collect();
     let code = if ended.code == 0 { String::new() } else { format!("$ echo $?\n{}\n", ended.code) };

@@ -5,20 +5,20 @@ use std::process::{Command, Output, Stdio};
 use crate::*;
 
 /// What a verb printed, what it said beside, and its exit code.
-struct Ended {
-    code: i32,
-    out: String,
-    said: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) said: String,
 }
 
 /// The plugin as one of the test bed's people.
-fn sfn(tenant: &Tenant, user: &str, arguments: &[&str]) -> Ended {
+pub(crate) fn sfn(tenant: &Tenant, user: &str, arguments: &[&str]) -> Ended {
     let output: Output = command(tenant, user, arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code().unwrap(), out: text(output.stdout), said: text(output.stderr) }
 }
 
-fn command(tenant: &Tenant, user: &str, arguments: &[&str]) -> Command {
+pub(crate) fn command(tenant: &Tenant, user: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-sfn"));
     command.args(arguments).args(["-n", &tenant.name, "--as", user, "--kubeconfig"]);
     command.arg(&tenant.bed.control_plane.admin).stdin(Stdio::null());
@@ -30,12 +30,12 @@ fn may(tenant: &Tenant, user: &str, verbs: &[&str]) {
     tenant.bed.control_plane.grant(user, &tenant.name, &rules);
 }
 
-fn without_rights(tenant: &Tenant, user: &str) {
+pub(crate) fn without_rights(tenant: &Tenant, user: &str) {
     let delete = ["-n", &tenant.name, "delete", "role,rolebinding", user, "--ignore-not-found"];
     tenant.bed.control_plane.kubectl(&delete);
 }
 
-fn status(tenant: &Tenant, run: &str, status: &Value) {
+pub(crate) fn status(tenant: &Tenant, run: &str, status: &Value) {
     let patch = json!({"status": status}).to_string();
     tenant.kubectl(&["patch", run, "--subresource=status", "--type=merge", "-p", &patch]);
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod identity;
 mod installs;
 mod installs_waiting;
+mod kubectl_more;
 mod kubectl_verbs;
 mod least_privilege;
 mod lint;

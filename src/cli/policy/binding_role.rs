@@ -34,6 +34,14 @@ pub struct BindingRoleFlags {
     output: Output,
 }
 
+#[cfg(feature = "kubectl")]
+impl BindingRoleFlags {
+    /// The file that is read.
+    pub(super) fn file(&self) -> &std::path::Path {
+        &self.file
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// Every action with its resources and what it is for

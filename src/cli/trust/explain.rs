@@ -42,6 +42,14 @@ pub(super) struct ExplainFlags {
     output: Output,
 }
 
+#[cfg(feature = "kubectl")]
+impl ExplainFlags {
+    /// The files that are read as manifests.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        self.manifest.iter().map(PathBuf::as_path).collect()
+    }
+}
+
 pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
     let policies = policies(&flags.policies)?;
     let (mut asked, several) = asked(flags)?;

@@ -27,6 +27,14 @@ pub(super) struct LintFlags {
     strict: bool,
 }
 
+#[cfg(feature = "kubectl")]
+impl LintFlags {
+    /// The files that are read as manifests.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        self.files.iter().map(PathBuf::as_path).collect()
+    }
+}
+
 /// Something weak, and where it is.
 struct Found {
     file: PathBuf,

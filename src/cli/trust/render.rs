@@ -46,6 +46,14 @@ pub(super) struct RenderFlags {
     output: Format,
 }
 
+#[cfg(feature = "kubectl")]
+impl RenderFlags {
+    /// The files that are read as manifests.
+    pub(super) fn files(&self) -> Vec<&std::path::Path> {
+        self.file.iter().map(PathBuf::as_path).collect()
+    }
+}
+
 /// In which language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {

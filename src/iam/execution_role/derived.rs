@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::asl::model::Arn;
 use crate::iam::document::{Conditions, Document, Matcher, Statement};
+use crate::iam::partition;
 
 /// Where the state machine lives and what the definition does not say.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,17 @@ impl Surroundings {
     pub fn state_machine_arn(&self) -> Option<String> {
         self.name.as_ref().map(|name| self.arn("states", &format!("stateMachine:{name}")))
     }
+}
+
+/// What CloudFormation would put in, of where the machine lives.
+pub fn pseudo_parameters(here: &Surroundings) -> Vec<(&str, &str)> {
+    let suffix = partition::by_id(&here.partition).map(|partition| ("AWS::URLSuffix", partition.dns_suffix));
+    let known = [
+        ("AWS::AccountId", here.account.as_str()),
+        ("AWS::Partition", here.partition.as_str()),
+        ("AWS::Region", here.region.as_str()),
+    ];
+    known.into_iter().chain(suffix).collect()
 }
 
 /// Actions on resources that one state, or the machine as a whole, needs.

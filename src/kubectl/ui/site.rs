@@ -1,0 +1,54 @@
+//! What every page needs, and how one is answered.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::door::Door;
+use super::opened::Opened;
+use super::store::Store;
+use crate::kubectl::Cluster;
+
+/// What every page needs.
+pub(super) struct Site {
+    pub door: Door,
+    pub store: Arc<Store>,
+    pub cluster: Cluster,
+    pub opened: Opened,
+}
+
+/// A page, or why there is none.
+pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the page cannot be written: {error}\n")).into_response()
+        }
+    }
+}
+
+/// The pairs of a query or a form.
+#[derive(Debug, Default)]
+pub(super) struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    pub fn read(text: &str) -> Self {
+        Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// What a name stands for; empty counts as not asked.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The same with one pair changed, as a query.
+    pub fn with(&self, name: &str, value: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(key, value)| key != name && !value.is_empty()));
+        query.append_pair(name, value);
+        query.finish()
+    }
+}

@@ -6,6 +6,7 @@ mod error;
 mod exit;
 mod list;
 mod table;
+mod ui;
 mod words;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -68,6 +69,8 @@ pub enum Output {
 enum Verb {
     /// List runs: phase, workflow, who asked, how long
     List(list::ListFlags),
+    /// Show workflows, runs, schedules and trust in the browser, live
+    Ui(ui::UiFlags),
 }
 
 /// Runs the verb to its end.
@@ -79,6 +82,9 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
     runtime.block_on(async {
         match cli.verb {
             Verb::List(flags) => list::run(&flags, &Cluster::connect(&cli.connection).await?).await,
+            Verb::Ui(flags) => {
+                ui::run(&flags, &Cluster::connect(&cli.connection).await?, cli.connection.namespace.is_some()).await
+            }
         }
     })
 }

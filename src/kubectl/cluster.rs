@@ -15,6 +15,8 @@ use crate::kube::client::readable;
 pub(super) struct Cluster {
     pub client: Client,
     pub namespace: String,
+    /// The kubeconfig's context, as people know the cluster by.
+    pub context: String,
 }
 
 impl Cluster {
@@ -24,6 +26,7 @@ impl Cluster {
             Some(path) => Kubeconfig::read_from(path)?,
             None => Kubeconfig::read()?,
         };
+        let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
         if let Some(namespace) = &flags.namespace {
             config.default_namespace.clone_from(namespace);
@@ -36,7 +39,7 @@ impl Cluster {
         config.read_timeout = request_timeout(&flags.request_timeout)?;
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(KubectlError::Client)?;
-        Ok(Self { client: readable(client), namespace })
+        Ok(Self { client: readable(client), namespace, context })
     }
 
     /// The objects of a kind in the namespace.

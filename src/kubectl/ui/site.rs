@@ -46,9 +46,26 @@ impl Asked {
 
     /// The same with one pair changed, as a query.
     pub fn with(&self, name: &str, value: &str) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.0.iter().filter(|(key, value)| key != name && !value.is_empty()));
+        let mut query = self.pairs_but(&[name]);
         query.append_pair(name, value);
         query.finish()
+    }
+
+    /// The same, from the first page on.
+    pub fn with_first(&self, name: &str, value: &str) -> String {
+        let mut query = self.pairs_but(&[name, "page"]);
+        query.append_pair(name, value);
+        query.finish()
+    }
+
+    /// The same without some pairs.
+    pub fn without(&self, names: &[&str]) -> String {
+        self.pairs_but(names).finish()
+    }
+
+    fn pairs_but(&self, names: &[&str]) -> url::form_urlencoded::Serializer<'static, String> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(key, value)| !names.contains(&key.as_str()) && !value.is_empty()));
+        query
     }
 }

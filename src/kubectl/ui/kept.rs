@@ -108,7 +108,6 @@ pub(super) struct WorkflowSpec {
 #[serde(rename_all = "camelCase")]
 pub(super) struct WorkflowStatus {
     latest_version: Option<PublishedVersion>,
-    active_runs: Option<i64>,
     #[serde(default)]
     aliases: Vec<AliasStatus>,
     #[serde(default)]
@@ -122,7 +121,6 @@ pub(super) struct Workflow {
     pub express: bool,
     pub suspended: bool,
     pub version: Option<i64>,
-    pub active: Option<i64>,
     pub aliases: Vec<AliasStatus>,
     pub ready: Option<Condition>,
 }
@@ -134,7 +132,6 @@ pub(super) fn workflow(seen: SeenWorkflow) -> Workflow {
         express: seen.spec.machine_type == StateMachineType::Express,
         suspended: seen.spec.suspend,
         version: status.latest_version.map(|version| version.number),
-        active: status.active_runs,
         aliases: status.aliases,
         ready: status::find(&status.conditions, "Ready").cloned(),
     }

@@ -95,7 +95,8 @@ fn a_run_that_ends_is_seen_without_a_reload() {
     assert!(tab.text().contains("Running"), "{}", tab.text());
     tab.eval("globalThis.stays = true; document.querySelector('details')?.setAttribute('open', '')");
     let ended = r#"{"status": {"phase": "Failed", "error": "Stock.Empty", "failedState": "Ask", "finishedAt": "2027-01-31T12:00:00Z"}}"#;
-    let patch = ["-n", "page-live", "patch", "sfnrun", "order-4712", "--subresource=status", "--type=merge", "-p", ended];
+    let patch =
+        ["-n", "page-live", "patch", "sfnrun", "order-4712", "--subresource=status", "--type=merge", "-p", ended];
     bed().control_plane.kubectl(&patch);
     tab.wait("document.querySelector('.failure')?.innerText.includes('Stock.Empty') === true");
     assert_eq!(tab.eval("globalThis.stays"), true, "nothing was loaded anew");
@@ -136,9 +137,14 @@ fn hostile_names_and_values_are_text_and_nothing_else() {
     let mut browser = browser("hostile");
     let mut tab = entered(&mut browser, &page);
     let query = "?q=%22%3E%3Cscript%3EglobalThis.hacked%3D1%3C/script%3E";
-    for path in
-        ["/", "/runs", "/runs/page-hostile/hostile", "/workflows/page-hostile/hostile", &format!("/runs{query}"), &format!("/no{query}")]
-    {
+    for path in [
+        "/",
+        "/runs",
+        "/runs/page-hostile/hostile",
+        "/workflows/page-hostile/hostile",
+        &format!("/runs{query}"),
+        &format!("/no{query}"),
+    ] {
         tab.open(&format!("{}{path}", page.origin()));
         let found = tab.eval("[globalThis.hacked ?? 0, document.querySelectorAll('main script, main img, main [onload], main [onerror], a[href^=javascript]').length]");
         assert_eq!(found, json!([0, 0]), "{path}");
@@ -166,8 +172,14 @@ fn a_stranger_at_the_door_is_told_nothing() {
     assert_eq!(page.ask("GET", path, &[("Host", host)], "").status, 401, "the first address works once");
     let ours = get(&[("Host", host), ("Cookie", &cookie)]);
     assert!(ours.status == 200 && ours.body.contains("order-4711"), "{}", ours.head);
-    for header in ["default-src 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "nosniff", "no-referrer", "no-store"]
-    {
+    for header in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "nosniff",
+        "no-referrer",
+        "no-store",
+    ] {
         assert!(ours.head.contains(header), "{header}: {}", ours.head);
     }
     assert!(!ours.head.contains("unsafe") && !ours.head.contains("access-control-allow"), "{}", ours.head);
@@ -204,7 +216,9 @@ fn a_form_acts_with_its_token_alone_and_as_the_user() {
     let run = "/runs/page-act/order-4712";
     let body = page.ask("GET", run, &own, "").body;
     let form = body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let cancelled = || bed().control_plane.kubectl(&["-n", "page-act", "get", "sfnrun", "order-4712", "-o", "jsonpath={.spec.cancel}"]);
+    let cancelled = || {
+        bed().control_plane.kubectl(&["-n", "page-act", "get", "sfnrun", "order-4712", "-o", "jsonpath={.spec.cancel}"])
+    };
     let cancel = format!("{run}/cancel");
     for (what, headers, body) in [
         ("no token", own.to_vec(), String::new()),
@@ -221,18 +235,36 @@ fn a_form_acts_with_its_token_alone_and_as_the_user() {
     assert_eq!(page.ask("POST", &cancel, &own, &format!("form={form}&reason=the+customer+called")).status, 303);
     assert_eq!(cancelled(), r#"{"reason":"the customer called"}"#);
     assert_eq!(page.ask("POST", "/runs/page-act/order-4711/redrive", &own, &format!("form={form}")).status, 303);
-    let asked = ["-n", "page-act", "get", "sfnrun", "order-4711", "-o", "jsonpath={.metadata.annotations.stepbound\\.dev/redrive}"];
+    let asked = [
+        "-n",
+        "page-act",
+        "get",
+        "sfnrun",
+        "order-4711",
+        "-o",
+        "jsonpath={.metadata.annotations.stepbound\\.dev/redrive}",
+    ];
     assert_ne!(bed().control_plane.kubectl(&asked), "");
     let again = page.ask("POST", "/runs/page-act/order-4711/again", &own, &format!("form={form}"));
     let leads = again.head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned();
     assert!(leads.starts_with("/runs/page-act/order-4711-"), "{leads}");
-    let input = ["-n", "page-act", "get", "sfnrun", leads.rsplit('/').next().unwrap(), "-o", "jsonpath={.spec.input.orderId}"];
+    let input =
+        ["-n", "page-act", "get", "sfnrun", leads.rsplit('/').next().unwrap(), "-o", "jsonpath={.spec.input.orderId}"];
     assert_eq!(bed().control_plane.kubectl(&input), "4711");
     let followed = page.ask("POST", "/runs/page-act/order-4709/follow", &own, &format!("form={form}"));
     assert_eq!(followed.status, 303, "{}", followed.body);
-    let histories = bed().control_plane.kubectl(&["-n", "page-act", "get", "sfnhist", "-o", "jsonpath={range .items[*]}{.spec.workflowRunRef.name}={.spec.follow},{.spec.includeData} {end}"]);
+    let histories = bed().control_plane.kubectl(&[
+        "-n",
+        "page-act",
+        "get",
+        "sfnhist",
+        "-o",
+        "jsonpath={range .items[*]}{.spec.workflowRunRef.name}={.spec.follow},{.spec.includeData} {end}",
+    ]);
     assert!(histories.contains("order-4709=true,false"), "{histories}");
-    for nonsense in ["/runs/page-act/..%2f..%2fapi/cancel", "/runs/page-act/order-4711/delete", "/runs/x%20y/order-4711/again"] {
+    for nonsense in
+        ["/runs/page-act/..%2f..%2fapi/cancel", "/runs/page-act/order-4711/delete", "/runs/x%20y/order-4711/again"]
+    {
         assert_eq!(page.ask("POST", nonsense, &own, &format!("form={form}")).status, 404, "{nonsense}");
     }
 }
@@ -265,7 +297,9 @@ fn what_a_user_may_not_see_is_not_there_and_the_page_says_why() {
     tab.open(&format!("{}/runs/page-theirs/secret-run", page.origin()));
     assert!(tab.text().contains("Not allowed") && tab.text().contains("forbidden"), "{}", tab.text());
     tab.open(&format!("{}/runs/page-hers/order-4712", page.origin()));
-    tab.eval("document.querySelector('.actions details').open = true; document.querySelector('[name=reason]').value = 'x'");
+    tab.eval(
+        "document.querySelector('.actions details').open = true; document.querySelector('[name=reason]').value = 'x'",
+    );
     tab.eval("document.querySelector('.danger').click()");
     tab.wait("document.body.innerText.includes('cannot cancel run')");
     assert!(tab.text().contains("cannot patch resource"), "her own rights are asked for: {}", tab.text());

@@ -105,9 +105,9 @@ fn program() -> PathBuf {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = || std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-    named.or_else(|| places().find(|path| path.is_file())).expect(
-        "there is no Chromium: install it (apt-get install chromium), or name one with the variable CHROMIUM",
-    )
+    named
+        .or_else(|| places().find(|path| path.is_file()))
+        .expect("there is no Chromium: install it (apt-get install chromium), or name one with the variable CHROMIUM")
 }
 
 impl Tab<'_> {

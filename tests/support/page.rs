@@ -45,9 +45,13 @@ pub fn apply(control_plane: &ControlPlane, namespace: &str, manifest: &str) {
     let manifest = dated(manifest);
     let apply = ["-n", namespace, "apply", "--server-side", "--force-conflicts", "-f", "-"];
     // Right after a kind came, discovery may not have it.
-    wait_until(Duration::from_secs(60), "the objects are applied", || {
-        control_plane.try_kubectl(&apply, Some(&manifest)).ok()
+    let applied = wait_until(Duration::from_secs(60), "the kinds are known", || {
+        match control_plane.try_kubectl(&apply, Some(&manifest)) {
+            Err(error) if error.contains("no matches for kind") || error.contains("could not find") => None,
+            answer => Some(answer),
+        }
     });
+    applied.unwrap();
     let status = [&apply[..], &["--subresource=status"]].concat();
     control_plane.try_kubectl(&status, Some(&manifest)).unwrap();
 }
@@ -106,7 +110,8 @@ impl Page {
     /// A request with just these headers.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }

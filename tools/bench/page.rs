@@ -103,7 +103,10 @@ fn measure(control_plane: &ControlPlane, folder: &Path, runs: usize) {
             (values[TIMES / 2], values[TIMES - 1])
         };
         let ((first, longest), (paint, slowest), (size, _)) = (median(0), median(1), median(2));
-        println!("{path:24} first byte {first:6.1} ms (at most {longest:.1}), first paint {paint:6.1} ms (at most {slowest:.1}), {:.0} kB", size / 1000.0);
+        println!(
+            "{path:24} first byte {first:6.1} ms (at most {longest:.1}), first paint {paint:6.1} ms (at most {slowest:.1}), {:.0} kB",
+            size / 1000.0
+        );
     }
     println!("memory after that: {}", page.process.memory());
     println!("processor time: {:.2} s", page.process.cpu_seconds());
@@ -124,9 +127,12 @@ fn create(control_plane: &ControlPlane, runs: usize) {
                 "status": {"observedGeneration": 1, "phase": phases[index % phases.len()], "ranMilliseconds": 1000 + index,
                     "requestedBy": "anna@shop.example", "output": {"parcel": "x".repeat(500)}, "attempts": [attempt]}})
         };
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": part.iter().map(run).collect::<Vec<_>>()}).to_string();
+        let list =
+            json!({"apiVersion": "v1", "kind": "List", "items": part.iter().map(run).collect::<Vec<_>>()}).to_string();
         let apply = ["apply", "--server-side", "-f", "-"];
         control_plane.try_kubectl(&apply, Some(&list)).unwrap();
-        control_plane.try_kubectl(&[&apply[..], &["--subresource=status", "--force-conflicts"]].concat(), Some(&list)).unwrap();
+        control_plane
+            .try_kubectl(&[&apply[..], &["--subresource=status", "--force-conflicts"]].concat(), Some(&list))
+            .unwrap();
     }
 }

@@ -38,7 +38,8 @@ pub(super) enum Verdict {
 
 const ELSEWHERE: &str = "This page answers only under the address that kubectl sfn ui printed.";
 const FOREIGN: &str = "Another page asked for this. It is not answered.";
-const CLOSED: &str = "Open the address that kubectl sfn ui printed. It works once: where it was used already, run kubectl sfn ui again.";
+const CLOSED: &str =
+    "Open the address that kubectl sfn ui printed. It works once: where it was used already, run kubectl sfn ui again.";
 const READ_ONLY: &str = "This page only shows. To act from it, end it and run kubectl sfn ui --allow-actions.";
 const METHOD: &str = "This page knows GET, HEAD and POST.";
 
@@ -48,7 +49,8 @@ impl Door {
         let host = format!("sfn-{}.localhost:{port}", random(8).to_lowercase().replace('_', "-").trim_end_matches('-'));
         let (entry, origin) = (random(32), format!("http://{host}"));
         let url = format!("{origin}/?token={entry}");
-        let door = Self { host, origin, entry: Mutex::new(Some(entry)), session: random(32), form: random(32), actions };
+        let door =
+            Self { host, origin, entry: Mutex::new(Some(entry)), session: random(32), form: random(32), actions };
         (door, url)
     }
 

@@ -97,7 +97,9 @@ mod tests {
         let of = |wish: &str, change: &Change| Wish::read(wish).is_for(change);
         let run = change(Kind::Runs, Some(("shop", "order")));
         assert!(of("runs", &run) && of("workflows,runs", &run) && of("runs/shop/order", &run));
-        assert!(!of("workflows", &run) && !of("runs/shop/other", &run) && !of("runs/bank/order", &run) && !of("", &run));
+        assert!(
+            !of("workflows", &run) && !of("runs/shop/other", &run) && !of("runs/bank/order", &run) && !of("", &run)
+        );
         let history = change(Kind::Histories, Some(("shop", "order")));
         assert!(of("runs/shop/order", &history), "its history is a part of a run's page");
         assert!(!of("runs", &history) && !of("runs/shop/other", &history));

@@ -14,7 +14,11 @@ use crate::iam::execution_role::{Derived, Surroundings, derive};
 use crate::kubectl::KubectlError;
 
 /// The definition of a Workflow with its values put in, and what of it could not be read.
-pub(super) async fn definition(site: &Site, namespace: &str, workflow: &Workflow) -> Result<(Definition, Vec<String>), String> {
+pub(super) async fn definition(
+    site: &Site,
+    namespace: &str,
+    workflow: &Workflow,
+) -> Result<(Definition, Vec<String>), String> {
     let maps: Api<ConfigMap> = Api::namespaced(site.cluster.client.clone(), namespace);
     let (spec, mut notes) = (&workflow.spec, Vec::new());
     let mut substitutions: BTreeMap<String, String> = BTreeMap::new();

@@ -11,9 +11,7 @@ use axum::routing::{get, post};
 
 use super::door::Verdict;
 use super::site::{Asked, Site};
-use super::{
-    actions, live, problem, run_page, runs_page, schedules_page, trust_page, workflow_page, workflows_page,
-};
+use super::{actions, live, problem, run_page, runs_page, schedules_page, trust_page, workflow_page, workflows_page};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

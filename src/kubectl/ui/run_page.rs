@@ -96,7 +96,9 @@ pub(super) async fn show(State(site): State<Arc<Site>>, Path((namespace, name)):
     let runs: Api<WorkflowRun> = Api::namespaced(site.cluster.client.clone(), &namespace);
     match runs.get(&name).await {
         Ok(run) => answer(StatusCode::OK, &page(&site, frame, namespace, name, run).await),
-        Err(error) => problem::refused(&site, "runs", &format!("get run \"{name}\" in namespace \"{namespace}\""), error),
+        Err(error) => {
+            problem::refused(&site, "runs", &format!("get run \"{name}\" in namespace \"{namespace}\""), error)
+        }
     }
 }
 
@@ -263,7 +265,9 @@ async fn history(site: &Site, namespace: &str, run: &str, over: bool) -> (Option
         Ok(found) => found.items,
         Err(error) => return (None, note(KubectlError::of("list ExecutionHistories", error).to_string(), false)),
     };
-    found.sort_by_key(|one| one.status.as_ref().and_then(|status| status.timeline.as_ref()).map(|all| all.observed_event_id));
+    found.sort_by_key(|one| {
+        one.status.as_ref().and_then(|status| status.timeline.as_ref()).map(|all| all.observed_event_id)
+    });
     let Some(newest) = found.pop() else {
         return (None, note("Nobody has asked for the history of this run.".to_owned(), true));
     };

@@ -99,7 +99,9 @@ impl Told {
         let mark = match (condition.type_.as_str(), condition.status.as_str()) {
             ("Stalled" | "Drifted" | "Failed", "True") => Mark { word: "Yes", look: "bad" },
             ("Reconciling" | "Waiting", "True") => Mark { word: "Yes", look: "wait" },
-            ("Stalled" | "Drifted" | "Failed" | "Reconciling" | "Waiting", "False") => Mark { word: "No", look: "good" },
+            ("Stalled" | "Drifted" | "Failed" | "Reconciling" | "Waiting", "False") => {
+                Mark { word: "No", look: "good" }
+            }
             _ => Mark::condition(Some(condition)),
         };
         let (reason, message) = (condition.reason.clone(), condition.message.clone());

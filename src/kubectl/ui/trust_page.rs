@@ -60,7 +60,9 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Response {
             ready: Mark::condition(find(&status.conditions, "Ready")),
             links: chain(&namespace, &name, &binding),
             refused: status.conditions.iter().filter(is_refused).map(Told::of).collect(),
-            findings: findings.map(|one| (Mark::severity(&one.severity), one.code.clone(), one.message.clone())).collect(),
+            findings: findings
+                .map(|one| (Mark::severity(&one.severity), one.code.clone(), one.message.clone()))
+                .collect(),
             identities: identities(&binding),
             workflows: uses.map(|(key, _)| Arc::clone(&key.1)).collect(),
             trust_policy: status.trust_policy.as_deref().map(pretty),
@@ -89,7 +91,11 @@ fn chain(namespace: &str, name: &str, binding: &Binding) -> Vec<Link> {
         Link {
             what: "Service account",
             which: format!("{namespace}/{}", spec.service_account_name),
-            more: known([("subject", status.subject.clone()), ("issuer", status.issuer.clone()), ("provider", provider)]),
+            more: known([
+                ("subject", status.subject.clone()),
+                ("issuer", status.issuer.clone()),
+                ("provider", provider),
+            ]),
             mark: mark("TokenMinted"),
         },
         Link {

@@ -84,9 +84,12 @@ pub(super) async fn show(State(site): State<Arc<Site>>, Path((namespace, name)):
     let workflows: Api<Workflow> = Api::namespaced(site.cluster.client.clone(), &namespace);
     match workflows.get(&name).await {
         Ok(workflow) => answer(StatusCode::OK, &page(&site, frame, namespace, name, &workflow).await),
-        Err(error) => {
-            problem::refused(&site, "workflows", &format!("get Workflow \"{name}\" in namespace \"{namespace}\""), error)
-        }
+        Err(error) => problem::refused(
+            &site,
+            "workflows",
+            &format!("get Workflow \"{name}\" in namespace \"{namespace}\""),
+            error,
+        ),
     }
 }
 
@@ -225,7 +228,10 @@ fn differs(old: &RunsAs, new: &RunsAs) -> Vec<String> {
     lists("integration", &old.integrations, &new.integrations);
     lists("account", &old.account_ids, &new.account_ids);
     if old.from_config_map != new.from_config_map {
-        told.push(format!("definition {} a ConfigMap", if new.from_config_map { "now from" } else { "no longer from" }));
+        told.push(format!(
+            "definition {} a ConfigMap",
+            if new.from_config_map { "now from" } else { "no longer from" }
+        ));
     }
     told
 }

@@ -16,7 +16,7 @@ use super::ministack;
 use super::processes::{Process, wait_until};
 
 /// What the page is shown. Of the statuses the operator would write none is missing.
-const OBJECTS: &str = include_str!("page.yaml");
+const OBJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/page.yaml");
 
 /// A control plane that knows our kinds; no operator, no AWS.
 pub fn control_plane(folder: &Path) -> ControlPlane {
@@ -37,7 +37,7 @@ pub fn control_plane(folder: &Path) -> ControlPlane {
 /// Creates the objects in a namespace, with their statuses. `{now-90s}` in them is that time ago.
 pub fn fill(control_plane: &ControlPlane, namespace: &str) {
     let _ = control_plane.try_kubectl(&["create", "namespace", namespace], None);
-    apply(control_plane, namespace, OBJECTS);
+    apply(control_plane, namespace, &std::fs::read_to_string(OBJECTS).unwrap());
 }
 
 /// Applies objects with their statuses.

@@ -12,7 +12,7 @@ cd "$here"
 cargo build --quiet --locked --bin kubectl-sfn --example page
 "${CARGO_TARGET_DIR:-target}/debug/examples/page" --into "$all"
 mkdir -p "$pictures"
-for name in workflows run-dark workflow trust live-narrow; do
+for name in workflows-dark runs runs-narrow; do
 	picture=$pictures/page-$name.png
 	cp "$all/page-$name.png" "$picture"
 	if command -v pngquant >/dev/null 2>&1; then

@@ -42,7 +42,10 @@ impl KubectlError {
     pub(super) fn of(asked: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status)
-                if status.code == 404 && status.message.contains("could not find the requested resource") =>
+                if status.code == 404
+                    && ["could not find the requested resource", "404 page not found"]
+                        .iter()
+                        .any(|unknown| status.message.contains(unknown)) =>
             {
                 Self::Refused(format!(
                     "cannot {asked}: the cluster does not know Stepbound's kinds. Install the definitions first: helm install stepbound-crds"

@@ -25,6 +25,7 @@ mod run_workflow;
 mod show;
 mod table;
 mod timeline;
+mod ui;
 mod wait;
 mod waiting;
 mod watch;
@@ -84,6 +85,8 @@ enum Verb {
     Rollout(rollout::RolloutFlags),
     /// Write manifests of a state machine that AWS, ACK or a template describes
     Import(import::ImportFlags),
+    /// Show workflows, runs, schedules and trust in the browser, live
+    Ui(ui::UiFlags),
     /// Draw a definition: in the terminal, as SVG, Mermaid or DOT. Beside files workflow/NAME is taken
     Graph(graph::GraphFlags),
     /// Check definitions and manifests. Beside files workflow/NAME is taken
@@ -139,7 +142,8 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Report(flags) => report::run(flags, &connect().await?).await,
             Verb::Diff(flags) => diff::run(flags, &connect().await?).await,
             Verb::Rollout(flags) => rollout::run(flags, &connect().await?).await,
-            Verb::Import(flags) => import::run(flags, cli.connection.namespace.as_deref()),
+            Verb::Import(flags) => import::run(flags, connection.namespace.as_deref()),
+            Verb::Ui(flags) => ui::run(flags, &connect().await?, connection.namespace.is_some()).await,
             Verb::Graph(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
                 Ok(offline::ended(graph::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into)))

@@ -10,6 +10,8 @@
 #   yaml-to-json   kubectl's reader of YAML, to compare ours with (from tools/yaml)
 #   cron-times     the schedules of CronJob's library, to compare ours with (from tools/cron)
 #   ministack      the AWS emulator, in a Python virtual environment
+#   axe-core       checks pages for people who cannot see or point (from npm, by its hash)
+#   chromium       the browser of the page's tests, by apt where this is root; else they say that it is missing
 #   keycloak       an OpenID provider, from Maven Central; passed over where there is no Java
 #
 # KUBEBUILDER_ASSETS, where set, takes the place of the built control plane.
@@ -29,6 +31,8 @@ ministack_version=1.5.33
 ministack_dependencies="cryptography==45.0.7 cbor2==6.3.0"
 
 keycloak_version=26.7.3
+axe_version=4.14.1
+axe_integrity=sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STEPBOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepbound}
@@ -42,6 +46,7 @@ yaml_to_json=yaml-to-json-$(cat "$here"/yaml/* | sha256sum | cut -c1-12)
 cron_times=cron-times-$(cat "$here"/cron/* | sha256sum | cut -c1-12)
 venv=$cache/ministack-$ministack_version-$(sha256sum <<<"$ministack_dependencies" | cut -c1-12)
 keycloak=$cache/keycloak-$keycloak_version
+axe=axe-core-$axe_version.js
 # Locks, and what the builds print.
 building=$cache/building
 
@@ -162,6 +167,22 @@ prometheus_definitions() {
 		mv "$binaries/.$prometheus" "$binaries/$prometheus"
 }
 
+# One file of the package, and only where the package is the one that is meant.
+axe_core() {
+	local folder=$binaries/.$axe
+	rm -rf "$folder" && mkdir -p "$folder" &&
+		npm pack --silent "axe-core@$axe_version" --pack-destination "$folder" &&
+		[ "sha512-$(openssl dgst -sha512 -binary "$folder"/axe-core-*.tgz | base64 -w0)" = "$axe_integrity" ] &&
+		tar -xzf "$folder"/axe-core-*.tgz -C "$folder" package/axe.min.js &&
+		mv "$folder/package/axe.min.js" "$binaries/$axe" && rm -rf "$folder"
+}
+
+browser() {
+	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium
+}
+
+has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
+
 make_venv() {
 	# Scripts in a virtual environment hold absolute paths: only python itself is used after the move.
 	# shellcheck disable=SC2086 # a list of requirements
@@ -230,6 +251,12 @@ provide_binary "$kubeconform" "kubeconform" 10s go_build kubeconform github.com/
 provide_binary "$kwok" "kwok" 50s go_build kwok sigs.k8s.io/kwok/cmd/kwok "$kwok"
 provide_binary "$prometheus" "definitions of the Prometheus operator" 5s prometheus_definitions
 provide_binary "$gitops_verdict" "what GitOps engines say of an object" 20s go_build gitops . "$gitops_verdict"
+if [ ! -e "$binaries/$axe" ] && command -v npm >/dev/null 2>&1; then
+	provide_binary "$axe" "axe-core $axe_version" 5s axe_core
+fi
+if ! has_browser && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	locked browser step browser "chromium (the browser of the page's tests)" 1m browser
+fi
 if [ ! -x "$venv/bin/python" ]; then
 	need python3 "install Python 3.10 or newer with its venv module"
 	provide "$venv/bin/python" "ministack $ministack_version (AWS emulator)" 20s make_venv

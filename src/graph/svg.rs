@@ -57,6 +57,11 @@ const PALETTE: [(&str, &str, &str); 17] = [
     ("<run>", "#2f6fde", "#6ea1ff"),
 ];
 
+/// The rules of a drawing, in light and in dark, for whoever puts a drawing of [`svg_without_rules`] into a page.
+pub fn svg_rules() -> String {
+    style()
+}
+
 /// The rules in light, and those of the dark for viewers that prefer it.
 fn style() -> String {
     let in_colours = |colour: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
@@ -104,15 +109,23 @@ fn retry_label(vertex: &Vertex) -> String {
 
 /// Draws a graph; with a history, each state by what became of it. What the drawing leaves out is said in it too.
 pub fn svg(flow: &Flow, title: &str, history: Option<&History>) -> Drawing {
+    drawn(flow, title, history, &format!("<style>{}</style>\n", style()))
+}
+
+/// The same without its rules, which a page has once for all of its drawings: see [`svg_rules`].
+pub fn svg_without_rules(flow: &Flow, title: &str, history: Option<&History>) -> Drawing {
+    drawn(flow, title, history, "")
+}
+
+fn drawn(flow: &Flow, title: &str, history: Option<&History>, rules: &str) -> Drawing {
     let level = picture(flow, &Pixels);
     let note = level.note();
     let (width, height) = (level.size.width + 2.0 * MARGIN, level.size.height + 2.0 * MARGIN);
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n<style>{3}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n{rules}<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
         number(width),
         number(height),
         escaped(title),
-        style(),
     );
     if let Some(note) = &note {
         let _ = writeln!(text, "<text class=\"small\" x=\"{MARGIN}\" y=\"15\">{}</text>", escaped(note));

@@ -23,6 +23,8 @@ const PAGE: u32 = 500;
 pub(super) struct Cluster {
     pub client: Client,
     pub namespace: String,
+    /// The kubeconfig's context, as people know the cluster by.
+    pub context: String,
     /// Flags that the next command needs to mean the same.
     again: String,
 }
@@ -34,6 +36,7 @@ impl Cluster {
             Some(path) => Kubeconfig::read_from(path)?,
             None => Kubeconfig::read()?,
         };
+        let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
         if let Some(namespace) = &flags.namespace {
             config.default_namespace.clone_from(namespace);
@@ -49,7 +52,7 @@ impl Cluster {
         config.read_timeout = duration("--request-timeout", &flags.request_timeout)?;
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(KubectlError::Client)?;
-        Ok(Self { client: readable(client), namespace, again: flags.again() })
+        Ok(Self { client: readable(client), namespace, context, again: flags.again() })
     }
 
     /// The objects of a kind in the namespace.

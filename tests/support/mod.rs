@@ -1,12 +1,14 @@
 //! The test bed: a real control plane, the emulator behind our front, and the operator under the chart's own account.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
+pub mod browser;
 pub mod control_plane;
 pub mod front;
 pub mod keycloak;
 pub mod kubelet;
 pub mod ministack;
 pub mod nodes;
+pub mod page;
 pub mod processes;
 pub mod schemas;
 

@@ -150,7 +150,10 @@ fn the_machines_of_a_template_become_workflows_with_what_is_left_to_do() {
     assert_eq!(fulfil["tags"], json!({"team": "a"}));
     assert!(notes.contains("spec.executionRoleARN is ${Role.Arn} there"), "{notes}");
     assert!(notes.contains("the tag stage is not carried over"), "{notes}");
-    assert_eq!((&fulfil["stateMachineName"], &workflows[0]["metadata"]["name"]), (&json!("prod-fulfil"), &json!("prod-fulfil")));
+    assert_eq!(
+        (&fulfil["stateMachineName"], &workflows[0]["metadata"]["name"]),
+        (&json!("prod-fulfil"), &json!("prod-fulfil"))
+    );
     assert!(notes.contains("parameters of the template have their defaults here: Stage = prod"), "{notes}");
     let small = &workflows[1]["spec"];
     assert_eq!(small["aliases"], json!([{"name": "live", "default": true, "rollout": {"strategy": "AllAtOnce"}}]));

@@ -170,7 +170,9 @@ fn a_stranger_at_the_door_is_told_nothing() {
     let cookie = page.enter();
     let path = page.url.strip_prefix(&page.origin()).unwrap();
     assert_eq!(page.ask("GET", path, &[("Host", host)], "").status, 401, "the first address works once");
-    let ours = get(&[("Host", host), ("Cookie", &cookie)]);
+    let ours = support::processes::wait_until(std::time::Duration::from_secs(30), "the runs were listed", || {
+        Some(get(&[("Host", host), ("Cookie", &cookie)])).filter(|ours| ours.body.contains("order-4711"))
+    });
     assert!(ours.status == 200 && ours.body.contains("order-4711"), "{}", ours.head);
     for header in [
         "default-src 'none'",
@@ -300,7 +302,8 @@ fn what_a_user_may_not_see_is_not_there_and_the_page_says_why() {
     tab.eval(
         "document.querySelector('.actions details').open = true; document.querySelector('[name=reason]').value = 'x'",
     );
-    tab.eval("document.querySelector('.danger').click()");
+    // The answer is another page, so nothing is waited for here.
+    tab.eval("setTimeout(() => document.querySelector('.danger').click(), 0)");
     tab.wait("document.body.innerText.includes('cannot cancel run')");
     assert!(tab.text().contains("cannot patch resource"), "her own rights are asked for: {}", tab.text());
     // Rights that were taken are noticed: what was seen goes.

@@ -124,7 +124,7 @@ async fn log_group(
     run: &WorkflowRun,
     status: &WorkflowRunStatus,
 ) -> Result<Option<String>, Failure> {
-    if !status.execution_arn.as_deref().is_some_and(plan::is_express) {
+    if !status.execution_arn.as_deref().is_some_and(|arn| plan::is_express(arn, status)) {
         return Ok(None);
     }
     let workflow = named::<Workflow>(ctx, namespace, &run.spec.workflow_ref.name).await?;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-use crate::api::v1alpha1::{Attempt, EventData, ExecutionHistorySpec, PageEvent, WorkflowRunStatus};
+use crate::api::v1alpha1::{Attempt, EventData, ExecutionHistorySpec, PageEvent, Phase, WorkflowRunStatus};
 use crate::aws::{EventPayload, HistoryEvent};
 use crate::outcome::{Class, Failure};
 use crate::plan::timeline::Place;
@@ -37,7 +37,7 @@ pub enum Source {
 pub fn source(run: &str, status: &WorkflowRunStatus, recorded: Option<&str>, log_group: Option<&str>) -> Source {
     let terminal = |reason, message| Source::Nowhere(Failure::new(Class::Terminal, reason, message));
     match recorded.or(status.execution_arn.as_deref()) {
-        Some(arn) if is_express(arn) => terminal(Reason::HistoryNotSupported, express(run, log_group)),
+        Some(arn) if is_express(arn, status) => terminal(Reason::HistoryNotSupported, express(run, log_group)),
         Some(arn) => Source::History(arn.to_owned()),
         None if status.phase.unwrap_or_default().is_finished() => {
             let message = format!(
@@ -49,9 +49,9 @@ pub fn source(run: &str, status: &WorkflowRunStatus, recorded: Option<&str>, log
     }
 }
 
-/// True of the ARN of an Express execution.
-pub fn is_express(arn: &str) -> bool {
-    arn.split(':').nth(5) == Some("express")
+/// True of an Express execution: its ARN says so, and so does a run that was handed over without a word of its end.
+pub fn is_express(arn: &str, run: &WorkflowRunStatus) -> bool {
+    arn.split(':').nth(5) == Some("express") || run.phase == Some(Phase::Dispatched)
 }
 
 /// The attempt whose execution this is: the newest of its name, since a redrive goes on under the same.

@@ -41,6 +41,7 @@ Colours are for terminals alone, and never with `NO_COLOR`. Ctrl-C ends the wait
 
 /// By verb, what its example is called with. Each verb has one; of a verb with verbs under it each of those.
 const EXAMPLES: &[(&str, &[&str])] = &[
+    ("ui", &[]),
     (
         "run",
         &[
@@ -275,7 +276,9 @@ fn the_page_of_the_plugin_is_what_the_program_says() {
         let example_of = EXAMPLES.iter().find(|(of, _)| of == name);
         let (_, arguments) = example_of.unwrap_or_else(|| panic!("{name} has no example: add one to EXAMPLES"));
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-        write!(page, "\n## {name}\n{about}.\n{}{}", flags(verb, false), example(arguments)).unwrap();
+        // What shows no text in a terminal has a page of its own.
+        let shown = if arguments.is_empty() { "\nSee [the page](page.md).\n".to_owned() } else { example(arguments) };
+        write!(page, "\n## {name}\n{about}.\n{}{shown}", flags(verb, false)).unwrap();
     }
     for (name, _) in EXAMPLES {
         assert!(all.iter().any(|(verb, _)| verb == name), "there is no verb {name} any more");

@@ -72,8 +72,12 @@ fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
             if !rest.is_empty() {
                 may(&tenant, "bob", &rest);
             }
-            let refused = wait_until(Duration::from_secs(10), "the right has gone", || {
-                Some(sfn(&tenant, "bob", arguments)).filter(|ended| ended.code == 3)
+            let mut last = String::new();
+            let refused = wait_until(Duration::from_secs(10), &format!("{arguments:?} without {missing}"), || {
+                let ended = sfn(&tenant, "bob", arguments);
+                last = format!("{}: {}{}", ended.code, ended.out, ended.said);
+                println!("{last}");
+                (ended.code == 3).then_some(ended)
             });
             let words = format!("cannot {missing} resource \"workflowruns\"");
             assert!(refused.said.contains(&words), "{arguments:?} without {missing}: {}", refused.said);

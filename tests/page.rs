@@ -179,7 +179,7 @@ fn a_stranger_at_the_door_is_told_nothing() {
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
         "nosniff",
-        "no-referrer",
+        "referrer-policy: same-origin",
         "no-store",
     ] {
         assert!(ours.head.contains(header), "{header}: {}", ours.head);

@@ -14,7 +14,7 @@ fn mapped() -> Value {
     let task = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": true,
         "Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "MessageBody": "m"}});
     let processor = json!({"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Pack", "States": {"Pack": task}});
-    json!({"definition": {"StartAt": "Each", "States": {"A": null, "Each": {"Type": "Map", "ItemProcessor": processor, "End": true}}}})
+    json!({"definition": {"States": {"A": {"Type": "Pass", "Next": "Each"}, "Each": {"Type": "Map", "ItemProcessor": processor, "End": true}}}})
 }
 
 fn events() -> Vec<HistoryEvent> {

@@ -13,11 +13,13 @@ mod error;
 mod events;
 #[cfg(feature = "operator")]
 mod executions;
-#[cfg(all(test, feature = "operator"))]
+#[cfg(test)]
+#[cfg(feature = "operator")]
 pub(crate) mod fake;
 #[cfg(feature = "operator")]
 mod gate;
-#[cfg(all(test, feature = "operator"))]
+#[cfg(test)]
+#[cfg(feature = "operator")]
 mod gate_tests;
 #[cfg(feature = "operator")]
 mod iam;
@@ -35,14 +37,16 @@ mod sdk_error;
 mod sdk_types;
 #[cfg(feature = "operator")]
 mod session;
-#[cfg(all(test, feature = "operator"))]
+#[cfg(test)]
+#[cfg(feature = "operator")]
 pub(crate) mod stand_in;
 #[cfg(feature = "operator")]
 mod state_machines;
 #[cfg(feature = "operator")]
 mod tagging;
 mod types;
-#[cfg(all(test, feature = "operator"))]
+#[cfg(test)]
+#[cfg(feature = "operator")]
 mod wire_tests;
 
 #[cfg(feature = "operator")]

@@ -12,7 +12,8 @@ pub mod lease;
 pub mod membership;
 #[cfg(feature = "operator")]
 pub mod shard;
-#[cfg(all(test, feature = "operator"))]
+#[cfg(test)]
+#[cfg(feature = "operator")]
 mod slow_server;
 
 #[cfg(feature = "operator")]

@@ -201,7 +201,7 @@ pub(super) async fn tell_of_a_silent_operator(cluster: &Cluster) {
 mod tests {
     use super::*;
 
-    fn run(status: serde_json::Value) -> WorkflowRun {
+    fn run(status: &serde_json::Value) -> WorkflowRun {
         serde_json::from_value(serde_json::json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
             "metadata": {"name": "order", "annotations": {"stepbound.dev/redrive": "2"}},
             "spec": {"workflowRef": {"name": "fulfil"}}, "status": status}))
@@ -213,7 +213,7 @@ mod tests {
         let at = |phase: &str, more: serde_json::Value| {
             let mut status = serde_json::json!({"phase": phase, "lastHandled": {"redrive": "2"}});
             status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let run = run(status);
+            let run = run(&status);
             (reached(&run, Goal::Started), reached(&run, Goal::Finished))
         };
         let nothing = serde_json::json!({});

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn run(status: Value) -> WorkflowRun {
+    fn run(status: &Value) -> WorkflowRun {
         serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
             "metadata": {"name": "order", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"workflowRef": {"name": "fulfil", "alias": "live"}}, "status": status}))
@@ -191,7 +191,7 @@ mod tests {
             json!({"number": number, "executionName": "e", "targetARN": arn, "trustBindingName": "b", "inputDigest": "d",
                 "recordedAt": "2026-01-01T00:00:01Z", "redriveCount": redrive, "cause": cause, "error": "Broken"})
         };
-        let run = run(json!({"phase": "Failed", "attempts": [attempt(1, 0, "Run"), attempt(2, 1, "Retry")],
+        let run = run(&json!({"phase": "Failed", "attempts": [attempt(1, 0, "Run"), attempt(2, 1, "Retry")],
             "requestedBy": "alice", "sessionName": "alice-1", "startedAt": "2026-01-01T00:00:02Z", "duration": "3s",
             "error": "Bro\u{1b}[2Jken", "cause": "two\nlines\u{7}", "failedState": "Pack", "consoleURL": "https://console"}));
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
@@ -217,12 +217,12 @@ mod tests {
     #[test]
     fn a_run_that_waits_says_for_what_and_a_large_output_where_it_is() {
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
-        let waiting = run(json!({"conditions": [{"type": "Ready", "status": "False", "reason": "WorkflowNotFound",
+        let waiting = run(&json!({"conditions": [{"type": "Ready", "status": "False", "reason": "WorkflowNotFound",
             "message": "There is none.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}));
         assert!(text(&waiting, None, now, false).contains("Waits:         WorkflowNotFound: There is none.\n"));
-        let large = run(json!({"phase": "Succeeded", "outputBytes": 20_000}));
+        let large = run(&json!({"phase": "Succeeded", "outputBytes": 20_000}));
         assert!(text(&large, None, now, false).ends_with("\nOutput:\n20000 bytes, not kept\n"));
-        let small = run(json!({"phase": "Succeeded", "output": {"a": 1}}));
+        let small = run(&json!({"phase": "Succeeded", "output": {"a": 1}}));
         assert!(text(&small, None, now, false).ends_with("\nOutput:\n{\n  \"a\": 1\n}\n"));
         assert_eq!(started_version("arn:aws:states:eu-west-1:1:stateMachine:a"), None);
     }

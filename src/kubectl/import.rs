@@ -23,8 +23,8 @@ use read::{Folder, read};
     after_help = "What cannot be carried over is said on standard error, and stands as comments in what is printed."
 )]
 pub(super) struct ImportFlags {
-    /// What `aws stepfunctions describe-state-machine` prints, a StateMachine of ACK, or a template of CloudFormation or SAM (- for
-    /// standard input)
+    /// What `aws stepfunctions describe-state-machine` prints, a state machine of ACK, or a template for `aws cloudformation` or SAM
+    /// (- for standard input)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// A TrustBinding that there is; by default one is printed too, with placeholders

@@ -172,9 +172,9 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
         ("GET", Some(name)) => one(&world, &plural, &name),
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
         ("PATCH", Some(name)) => {
-            let patch: Value = serde_json::from_slice(&body).unwrap();
+            let change: Value = serde_json::from_slice(&body).unwrap();
             if let Some(object) = world.objects.get_mut(&(plural.clone(), name.clone())) {
-                merge(object, &patch);
+                merge(object, &change);
             }
             one(&world, &plural, &name)
         }

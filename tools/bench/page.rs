@@ -33,7 +33,7 @@ fn main() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
-/// The plugin is built beside this example's folder; another one is named by the variable KUBECTL_SFN.
+/// The plugin is built beside this example's folder; another one is named by the variable `KUBECTL_SFN`.
 fn program() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let built = here.parent().unwrap().parent().unwrap().join("kubectl-sfn");

@@ -93,6 +93,7 @@ impl Histories {
 }
 
 /// A history under way: each event is read once.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct Reading {
     arn: String,
     /// Where the newest answer began: it may have had more to give. A token holds for a day.

@@ -57,11 +57,11 @@ impl Door {
     /// What becomes of a request, by all but its body. `token` is that of its address.
     pub fn judge(&self, method: &Method, path: &str, token: Option<&str>, headers: &HeaderMap) -> Verdict {
         let refused = Verdict::Refused;
-        if only(headers, &header::HOST) != Some(Some(self.host.as_str())) {
+        if only(headers, &header::HOST) != Header::Is(&self.host) {
             return refused(StatusCode::MISDIRECTED_REQUEST, ELSEWHERE);
         }
         let origin = only(headers, &header::ORIGIN);
-        if origin.is_some() && origin != Some(Some(self.origin.as_str())) {
+        if ![Header::Missing, Header::Is(&self.origin)].contains(&origin) {
             return refused(StatusCode::FORBIDDEN, FOREIGN);
         }
         if ![Method::GET, Method::HEAD, Method::POST].contains(method) {
@@ -76,7 +76,7 @@ impl Door {
             };
         }
         let site = only(headers, &FETCH_SITE);
-        if site.is_some() && ![Some(Some("same-origin")), Some(Some("none"))].contains(&site) {
+        if ![Header::Missing, Header::Is("same-origin"), Header::Is("none")].contains(&site) {
             return refused(StatusCode::FORBIDDEN, FOREIGN);
         }
         if !is_in {
@@ -85,7 +85,7 @@ impl Door {
         match () {
             () if method != Method::POST => Verdict::Served,
             () if !self.actions => refused(StatusCode::FORBIDDEN, READ_ONLY),
-            () if origin.is_none() => refused(StatusCode::FORBIDDEN, FOREIGN),
+            () if origin == Header::Missing => refused(StatusCode::FORBIDDEN, FOREIGN),
             () => Verdict::Served,
         }
     }
@@ -122,11 +122,22 @@ impl Door {
     }
 }
 
-/// The value of a header that may stand once: `Some(None)` where it stands twice or is no text.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
+/// A header that may stand once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header<'a> {
+    Missing,
+    Is(&'a str),
+    /// It stands twice, or is no text.
+    Unclear,
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Header<'a> {
     let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    Some(if values.next().is_some() { None } else { first.to_str().ok() })
+    match (values.next(), values.next()) {
+        (None, _) => Header::Missing,
+        (Some(value), None) => value.to_str().map_or(Header::Unclear, Header::Is),
+        _ => Header::Unclear,
+    }
 }
 
 /// Compares in a time that says nothing of where they differ.

@@ -59,8 +59,8 @@ impl Gantt {
                 iterations: visit.iterations.map(|all| {
                     let more = [(all.failed, "failed"), (all.running, "running")];
                     let more = more.iter().filter(|(count, _)| *count > 0);
-                    let more: String = more.map(|(count, word)| format!(", {count} {word}")).collect();
-                    format!("{} of {} items{more}", all.succeeded, all.total)
+                    let all = format!("{} of {} items", all.succeeded, all.total);
+                    more.fold(all, |told, (count, word)| format!("{told}, {count} {word}"))
                 }),
                 error: visit.error.clone(),
                 cause: visit.cause.clone(),

@@ -178,7 +178,7 @@ pub(super) struct ScheduleStatus {
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     pub workflow: String,
-    pub schedule: String,
+    pub cron: String,
     pub zone: Option<String>,
     pub suspended: bool,
     pub active: i64,
@@ -192,7 +192,7 @@ pub(super) fn schedule(seen: SeenSchedule) -> Schedule {
     let status = seen.status.unwrap_or_default();
     Schedule {
         workflow: seen.spec.run_template.spec.workflow_ref.name,
-        schedule: seen.spec.schedule,
+        cron: seen.spec.schedule,
         zone: seen.spec.time_zone,
         suspended: seen.spec.suspend,
         active: status.active_runs.unwrap_or(0),

@@ -28,11 +28,11 @@ impl Opened {
         );
         options.open(&path)?.write_all(leads.as_bytes())?;
         let opened = Self(Mutex::new(Some(path.clone())));
-        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-        let mut command = Command::new(opener);
+        let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let mut command = Command::new(program);
         command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Err(error) = command.spawn() {
-            say(&format!("note: no browser was opened ({opener}: {error}); open the address yourself"));
+            say(&format!("note: no browser was opened ({program}: {error}); open the address yourself"));
             opened.done();
         }
         Ok(opened)

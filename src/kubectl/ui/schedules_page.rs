@@ -58,7 +58,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Response {
             namespace,
             name,
             workflow: one.workflow.clone(),
-            schedule: one.schedule.clone(),
+            schedule: one.cron.clone(),
             zone: one.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
             suspended: one.suspended,
             ready: Mark::condition(one.ready.as_ref()),
@@ -75,7 +75,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Response {
 
 /// The next times, as the operator reckons them.
 fn times(one: &Schedule, now: Timestamp) -> Result<Vec<(When, String)>, String> {
-    let cron = Cron::parse(&one.schedule)?;
+    let cron = Cron::parse(&one.cron)?;
     let zone = one.zone.as_deref().map_or(Ok(TimeZone::UTC), time_zone)?;
     // An interval counts from the last run, which only the status knows.
     let first = match &cron {
@@ -98,7 +98,7 @@ mod tests {
     fn the_next_five_times_are_those_of_the_schedules_zone() {
         let schedule = |text: &str, zone: Option<&str>| Schedule {
             workflow: "fulfil".into(),
-            schedule: text.into(),
+            cron: text.into(),
             zone: zone.map(str::to_owned),
             suspended: false,
             active: 0,

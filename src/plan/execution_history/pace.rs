@@ -28,8 +28,9 @@ impl Pace {
         self.0.retain(|_, turn| now.saturating_sub(turn.asked) < ASKS_WITHIN || turn.next > now);
         let turn = self.0.entry(namespace.to_owned()).or_insert(Turn { next: now, asked: now });
         turn.asked = now;
-        if turn.next > now {
-            return Err(turn.next - now);
+        let wait = turn.next.saturating_sub(now);
+        if !wait.is_zero() {
+            return Err(wait);
         }
         let parts = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         let apart = Duration::from_secs(1) / A_SECOND * parts;

@@ -123,7 +123,7 @@ mod tests {
                 1,
                 vec!["at-20"],
             ),
-            ("there are too many", (0..12).map(|number| finished(number)).collect(), 0, vec!["at-0", "at-1", "at-2"]),
+            ("there are too many", (0..12).map(finished).collect(), 0, vec!["at-0", "at-1", "at-2"]),
         ] {
             assert_eq!(names(&to_begin(&kept, before, at(1000))), expected, "{what}");
         }

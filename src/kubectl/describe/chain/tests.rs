@@ -28,14 +28,14 @@ fn workflow(conditions: &[Value]) -> Workflow {
     .unwrap()
 }
 
-fn run(status: Value) -> WorkflowRun {
+fn run(status: &Value) -> WorkflowRun {
     serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": "order", "generation": 1},
         "spec": {"workflowRef": {"name": "fulfil"}}, "status": status}))
     .unwrap()
 }
 
-fn there<K>(name: &str, object: K) -> Option<(String, Shown<K>)> {
-    Some((name.to_owned(), Shown::There(Box::new(object))))
+fn there<K>(name: &str, object: K) -> (String, Shown<K>) {
+    (name.to_owned(), Shown::There(Box::new(object)))
 }
 
 fn ready() -> Value {
@@ -51,9 +51,9 @@ fn wrong(objects: &Objects) -> Vec<(&'static str, Vec<String>)> {
 #[test]
 fn the_chain_goes_from_the_account_down_to_the_run() {
     let objects = Objects {
-        binding: there("orders", good_binding()),
-        workflow: there("fulfil", workflow(&[ready()])),
-        run: Some(run(json!({"phase": "Succeeded", "observedGeneration": 1, "requestedBy": "alice"}))),
+        binding: Some(there("orders", good_binding())),
+        workflow: Some(there("fulfil", workflow(&[ready()]))),
+        run: Some(run(&json!({"phase": "Succeeded", "observedGeneration": 1, "requestedBy": "alice"}))),
     };
     let chain = Chain::of(&objects, "shop");
     let links: Vec<&str> = chain.0.iter().map(|link| link.what).collect();
@@ -68,7 +68,7 @@ fn the_chain_goes_from_the_account_down_to_the_run() {
 #[test]
 fn what_is_wrong_stands_at_the_link_where_it_is_and_once() {
     let of_binding =
-        |conditions: &[Value]| Objects { binding: there("orders", binding(conditions)), ..Objects::default() };
+        |conditions: &[Value]| Objects { binding: Some(there("orders", binding(conditions))), ..Objects::default() };
     let refused = ("AccessDenied", "STS refuses.");
     for (conditions, what) in [
         (
@@ -94,13 +94,13 @@ fn what_is_wrong_stands_at_the_link_where_it_is_and_once() {
         assert_eq!((found[0].0, found[0].1.len()), (what, 1), "{found:?}");
     }
     let drifted = workflow(&[ready(), condition("Drifted", "True", "ChangedInAWS", "The definition was changed.")]);
-    let objects = Objects { workflow: there("fulfil", drifted), ..Objects::default() };
+    let objects = Objects { workflow: Some(there("fulfil", drifted)), ..Objects::default() };
     assert_eq!(
         wrong(&objects),
         [("State machine", vec!["Drifted is True: ChangedInAWS: The definition was changed.".to_owned()])]
     );
     let failed =
-        run(json!({"phase": "Failed", "failedState": "Pay", "error": "Declined", "cause": "no\u{1b}[2J funds"}));
+        run(&json!({"phase": "Failed", "failedState": "Pay", "error": "Declined", "cause": "no\u{1b}[2J funds"}));
     let objects = Objects { run: Some(failed), ..Objects::default() };
     assert_eq!(wrong(&objects)[0].1[0], "in state Pay: Declined: no\u{1b}[2J funds");
     let chain = Chain::of(&objects, "shop");
@@ -119,7 +119,7 @@ fn a_session_policy_wider_than_need_be_is_no_failure() {
     status.findings =
         serde_json::from_value(json!([{"severity": "Warning", "code": "PassRoleTooBroad", "message": "List them."}]))
             .unwrap();
-    let objects = Objects { binding: there("orders", one), ..Objects::default() };
+    let objects = Objects { binding: Some(there("orders", one)), ..Objects::default() };
     assert!(wrong(&objects).is_empty());
     assert!(Chain::of(&objects, "shop").text(false).contains("! Warning PassRoleTooBroad: List them."));
 }
@@ -129,7 +129,7 @@ fn what_may_not_be_seen_is_said_to_be_so_and_what_is_missing_is_wrong() {
     let forbidden = "trustbindings is forbidden: User \"bob\" cannot get it".to_owned();
     let mut objects = Objects {
         binding: Some(("orders".into(), Shown::Hidden(forbidden))),
-        workflow: there("fulfil", workflow(&[ready()])),
+        workflow: Some(there("fulfil", workflow(&[ready()]))),
         run: None,
     };
     let text = Chain::of(&objects, "shop").text(false);
@@ -149,8 +149,8 @@ fn nobody_has_looked_yet_is_no_failure() {
     let mut one = good_binding();
     one.status = None;
     let objects = Objects {
-        binding: there("orders", one),
-        run: Some(run(json!({"observedGeneration": -1}))),
+        binding: Some(there("orders", one)),
+        run: Some(run(&json!({"observedGeneration": -1}))),
         ..Objects::default()
     };
     assert!(wrong(&objects).is_empty());

@@ -20,7 +20,7 @@ prints for programs (`-o json`, `-o yaml`, `-o name`) stays as the API has it.
 
 Install it from the project's own index of krew, or put `kubectl-sfn` on the `PATH`:
 
-```sh
+```sh needs-release
 kubectl krew index add stepbound https://github.com/stepbound/krew-index.git
 kubectl krew install stepbound/sfn
 kubectl sfn completion kubectl > ~/.local/bin/kubectl_complete-sfn && chmod +x ~/.local/bin/kubectl_complete-sfn

@@ -302,8 +302,7 @@ fn what_a_user_may_not_see_is_not_there_and_the_page_says_why() {
     tab.eval(
         "document.querySelector('.actions details').open = true; document.querySelector('[name=reason]').value = 'x'",
     );
-    // The answer is another page, so nothing is waited for here.
-    tab.eval("setTimeout(() => document.querySelector('.danger').click(), 0)");
+    tab.click(".danger");
     tab.wait("document.body.innerText.includes('cannot cancel run')");
     assert!(tab.text().contains("cannot patch resource"), "her own rights are asked for: {}", tab.text());
     // Rights that were taken are noticed: what was seen goes.
@@ -323,11 +322,12 @@ fn runs_are_filtered_searched_and_paged() {
     let mut tab = entered(&mut browser, &page);
     tab.open(&format!("{}/runs?workflow=bulk", page.origin()));
     tab.wait("document.body.innerText.includes('1–50 of 60')");
-    tab.eval("document.querySelector('[rel=next]').click()");
+    tab.click("[rel=next]");
     tab.wait("document.body.innerText.includes('51–60 of 60')");
     assert_eq!(tab.eval("document.querySelectorAll('tbody tr').length"), 10);
     tab.open(&format!("{}/runs", page.origin()));
-    tab.eval("document.querySelector('[name=q]').value = 'carton'; document.querySelector('.filter button').click()");
+    tab.eval("document.querySelector('[name=q]').value = 'carton'");
+    tab.click(".filter button");
     tab.wait("location.search.includes('carton') && document.querySelectorAll('tbody tr').length === 1");
     assert!(tab.text().contains("order-4711") && !tab.text().contains("bulk-01"), "{}", tab.text());
     tab.open(&format!("{}/runs?page=99&workflow=bulk&phase=Pending", page.origin()));

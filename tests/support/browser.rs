@@ -76,6 +76,11 @@ impl Browser {
     }
 
     fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
+        self.answer(session, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// What the browser answers, or why it does not: a tab that goes elsewhere in the meantime has no answer.
+    fn answer(&mut self, session: Option<&str>, method: &str, params: &Value) -> Result<Value, Value> {
         self.count += 1;
         let mut message = json!({"id": self.count, "method": method, "params": params});
         if let Some(session) = session {
@@ -85,8 +90,8 @@ impl Browser {
         loop {
             let answer = self.messages.recv_timeout(LONGEST).unwrap_or_else(|_| panic!("no answer to {method}"));
             if answer["id"] == self.count {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                let error = answer["error"].clone();
+                return if error.is_null() { Ok(answer["result"].clone()) } else { Err(error) };
             }
             self.events.push_back(answer);
         }
@@ -131,13 +136,18 @@ impl Tab<'_> {
         answer["result"]["value"].clone()
     }
 
+    /// Clicks what a selector finds. That may lead to another page, so nothing is waited for.
+    pub fn click(&mut self, selector: &str) {
+        self.eval(&format!("void setTimeout(() => document.querySelector({selector:?}).click(), 0)"));
+    }
+
     /// Waits until a script gives something true.
     pub fn wait(&mut self, script: &str) {
         let deadline = Instant::now() + LONGEST;
         loop {
             // While the tab goes elsewhere there is nothing to ask.
             let asked = json!({"expression": script, "returnByValue": true});
-            let answer = self.call("Runtime.evaluate", &asked);
+            let answer = self.browser.answer(Some(&self.session), "Runtime.evaluate", &asked).unwrap_or_default();
             if answer["result"]["value"] == json!(true) {
                 return;
             }

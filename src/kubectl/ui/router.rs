@@ -58,6 +58,8 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/graph.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], graph_style()) }))
         .route("/page.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) }))
         .route("/icon.svg", get(|| async { ([(header::CONTENT_TYPE, "image/svg+xml")], ICON) }))
+        // Browsers ask for this name by themselves, before they have read the page.
+        .route("/favicon.ico", get(|| async { ([(header::CONTENT_TYPE, "image/svg+xml")], ICON) }))
         .fallback(|State(site): State<Arc<Site>>| async move { problem::nowhere(&site) })
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(from_fn_with_state(Arc::clone(&site), guarded))

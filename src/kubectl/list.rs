@@ -41,20 +41,9 @@ pub(super) struct ListFlags {
     output: Option<Output>,
 }
 
-const PHASES: [Phase; 8] = [
-    Phase::Pending,
-    Phase::Starting,
-    Phase::Running,
-    Phase::Succeeded,
-    Phase::Failed,
-    Phase::TimedOut,
-    Phase::Aborted,
-    Phase::Dispatched,
-];
-
 fn phase_of(text: &str) -> Result<Phase, String> {
-    let found = PHASES.into_iter().find(|phase| phase.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| format!("there are the phases {}", PHASES.map(Phase::as_str).join(", ")))
+    let found = Phase::ALL.into_iter().find(|phase| phase.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| format!("there are the phases {}", Phase::ALL.map(Phase::as_str).join(", ")))
 }
 
 pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {

@@ -197,6 +197,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in the order of a life.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Starting,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Aborted,
+        Self::Dispatched,
+    ];
+
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {

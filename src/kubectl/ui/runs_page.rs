@@ -19,17 +19,6 @@ use crate::api::v1alpha1::Phase;
 /// Runs of one page.
 const A_PAGE: usize = 50;
 
-const PHASES: [Phase; 8] = [
-    Phase::Pending,
-    Phase::Starting,
-    Phase::Running,
-    Phase::Succeeded,
-    Phase::Failed,
-    Phase::TimedOut,
-    Phase::Aborted,
-    Phase::Dispatched,
-];
-
 #[derive(Template)]
 #[template(path = "ui/runs.html")]
 struct RunsPage<'a> {
@@ -102,10 +91,10 @@ pub(super) async fn show(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
     let filter = Filter::of(&asked);
     let frame = Frame::new(&site, "Runs", "runs", &[Kind::Runs]);
     let all = site.store.runs.all(|_, _| true);
-    let mut counts = [0; PHASES.len()];
+    let mut counts = [0; Phase::ALL.len()];
     let mut found: Vec<&(Key, Arc<Run>)> = Vec::new();
     for one in all.iter().filter(|(key, run)| filter.takes(key, run)) {
-        if let Some(at) = PHASES.iter().position(|phase| *phase == one.1.phase) {
+        if let Some(at) = Phase::ALL.iter().position(|phase| *phase == one.1.phase) {
             counts[at] += 1;
         }
         if filter.takes_phase(one.1.phase) {
@@ -125,7 +114,8 @@ pub(super) async fn show(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
     namespaces.dedup();
     workflows.sort_unstable();
     workflows.dedup();
-    let phases = PHASES.iter().zip(counts).filter(|(phase, count)| *count > 0 || filter.phase == Some(phase.as_str()));
+    let phases =
+        Phase::ALL.iter().zip(counts).filter(|(phase, count)| *count > 0 || filter.phase == Some(phase.as_str()));
     let phases = phases.map(|(phase, count)| {
         let chosen = filter.phase == Some(phase.as_str());
         // The one that is chosen leads back to all of them.

@@ -302,7 +302,7 @@ fn every_run_has_one_execution_an_attempt_and_the_right_result_whatever_breaks()
         tenant.wait_for(&first, &format!("sfn/{workflow}"), "Ready", "True", "Synced");
     }
     first.signal("TERM");
-    wait_until(Duration::from_secs(20), "the first operator ends", || (!first.is_running()).then_some(()));
+    wait_until(Duration::from_secs(60), "the first operator ends", || (!first.is_running()).then_some(()));
     drop(first);
 
     let began = Instant::now();

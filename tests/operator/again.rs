@@ -121,7 +121,7 @@ fn neither_cancel_nor_timeout_nor_an_error_that_is_not_listed_is_tried_again() {
     let late = tenant.wait_for(&operator, "sfnrun/late", "Finished", "True", "TimedOut");
     assert!(message(&late, "Finished").contains("not tried again"), "{late:#}");
     ask(&tenant, "sfnrun/cancelled", "1");
-    wait_until(Duration::from_secs(10), "the token is handled", || {
+    wait_until(Duration::from_secs(60), "the token is handled", || {
         let run = tenant.get("sfnrun/cancelled")?;
         (run["status"]["lastHandled"]["redrive"] == "1").then_some(())
     });
@@ -150,7 +150,7 @@ fn a_failed_run_is_redriven_when_asked_and_once_by_each_token() {
     assert!(condition(&run, "Failed").is_none() && condition(&run, "Stalled").is_none());
     assert_eq!(attempts(&run, "cause"), [Value::Null, json!("Asked")]);
     ask(&tenant, "sfnrun/order", "2");
-    let refused = wait_until(Duration::from_secs(10), "an event", || {
+    let refused = wait_until(Duration::from_secs(60), "an event", || {
         let events =
             tenant.kubectl(&["get", "events.events.k8s.io", "--field-selector=reason=RedriveRefused", "-o", "json"]);
         let events: Value = serde_json::from_str(&events).unwrap();
@@ -173,7 +173,7 @@ fn a_redrive_is_made_once_however_the_operator_is_killed() {
         }
         tenant.apply(&failing(&tenant, &format!("order-{round}"), 1, &retry("Redrive", 3)));
         let before = count_redrives(&tenant);
-        wait_until(Duration::from_secs(30), "the redrive reaches AWS", || {
+        wait_until(Duration::from_secs(90), "the redrive reaches AWS", || {
             (count_redrives(&tenant) > before).then_some(())
         });
         killed(&tenant, operator);
@@ -274,7 +274,7 @@ fn what_a_run_was_created_with_cannot_be_changed() {
         "-p",
         r#"{"spec":{"ttlAfterFinished":"1s","cancel":{}}}"#,
     ]);
-    wait_until(Duration::from_secs(20), "the run goes by itself", || {
+    wait_until(Duration::from_secs(60), "the run goes by itself", || {
         tenant.get("sfnrun/order").is_none().then_some(())
     });
 }

@@ -23,7 +23,7 @@ pub(crate) fn refused(
             serde_json::from_str(&tenant.kubectl(&["get", "events.events.k8s.io", &selector, "-o", "json"])).unwrap();
         listed["items"].as_array().unwrap().len()
     };
-    wait_until(Duration::from_secs(10), &format!("an event {reason} about {resource}"), || (count() > 0).then_some(()));
+    wait_until(Duration::from_secs(60), &format!("an event {reason} about {resource}"), || (count() > 0).then_some(()));
     assert_eq!(count(), 1, "events {reason} about {resource}");
     object
 }
@@ -262,7 +262,7 @@ fn an_input_changed_after_the_start_is_ignored_and_told() {
     tenant.wait_for(&operator, "sfnrun/order", "Started", "True", "ExecutionStarted");
     let change = json!({"spec": {"input": {"a": 2}}}).to_string();
     let command = ["-n", &tenant.name, "patch", "sfnrun/order", "--type=merge", "-p", &change];
-    wait_until(Duration::from_secs(5), "the policy is gone", || {
+    wait_until(Duration::from_secs(60), "the policy is gone", || {
         tenant.bed.control_plane.try_kubectl(&command, None).ok()
     });
     let told = tenant.wait_for(&operator, "sfnrun/order", "InputChanged", "True", "IgnoredAfterStart");

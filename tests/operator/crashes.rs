@@ -17,7 +17,7 @@ pub(crate) fn killed(tenant: &Tenant, operator: Process) {
 
 /// The call of a start, once it has reached AWS; its status is 0 until AWS has applied it.
 fn start_call(tenant: &Tenant, text: &str, applied: bool) {
-    wait_until(Duration::from_secs(20), "the start reaches AWS", || {
+    wait_until(Duration::from_secs(60), "the start reaches AWS", || {
         let calls = tenant.bed.front.calls_about(text);
         calls.iter().any(|call| call.operation == "StartExecution" && (!applied || call.status != 0)).then_some(())
     });
@@ -69,7 +69,7 @@ fn an_express_run_starts_at_most_once_however_often_the_operator_is_killed() {
     }
     let mut unknown = 0;
     for round in 0..ROUNDS {
-        let run = wait_until(Duration::from_secs(40), "the run is finished", || {
+        let run = wait_until(Duration::from_secs(90), "the run is finished", || {
             let run = tenant.get(&format!("sfnrun/run-{round}"))?;
             matches!(run["status"]["phase"].as_str(), Some("Dispatched" | "Failed")).then_some(run)
         });
@@ -107,7 +107,7 @@ fn a_stopped_leader_that_wakes_after_its_lease_writes_and_starts_nothing() {
     }
     let before = versions();
     first.signal("CONT");
-    wait_until(Duration::from_secs(10), "the first ends", || (!first.is_running()).then_some(()));
+    wait_until(Duration::from_secs(60), "the first ends", || (!first.is_running()).then_some(()));
     assert!(first.log_text().contains("the lease was lost"));
     assert_eq!(executions(&tenant).len(), 2);
     assert_eq!(versions(), before);

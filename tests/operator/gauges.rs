@@ -14,7 +14,7 @@ fn value(port: u16, line: &str) -> Option<f64> {
 
 fn reads(port: u16, line: &str, expected: f64) {
     let what = format!("{line} is {expected}");
-    wait_until(Duration::from_secs(20), &what, || (value(port, line)? - expected).abs().lt(&0.5).then_some(()));
+    wait_until(Duration::from_secs(60), &what, || (value(port, line)? - expected).abs().lt(&0.5).then_some(()));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_object_that_goes_without_our_finalizer_leaves_the_gauges_and_a_run_that_en
     tenant.apply(&workflow_run("bad", "failing", &json!({})));
     let open = format!("stepbound_open_executions{{account=\"{ACCOUNT}\",region=\"{REGION}\"}}");
     reads(port, &open, 1.0);
-    let ended = wait_until(Duration::from_secs(40), "the run has ended", || {
+    let ended = wait_until(Duration::from_secs(90), "the run has ended", || {
         tenant.get("sfnrun/bad").filter(|run| run["status"]["phase"] == "Failed")
     });
     let reason = condition(&ended, "Stalled").unwrap()["reason"].as_str().unwrap().to_owned();

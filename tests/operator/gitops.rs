@@ -26,7 +26,7 @@ pub(crate) fn comes_to_rest(
 ) -> String {
     let mut last = Value::Null;
     let rested = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait_until(Duration::from_secs(40), "kstatus comes to rest", || {
+        wait_until(Duration::from_secs(90), "kstatus comes to rest", || {
             let (status, object) = verdict(tenant, resource)?;
             last = object;
             match status.as_str() {
@@ -95,7 +95,7 @@ fn kstatus_is_never_current_too_early_and_never_stuck() {
 
     // Going: terminating until gone.
     tenant.kubectl(&["delete", "sfn/fulfil", "--wait=false"]);
-    wait_until(Duration::from_secs(40), "the Workflow goes", || match verdict(&tenant, "sfn/fulfil") {
+    wait_until(Duration::from_secs(90), "the Workflow goes", || match verdict(&tenant, "sfn/fulfil") {
         Some((status, object)) => {
             assert_eq!(status, "Terminating", "{object:#}");
             None
@@ -151,7 +151,7 @@ fn kstatus_of_the_smaller_kinds_is_never_current_too_early_and_never_stuck() {
 
     for resource in ["sfnact/approve", "sfnact/theirs", "sfncron/yearly", "idp/idp"] {
         tenant.kubectl(&["delete", resource, "--wait=false"]);
-        wait_until(Duration::from_secs(40), "it goes", || match verdict(&tenant, resource) {
+        wait_until(Duration::from_secs(90), "it goes", || match verdict(&tenant, resource) {
             Some((status, object)) => {
                 assert_eq!(status, "Terminating", "{object:#}");
                 None

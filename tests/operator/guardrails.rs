@@ -147,7 +147,7 @@ pub(crate) fn starts_of(tenant: &Tenant, workflow: &str) -> usize {
 fn refused_or_started(tenant: &Tenant, run: &str, workflow: &str, before: usize) -> Result<String, String> {
     const REFUSALS: [&str; 4] =
         ["RefusedByGuardrail", "ExecutionRoleNotAllowed", "RedriveRefused", "ExecutionRoleForeign"];
-    wait_until(Duration::from_secs(40), run, || {
+    wait_until(Duration::from_secs(90), run, || {
         if starts_of(tenant, workflow) > before {
             return Some(Err(format!("{run} started")));
         }
@@ -195,7 +195,7 @@ fn requirement_21_no_door_leads_past_a_guardrail_or_a_role_list() {
     made("aliased", json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
     for name in ["versioned", "aliased"] {
         let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
-        tenant.wait_for_object(&operator, &format!("sfn/{name}"), "version 2", Duration::from_secs(40), two);
+        tenant.wait_for_object(&operator, &format!("sfn/{name}"), "version 2", Duration::from_secs(90), two);
     }
     let again = |strategy: &str| json!({"retry": {"strategy": strategy, "limit": 3, "backoff": {"interval": "15s", "factor": 1}}});
     tenant.apply(&workflow_run("restarted", "restarted", &again("Restart")));
@@ -203,7 +203,7 @@ fn requirement_21_no_door_leads_past_a_guardrail_or_a_role_list() {
     tenant.apply(&workflow_run("asked", "asked", &json!({})));
     for name in ["restarted", "redriven"] {
         let waits = |object: &Value| object["status"]["retryAt"].is_string();
-        tenant.wait_for_object(&operator, &format!("sfnrun/{name}"), "wait", Duration::from_secs(40), waits);
+        tenant.wait_for_object(&operator, &format!("sfnrun/{name}"), "wait", Duration::from_secs(90), waits);
     }
     tenant.wait_for(&operator, "sfnrun/asked", "Failed", "True", "ExecutionFailed");
 

@@ -45,7 +45,7 @@ fn requirement_30_the_operators_own_token_mints_what_it_needs_and_nothing_else()
         as_operator(&tenant, &[&["-n", namespace, "create", "token", account], more].concat(), None)
     };
     let good = ["--audience=sts.amazonaws.com", "--duration=600s"];
-    wait_until(Duration::from_secs(10), "the right is there", || mint("held", "orders", &good).ok());
+    wait_until(Duration::from_secs(60), "the right is there", || mint("held", "orders", &good).ok());
     mint("held", "orders", &[&format!("--audience={issuer}"), "--duration=600s"]).unwrap();
 
     tenant.bed.control_plane.kubectl(&["-n", "stepbound-crds", "create", "serviceaccount", "elsewhere"]);
@@ -90,7 +90,7 @@ fn let_it_use_bindings(tenant: &Tenant) {
     assert!(may_use().is_none(), "the chart gives it no binding to use");
     let user = format!("system:serviceaccount:{}:stepbound", tenant.system);
     tenant.bed.control_plane.grant(&user, &tenant.name, &json!([using("orders")]));
-    wait_until(Duration::from_secs(10), "the right is there", may_use);
+    wait_until(Duration::from_secs(60), "the right is there", may_use);
 }
 
 /// Requirement 30 of docs/security.md: the operator's own account is held.
@@ -175,8 +175,8 @@ fn requirement_30_cluster_wide_tokens_can_be_bound_to_labelled_namespaces() {
         as_operator(&tenant, &command, None)
     };
     let refused =
-        wait_until(Duration::from_secs(20), "the policy holds", || mint().err().filter(|said| said.contains("labels")));
+        wait_until(Duration::from_secs(60), "the policy holds", || mint().err().filter(|said| said.contains("labels")));
     assert!(refused.contains("kubectl label namespace labelled stepbound.dev/tokens=yes"), "{refused}");
     tenant.bed.control_plane.kubectl(&["label", "namespace", "labelled", "stepbound.dev/tokens=yes"]);
-    wait_until(Duration::from_secs(10), "the label is seen", || mint().ok());
+    wait_until(Duration::from_secs(60), "the label is seen", || mint().ok());
 }

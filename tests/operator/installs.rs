@@ -172,7 +172,7 @@ fn uninstall(tenant: &Tenant, operator: Process, before: &[String]) {
     let refusal = release(tenant, &["--all"]).unwrap_err();
     assert!(refusal.contains("an operator still runs"), "{refusal}");
     operator.signal("TERM");
-    wait_until(Duration::from_secs(20), "the operator ends", || (!operator.is_running()).then_some(()));
+    wait_until(Duration::from_secs(60), "the operator ends", || (!operator.is_running()).then_some(()));
     assert_eq!(owner_tags(tenant), 4);
     let said = release(tenant, &["--all"]).unwrap();
     let machine = tenant.machine_arn("fulfil");

@@ -83,14 +83,14 @@ fn an_upgrade_waits_for_its_pods_leaves_the_old_ones_until_then_and_comes_back_w
 
     // A drain takes one, and the other not before there is another one somewhere.
     bed.control_plane.kubectl(&["cordon", "node-a", "node-b"]);
-    wait_until(Duration::from_secs(20), "the budget counts them", || {
+    wait_until(Duration::from_secs(60), "the budget counts them", || {
         (release.get("pdb/stepbound")["status"]["disruptionsAllowed"] == 1).then_some(())
     });
     release.evict(&first[0]).unwrap();
     let refused = release.evict(&first[1]).unwrap_err();
     assert!(refused.contains("disruption budget"), "{refused}");
     bed.control_plane.kubectl(&["uncordon", "node-a", "node-b"]);
-    wait_until(Duration::from_secs(40), "the evicted one is replaced", || (release.available() == 2).then_some(()));
+    wait_until(Duration::from_secs(90), "the evicted one is replaced", || (release.available() == 2).then_some(()));
 
     let (before, _) = release.pods();
     let labelled = json!({"podLabels": {"round": "second"}});

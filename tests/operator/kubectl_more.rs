@@ -22,7 +22,7 @@ fn only(tenant: &Tenant, user: &str, rights: &[(&str, &[&str])]) {
 fn until(what: &str, ask: impl Fn() -> Ended, is: impl Fn(&Ended) -> bool) -> Ended {
     let mut last = String::new();
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait_until(Duration::from_secs(20), what, || {
+        wait_until(Duration::from_secs(60), what, || {
             let ended = ask();
             last = format!("{}: {}{}", ended.code, ended.out, ended.said);
             is(&ended).then_some(ended)
@@ -49,7 +49,7 @@ fn page(kind: &str, name: &str, spec: &Value) -> Value {
 
 /// Answers the next history as the operator would: two pages, the second once somebody has seen the first.
 fn answer(tenant: &Tenant) -> (String, Value) {
-    let history = wait_until(Duration::from_secs(20), "a history is asked for", || {
+    let history = wait_until(Duration::from_secs(60), "a history is asked for", || {
         let all: Value = serde_json::from_str(&tenant.kubectl(&["get", "executionhistories", "-o", "json"])).unwrap();
         all["items"].as_array().unwrap().iter().find(|one| one["status"]["phase"].is_null()).cloned()
     });
@@ -106,7 +106,7 @@ fn logs_are_read_through_a_history_that_goes_again() {
 
     only(&tenant, "alice", &[histories, pages]);
     let ask = ["auth", "can-i", "-n", "logs", "get", "executionhistorypages.stepbound.dev", "--as", "alice"];
-    wait_until(Duration::from_secs(20), "the role holds", || tenant.bed.control_plane.try_kubectl(&ask, None).ok());
+    wait_until(Duration::from_secs(60), "the role holds", || tenant.bed.control_plane.try_kubectl(&ask, None).ok());
     let read = std::thread::scope(|scope| {
         let read = scope.spawn(|| sfn(&tenant, "alice", &["logs", "run/order", "--state", "Pay"]));
         let (_, spec) = answer(&tenant);
@@ -135,7 +135,7 @@ fn logs_are_read_through_a_history_that_goes_again() {
 
     only(&tenant, "alice", &[histories, pages, data]);
     let ask = ["auth", "can-i", "-n", "logs", "get", "executiondatapages.stepbound.dev", "--as", "alice"];
-    wait_until(Duration::from_secs(20), "the role holds", || tenant.bed.control_plane.try_kubectl(&ask, None).ok());
+    wait_until(Duration::from_secs(60), "the role holds", || tenant.bed.control_plane.try_kubectl(&ask, None).ok());
     let json = std::thread::scope(|scope| {
         let read = scope.spawn(|| sfn(&tenant, "alice", &["logs", "order", "--data", "--follow", "-o", "json"]));
         let (_, spec) = answer(&tenant);
@@ -148,7 +148,7 @@ fn logs_are_read_through_a_history_that_goes_again() {
     // Ctrl-C leaves the run as it is, and no history behind.
     let mut waiting = command(&tenant, "alice", &["logs", "order", "--follow"]);
     let child = waiting.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
-    wait_until(Duration::from_secs(20), "a history is asked for", || {
+    wait_until(Duration::from_secs(60), "a history is asked for", || {
         (!tenant.kubectl(&["get", "executionhistories", "-o", "name"]).trim().is_empty()).then_some(())
     });
     let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

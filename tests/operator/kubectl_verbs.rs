@@ -73,7 +73,7 @@ fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
                 may(&tenant, "bob", &rest);
             }
             let mut last = String::new();
-            let refused = wait_until(Duration::from_secs(10), &format!("{arguments:?} without {missing}"), || {
+            let refused = wait_until(Duration::from_secs(60), &format!("{arguments:?} without {missing}"), || {
                 let ended = sfn(&tenant, "bob", arguments);
                 last = format!("{}: {}{}", ended.code, ended.out, ended.said);
                 (ended.code == 3).then_some(ended)
@@ -86,7 +86,7 @@ fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
         }
         without_rights(&tenant, "alice");
         may(&tenant, "alice", rights);
-        let done = wait_until(Duration::from_secs(10), "the role holds", || {
+        let done = wait_until(Duration::from_secs(60), "the role holds", || {
             Some(sfn(&tenant, "alice", arguments)).filter(|ended| ended.code != 3)
         });
         assert_eq!(done.code, code, "{arguments:?}: {}", done.said);
@@ -98,7 +98,7 @@ fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
     // What Kubernetes' own roles give is enough for all of them.
     without_rights(&tenant, "alice");
     tenant.kubectl(&["create", "rolebinding", "carol", "--clusterrole=edit", "--user=carol"]);
-    wait_until(Duration::from_secs(20), "roles are aggregated", || {
+    wait_until(Duration::from_secs(60), "roles are aggregated", || {
         (sfn(&tenant, "carol", &["run", "fulfil", "--name", "own"]).code == 3
             && sfn(&tenant, "carol", &["list"]).code == 0)
             .then_some(())
@@ -112,7 +112,7 @@ fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
 fn a_run_is_started_followed_and_stopped_from_the_command_line() {
     let (tenant, operator) = with_workflow("typed", 0);
     tenant.kubectl(&["create", "rolebinding", "alice", "--clusterrole=edit", "--user=alice"]);
-    wait_until(Duration::from_secs(20), "roles are aggregated", || {
+    wait_until(Duration::from_secs(60), "roles are aggregated", || {
         (sfn(&tenant, "alice", &["list"]).code == 0).then_some(())
     });
     let piped = sfn(&tenant, "alice", &["run", "fulfil", "--set", "order.id=4711", "-o", "output"]);

@@ -72,7 +72,7 @@ fn the_quickstart_runs_under_exactly_the_derived_execution_policy_and_fails_with
         allow(&tenant, "exec", &json!({"Version": "2012-10-17", "Statement": fewer}));
         let name = format!("without-{without}");
         tenant.apply(&workflow_run(&name, "fulfil", &input));
-        let failed = wait_until(Duration::from_secs(40), &name, || {
+        let failed = wait_until(Duration::from_secs(90), &name, || {
             let run = tenant.get(&format!("sfnrun/{name}"))?;
             (run["status"]["phase"] == "Failed").then_some(run)
         });

@@ -56,7 +56,7 @@ fn the_cluster_tells_what_the_linter_tells_and_heeds_what_it_is_asked_to_pass_ov
     other["metadata"]["annotations"] = json!({"stepbound.dev/lint-ignore": "SB071@/States/Ask"});
     assert_eq!(by_linter(&other), Told::new());
     tenant.apply(&other);
-    wait_until(Duration::from_secs(20), "a finding that is passed over leaves the status", || {
+    wait_until(Duration::from_secs(60), "a finding that is passed over leaves the status", || {
         let object: Value = serde_json::from_str(&tenant.kubectl(&["get", "sfn/doubtful", "-o", "json"])).ok()?;
         object["status"].get("diagnostics").is_none().then_some(())
     });
@@ -72,7 +72,7 @@ fn the_linter_decides_of_manifests_as_the_api_server_does() {
     let (mut taken, mut refused, mut otherwise) = (0, 0, Vec::new());
     for case in manifests::cases() {
         // A kind is known a moment after its definition is there.
-        let answer = wait_until(Duration::from_secs(30), "the API server knows the kind", || {
+        let answer = wait_until(Duration::from_secs(90), "the API server knows the kind", || {
             let answer = tenant.bed.control_plane.try_kubectl(&create, Some(&case.object.to_string()));
             answer.as_ref().err().is_none_or(|said| !said.contains("no matches for kind")).then_some(answer)
         });

@@ -17,7 +17,7 @@ pub(crate) fn guarded(tenant: &Tenant, more: &[(&str, &str)]) -> (Process, u16, 
     let address = format!("127.0.0.1:{metrics}");
     let environment = [&[("STEPBOUND_METRICS_ADDR", address.as_str()), ("RUST_LOG", "trace")], more].concat();
     let operator = tenant.operator_on(health, Path::new(env!("CARGO_BIN_EXE_stepbound")), &environment);
-    wait_until(Duration::from_secs(20), "ready", || {
+    wait_until(Duration::from_secs(60), "ready", || {
         let ready = client().get(format!("http://127.0.0.1:{health}/readyz")).send();
         ready.ok().filter(|answer| answer.status() == 200)
     });
@@ -103,14 +103,14 @@ fn a_right_that_is_given_is_seen_and_the_api_server_gone_lets_nobody_in() {
     let token = token_of(&tenant, "prometheus", &[]);
     assert_eq!(read(port, Some(&token)).status(), 403);
     may_read(&tenant, "prometheus");
-    wait_until(Duration::from_secs(30), "the right is seen", || {
+    wait_until(Duration::from_secs(90), "the right is seen", || {
         (read(port, Some(&token)).status() == 200).then_some(())
     });
     // Without the right to ask, the operator lets nobody in and says what it lacks.
     let auth = format!("{}-stepbound-metrics-auth", tenant.system);
     tenant.kubectl(&["delete", "clusterrolebinding", &auth]);
     let other = token_of(&tenant, "prometheus", &[]);
-    let answer = wait_until(Duration::from_secs(20), "the right to ask is gone", || {
+    let answer = wait_until(Duration::from_secs(60), "the right to ask is gone", || {
         let token = token_of(&tenant, "prometheus", &[]);
         Some(read(port, Some(&token))).filter(|answer| answer.status() == 503)
     });

@@ -65,7 +65,7 @@ fn an_object_nested_deeper_than_can_be_read_is_refused_and_stops_nobody_else() {
         ("sfncron/deep", "Stalled", "RunTemplateInvalid"),
         ("tb/deep", "Stalled", "SessionPolicyInvalid"),
     ] {
-        wait_until(Duration::from_secs(30), &format!("{resource} is {expected}"), || {
+        wait_until(Duration::from_secs(90), &format!("{resource} is {expected}"), || {
             (reason(&tenant, resource, kind) == expected).then_some(())
         });
     }

@@ -16,14 +16,14 @@ fn only_a_run_that_somebody_watches_is_followed_through_its_history() {
     tenant.wait_for(&operator, "sfnrun/unwatched", "Started", "True", "ExecutionStarted");
     tenant.wait_for(&operator, "sfnrun/watched", "Started", "True", "ExecutionStarted");
     tenant.kubectl(&["annotate", "sfnrun/watched", "stepbound.dev/watch=true"]);
-    let run = wait_until(Duration::from_secs(20), "its state is told", || {
+    let run = wait_until(Duration::from_secs(60), "its state is told", || {
         tenant.get("sfnrun/watched").filter(|run| run["status"]["currentStates"] == json!(["Wait"]))
     });
     assert_eq!(run["status"]["state"], "Wait");
     let wide = tenant.kubectl(&["get", "sfnrun/watched", "-o", "wide"]);
     assert!(wide.contains("STATE") && wide.contains(" Wait "), "{wide}");
     tenant.kubectl(&["annotate", "sfnrun/watched", "stepbound.dev/watch-"]);
-    wait_until(Duration::from_secs(20), "nothing is told any more", || {
+    wait_until(Duration::from_secs(60), "nothing is told any more", || {
         tenant.get("sfnrun/watched").filter(|run| run["status"]["currentStates"].is_null())
     });
     let unwatched = tenant.get("sfnrun/unwatched").unwrap();
@@ -49,7 +49,7 @@ fn a_map_run_tells_how_far_it_is() {
     let mut run = workflow_run("order", "fulfil", &json!({"input": [1, 2, 3, 4, 5]}));
     run["metadata"]["annotations"] = json!({"stepbound.dev/watch": "2099-01-01T00:00:00Z"});
     tenant.apply(&run);
-    let told = tenant.wait_for_object(&operator, "sfnrun/order", "percentage", Duration::from_secs(40), |run| {
+    let told = tenant.wait_for_object(&operator, "sfnrun/order", "percentage", Duration::from_secs(90), |run| {
         run["status"]["progressPercent"].as_i64().is_some_and(|percent| percent > 0)
     });
     let percent = told["status"]["progressPercent"].as_i64().unwrap();
@@ -79,15 +79,17 @@ fn as_they_ran(tenant: &Tenant) -> (Vec<String>, usize) {
 
 #[test]
 fn runs_wait_for_their_turn_in_order_of_creation_and_a_kill_changes_nothing() {
-    let (tenant, mut operator) = with_workflow("queued", 2);
+    let (tenant, mut operator) = with_workflow("queued", 5);
     tenant.kubectl(&["patch", "sfn", "fulfil", "--type=merge", "-p", r#"{"spec":{"maxConcurrentRuns":2}}"#]);
     let names: Vec<String> = (0..9).map(|number| format!("run-{number}")).collect();
-    for name in &names {
-        tenant.apply(&workflow_run(name, "fulfil", &json!({"input": {"name": name}})));
-        // Creation times are whole seconds.
-        std::thread::sleep(Duration::from_millis(if name == "run-0" { 1000 } else { 150 }));
-    }
-    let waits = wait_until(Duration::from_secs(10), "the last one waits", || {
+    let runs = names.iter().map(|name| {
+        let mut run = workflow_run(name, "fulfil", &json!({"input": {"name": name}}));
+        run["metadata"]["namespace"] = json!(tenant.name);
+        run
+    });
+    let runs: Vec<Value> = runs.collect();
+    tenant.bed.control_plane.apply(&json!({"apiVersion": "v1", "kind": "List", "items": runs}).to_string());
+    let waits = wait_until(Duration::from_secs(60), "the last one waits", || {
         let run = tenant.get("sfnrun/run-8")?;
         let ready = condition(&run, "Ready")?;
         (ready["reason"] == "Queued").then(|| (run["status"]["phase"].clone(), ready["message"].clone()))
@@ -95,7 +97,7 @@ fn runs_wait_for_their_turn_in_order_of_creation_and_a_kill_changes_nothing() {
     assert_eq!(waits.0, "Pending");
     let said = waits.1.as_str().unwrap();
     assert!(said.starts_with("Position ") && said.contains("allows 2 (spec.maxConcurrentRuns)"), "{said}");
-    wait_until(Duration::from_secs(10), "the count is told", || {
+    wait_until(Duration::from_secs(60), "the count is told", || {
         tenant.get("sfn/fulfil").filter(|workflow| workflow["status"]["activeRuns"] == 2)
     });
     assert_eq!(tenant.kubectl(&["get", "sfn", "fulfil", "-o", "jsonpath={.status.activeRuns}"]), "2");

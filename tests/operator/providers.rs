@@ -177,7 +177,7 @@ fn requirement_28_a_stored_client_secret_goes_to_the_issuer_that_it_is_for() {
     tenant.wait_for(&operator, "tb/orders", "TokenMinted", "False", "SecretNotForIssuer");
     tie("https://other.example");
     look(2);
-    let other = tenant.wait_for_object(&operator, "idp/idp", "told whose it is", Duration::from_secs(40), |object| {
+    let other = tenant.wait_for_object(&operator, "idp/idp", "told whose it is", Duration::from_secs(90), |object| {
         condition(object, "Ready")
             .is_some_and(|ready| ready["message"].to_string().contains("is for https://other.example"))
     });

@@ -67,7 +67,7 @@ fn requirement_23_who_may_not_use_a_binding_may_not_write_what_acts_through_it()
     may_edit(&tenant, "mallory", &[]);
     let refused = create_as(&tenant, "mallory", &activity("orders")).unwrap_err();
     run_as_printed(&tenant, &refused, "echo '");
-    wait_until(Duration::from_secs(10), "the Role holds", || create_as(&tenant, "mallory", &activity("orders")).ok());
+    wait_until(Duration::from_secs(60), "the Role holds", || create_as(&tenant, "mallory", &activity("orders")).ok());
     let mut other = tenant.workflow("other", &waiting(0));
     other["spec"]["trustBindingRef"]["name"] = json!("payments");
     assert!(create_as(&tenant, "mallory", &other).unwrap_err().contains("may not use TrustBinding using/payments"));
@@ -88,7 +88,7 @@ fn requirement_23_the_charts_roles_tell_writing_from_using() {
         let question = [&["auth", "can-i", "-n", "user-roles"], what].concat();
         tenant.bed.control_plane.kubectl_as(user, &question, None).is_ok()
     };
-    wait_until(Duration::from_secs(20), "roles are aggregated", || {
+    wait_until(Duration::from_secs(60), "roles are aggregated", || {
         can("alice", &["use", "trustbindings/orders"]).then_some(())
     });
     assert!(can("bob", &["create", "workflows"]) && can("bob", &["take-over", "workflows/fulfil"]));
@@ -97,7 +97,7 @@ fn requirement_23_the_charts_roles_tell_writing_from_using() {
     let refused = create_as(&tenant, "bob", &tenant.workflow("other", &waiting(0))).unwrap_err();
     assert!(refused.contains("may not use TrustBinding user-roles/orders"), "{refused}");
     bind("bob", "user-roles-system-stepbound-use");
-    wait_until(Duration::from_secs(10), "the role holds", || {
+    wait_until(Duration::from_secs(60), "the role holds", || {
         create_as(&tenant, "bob", &tenant.workflow("other", &waiting(0))).ok()
     });
 }
@@ -155,7 +155,7 @@ fn requirement_24_taking_over_needs_a_right_where_the_owner_is() {
     assert!(refused_later.contains("may not take over"), "{refused_later}");
 
     run_as_printed(&tenant, &refused, "kubectl create role ");
-    wait_until(Duration::from_secs(10), "the Role holds", || {
+    wait_until(Duration::from_secs(60), "the Role holds", || {
         patch_as(&tenant, "alice", "sfn/fulfil", &annotate("test/owners/fulfil")).ok()
     });
     assert!(dry(&from("test/owners/other")).unwrap_err().contains("may not take over"), "one name was given");
@@ -168,7 +168,7 @@ fn requirement_24_taking_over_needs_a_right_where_the_owner_is() {
     .unwrap();
     tenant.bed.control_plane.kubectl(&["-n", "owners", "delete", "role,rolebinding", "--all"]);
     tenant.apply(&from("test/owners/fulfil"));
-    wait_until(Duration::from_secs(10), "the right has gone", || dry(&from("test/owners/fulfil")).err());
+    wait_until(Duration::from_secs(60), "the right has gone", || dry(&from("test/owners/fulfil")).err());
     // Somebody else has asked: whoever lets it happen by another change needs the right too. A label is free.
     let suspend = json!({"spec": {"suspend": true}});
     let refused_still = patch_as(&tenant, "alice", "sfn/fulfil", &suspend).unwrap_err();
@@ -189,7 +189,7 @@ fn requirement_24_without_a_known_cluster_every_owner_is_asked() {
     workflow["metadata"]["annotations"] = json!({"stepbound.dev/take-over-from": "elsewhere/owners/fulfil"});
     let dry = ["-n", "nameless", "create", "--dry-run=server", "-f", "-"];
     // A policy holds a moment after it was installed.
-    wait_until(Duration::from_secs(20), "the policy holds", || {
+    wait_until(Duration::from_secs(60), "the policy holds", || {
         let refused = tenant.bed.control_plane.kubectl_as("alice", &dry, Some(&workflow.to_string())).err()?;
         refused.contains("user alice may not take over state machines of elsewhere/owners/fulfil").then_some(())
     });
@@ -214,7 +214,7 @@ fn requirement_28_who_may_not_read_a_secret_may_not_have_it_sent() {
     assert!(changed.contains("may not read Secret secretive/others"), "{changed}");
     patch_as(&tenant, "alice", "idp/mine", &json!({"metadata": {"labels": {"a": "b"}}})).unwrap();
     run_as_printed(&tenant, &refused, "kubectl create role ");
-    wait_until(Duration::from_secs(10), "the Role holds", || {
+    wait_until(Duration::from_secs(60), "the Role holds", || {
         create_as(&tenant, "alice", &provider("theirs", "others")).ok()
     });
 }

@@ -28,7 +28,7 @@ fn alias(tenant: &Tenant) -> Value {
 }
 
 fn wait_for_phase(tenant: &Tenant, phase: &str) -> Value {
-    wait_until(Duration::from_secs(40), &format!("the alias is {phase}"), || {
+    wait_until(Duration::from_secs(90), &format!("the alias is {phase}"), || {
         Some(alias(tenant)).filter(|alias| alias["phase"] == phase)
     })
 }
@@ -39,7 +39,7 @@ fn traffic(tenant: &Tenant, name: &str, runs: u32) -> (usize, usize) {
         tenant.apply(&workflow_run(&format!("{name}-{run}"), "fulfil", &json!({})));
     }
     for run in 0..runs {
-        wait_until(Duration::from_secs(40), "the run ends", || {
+        wait_until(Duration::from_secs(90), "the run ends", || {
             let object = tenant.get(&format!("sfnrun/{name}-{run}"))?;
             condition(&object, "Finished").filter(|one| one["status"] == "True")
         });
@@ -133,7 +133,7 @@ fn a_canary_that_proves_itself_takes_over_across_a_restart_and_a_pause_holds_it(
     let operator = impatient(&tenant);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&canary(&tenant, &succeeding("1")));
-    wait_until(Duration::from_secs(20), "the alias", || {
+    wait_until(Duration::from_secs(60), "the alias", || {
         Some(alias(&tenant)).filter(|alias| alias["phase"] == "Stable")
     });
     tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/pause=live"]);
@@ -149,7 +149,7 @@ fn a_canary_that_proves_itself_takes_over_across_a_restart_and_a_pause_holds_it(
     let mut pinned = canary(&tenant, &succeeding("2"));
     pinned["spec"]["aliases"] = json!([{"name": "pinned", "version": 1}]);
     tenant.apply(&pinned);
-    wait_until(Duration::from_secs(20), "the pinned alias alone", || {
+    wait_until(Duration::from_secs(60), "the pinned alias alone", || {
         let aliases = tenant.get("sfn/fulfil")?["status"]["aliases"].clone();
         (aliases.as_array()?.len() == 1 && aliases[0]["name"] == "pinned").then_some(())
     });

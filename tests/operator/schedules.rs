@@ -34,7 +34,7 @@ fn phase(run: &Value) -> &str {
 
 /// Waits for as many runs of the schedule as fit.
 fn wait_for_runs(tenant: &Tenant, name: &str, what: &str, fit: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    wait_until(Duration::from_secs(40), what, || {
+    wait_until(Duration::from_secs(90), what, || {
         let runs = runs_of(tenant, name);
         fit(&runs).then_some(runs)
     })
@@ -63,7 +63,7 @@ fn a_schedule_runs_each_minute_and_what_it_ran_goes_with_it() {
     let name = format!("sfnrun/tick-{}", due / 60);
     let ended = tenant.wait_for(&operator, &name, "Complete", "True", "Succeeded");
     assert_eq!(ended["status"]["output"], json!({"by": "the clock"}));
-    let known = wait_until(Duration::from_secs(10), "the success is known", || {
+    let known = wait_until(Duration::from_secs(60), "the success is known", || {
         let object = tenant.get("sfncron/tick")?;
         object["status"]["lastSuccessfulTime"].is_string().then_some(object)
     });
@@ -92,7 +92,7 @@ fn of_many_missed_times_one_is_made_up_for_and_its_minute_never_runs_twice() {
     // The run is deleted and the record of it lost: AWS knows the name of the execution, which is then found again.
     tenant.kubectl(&["delete", &resource, "--timeout=20s"]);
     last_ran(&tenant, "daily", 3 * DAY);
-    wait_until(Duration::from_secs(30), "the run is there again", || {
+    wait_until(Duration::from_secs(90), "the run is there again", || {
         tenant.get(&resource).filter(|run| phase(run) == "Succeeded")
     });
     assert_eq!(executions(&tenant).len(), 1);
@@ -106,7 +106,7 @@ fn what_missed_its_deadline_is_told_and_not_run() {
     tenant.apply(&schedule("yearly", &json!({"startingDeadlineSeconds": 600})));
     tenant.wait_for(&operator, "sfncron/yearly", "Ready", "True", "Scheduled");
     last_ran(&tenant, "yearly", 500 * DAY);
-    let missed = wait_until(Duration::from_secs(20), "the miss is known", || {
+    let missed = wait_until(Duration::from_secs(60), "the miss is known", || {
         let object = tenant.get("sfncron/yearly")?;
         object["status"]["lastMissedTime"].is_string().then_some(object)
     });
@@ -140,7 +140,7 @@ fn forbid_waits_for_the_active_run_and_replace_stops_it_first() {
         tenant.apply(&owned_run(&tenant, name, &older));
         wait_for_runs(&tenant, name, "the older run is under way", |runs| phase(&runs[0]) == "Running");
         last_ran(&tenant, name, 2 * DAY);
-        wait_until(Duration::from_secs(20), "it is told that the due run waits", || {
+        wait_until(Duration::from_secs(60), "it is told that the due run waits", || {
             tenant.kubectl(&["get", "events", "-o", "jsonpath={.items[*].reason}"]).contains(reason).then_some(())
         });
         let both = wait_for_runs(&tenant, name, "the second run", |runs| runs.len() == 2);
@@ -150,7 +150,7 @@ fn forbid_waits_for_the_active_run_and_replace_stops_it_first() {
         let second = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
         let (ended, begun) = (second(&old["status"]["finishedAt"]), second(&new["metadata"]["creationTimestamp"]));
         assert!(begun >= ended, "never two at a time: {ended} {begun}");
-        wait_until(Duration::from_secs(10), "nothing waits any more", || {
+        wait_until(Duration::from_secs(60), "nothing waits any more", || {
             condition(&tenant.get(&resource)?, "Waiting").is_none().then_some(())
         });
         tenant.kubectl(&["delete", &resource, "--timeout=20s"]);

@@ -20,7 +20,8 @@ fn replica(tenant: &Tenant, namespaces: &[&str], shards: &str) -> Process {
     tenant.operator_for(namespaces, free_port(), binary, &[("STEPBOUND_SHARDS", shards)])
 }
 
-fn holder(tenant: &Tenant, lease: &str) -> Option<String> {
+/// Who holds a lease.
+pub(crate) fn holder(tenant: &Tenant, lease: &str) -> Option<String> {
     let command = ["-n", &tenant.system, "get", "lease", lease, "-o", "jsonpath={.spec.holderIdentity}"];
     let holder = tenant.bed.control_plane.try_kubectl(&command, None).ok()?;
     (!holder.is_empty()).then_some(holder)

@@ -32,7 +32,7 @@ fn an_event_tells_of_an_end_and_a_forged_one_of_nothing() {
     for message in [forged(&arn), forged(&format!("{arn}x")), "not even JSON".into(), "{}".into()] {
         tenant.bed.aws.send(&queue, &message);
     }
-    wait_until(Duration::from_secs(8), "the messages were read", || {
+    wait_until(Duration::from_secs(60), "the messages were read", || {
         let calls = tenant.bed.front.calls_about("events-events");
         let deleted = calls.iter().filter(|call| call.operation.starts_with("DeleteMessage")).count();
         (deleted > 0).then_some(())
@@ -43,7 +43,7 @@ fn an_event_tells_of_an_end_and_a_forged_one_of_nothing() {
     let done = tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
     assert_eq!(done["status"]["output"], json!({"a": 1}));
     assert!(tenant.bed.front.calls_about(&arn).len() > before, "the end was confirmed");
-    wait_until(Duration::from_secs(10), "messages that were read are deleted", || {
+    wait_until(Duration::from_secs(60), "messages that were read are deleted", || {
         (tenant.bed.aws.waiting_in(&queue) == 0).then_some(())
     });
 }
@@ -56,7 +56,7 @@ fn a_queue_is_read_again_after_a_restart_that_finds_its_binding_settled() {
     std::thread::sleep(Duration::from_secs(21));
     let operator = start(&tenant);
     tenant.bed.aws.send(&queue, "not even JSON");
-    wait_until(Duration::from_secs(15), "the queue is read", || (tenant.bed.aws.waiting_in(&queue) == 0).then_some(()));
+    wait_until(Duration::from_secs(60), "the queue is read", || (tenant.bed.aws.waiting_in(&queue) == 0).then_some(()));
     assert!(operator.is_running());
 }
 
@@ -70,7 +70,7 @@ fn a_queue_that_may_not_be_read_delays_nothing() {
     tenant.apply(&tenant.workflow("fulfil", &waiting(1)));
     tenant.apply(&workflow_run("order", "fulfil", &json!({})));
     tenant.wait_for(&operator, "sfnrun/order", "Complete", "True", "Succeeded");
-    wait_until(Duration::from_secs(10), "the refusal is told", || {
+    wait_until(Duration::from_secs(60), "the refusal is told", || {
         operator.log_text().contains("cannot read events").then_some(())
     });
 }

@@ -73,7 +73,7 @@ fn substitutions_from_config_maps_are_waited_for_followed_and_overridden_in_orde
     let result = definition(&tenant)["States"]["A"]["Result"].clone();
     assert_eq!(result, json!({"a": "base", "b": "\"}, \"Type\": \"Fail", "c": "spec"}), "values are data");
     tenant.apply(&map("stage", &json!({"B": "changed"})));
-    wait_until(Duration::from_secs(10), "the change is followed", || {
+    wait_until(Duration::from_secs(60), "the change is followed", || {
         (definition(&tenant)["States"]["A"]["Result"]["b"] == "changed").then_some(())
     });
     tenant.delete_all(&operator);
@@ -98,7 +98,7 @@ fn tags(tenant: &Tenant, workflow: &str) -> Vec<String> {
 fn look_now(tenant: &Tenant, workflow: &str, token: &str) {
     let annotation = format!("stepbound.dev/reconcile-now={token}");
     tenant.kubectl(&["annotate", "--overwrite", "sfn", workflow, &annotation]);
-    wait_until(Duration::from_secs(20), "the annotation is acted on", || {
+    wait_until(Duration::from_secs(60), "the annotation is acted on", || {
         (tenant.get(&format!("sfn/{workflow}"))?["status"]["lastHandled"]["reconcileNow"] == token).then_some(())
     });
 }
@@ -135,7 +135,7 @@ fn logging_tracing_encryption_and_tags_are_created_updated_and_taken_away() {
     workflow["spec"]["tags"] = json!({"team": "billing"});
     workflow["spec"].as_object_mut().unwrap().remove("encryption");
     tenant.apply(&workflow);
-    wait_until(Duration::from_secs(20), "the update", || {
+    wait_until(Duration::from_secs(60), "the update", || {
         (machine(&tenant, "fulfil")["loggingConfiguration"]["level"] == "OFF").then_some(())
     });
     tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
@@ -165,7 +165,7 @@ fn a_change_made_in_aws_is_set_back_or_reported_with_its_path() {
     let message = condition(&left, "Drifted").unwrap()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("definition.States.Wait.Seconds: in AWS 77, wanted 1"), "{message}");
     assert!(machine(&tenant, "reported")["definition"].as_str().unwrap().contains("77"));
-    wait_until(Duration::from_secs(20), "the correction", || {
+    wait_until(Duration::from_secs(60), "the correction", || {
         (!machine(&tenant, "fulfil")["definition"].as_str().unwrap().contains("77")).then_some(())
     });
     let told = tenant.kubectl(&["get", "events", "--field-selector=reason=DriftCorrected", "-o", "json"]);
@@ -177,7 +177,7 @@ fn a_change_made_in_aws_is_set_back_or_reported_with_its_path() {
     tenant.wait_for(&operator, "sfn/aliased", "Ready", "True", "Synced");
     aliased["spec"]["definition"] = waiting(2);
     tenant.apply(&aliased);
-    wait_until(Duration::from_secs(20), "version 2", || {
+    wait_until(Duration::from_secs(60), "version 2", || {
         (tenant.get("sfn/aliased")?["status"]["latestVersion"]["number"] == 2).then_some(())
     });
     let alias = format!("{}:live", tenant.machine_arn("aliased"));
@@ -231,7 +231,7 @@ fn versions_are_published_on_change_and_pruned_but_for_those_in_use() {
         let definition = waiting(seconds);
         workflow["spec"]["definition"] = definition;
         tenant.apply(&workflow);
-        wait_until(Duration::from_secs(20), "the version", || {
+        wait_until(Duration::from_secs(60), "the version", || {
             let status = tenant.get("sfn/fulfil")?["status"].clone();
             (status["latestVersion"]["number"] == seconds - 59).then_some(())
         });
@@ -243,7 +243,7 @@ fn versions_are_published_on_change_and_pruned_but_for_those_in_use() {
             .unwrap()
             .clone()
     };
-    wait_until(Duration::from_secs(20), "the pruning", || (versions().len() == 3).then_some(()));
+    wait_until(Duration::from_secs(60), "the pruning", || (versions().len() == 3).then_some(()));
     let text = format!("{:?}", versions());
     assert!(text.contains("fulfil:1\"") && text.contains("fulfil:4\"") && text.contains("fulfil:5\""), "{text}");
     let mut unversioned = tenant.workflow("plain", &waiting(0));
@@ -283,7 +283,7 @@ fn an_activity_is_created_tagged_left_alone_where_it_is_anothers_and_deleted() {
     let tags = || tenant.bed.aws.states("ListTagsForResource", &json!({"resourceArn": arn})).unwrap().to_string();
     assert!(tags().contains("\"cost\"") && tags().contains("stepbound.dev/name"));
     tenant.apply(&activity("approve", &json!({"team": "billing"})));
-    wait_until(Duration::from_secs(20), "the tags", || {
+    wait_until(Duration::from_secs(60), "the tags", || {
         (tags().contains("\"billing\"") && !tags().contains("\"cost\"")).then_some(())
     });
     tenant.bed.aws.states("CreateActivity", &json!({"name": "activity_theirs"})).unwrap();

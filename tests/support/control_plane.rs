@@ -193,7 +193,7 @@ impl ControlPlane {
         let command = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         // Where a mutating policy matches, the API server refuses a new kind until it has read its schema, which it does every
         // five seconds.
-        let applied = wait_until(Duration::from_secs(30), "the API server knows the kind", || {
+        let applied = wait_until(Duration::from_secs(90), "the API server knows the kind", || {
             match self.try_kubectl(&command, Some(manifest)) {
                 Err(error) if error.contains("There can be a delay between") => None,
                 answer => Some(answer),

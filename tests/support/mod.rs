@@ -349,7 +349,7 @@ impl Tenant {
     /// Waits until a condition has the status and reason; panics with the object and the operator's last words.
     pub fn wait_for(&self, operator: &Process, resource: &str, kind: &str, status: &str, reason: &str) -> Value {
         let what = format!("{kind}={status}/{reason}");
-        self.wait_for_object(operator, resource, &what, Duration::from_secs(40), |object| {
+        self.wait_for_object(operator, resource, &what, Duration::from_secs(90), |object| {
             condition(object, kind)
                 .is_some_and(|condition| condition["status"] == status && condition["reason"] == reason)
         })

@@ -93,7 +93,7 @@ impl Page {
         let mut command = Command::new(program);
         command.arg("--kubeconfig").arg(kubeconfig).args(["ui", "--open=false"]).args(args);
         let process = Process::start(folder, &format!("ui-{count}"), &mut command);
-        let url = wait_until(Duration::from_secs(30), "the page's address", || {
+        let url = wait_until(Duration::from_secs(90), "the page's address", || {
             let log = process.log_text();
             assert!(process.is_running(), "{log}");
             log.lines().find(|line| line.starts_with("http://")).map(str::to_owned)

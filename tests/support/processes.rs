@@ -38,7 +38,7 @@ impl Process {
         let _ = std::fs::remove_file(&pid_file);
         let watchdog =
             wrapped.stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
-        wait_until(Duration::from_secs(5), &format!("{name} starts"), || pid_file.exists().then_some(()));
+        wait_until(Duration::from_secs(60), &format!("{name} starts"), || pid_file.exists().then_some(()));
         Self { watchdog, log, pid_file }
     }
 

@@ -24,7 +24,7 @@ impl TestBed {
     pub fn install_definitions_of_prometheus(&self) {
         let folder = tool(&self.binaries, "prometheus-operator");
         self.control_plane.kubectl(&["apply", "--server-side", "-f", folder.to_str().unwrap()]);
-        wait_until(Duration::from_secs(30), "the API server tells their schemas", || {
+        wait_until(Duration::from_secs(90), "the API server tells their schemas", || {
             let document = self.control_plane.kubectl(&["get", "--raw", "/openapi/v2"]);
             let told = |kind: &str| document.contains(&format!("com.coreos.monitoring.v1.{kind}\""));
             (told("ServiceMonitor") && told("PrometheusRule")).then_some(())

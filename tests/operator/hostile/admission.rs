@@ -138,7 +138,7 @@ fn operators_maps(suite: &mut Suite<'_>) {
     tenant.let_outputs_be_stored();
     let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"mapRoles": "x"}});
     let probe = ["-n", "hostile", "create", "--dry-run=server", "-f", "-"];
-    wait_until(Duration::from_secs(20), "the right is there and the policy holds", || {
+    wait_until(Duration::from_secs(60), "the right is there and the policy holds", || {
         as_operator(tenant, &probe, Some(&map("probe"))).err().filter(|said| said.contains("AdmissionPolicy"))
     });
     let create = ["-n", "hostile", "create", "-f", "-"];

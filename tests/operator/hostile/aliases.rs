@@ -26,7 +26,7 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     let canary = json!([{"name": "live", "rollout": canary}]);
     made(suite, "l-grown", &json!({"definition": waiting(0), "aliases": canary}));
     let shared = |object: &Value| object["status"]["aliases"][0]["routes"].as_array().is_some_and(|all| all.len() == 2);
-    tenant.wait_for_object(suite.operator, "sfn/l-grown", "a canary", Duration::from_secs(40), shared);
+    tenant.wait_for_object(suite.operator, "sfn/l-grown", "a canary", Duration::from_secs(90), shared);
     made(suite, "l-typo", &json!({"definition": waiting(0), "aliases": live(1)["aliases"]}));
     let text = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "l-mapped"},
         "data": {"asl": waiting(0).to_string()}});
@@ -38,7 +38,7 @@ pub(super) fn attempts(suite: &mut Suite<'_>) {
     tenant.wait_for(suite.operator, "sfn/l-mapped", "Ready", "True", "Synced");
     change(suite, "sfn/l-typo", &live(9));
     let refused = |object: &Value| condition(object, "Ready").is_some_and(|ready| ready["status"] == "False");
-    tenant.wait_for_object(suite.operator, "sfn/l-typo", "a refusal by AWS", Duration::from_secs(40), refused);
+    tenant.wait_for_object(suite.operator, "sfn/l-typo", "a refusal by AWS", Duration::from_secs(90), refused);
     let rules = json!({"forbiddenIntegrations": ["lambda"], "forbidDefinitionFrom": true});
     guardrail(tenant, "hostile-aliases", &rules);
     tenant.wait_for(suite.operator, "sfn/l-mapped", "Stalled", "True", "RefusedByGuardrail");
@@ -53,10 +53,10 @@ fn dropped(suite: &mut Suite<'_>) {
     let tenant = suite.tenant;
     change(suite, "sfn/l-dropped", &json!({"aliases": []}));
     let gone = |object: &Value| object["status"]["aliases"].as_array().is_none_or(Vec::is_empty);
-    tenant.wait_for_object(suite.operator, "sfn/l-dropped", "no alias", Duration::from_secs(40), gone);
+    tenant.wait_for_object(suite.operator, "sfn/l-dropped", "no alias", Duration::from_secs(90), gone);
     change(suite, "sfn/l-dropped", &json!({"aliases": [{"name": "live", "version": 2}]}));
     let back = |object: &Value| object["status"]["aliases"][0]["routes"][0]["version"] == 2;
-    tenant.wait_for_object(suite.operator, "sfn/l-dropped", "the alias", Duration::from_secs(40), back);
+    tenant.wait_for_object(suite.operator, "sfn/l-dropped", "the alias", Duration::from_secs(90), back);
     assert_eq!(aliases_of(suite, "l-dropped")[0]["left"], json!([1]), "{}", aliases_of(suite, "l-dropped"));
     let run = by_alias("l-dropped", "l-dropped");
     let waits = (Layer::Operator, "Ready", "AliasMoving");

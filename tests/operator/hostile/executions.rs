@@ -75,7 +75,7 @@ fn followed_and_left_alone(suite: &mut Suite<'_>, run: &str, execution: &str, wh
     let patch =
         ["-n", tenant.name.as_str(), "patch", resource.as_str(), "--type=merge", "-p", r#"{"spec":{"cancel":{}}}"#];
     tenant.bed.control_plane.kubectl_as("mallory", &patch, None).unwrap();
-    wait_until(Duration::from_secs(20), "the run says that it stops nothing", || {
+    wait_until(Duration::from_secs(60), "the run says that it stops nothing", || {
         let found = tenant.get(&resource)?;
         assert_eq!(found["status"]["adopted"], true, "{found:#}");
         condition(&found, "Ready")?["message"].as_str()?.contains("does not stop it").then_some(())
@@ -94,7 +94,7 @@ fn at_once(suite: &mut Suite<'_>) {
         list["items"].as_array_mut().unwrap().push(named(run, "twins", &json!({})));
     }
     create_as(tenant, "mallory", &list).unwrap();
-    let reasons = wait_until(Duration::from_secs(20), "both are decided", || {
+    let reasons = wait_until(Duration::from_secs(60), "both are decided", || {
         let reason = |run: &str| {
             let found = tenant.get(&format!("sfnrun/{run}"))?;
             let reason = condition(&found, "Ready")?["reason"].as_str()?.to_owned();

@@ -49,11 +49,11 @@ fn before(suite: &Suite<'_>) {
     made(suite, "g-versioned", &json!({"aliases": [{"name": "old", "version": 1}]}));
     made(suite, "g-versioned", &json!({"definition": waiting(0), "aliases": [{"name": "old", "version": 1}]}));
     let two = |object: &Value| object["status"]["latestVersion"]["number"] == 2;
-    tenant.wait_for_object(suite.operator, "sfn/g-versioned", "version 2", Duration::from_secs(40), two);
+    tenant.wait_for_object(suite.operator, "sfn/g-versioned", "version 2", Duration::from_secs(90), two);
     made(suite, "g-moved", &json!({"aliases": [{"name": "live", "version": 1}]}));
     made(suite, "g-moved", &json!({"definition": waiting(0), "aliases": [{"name": "live", "version": 2}]}));
     let moved = |object: &Value| object["status"]["aliases"][0]["routes"][0]["version"] == 2;
-    tenant.wait_for_object(suite.operator, "sfn/g-moved", "version 2 by the alias", Duration::from_secs(40), moved);
+    tenant.wait_for_object(suite.operator, "sfn/g-moved", "version 2 by the alias", Duration::from_secs(90), moved);
     let listed = json!([tenant.execution_role_arn()]);
     create_as(tenant, "mallory", &with(tenant.binding("listed"), "/spec/allowedExecutionRoleARNs", listed)).unwrap();
     made(suite, "g-listed", &json!({"trustBindingRef": {"name": "listed"}, "definition": waiting(0)}));
@@ -62,7 +62,7 @@ fn before(suite: &Suite<'_>) {
     tenant.wait_for(suite.operator, "sfnrun/g-redrive", "Failed", "True", "ExecutionFailed");
     create_as(tenant, "mallory", &workflow_run("g-again", "g-again", &retry)).unwrap();
     let waits = |object: &Value| object["status"]["retryAt"].is_string();
-    tenant.wait_for_object(suite.operator, "sfnrun/g-again", "wait", Duration::from_secs(40), waits);
+    tenant.wait_for_object(suite.operator, "sfnrun/g-again", "wait", Duration::from_secs(90), waits);
 }
 
 pub(super) fn change(suite: &Suite<'_>, resource: &str, spec: &Value) {
@@ -106,7 +106,7 @@ fn starts(suite: &mut Suite<'_>) {
     let asked = ["-n", &tenant.name, "annotate", "sfnrun/g-redrive", "stepbound.dev/redrive=1"];
     tenant.bed.control_plane.kubectl_as("mallory", &asked, None).unwrap();
     let handled = |object: &Value| object["status"]["lastHandled"]["redrive"] == "1";
-    tenant.wait_for_object(suite.operator, "sfnrun/g-redrive", "answer", Duration::from_secs(40), handled);
+    tenant.wait_for_object(suite.operator, "sfnrun/g-redrive", "answer", Duration::from_secs(90), handled);
     suite.harmless("a redrive of a run from before", Operator, "RedriveRefused, with the Guardrail");
     let after: Vec<usize> = names.iter().map(|name| starts_of(tenant, name)).collect();
     assert_eq!(after, counts, "starts of {names:?}");

@@ -77,7 +77,7 @@ fn in_flight(suite: &mut Suite<'_>) {
 }
 
 fn until_asked(tenant: &Tenant, session: &str) {
-    wait_until(Duration::from_secs(20), "STS is asked", || {
+    wait_until(Duration::from_secs(60), "STS is asked", || {
         (!tenant.bed.front.calls_of_session(session).is_empty()).then_some(())
     });
 }
@@ -115,7 +115,7 @@ fn starving(suite: &mut Suite<'_>) {
 fn requirement_27_a_queue_is_left_alone_once_its_binding_is_suspended() {
     let (tenant, operator, queue) = with_events("left-alone", 0);
     let calls = || tenant.bed.front.calls_about("left-alone-events");
-    wait_until(Duration::from_secs(20), "the queue is polled", || (!calls().is_empty()).then_some(()));
+    wait_until(Duration::from_secs(60), "the queue is polled", || (!calls().is_empty()).then_some(()));
     tenant.kubectl(&["patch", "tb/orders", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]);
     tenant.wait_for(&operator, "tb/orders", "Ready", "True", "Suspended");
     let before = calls().len();

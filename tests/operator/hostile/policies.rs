@@ -181,7 +181,7 @@ fn requirement_22_no_workflow_takes_its_binding_down() {
     tenant.apply(&workflow_run("late", "late", &json!({})));
     tenant.wait_for(&operator, "sfnrun/late", "Complete", "True", "Succeeded");
     tenant.kubectl(&["patch", "sfnrun", "running", "--type=merge", "-p", r#"{"spec":{"cancel":{}}}"#]);
-    wait_until(Duration::from_secs(20), "the cancelled run", || {
+    wait_until(Duration::from_secs(60), "the cancelled run", || {
         (tenant.get("sfnrun/running")?["status"]["phase"] == "Aborted").then_some(())
     });
     let binding = tenant.wait_for(&operator, "tb/orders", "Ready", "True", "RoleAssumed");
@@ -228,7 +228,7 @@ fn requirement_24_machines_of_two_clusters_in_one_account_do_not_meet() {
 
     // The owner's own object says so too, and its operator puts the tag.
     tenant.kubectl(&["annotate", "sfn", "fulfil", "stepbound.dev/release-to=far/two/fulfil"]);
-    wait_until(Duration::from_secs(20), "the tag of consent", || {
+    wait_until(Duration::from_secs(60), "the tag of consent", || {
         let tags = tenant.bed.aws.states("ListTagsForResource", &json!({"resourceArn": arn})).unwrap().to_string();
         tags.contains("far/two/fulfil").then_some(())
     });

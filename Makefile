@@ -20,7 +20,7 @@ measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on 
 	cargo build --quiet --locked --release --bin stepbound --example measure
 	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound $(or $(CARGO_TARGET_DIR),target)/release/examples/measure
 
-bench: testbed ## what runs cost at scale; SCENARIO=starts|sync|detection|memory|bindings|naive, FULL=1 for the published sizes
+bench: testbed ## what runs cost at scale; SCENARIO=starts|sync|detection|memory|bindings|histories|naive, FULL=1 for the published sizes
 	cargo build --quiet --locked --release --bin stepbound --example bench
 	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound SCENARIO=$(SCENARIO) FULL=$(FULL) $(or $(CARGO_TARGET_DIR),target)/release/examples/bench
 

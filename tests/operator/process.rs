@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::processes::free_port;
 use crate::shards::holder;
+use crate::support::processes::free_port;
 use crate::*;
 
 pub fn get(port: u16, path: &str) -> Option<(u16, String)> {

@@ -57,14 +57,22 @@ impl Process {
         std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
     }
 
+    /// A figure of memory that the kernel keeps, in MB.
+    fn megabytes(&self, name: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kilobytes / 1024.0
+    }
+
+    /// Resident memory now, in MB.
+    pub fn resident(&self) -> f64 {
+        self.megabytes("VmRSS:")
+    }
+
     /// Resident memory now and at its highest, as the kernel counts it.
     pub fn memory(&self) -> String {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let megabytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-            kilobytes / 1024.0
-        };
+        let megabytes = |name| self.megabytes(name);
         let (now, own, highest) = (megabytes("VmRSS:"), megabytes("RssAnon:"), megabytes("VmHWM:"));
         format!("{now:.1} MB ({own:.1} MB without the program's file), highest {highest:.1} MB")
     }

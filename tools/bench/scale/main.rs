@@ -2,9 +2,10 @@
 //! judges nothing. Executions are played by the front, our model of AWS, so the numbers are of the operator and the API
 //! server and say nothing of AWS itself.
 //!
-//! `SCENARIO` chooses: `starts`, `sync`, `detection`, `memory`, `bindings`, `naive`, or several with commas; all by default. `FULL=1` takes the
-//! published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`, `MACHINES`, `MODE` (`poll` or
-//! `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list; `BINDINGS` and `OBJECTS` say how many there are.
+//! `SCENARIO` chooses: `starts`, `sync`, `detection`, `memory`, `bindings`, `histories`, `naive`, or several with commas; all by
+//! default. `FULL=1` takes the published sizes (about two and a half hours), otherwise a quick look (about ten minutes). `OPEN`,
+//! `MACHINES`, `MODE` (`poll` or `push`), `SECONDS` and `LAG` (seconds) choose a single detection instead of the list; `BINDINGS` and
+//! `OBJECTS` say how many there are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 #![allow(
     clippy::missing_panics_doc,
@@ -15,6 +16,7 @@
 
 mod bindings;
 mod detection;
+mod histories;
 mod memory;
 mod naive;
 mod starts;
@@ -70,6 +72,9 @@ fn main() {
     }
     if wants("bindings") {
         bindings::run(&mut bench, full);
+    }
+    if wants("histories") {
+        histories::run(&mut bench, full);
     }
     if wants("detection") {
         detection::run(&mut bench, full);

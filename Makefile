@@ -75,7 +75,7 @@ lint-docs: ## write the pages of the linter's rules
 	for code in $$($$bin lint --explain | cut -d' ' -f1); do $$bin lint --explain $$code >docs/lint/$$code.md; done
 
 man: ## write the man pages of kubectl sfn into dist/man
-	cargo run --quiet --locked --no-default-features --features kubectl --example man -- dist/man
+	cargo run --quiet --locked --no-default-features --features kubectl --example man -- dist/man "$$(git log -1 --format=%cs)"
 
 integrations: ## write the table of integrations from the pinned service models; NEWEST=1 pins the newest first
 	tools/integrations/update.sh $(if $(NEWEST),--newest)

@@ -16,4 +16,9 @@ _kubectl_sfn() {
         _files
     fi
 }
-compdef _kubectl_sfn kubectl-sfn
+# In a file of this name on $fpath it is the completion itself; read by source it registers it.
+if [ "${funcstack[1]}" = _kubectl_sfn ]; then
+    _kubectl_sfn "$@"
+else
+    compdef _kubectl_sfn kubectl-sfn
+fi

@@ -23,6 +23,7 @@ mod retry;
 mod rollout;
 mod run_workflow;
 mod show;
+mod size;
 mod table;
 mod timeline;
 mod ui;
@@ -126,7 +127,7 @@ impl Cli {
 pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KubectlError::Start)?;
     let Cli { connection, verb } = cli;
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let connect = || Cluster::connect(&connection);
         match &verb {
             Verb::Run(flags) => run_workflow::run(flags, &connect().await?).await,
@@ -163,5 +164,10 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Completion(flags) => completion::run(flags),
             Verb::Complete { words } => completion::complete(&Cli::command(), words).await,
         }
-    })
+    });
+    match exit {
+        // Whoever wanted to see it has seen enough, and what they watched goes on.
+        Err(KubectlError::Unread) => Ok(Exit::GoesOn),
+        exit => exit,
+    }
 }

@@ -8,10 +8,18 @@ use std::io::{ErrorKind, IsTerminal, Result, Write};
 /// # Errors
 /// When it cannot be written, as on a full disk, but not because nobody reads any more.
 pub(crate) fn print(text: &str) -> Result<()> {
+    is_read(text).map(drop)
+}
+
+/// Writes as [`print`] does; false where nobody reads any more, for whatever would go on for them alone.
+///
+/// # Errors
+/// When it cannot be written, as on a full disk.
+pub(crate) fn is_read(text: &str) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 
@@ -20,7 +28,15 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// True on a terminal, unless the user says otherwise (no-color.org).
+/// True on a terminal that knows more than letters.
+pub(crate) fn can_draw() -> bool {
+    let is_dumb = || std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    // Consoles of Windows have to be asked to obey; elsewhere there is nothing to ask.
+    let obeys = || anstyle_query::windows::enable_ansi_colors() != Some(false);
+    std::io::stdout().is_terminal() && !is_dumb() && obeys()
+}
+
+/// True on such a terminal, unless the user says otherwise (no-color.org).
 pub(crate) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    can_draw() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

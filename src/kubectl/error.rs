@@ -30,6 +30,9 @@ pub enum KubectlError {
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
     Write(std::io::Error),
+    /// Nobody reads any more what a verb tells as it happens. This is no failure and is not told.
+    #[error("nobody reads any more")]
+    Unread,
     /// No runtime.
     #[error("cannot start: {0}")]
     Start(std::io::Error),

@@ -13,6 +13,7 @@ use super::ended::next;
 use super::flags::Output;
 use super::list::duration;
 use super::show::{self, print};
+use super::size::columns;
 use super::table::{Table, printable, printable_lines};
 use super::timeline;
 use super::words::{paint_phase, since, written};
@@ -72,7 +73,7 @@ fn text(run: &WorkflowRun, timeline: Option<&Timeline>, now: Timestamp, colour: 
         let _ = write!(text, "\nAttempts:\n{}", attempts(&status.attempts));
     }
     if let Some(timeline) = timeline.filter(|timeline| !timeline.visits.is_empty()) {
-        let _ = write!(text, "\nTimeline:\n{}", timeline::table(timeline, now));
+        let _ = write!(text, "\nTimeline:\n{}", timeline::table(timeline, now, columns()));
     }
     if let Some(cause) = &status.cause {
         let _ = writeln!(text, "\nCause:\n{}", printable_lines(cause.trim_end()));
@@ -155,7 +156,7 @@ fn attempts(attempts: &[Attempt]) -> String {
             attempt.error.clone().unwrap_or_default(),
         ]);
     }
-    table.text()
+    table.fit(columns(), &["EXECUTION", "FINISHED", "REQUESTED BY", "RECORDED"]).text()
 }
 
 fn output(run: &WorkflowRun, status: &WorkflowRunStatus) -> Option<String> {

@@ -9,6 +9,7 @@ use super::await_run::phase;
 use super::cluster::{all, bare, typed};
 use super::flags::Output;
 use super::show;
+use super::size::columns;
 use super::table::Table;
 use super::words::{age, since};
 use super::{Cluster, Exit, KubectlError};
@@ -69,7 +70,10 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
         }
         output => {
             let is_wide = output == Some(Output::Wide);
-            show::print(&table(runs, flags.all_namespaces, is_wide, Timestamp::now())?)?;
+            let table = table(runs, flags.all_namespaces, is_wide, Timestamp::now())?;
+            // Whoever asks for all gets all.
+            let room = if is_wide { usize::MAX } else { columns() };
+            show::print(&table.fit(room, &["REQUESTED BY", "DURATION", "WORKFLOW", "AGE"]).text())?;
         }
     }
     Ok(Exit::Done)
@@ -108,7 +112,7 @@ fn table(
     all_namespaces: bool,
     is_wide: bool,
     now: Timestamp,
-) -> Result<String, KubectlError> {
+) -> Result<Table, KubectlError> {
     let mut columns = vec!["NAME", "WORKFLOW", "PHASE", "REQUESTED BY", "DURATION", "AGE"];
     if all_namespaces {
         columns.insert(0, "NAMESPACE");
@@ -120,7 +124,7 @@ fn table(
     for object in objects {
         table.row(row(&typed(object)?, all_namespaces, is_wide, now));
     }
-    Ok(table.text())
+    Ok(table)
 }
 
 fn row(run: &WorkflowRun, all_namespaces: bool, is_wide: bool, now: Timestamp) -> Vec<String> {
@@ -176,14 +180,14 @@ mod tests {
             ]
         };
         assert_eq!(
-            table(runs(), false, false, now).unwrap(),
+            table(runs(), false, false, now).unwrap().text(),
             "NAME   WORKFLOW   PHASE     REQUESTED BY   DURATION   AGE
 b      fulfil     Running   -              4m         5m
 a      fulfil     Failed    ali\u{fffd}ce         1m2s       5m
 new    fulfil     Pending   -              -          5m
 "
         );
-        let wide = table(runs(), true, true, now).unwrap();
+        let wide = table(runs(), true, true, now).unwrap().text();
         assert!(
             wide.starts_with("NAMESPACE   NAME   WORKFLOW") && wide.contains("Pack") && wide.contains("arn"),
             "{wide}"

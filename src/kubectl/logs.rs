@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::await_run::{Seen, at, seen, tell_of_a_silent_operator};
 use super::cluster::duration;
 use super::objects::{Kind, name_of};
-use super::show::print;
+use super::show::tell;
 use super::table::printable;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{
@@ -84,7 +84,11 @@ pub(super) async fn run(flags: &LogsFlags, cluster: &Cluster) -> Result<Exit, Ku
         }
     };
     delete(cluster, &history).await;
-    answer
+    match answer {
+        // Its code says nothing of the run, and whoever reads has what they wanted.
+        Err(KubectlError::Unread) => Ok(Exit::Done),
+        answer => answer,
+    }
 }
 
 async fn create(flags: &LogsFlags, cluster: &Cluster, run: &str) -> Result<String, KubectlError> {
@@ -200,7 +204,7 @@ impl Reader<'_> {
             self.printed += 1;
         }
         self.last = page.spec.events.iter().map(|event| event.id).max().unwrap_or(0).max(self.last);
-        print(&text)
+        if text.is_empty() { Ok(()) } else { tell(&text) }
     }
 
     /// What the events do not tell.

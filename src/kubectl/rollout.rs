@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::await_run::{Seen, at, seen};
 use super::cluster::duration;
 use super::objects::{self, Kind, name_of};
-use super::show::print;
+use super::show::{print, tell};
 use super::table::printable;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Alias, Workflow};
@@ -35,7 +35,7 @@ enum RolloutVerb {
     Pause(AliasFlags),
     /// Let a held rollout go on
     Resume(AliasFlags),
-    /// Give the new version all executions now
+    /// Give the version that is being rolled out all executions now; one that was rolled back is not promoted
     Promote(AliasFlags),
     /// Go back to the version before, and stay there
     Undo(UndoFlags),
@@ -129,7 +129,7 @@ async fn wait_for_end(flags: &StatusFlags, cluster: &Cluster, name: &str) -> Res
         let look = state::look(&workflow, alias, Timestamp::now());
         // Times alone are no news.
         if last.as_ref() != Some(&look.headline) {
-            print(&told(&look))?;
+            tell(&told(&look))?;
             last = Some(look.headline);
         }
         match look.standing {

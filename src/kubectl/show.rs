@@ -14,6 +14,12 @@ pub(super) fn print(text: &str) -> Result<(), KubectlError> {
     out::print(text).map_err(KubectlError::Write)
 }
 
+/// Writes what goes on to be told. Where nobody reads any more, as behind `head`, there is nothing to go on for.
+pub(super) fn tell(text: &str) -> Result<(), KubectlError> {
+    let is_read = out::is_read(text).map_err(KubectlError::Write)?;
+    if is_read { Ok(()) } else { Err(KubectlError::Unread) }
+}
+
 /// An object as the API has it, without the book-keeping of its fields, as kubectl shows it.
 pub(super) fn value(object: &DynamicObject) -> Result<Value, KubectlError> {
     let mut value = serde_json::to_value(object).map_err(|error| KubectlError::Print(error.to_string()))?;

@@ -16,12 +16,31 @@ impl Table {
     }
 
     pub fn text(&self) -> String {
+        let widths = self.widths();
+        self.rows.iter().map(|row| line(row, &widths)).collect()
+    }
+
+    /// Without the columns that can be done without, the first of them first, until its lines are no longer than this. Lines
+    /// that a terminal breaks are a table no more.
+    pub fn fit(mut self, columns: usize, without: &[&str]) -> Self {
+        for name in without {
+            let widths = self.widths();
+            if self.rows.iter().all(|row| width(line(row, &widths).trim_end()) <= columns) {
+                break;
+            }
+            if let Some(at) = self.rows[0].iter().position(|column| column == name) {
+                self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+            }
+        }
+        self
+    }
+
+    fn widths(&self) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widest = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|value| width(value)).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..columns).map(widest).collect();
-        self.rows.iter().map(|row| line(row, &widths)).collect()
+        (0..columns).map(widest).collect()
     }
 }
 
@@ -117,5 +136,18 @@ mod tests {
             assert_eq!(clip(text, to), clipped, "{text} {to}");
         }
         assert_eq!(printable_lines("a\nb\r\u{7}"), "a\nb\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn a_table_goes_without_what_it_can_do_without_where_it_would_be_broken() {
+        let fitted = |columns: usize| {
+            let mut table = Table::new(&["NAME", "WHO", "PHASE", "AGE"]);
+            table.row(vec!["order".into(), "alice".into(), "Failed".into(), "3h".into()]);
+            table.fit(columns, &["WHO", "AGE", "NONE"]).text()
+        };
+        assert_eq!(fitted(27), "NAME    WHO     PHASE    AGE\norder   alice   Failed   3h\n");
+        assert_eq!(fitted(26), "NAME    PHASE    AGE\norder   Failed   3h\n");
+        assert_eq!(fitted(19), "NAME    PHASE\norder   Failed\n");
+        assert_eq!(fitted(5), fitted(19), "names are not cut: they are typed again");
     }
 }

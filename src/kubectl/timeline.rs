@@ -11,8 +11,8 @@ use crate::api::v1alpha1::{Iterations, Timeline, Visit, VisitResult};
 /// States within others are this much further in.
 const INDENT: &str = "  ";
 
-/// The table of `get`.
-pub(super) fn table(timeline: &Timeline, now: Timestamp) -> String {
+/// The table of `get`, for lines of so many columns.
+pub(super) fn table(timeline: &Timeline, now: Timestamp, columns: usize) -> String {
     let begin = begin(timeline);
     let mut table = Table::new(&["STATE", "RESULT", "AFTER", "DURATION", "RETRIES", "ERROR"]);
     for visit in &timeline.visits {
@@ -30,7 +30,7 @@ pub(super) fn table(timeline: &Timeline, now: Timestamp) -> String {
         ]);
     }
     let left_out = left_out(timeline).map(|line| format!("{line}\n")).unwrap_or_default();
-    format!("{}{left_out}", table.text())
+    format!("{}{left_out}", table.fit(columns, &["AFTER", "RETRIES"]).text())
 }
 
 /// One line a visit, as narrow as it can be.
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_timeline_is_an_aligned_table() {
         let now = "2026-01-01T00:00:10.5Z".parse().unwrap();
-        let text = table(&timeline(), now);
+        let text = table(&timeline(), now, 80);
         let lines: Vec<&str> = text.lines().collect();
         let column = |name: &str| width(&lines[0][..lines[0].find(name).unwrap()]);
         let at = |line: &str, column: usize| line.chars().skip(column).take_while(|c| *c != ' ').collect::<String>();

@@ -6,7 +6,6 @@ mod news;
 mod picture;
 mod screen;
 
-use std::io::IsTerminal;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use super::cluster::duration;
 use super::ended::ended;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{ExecutionHistory, HistoryPhase, WorkflowRun};
-use crate::cli::out::{colour, say};
+use crate::cli::out::{can_draw, colour, say};
 use history::Followed;
 use news::Told;
 use picture::Scene;
@@ -57,10 +56,11 @@ pub(super) async fn follow(cluster: &Cluster, name: &str, longest: Option<Durati
         let told = super::get::followed(&name, cluster).await;
         let mut view = View::new(Scene::new(run.clone(), definition::flow(&run, cluster).await));
         view.scene.followed = told;
-        view.show()?;
+        known(view.show(), Some(Exit::Done))?;
+        view.leave()?;
         ended(&run, cluster)?;
         return Ok(reached(&run, Goal::Finished).unwrap_or(Exit::Done));
-    } else if std::io::stdout().is_terminal() {
+    } else if can_draw() {
         (definition::flow(&run, cluster).await, Followed::begin(&name, cluster).await)
     } else {
         (None, Followed::begin(&name, cluster).await)
@@ -72,6 +72,7 @@ pub(super) async fn follow(cluster: &Cluster, name: &str, longest: Option<Durati
     }
     let exit = exit?;
     if exit != Exit::GoesOn {
+        view.leave()?;
         ended(&view.scene.run, cluster)?;
     }
     Ok(exit)
@@ -120,12 +121,22 @@ async fn watched(
                 return Ok(Exit::GoesOn);
             }
         }
-        view.show()?;
+        if let Some(exit) = known(view.show(), over.map(|(exit, _)| exit))? {
+            return Ok(exit);
+        }
         if let Some((exit, _)) = over
             && (!is_followed || view.scene.is_told_to_its_end())
         {
             return Ok(exit);
         }
+    }
+}
+
+/// Nobody reading any more is no matter once it is known how the run ended: gives that end.
+fn known(shown: Result<(), KubectlError>, end: Option<Exit>) -> Result<Option<Exit>, KubectlError> {
+    match shown {
+        Err(KubectlError::Unread) if end.is_some() => Ok(end),
+        shown => shown.map(|()| None),
     }
 }
 
@@ -149,7 +160,7 @@ struct View {
 
 impl View {
     fn new(scene: Scene) -> Self {
-        let screen = std::io::stdout().is_terminal().then(Screen::default);
+        let screen = can_draw().then(Screen::default);
         Self { scene, screen, told: Told::default() }
     }
 
@@ -161,8 +172,13 @@ impl View {
         let now = Timestamp::now();
         match &mut self.screen {
             Some(screen) => screen.draw(|size| self.scene.frame(size, now, colour())),
-            None => super::show::print(&self.told.news(&self.scene.run, self.scene.timeline(), now)),
+            None => super::show::tell(&self.told.news(&self.scene.run, self.scene.timeline(), now)),
         }
+    }
+
+    /// What is said next is no part of a picture.
+    fn leave(&self) -> Result<(), KubectlError> {
+        if self.is_live() { super::show::print("\n") } else { Ok(()) }
     }
 
     /// Takes what a history tells; false once it tells no more.

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -23,6 +24,8 @@ pub struct World {
     pub objects: BTreeMap<(String, String), Value>,
     /// What a watch of objects of a kind tells, before it goes quiet.
     pub news: BTreeMap<String, Vec<Value>>,
+    /// The same for a watch that goes on: told as soon as it is here.
+    pub later: BTreeMap<String, Vec<Value>>,
     /// Kinds that are not installed.
     pub unknown: Vec<&'static str>,
     /// Method and path of each request.
@@ -141,13 +144,13 @@ impl Ended {
     }
 }
 
-async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Response {
+async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let query: BTreeMap<String, String> =
         url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let path = parts.uri.path().to_owned();
-    let mut world = world.lock().unwrap();
+    let mut world = shared.lock().unwrap();
     let watches = if query.contains_key("watch") { "WATCH" } else { parts.method.as_str() };
     world.asked.push(format!("{watches} {path}"));
     let mut words = path.trim_matches('/').split('/').skip_while(|word| *word != "namespaces").skip(2);
@@ -166,7 +169,7 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
                 let name = object["metadata"]["name"].as_str().unwrap().to_owned();
                 world.objects.insert((plural.clone(), name), object.clone());
             }
-            watch(news)
+            watch(news, plural, shared.clone())
         }
         ("GET", None) => listed(&world, &plural, query.get("fieldSelector").map_or("", String::as_str)),
         ("GET", Some(name)) => one(&world, &plural, &name),
@@ -230,9 +233,22 @@ fn created(world: &mut World, plural: String, body: &Bytes, is_dry: bool) -> Res
     json_of(StatusCode::CREATED, &object)
 }
 
-fn watch(news: Vec<Value>) -> Response {
-    let lines = news.into_iter().map(|object| format!("{}\n", json!({"type": "MODIFIED", "object": object})));
-    let lines = stream::iter(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line)))).chain(stream::pending());
+fn watch(news: Vec<Value>, plural: String, world: Arc<Mutex<World>>) -> Response {
+    let later = stream::unfold(plural, move |plural| {
+        let world = world.clone();
+        async move {
+            loop {
+                let news = world.lock().unwrap().later.remove(&plural);
+                if let Some(news) = news {
+                    return Some((stream::iter(news), plural));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    });
+    let lines = stream::iter(news).chain(later.flatten());
+    let line = |object| format!("{}\n", json!({"type": "MODIFIED", "object": object}));
+    let lines = lines.map(move |object| Ok::<_, Infallible>(Bytes::from(line(object))));
     ([("content-type", "application/json")], Body::from_stream(lines)).into_response()
 }
 
@@ -242,6 +258,9 @@ fn merge(object: &mut Value, patch: &Value) {
         return;
     };
     for (key, value) in fields {
-        merge(&mut object[key], value);
+        match object.as_object_mut() {
+            Some(object) if value.is_null() => drop(object.remove(key)),
+            _ => merge(&mut object[key], value),
+        }
     }
 }

@@ -4,7 +4,9 @@
 
 mod api;
 mod page;
+mod pipes;
 mod release;
+mod terminal;
 mod verbs;
 mod wrong;
 

@@ -105,40 +105,6 @@ fn a_watch_without_histories_says_so_once_and_shows_the_phases() {
     assert!(ended.out.contains("order Running") && ended.out.contains("order Succeeded"), "{ended:?}");
 }
 
-/// By `script`, which gives a program a terminal; not every machine has it.
-#[test]
-fn a_picture_fits_a_narrow_terminal_and_has_no_colours_with_no_color() {
-    let api = Api::start();
-    api.workflow("fulfil");
-    let visit = json!({"path": "/States/Pick", "state": "Pick", "result": "Failed", "error": "an error of very many words",
-        "enteredAt": "2026-01-01T00:00:01.000000Z", "exitedAt": "2026-01-01T00:00:02.000000Z"});
-    let status = |phase: &str| json!({"phase": phase, "startedAt": ago(60), "timeline": {"visits": [visit]}});
-    let done = api.run("order", &status("Failed"));
-    let picture = |no_color: &str| {
-        api.run("order", &status("Running"));
-        api.world.lock().unwrap().news.insert("workflowruns".into(), vec![done.clone()]);
-        let line = format!("stty cols 40 rows 40; exec {} watch order", env!("CARGO_BIN_EXE_kubectl-sfn"));
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]).env("KUBECONFIG", api.kubeconfig()).env("NO_COLOR", no_color);
-        let ended = script.stdin(Stdio::null()).output().ok()?;
-        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        Some(String::from_utf8(ended.stdout).unwrap())
-    };
-    let (Some(plain), Some(coloured)) = (picture("1"), picture("")) else {
-        println!("passed over: there is no script on this machine");
-        return;
-    };
-    assert!(plain.contains("order  Failed") && plain.contains("│ Pick │") && plain.contains("✘ Pick"), "{plain}");
-    assert!(!plain.contains("\u{1b}[3") && coloured.contains("\u{1b}[31m"), "{plain}\n{coloured}");
-    let drawn = plain.lines().filter(|line| line.contains("\u{1b}[K"));
-    for line in drawn {
-        let shown = line.split("\u{1b}[K").next().unwrap();
-        let shown =
-            shown.rsplit("\u{1b}[J").next().unwrap().trim_start_matches(|c: char| "\u{1b}[A0123456789\r".contains(c));
-        assert!(shown.chars().count() <= 40, "{shown:?}");
-    }
-}
-
 #[test]
 fn a_run_is_created_as_a_manifest_would_be() {
     let api = Api::start();

@@ -28,7 +28,11 @@ impl Opened {
         );
         options.open(&path)?.write_all(leads.as_bytes())?;
         let opened = Self(Mutex::new(Some(path.clone())));
-        let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let program = match std::env::consts::OS {
+            "macos" => "open",
+            "windows" => "explorer",
+            _ => "xdg-open",
+        };
         let mut command = Command::new(program);
         command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Err(error) = command.spawn() {

@@ -7,10 +7,10 @@ use kube::ResourceExt;
 
 use super::super::await_run::phase;
 use super::super::list::duration;
+use super::super::size::Size;
 use super::super::table::{clip, pad, printable, width};
 use super::super::timeline::lines;
 use super::super::words::paint_phase;
-use super::screen::Size;
 use crate::api::v1alpha1::{Timeline, VisitResult, WorkflowRun};
 use crate::graph::{Flow, History, terminal};
 

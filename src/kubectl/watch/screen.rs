@@ -1,14 +1,8 @@
 //! Lines that are drawn again in their place.
 
 use super::super::KubectlError;
-use super::super::show::print;
-
-/// Of a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size {
-    pub columns: usize,
-    pub rows: usize,
-}
+use super::super::show::tell;
+use super::super::size::Size;
 
 /// What was drawn last.
 #[derive(Default)]
@@ -20,13 +14,10 @@ pub(super) struct Screen {
 impl Screen {
     /// Draws what fits the terminal as it is now, where it differs from what stands there.
     pub fn draw(&mut self, frame: impl FnOnce(Size) -> Vec<String>) -> Result<(), KubectlError> {
-        let size = terminal_size::terminal_size().map_or(Size { columns: 80, rows: 24 }, |(width, height)| Size {
-            columns: usize::from(width.0).max(1),
-            rows: usize::from(height.0).max(1),
-        });
+        let size = Size::now();
         let lines = frame(size);
         let text = self.text(lines, size);
-        if text.is_empty() { Ok(()) } else { print(&text) }
+        if text.is_empty() { Ok(()) } else { tell(&text) }
     }
 
     fn text(&mut self, lines: Vec<String>, size: Size) -> String {

@@ -1,0 +1,25 @@
+//! How much room the terminal has.
+
+use std::io::IsTerminal;
+
+/// Of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub columns: usize,
+    pub rows: usize,
+}
+
+impl Size {
+    /// As it is now; that of old terminals where it is not known.
+    pub fn now() -> Self {
+        terminal_size::terminal_size().map_or(Self { columns: 80, rows: 24 }, |(width, height)| Self {
+            columns: usize::from(width.0).max(1),
+            rows: usize::from(height.0).max(1),
+        })
+    }
+}
+
+/// Columns that a line may have; as many as it likes where no terminal shows it.
+pub(super) fn columns() -> usize {
+    if std::io::stdout().is_terminal() { Size::now().columns } else { usize::MAX }
+}

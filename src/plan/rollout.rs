@@ -399,6 +399,7 @@ mod tests {
         life.step(2, None, 10);
         assert_eq!(life.with(2, Some(Verdict::Good), 120, None, true), "Paused 1:90 2:10");
         assert_eq!(life.with(2, Some(Verdict::Bad), 1, None, true), "RolledBack 1:100");
+        assert_eq!(life.with(2, None, 1, Some(2), false), "RolledBack 1:100", "what was rolled back is not promoted");
         life.step(3, None, 1);
         assert_eq!(life.step(4, None, 1), "RollingOut 1:90 4:10");
         assert_eq!(life.with(4, None, 1, Some(3), false), "RollingOut 1:90 4:10");
@@ -415,6 +416,13 @@ mod tests {
         assert_eq!(life.step(2, None, 500), "Waiting 1:100");
         assert_eq!(life.status, waiting, "nothing changes while it waits");
         assert_eq!(life.step(3, None, 1), "Waiting 1:100");
+        let waiting = life.status.clone();
+        assert_eq!(
+            life.with(3, None, 1, Some(3), false),
+            "Stable 3:100",
+            "who promotes is not kept waiting by an alarm"
+        );
+        life.status = waiting;
         life.alarms = Alarms::Quiet;
         assert_eq!(life.step(3, None, 1), "RollingOut 1:90 3:10");
         life.alarms = Alarms::Unknown("they cannot be read".into());
@@ -439,6 +447,13 @@ mod tests {
         assert_eq!(life.step(2, None, 0), "Stable 2:100");
         life.alias = serde_json::from_value(json!({"name": "live", "version": 1})).unwrap();
         assert_eq!(life.step(3, None, 0), "Stable 1:100");
+        life.quarantined = vec![2];
+        life.alias = serde_json::from_value(json!({"name": "live", "version": 2})).unwrap();
+        assert_eq!(
+            life.step(3, None, 0),
+            "Stable 2:100",
+            "a version that was rolled back serves where the spec names it"
+        );
     }
 
     proptest! {

@@ -170,9 +170,9 @@ impl Tab<'_> {
         self.eval("document.body.innerText").as_str().unwrap_or_default().to_owned()
     }
 
-    /// A picture of the whole page, at most so high.
+    /// A picture of the page as far down as there is something on it, at most so high.
     pub fn picture(&mut self, path: &Path, highest: u64) {
-        let size = self.eval("[document.documentElement.clientWidth, document.documentElement.scrollHeight]");
+        let size = self.eval("[document.documentElement.clientWidth, Math.ceil(document.querySelector('main').lastElementChild.getBoundingClientRect().bottom + scrollY + 20)]");
         let height = size[1].as_u64().unwrap().min(highest);
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": height, "scale": 1});
         let asked = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});

@@ -18,15 +18,14 @@ What people do with workflows and runs, through the API server and with their ow
 Written from the program's own definitions; the outputs are the program's. Each verb says what it would do next, and what it
 prints for programs (`-o json`, `-o yaml`, `-o name`) stays as the API has it.
 
-Install it from the project's own index of krew, or put `kubectl-sfn` on the `PATH`:
+![kubectl sfn run fulfil --watch in a terminal: the graph of the workflow, coloured as its states are entered and left](images/run.svg)
 
-```sh needs-release
-kubectl krew index add stepbound https://github.com/stepbound/krew-index.git
-kubectl krew install stepbound/sfn
-kubectl sfn completion kubectl > ~/.local/bin/kubectl_complete-sfn && chmod +x ~/.local/bin/kubectl_complete-sfn
-```
+[How to install it](install.md#the-plugin-kubectl-sfn), with completion of verbs, flags and names.
 
-Colours are for terminals alone, and never with `NO_COLOR`. Ctrl-C ends the waiting and not the run.
+Colours are for terminals alone, and never with `NO_COLOR` or on a terminal that knows letters alone (`TERM=dumb`). A table
+goes without some of its columns where the terminal is narrow; `-o wide` keeps all. Ctrl-C ends the waiting and not the run.
+So does a reader that has seen enough: `kubectl sfn watch RUN | head -1` ends with 6, unless it has learned how the run ended,
+and `kubectl sfn logs RUN --follow | head -1` with 0.
 
 | exit code | means |
 |---|---|

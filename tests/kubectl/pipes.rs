@@ -96,6 +96,8 @@ fn the_status_of_a_rollout_behind_head_does_not_say_that_it_is_done() {
         let mut workflow = api.world.lock().unwrap().objects[&("workflows".to_owned(), "fulfil".to_owned())].clone();
         workflow["spec"]["aliases"] =
             json!([{"name": "live", "rollout": {"strategy": "Canary", "percent": 10, "interval": "10m"}}]);
+        // Without one a watch would begin anew.
+        workflow["metadata"]["resourceVersion"] = json!("9");
         workflow["status"] = json!({"versions": [3, 4], "latestVersion": {"ARN": "arn", "number": 4}, "aliases": [{"name": "live",
             "ARN": "arn", "routes": [{"version": 3, "weight": 90}, {"version": 4, "weight": 10}], "phase": "RollingOut", "target": 4,
             "message": message}]});

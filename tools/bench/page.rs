@@ -30,6 +30,8 @@ fn main() {
         Some(runs) => measure(&control_plane, &folder, runs.parse().expect("--runs takes a number")),
         None => draw(&control_plane, &folder, &PathBuf::from(value("--into").unwrap_or("docs/images".into()))),
     }
+    // Its processes are found by what they have written there.
+    drop(control_plane);
     let _ = std::fs::remove_dir_all(&folder);
 }
 

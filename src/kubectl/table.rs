@@ -29,7 +29,9 @@ impl Table {
                 break;
             }
             if let Some(at) = self.rows[0].iter().position(|column| column == name) {
-                self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+                for row in &mut self.rows {
+                    row.remove(at);
+                }
             }
         }
         self

@@ -9,7 +9,6 @@ use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{ROOT, read};
 
@@ -41,7 +40,7 @@ fn pack(folder: &Path) {
 }
 
 fn digest(path: &Path) -> String {
-    Sha256::digest(std::fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
+    stepbound::digest::sha256_hex(&std::fs::read(path).unwrap())
 }
 
 #[test]

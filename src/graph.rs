@@ -21,6 +21,7 @@ pub use dot::dot;
 pub use flow::{Edge, EdgeKind, Flow, Shape, Vertex};
 pub use history::{History, HistoryError, Outcome};
 pub use mermaid::mermaid;
+pub use outline::outline;
 pub use svg::{svg, svg_rules, svg_without_rules};
 pub use terminal::terminal;
 

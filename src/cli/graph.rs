@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::files;
 use super::input::{InputError, Loaded, load_as_it_is};
-use super::out::{colour, print, say};
+use super::out::{colour, columns, print, say};
 use crate::asl::DefinitionError;
-use crate::graph::{Drawing, Flow, History, HistoryError, Shape, dot, mermaid, svg, terminal};
+use crate::graph::{Drawing, Flow, History, HistoryError, Shape, dot, mermaid, outline, svg, terminal};
 use crate::nesting::MARK;
 
 /// Flags of `stepbound graph`.
@@ -105,12 +105,29 @@ pub(crate) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
         Output::Svg => svg(&flow, &one.what, history.as_ref()),
         Output::Mermaid => whole(mermaid(&flow, history.as_ref())),
         Output::Dot => whole(dot(&flow, &one.what, history.as_ref())),
-        Output::Terminal => terminal(&flow, history.as_ref(), flags.output_file.is_none() && colour()),
+        Output::Terminal => for_people(&flow, history.as_ref(), flags),
     };
     if let Some(note) = &drawing.note {
         say(&format!("note: {note}"));
     }
     write(flags, &drawing.text)
+}
+
+/// A drawing whose lines the terminal would break is none: the states are listed, unless the drawing was asked for by its name.
+fn for_people(flow: &Flow, history: Option<&History>, flags: &GraphFlags) -> Drawing {
+    let drawing = terminal(flow, history, false);
+    let (wide, room) = (drawing.text.lines().map(|line| line.chars().count()).max().unwrap_or(0), columns());
+    match () {
+        () if flags.output_file.is_some() => drawing,
+        () if wide > room && flags.output.is_none() && drawing.note.is_none() => {
+            let note = format!(
+                "the drawing is {wide} characters wide and the terminal {room}, so the states are listed; --output terminal draws them all the same"
+            );
+            Drawing { text: outline(flow, history), note: Some(note) }
+        }
+        () if colour() => terminal(flow, history, true),
+        () => drawing,
+    }
 }
 
 /// Says what of a definition is not drawn; one that has no state cannot be drawn.

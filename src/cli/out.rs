@@ -36,6 +36,12 @@ pub(crate) fn can_draw() -> bool {
     std::io::stdout().is_terminal() && !is_dumb() && obeys()
 }
 
+/// Columns that a line may have; as many as it likes where no terminal shows it.
+pub(crate) fn columns() -> usize {
+    let terminal = if std::io::stdout().is_terminal() { terminal_size::terminal_size() } else { None };
+    terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0).max(1))
+}
+
 /// True on such a terminal, unless the user says otherwise (no-color.org).
 pub(crate) fn colour() -> bool {
     can_draw() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

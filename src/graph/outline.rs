@@ -7,7 +7,7 @@ use super::history::History;
 use super::style::{sign, subtitle};
 
 /// Lists the states in the author's order, inner ones under the state that holds them.
-pub(super) fn outline(flow: &Flow, history: Option<&History>) -> String {
+pub fn outline(flow: &Flow, history: Option<&History>) -> String {
     let mut text = String::new();
     machine(&mut text, flow, history, 0);
     text

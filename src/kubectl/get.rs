@@ -13,7 +13,6 @@ use super::ended::next;
 use super::flags::Output;
 use super::list::duration;
 use super::show::{self, print};
-use super::size::columns;
 use super::table::{Table, printable, printable_lines};
 use super::timeline;
 use super::words::{paint_phase, since, written};
@@ -21,7 +20,7 @@ use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{
     Attempt, AttemptCause, ExecutionHistory, OutputStore, Timeline, WorkflowRun, WorkflowRunStatus,
 };
-use crate::cli::out::{colour, say};
+use crate::cli::out::{colour, columns, say};
 
 /// Flags of `kubectl sfn get`.
 #[derive(Debug, Args)]

@@ -9,12 +9,11 @@ use super::await_run::phase;
 use super::cluster::{all, bare, typed};
 use super::flags::Output;
 use super::show;
-use super::size::columns;
 use super::table::Table;
 use super::words::{age, since};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Phase, WorkflowRun};
-use crate::cli::out::say;
+use crate::cli::out::{columns, say};
 
 /// Flags of `kubectl sfn list`.
 #[derive(Debug, Args)]

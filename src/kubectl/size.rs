@@ -1,7 +1,5 @@
 //! How much room the terminal has.
 
-use std::io::IsTerminal;
-
 /// Of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
@@ -17,9 +15,4 @@ impl Size {
             rows: usize::from(height.0).max(1),
         })
     }
-}
-
-/// Columns that a line may have; as many as it likes where no terminal shows it.
-pub(super) fn columns() -> usize {
-    if std::io::stdout().is_terminal() { Size::now().columns } else { usize::MAX }
 }

@@ -97,6 +97,16 @@ fn a_table_is_not_broken_by_a_narrow_terminal() {
 }
 
 #[test]
+fn a_drawing_that_a_narrow_terminal_would_break_is_a_list() {
+    let api = Api::start();
+    let graph = "graph examples/quickstart/2-workflow.yaml";
+    let Some(text) = narrow(&api, graph, 0, &[]) else { return };
+    assert!(text.contains("● Charge [Task") && !text.contains('┌') && text.contains("--output terminal"), "{text}");
+    let text = narrow(&api, &format!("{graph} --output terminal"), 0, &[]).unwrap();
+    assert!(text.contains('┌') && !text.contains("note:"), "{text}");
+}
+
+#[test]
 fn the_picture_of_the_documentation_is_that_of_its_recording_and_shows_its_end_where_nothing_plays() {
     let draw = |cast: &std::path::Path| {
         let drawn = Command::new(root("tools/terminal/picture.py")).arg(cast).output().unwrap();

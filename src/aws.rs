@@ -24,6 +24,8 @@ mod gate_tests;
 #[cfg(feature = "operator")]
 mod iam;
 #[cfg(feature = "operator")]
+mod logs;
+#[cfg(feature = "operator")]
 mod queues;
 #[cfg(feature = "operator")]
 mod quota;
@@ -62,6 +64,8 @@ pub use executions::Executions;
 pub use gate::{Credentials, Epoch, Gate};
 #[cfg(feature = "operator")]
 pub use iam::Iam;
+#[cfg(feature = "operator")]
+pub use logs::Logs;
 #[cfg(feature = "operator")]
 pub use queues::{Queues, SdkQueues};
 #[cfg(feature = "operator")]

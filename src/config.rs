@@ -22,6 +22,9 @@ pub struct Flags {
     /// CloudWatch endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_CLOUDWATCH_ENDPOINT_URL", value_name = "URL")]
     pub cloudwatch_endpoint_url: Option<Url>,
+    /// CloudWatch Logs endpoint instead of AWS's regional ones
+    #[arg(long, env = "STEPBOUND_LOGS_ENDPOINT_URL", value_name = "URL")]
+    pub logs_endpoint_url: Option<Url>,
     /// SQS endpoint instead of AWS's regional ones
     #[arg(long, env = "STEPBOUND_SQS_ENDPOINT_URL", value_name = "URL")]
     pub sqs_endpoint_url: Option<Url>,
@@ -126,6 +129,8 @@ pub struct Endpoints {
     pub step_functions: Option<Url>,
     /// CloudWatch.
     pub cloudwatch: Option<Url>,
+    /// CloudWatch Logs.
+    pub logs: Option<Url>,
     /// SQS.
     pub sqs: Option<Url>,
     /// IAM.
@@ -221,6 +226,7 @@ impl Config {
         check_endpoint("sts-endpoint-url", flags.sts_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("sfn-endpoint-url", flags.sfn_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("cloudwatch-endpoint-url", flags.cloudwatch_endpoint_url.as_ref(), flags.insecure_endpoints)?;
+        check_endpoint("logs-endpoint-url", flags.logs_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("sqs-endpoint-url", flags.sqs_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         check_endpoint("iam-endpoint-url", flags.iam_endpoint_url.as_ref(), flags.insecure_endpoints)?;
         let cognito_identity = flags.cognito_identity_endpoint_url;
@@ -261,6 +267,7 @@ impl Config {
                 sts: flags.sts_endpoint_url,
                 step_functions: flags.sfn_endpoint_url,
                 cloudwatch: flags.cloudwatch_endpoint_url,
+                logs: flags.logs_endpoint_url,
                 sqs: flags.sqs_endpoint_url,
                 iam: flags.iam_endpoint_url,
                 cognito_identity,

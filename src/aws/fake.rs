@@ -5,6 +5,7 @@
 mod aws_scripts;
 mod faults;
 mod life;
+mod logs;
 mod machines;
 mod runs;
 mod state;
@@ -115,7 +116,7 @@ impl FakeAws {
 
     /// What was asked for that changes something.
     pub(crate) fn changes(&self) -> Vec<&'static str> {
-        let looks = ["Describe", "List", "Get", "Validate", "Receive"];
+        let looks = ["Describe", "List", "Get", "Validate", "Receive", "Filter"];
         let made = self.made().into_iter().map(|made| made.operation);
         made.filter(|operation| looks.iter().all(|look| !operation.starts_with(look))).collect()
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::stand_in::StandIn;
 use super::wire_tests::{caller_in, start};
 use super::*;
@@ -18,8 +20,13 @@ const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/111122223333/events";
 /// Every call of every port, once.
 async fn every_call(caller: &Caller, server: &StandIn) -> Vec<(&'static str, AwsError)> {
     let url = Some(server.url.clone());
-    let endpoints =
-        Endpoints { step_functions: url.clone(), cloudwatch: url.clone(), iam: url.clone(), ..Endpoints::default() };
+    let endpoints = Endpoints {
+        step_functions: url.clone(),
+        cloudwatch: url.clone(),
+        logs: url.clone(),
+        iam: url.clone(),
+        ..Endpoints::default()
+    };
     let states = SdkStepFunctions::new(http_client(), &endpoints, Arc::default(), 1.0);
     let queues = SdkQueues::new(http_client(), url, Arc::default());
     let create = CreateStateMachine {
@@ -39,6 +46,7 @@ async fn every_call(caller: &Caller, server: &StandIn) -> Vec<(&'static str, Aws
         version_description: None,
     };
     let page = ListPage { arn: ARN.into(), status: None, next_token: None };
+    let log = LogRequest { group: "g".into(), from: Timestamp::UNIX_EPOCH, pattern: "{}".into(), next_token: None };
     let (settings, tags, routes) = (MachineSettings::default(), Tags::new(), vec![(ARN.to_owned(), 100)]);
     let mut refused = Vec::new();
     macro_rules! call {
@@ -77,6 +85,7 @@ async fn every_call(caller: &Caller, server: &StandIn) -> Vec<(&'static str, Aws
     call!(states.history_page(&HistoryRequest::default()));
     call!(states.map_run_counts(ARN));
     call!(states.alarm_states(&["a".into()]));
+    call!(states.log_page(&log));
     call!(states.trust_policy("arn:aws:iam::111122223333:role/r"));
     call!(queues.receive(QUEUE));
     call!(queues.delete(QUEUE, &["r".into()]));
@@ -200,5 +209,5 @@ fn requirement_27_only_the_gate_gives_credentials_to_a_client() {
             }
         }
     }
-    assert_eq!(clients, 4, "states, cloudwatch, iam and sqs");
+    assert_eq!(clients, 5, "states, cloudwatch, logs, iam and sqs");
 }

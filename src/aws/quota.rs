@@ -15,6 +15,8 @@ const RESERVE: f64 = 0.1;
 const NEWCOMER_AFTER: Duration = Duration::from_secs(10);
 /// The least pace after throttling, as a part of the quota.
 const SLOWEST: f64 = 0.1;
+/// The least size of a bucket: a small part of a small quota, as one of many shards has it, still makes a call now and then.
+const LEAST_BURST: f64 = 1.5;
 /// How much of the pace comes back in a second.
 const RECOVERY: f64 = 0.05;
 /// After so long without a call a bucket is as if it were new, and is forgotten where there are this many.
@@ -27,6 +29,13 @@ const SLOW_ONCE: Duration = Duration::from_secs(5);
 struct Quota {
     burst: f64,
     per_second: f64,
+}
+
+impl Quota {
+    /// Size of the bucket of a part of the quota.
+    fn size(self, share: f64) -> f64 {
+        (self.burst * share).max(LEAST_BURST)
+    }
 }
 
 /// The quota of an operation, `states:CreateStateMachine` for example, in a region.
@@ -48,6 +57,8 @@ fn quota_of(operation: &str, region: &str) -> Quota {
         "iam:GetRole" => (100.0, 10.0),
         // CloudWatch's own quota, of the account and region.
         "cloudwatch:DescribeAlarms" => (9.0, 9.0),
+        // CloudWatch Logs' quota, of the account and region, which AWS does not raise; in some regions it is larger.
+        "logs:FilterLogEvents" => (5.0, 5.0),
         // Synchronous starts are bounded by the account's capacity, not by a rate of calls.
         "StartSyncExecution" => (6000.0, 6000.0),
         _ => (100.0, 1.0),
@@ -68,7 +79,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(quota: Quota, share: f64, now: Instant) -> Self {
-        let tokens = quota.burst * share;
+        let tokens = quota.size(share);
         Self { quota, tokens, filled_at: now, pace: 1.0, slowed_at: None, last_calls: HashMap::new() }
     }
 
@@ -76,7 +87,7 @@ impl Bucket {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.pace = (self.pace + passed * RECOVERY).min(1.0);
         let gained = passed * self.quota.per_second * share * self.pace;
-        self.tokens = (self.tokens + gained).min(self.quota.burst * share);
+        self.tokens = (self.tokens + gained).min(self.quota.size(share));
         self.filled_at = now;
     }
 
@@ -86,7 +97,7 @@ impl Bucket {
         let last = self.last_calls.get(call.tenant);
         let newcomer = last.is_none_or(|last| now.saturating_duration_since(*last) > NEWCOMER_AFTER);
         let kept = call.priority.kept_back() + if newcomer { 0.0 } else { RESERVE };
-        let needed = 1.0 + self.quota.burst * share * kept;
+        let needed = 1.0 + self.quota.size(share) * kept;
         Duration::from_secs_f64(((needed - self.tokens) / (self.quota.per_second * share * self.pace)).max(0.0))
     }
 
@@ -253,6 +264,17 @@ mod tests {
         let redrive = Call { operation: "states:RedriveExecution", ..create("a") };
         while quotas.take(redrive, start).is_ok() {}
         assert!(quotas.take(Call { operation: "states:StartExecution", ..redrive }, start).is_err());
+    }
+
+    #[test]
+    fn a_small_part_of_a_small_quota_is_slow_and_not_nothing() {
+        let (quotas, start) = (Quotas::new(0.03), Instant::now());
+        let read = Call { operation: "logs:FilterLogEvents", priority: Priority::Observe, ..create("a") };
+        let ticks = (0..600).map(|second| start + Duration::from_secs(second));
+        let granted = ticks.filter(|at| quotas.take(read, *at).is_ok()).count();
+        assert!((80..=91).contains(&granted), "0.15 a second for ten minutes: {granted}");
+        let drift = Call { priority: Priority::Drift, ..read };
+        assert_eq!(quotas.take(drift, start + Duration::from_secs(700)), Ok(()));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub struct SdkStepFunctions {
     pub(super) http: SharedHttpClient,
     endpoint: Option<Url>,
     pub(super) cloudwatch_endpoint: Option<Url>,
+    pub(super) logs_endpoint: Option<Url>,
     pub(super) iam_endpoint: Option<Url>,
     metrics: Arc<Metrics>,
     quotas: Quotas,
@@ -45,8 +46,9 @@ impl SdkStepFunctions {
     /// `endpoints` replace AWS's regional ones; `quota_share` is the part of AWS's quotas that may be used.
     pub fn new(http: SharedHttpClient, endpoints: &Endpoints, metrics: Arc<Metrics>, quota_share: f64) -> Self {
         let (endpoint, cloudwatch_endpoint) = (endpoints.step_functions.clone(), endpoints.cloudwatch.clone());
-        let iam_endpoint = endpoints.iam.clone();
-        Self { http, endpoint, cloudwatch_endpoint, iam_endpoint, metrics, quotas: Quotas::new(quota_share) }
+        let (iam_endpoint, logs_endpoint) = (endpoints.iam.clone(), endpoints.logs.clone());
+        let quotas = Quotas::new(quota_share);
+        Self { http, endpoint, cloudwatch_endpoint, logs_endpoint, iam_endpoint, metrics, quotas }
     }
 
     /// A client that signs with a session. It is made for a call: most sessions make few, and a client that waits for the next

@@ -86,9 +86,11 @@ pub(super) fn kind_of(code: &str, message: &str, status: Option<u16>) -> AwsErro
         "StateMachineDeleting" => AwsErrorKind::Deleting,
         "ExecutionAlreadyExists" => AwsErrorKind::ExecutionExists,
         "ExecutionNotRedrivable" => AwsErrorKind::NotRedrivable,
-        "StateMachineDoesNotExist" | "ExecutionDoesNotExist" | "ActivityDoesNotExist" | "ResourceNotFound" => {
-            AwsErrorKind::NotFound
-        }
+        "StateMachineDoesNotExist"
+        | "ExecutionDoesNotExist"
+        | "ActivityDoesNotExist"
+        | "ResourceNotFound"
+        | "ResourceNotFoundException" => AwsErrorKind::NotFound,
         "StateMachineLimitExceeded" | "ExecutionLimitExceeded" | "ServiceQuotaExceededException" | "TooManyTags" => {
             AwsErrorKind::LimitExceeded
         }

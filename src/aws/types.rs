@@ -311,6 +311,43 @@ pub struct HistoryPage {
     pub next_token: Option<String>,
 }
 
+/// What is asked of a log group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRequest {
+    /// Name of the log group, in the session's account and region.
+    pub group: String,
+    /// Events since then, by their own time.
+    pub from: Timestamp,
+    /// Which events: a filter pattern of CloudWatch Logs.
+    pub pattern: String,
+    /// Where the page before ended.
+    pub next_token: Option<String>,
+}
+
+/// One event of a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Its time, as whoever wrote it says.
+    pub timestamp: Timestamp,
+    /// What was written.
+    pub message: String,
+}
+
+impl fmt::Debug for LogEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogEvent({}, …)", self.timestamp)
+    }
+}
+
+/// A page of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPage {
+    /// The events, the oldest first.
+    pub events: Vec<LogEvent>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next_token: Option<String>,
+}
+
 /// How many items of a Map Run have ended, how, and how many there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MapRunCounts {

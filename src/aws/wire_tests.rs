@@ -69,6 +69,34 @@ fn refusal(code: &str, message: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_log_group_is_asked_for_by_name_and_an_empty_page_with_a_token_is_no_end() {
+    let last = r#"{"events":[{"timestamp":1500,"message":"{}","eventId":"e","logStreamName":"s"},{"message":"x"}]}"#;
+    let empty = r#"{"events":[],"searchedLogStreams":[],"nextToken":"t"}"#;
+    let server = StandIn::start(move |seen| {
+        let page = if seen.body.contains("nextToken") { last } else { empty };
+        (200, page.into())
+    })
+    .await;
+    let endpoints = Endpoints { logs: Some(server.url.clone()), ..Endpoints::default() };
+    let logs = SdkStepFunctions::new(http_client(), &endpoints, Arc::default(), 1.0);
+    let from = Timestamp::from_millisecond(1234).unwrap();
+    let first =
+        LogRequest { group: "/aws/vendedlogs/states/shop".into(), from, pattern: "{ p }".into(), next_token: None };
+    let page = logs.log_page(&caller(), &first).await.unwrap();
+    assert_eq!((page.events.len(), page.next_token.as_deref()), (0, Some("t")));
+    let page = logs.log_page(&caller(), &LogRequest { next_token: page.next_token, ..first }).await.unwrap();
+    assert_eq!((page.events.len(), page.next_token.as_deref()), (1, None));
+    assert_eq!(page.events[0].timestamp.as_millisecond(), 1500);
+    let seen = &server.seen()[0];
+    assert_eq!(seen.header("x-amz-target"), "Logs_20140328.FilterLogEvents");
+    let body: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({"logGroupName": "/aws/vendedlogs/states/shop", "startTime": 1234, "filterPattern": "{ p }"})
+    );
+}
+
+#[tokio::test]
 async fn calls_are_signed_with_the_session_and_keep_the_custom_host() {
     let server = StandIn::start(|seen| {
         (200, match seen.operation() {

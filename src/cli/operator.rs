@@ -79,8 +79,8 @@ pub(super) fn run(flags: Flags) -> Result<(), OperatorError> {
 async fn operate(config: Config) -> Result<(), OperatorError> {
     // Before anything waits: a signal during the start must end it too.
     let mut signals = Signals::new()?;
-    let Endpoints { sts, step_functions, cloudwatch, sqs, iam, cognito_identity } = &config.endpoints;
-    for endpoint in [sts, step_functions, cloudwatch, sqs, iam, cognito_identity].into_iter().flatten() {
+    let Endpoints { sts, step_functions, cloudwatch, logs, sqs, iam, cognito_identity } = &config.endpoints;
+    for endpoint in [sts, step_functions, cloudwatch, logs, sqs, iam, cognito_identity].into_iter().flatten() {
         warn_of_plain_http(endpoint);
     }
     let metrics = Arc::new(Metrics::default());
@@ -224,6 +224,7 @@ impl Parts {
             tagging: aws.clone(),
             quota: aws.clone(),
             alarms: aws.clone(),
+            logs: aws.clone(),
             queues,
             iam: aws.clone(),
             issuers,

@@ -16,7 +16,7 @@ use super::execution_history::memory::Histories;
 use super::guardrails::memory::Guardrails;
 use super::watches::Scopes;
 use super::workflow::Memory;
-use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Queues, StateMachines, Tagging};
+use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Logs, Queues, StateMachines, Tagging};
 use crate::identity::{IssuerRules, Issuers, Sessions};
 use crate::kube::{Events, Fence, Shard};
 use crate::metrics::{Metrics, Objects};
@@ -70,6 +70,8 @@ pub struct Ports {
     pub quota: Arc<dyn CallQuota>,
     /// CloudWatch's alarms.
     pub alarms: Arc<dyn Alarms>,
+    /// CloudWatch Logs.
+    pub logs: Arc<dyn Logs>,
     /// Queues of events.
     pub queues: Arc<dyn Queues>,
     /// IAM.

@@ -75,6 +75,7 @@ impl World<StandIn> {
             tagging: adapter.clone(),
             quota: adapter.clone(),
             alarms: adapter.clone(),
+            logs: adapter.clone(),
             queues: Arc::new(SdkQueues::new(http_client(), None, Arc::default())),
             iam: adapter,
             relay: Arc::default(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::super::{
-    AlarmState, CreateStateMachine, Execution, ExecutionStatus, HistoryEvent, MapRunCounts, Message, Routes,
+    AlarmState, CreateStateMachine, Execution, ExecutionStatus, HistoryEvent, LogEvent, MapRunCounts, Message, Routes,
     StateMachine, Tags,
 };
 
@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) alarms: BTreeMap<String, AlarmState>,
     pub(super) roles: BTreeMap<String, String>,
     pub(super) queues: BTreeMap<String, Vec<Message>>,
+    /// By the name of the group.
+    pub(super) logs: BTreeMap<String, Vec<LogEvent>>,
     pub(super) map_runs: BTreeMap<String, MapRunCounts>,
     /// Executions that AWS does not redrive, by ARN, and why.
     pub(super) not_redrivable: BTreeMap<String, String>,

@@ -223,6 +223,7 @@ impl Faked {
             tagging: aws.clone(),
             quota: aws.clone(),
             alarms: aws.clone(),
+            logs: aws.clone(),
             queues: aws.clone(),
             iam: aws.clone(),
             relay: Arc::default(),

@@ -209,6 +209,7 @@ impl TestBed {
             {"Effect": "Allow", "Action": ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
                 "Resource": format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/*")},
             {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}*")},
+            {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/states/{name}*")},
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": format!("arn:aws:iam::{ACCOUNT}:role/{execution_role}")},
         ]});
         let states = json!({"Version": "2012-10-17", "Statement": [{
@@ -313,6 +314,7 @@ impl Tenant {
             &format!("--iam-endpoint-url={}", self.bed.front.url),
             &format!("--cognito-identity-endpoint-url={}", self.bed.front.url),
             &format!("--cloudwatch-endpoint-url={}", self.bed.front.url),
+            &format!("--logs-endpoint-url={}", self.bed.front.url),
             &format!("--sqs-endpoint-url={}", self.bed.front.url),
             &format!("--watch-namespace={}", namespaces.join(",")),
             &format!("--admission-policy-prefix={}-stepbound", self.system),

@@ -5,6 +5,7 @@ mod account;
 mod alarms;
 mod conditions;
 mod execution_role;
+mod express;
 mod faults;
 mod histories;
 mod identity;
@@ -101,6 +102,7 @@ struct Shared {
     /// Machines as they are described until an update is shown, by ARN.
     outdated: Mutex<HashMap<String, (Instant, Value)>>,
     played: Mutex<played::Stage>,
+    express: Mutex<express::Express>,
     /// Executions that were redriven, by ARN.
     redrives: Mutex<HashMap<String, redrive::Redriven>>,
     redriving: tokio::sync::Mutex<()>,
@@ -139,6 +141,7 @@ impl Front {
             lags: Mutex::default(),
             outdated: Mutex::default(),
             played: Mutex::default(),
+            express: Mutex::default(),
             redrives: Mutex::default(),
             redriving: tokio::sync::Mutex::default(),
             histories: Mutex::default(),
@@ -325,6 +328,7 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         (Some(Fault::Unavailable), _) => (503, error_json("ServiceUnavailable", "try later")),
         (_, "DescribeAlarms") => return shared.describe_alarms(&uri, &headers, body).await,
         (_, "AssumeRoleWithWebIdentity") => shared.assume_role(&form, fault).await,
+        (_, "FilterLogEvents") => shared.filter_log(&headers, &text).await,
         _ if target.starts_with("AmazonSQS.") => shared.queues(&operation, &headers, text).await,
         (_, "GetRole") => shared.get_role(&headers, &form).await,
         (_, "GetId" | "GetOpenIdToken") => shared.cognito(&operation, &headers, &text).await,

@@ -36,6 +36,9 @@ impl Shared {
         if let Some(refused) = self.refused_while_deleting(operation, &request) {
             return refused;
         }
+        if let Some(refused) = Self::refuses_express(&request) {
+            return refused;
+        }
         if matches!(operation, "StopExecution" | "GetExecutionHistory")
             && let Some(answer) = self.about_played(operation, &request)
         {
@@ -147,6 +150,7 @@ impl Shared {
             let configuration = request["tracingConfiguration"].clone();
             self.tracing.lock().unwrap().insert(resource_of("", request), configuration);
         }
+        self.note_express(&resource_of("", request), request);
         if let Some(machine) = request["stateMachineArn"].as_str() {
             self.keep_old_description(machine).await;
         }
@@ -252,6 +256,9 @@ impl Shared {
     /// (`StartExecution`, Standard). The emulator refuses both, and knows no `TimeoutSeconds` of a machine.
     async fn start_execution(self: &Arc<Self>, headers: &HeaderMap, body: String, request: &Value) -> Answer {
         if let Some(answer) = self.start_played(request) {
+            return answer;
+        }
+        if let Some(answer) = self.start_express(request).await {
             return answer;
         }
         let (status, answer) = match self.start_by_version(request).await {

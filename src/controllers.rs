@@ -61,9 +61,11 @@ pub async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
     let sessions = Arc::new(BindingSessions(context.clone()));
+    let (executions, logs) = (context.executions.clone(), context.logs.clone());
+    let tracked = context.tracker.run(executions, logs, context.quota.clone(), context.queues.clone(), sessions);
     tokio::select! {
         () = worked => {}
-        () = context.tracker.run(context.executions.clone(), context.quota.clone(), context.queues.clone(), sessions) => {}
+        () = tracked => {}
     }
 }
 

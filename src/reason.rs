@@ -113,6 +113,7 @@ reasons! {
     ObjectGone,
     Orphaned,
     OutcomeUnknown,
+    OutputNotLogged,
     PackedPolicyTooLarge,
     PageExists,
     PausingAfterFailure,

@@ -3,7 +3,8 @@
 //! One `DescribeExecution` a run and sweep is far beyond the quota at some thousand runs, so executions are looked at by the
 //! machine: one `ListExecutions` tells of a thousand. `schedule` decides, purely, which machine or execution is looked at
 //! next; `tracker` makes the calls and wakes the runs. A queue of events may hint at what to look at first. A
-//! hint proves nothing: only what AWS lists or describes ends a run, and absence from a list proves nothing either.
+//! hint proves nothing: only what AWS lists or describes ends a run, and absence from a list proves nothing either. Express
+//! executions are neither listed nor described; where a Workflow wants their ends, `sweeps` reads them from its log group.
 
 mod command;
 mod durations;
@@ -18,6 +19,7 @@ mod schedule;
 mod sessions;
 #[cfg(test)]
 mod simulation;
+mod sweeps;
 mod tracker;
 
 pub use hints::{Hint, hint_of};
@@ -26,6 +28,7 @@ pub use projection::{OUTPUT_STORED, awaits_right, forget_finished, is_settled, o
 pub use relay::Relay;
 pub use schedule::{Describe, Found, Look, Outcome, Schedule};
 pub use sessions::SessionSource;
+pub use sweeps::{Sweep, Sweeps};
 pub use tracker::Tracker;
 
 use std::sync::Arc;
@@ -34,15 +37,16 @@ use jiff::Timestamp;
 
 use crate::aws::{Execution, ListedExecution};
 use crate::outcome::Failure;
+use crate::plan::express_log::LoggedEnd;
 
-/// A state machine as one binding sees it: what one session may list.
+/// What one session may look at: a state machine as one binding sees it, or a log group in which it has ends looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MachineKey {
     /// Namespace of runs and binding.
     pub namespace: String,
     /// TrustBinding whose session looks.
     pub binding: String,
-    /// ARN of the machine, without a version.
+    /// ARN of the machine, without a version, or of the log group.
     pub arn: String,
 }
 
@@ -77,7 +81,9 @@ pub enum Evidence {
     Listed(ListedExecution),
     /// Its description: it has ended, and this is everything.
     Described(Arc<Execution>),
-    /// AWS showed none, long after the start.
+    /// The log has its end.
+    Logged(Arc<LoggedEnd>),
+    /// AWS showed none, or its log no end, long after the start.
     Missing,
     /// Its binding may not look.
     Refused(Failure),

@@ -16,7 +16,7 @@ fn called(folder: &str) -> BTreeSet<String> {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let product = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        for service in ["states", "iam", "sqs", "cloudwatch", "kms"] {
+        for service in ["states", "iam", "sqs", "cloudwatch", "logs", "kms"] {
             for rest in product.split(&format!("\"{service}:")).skip(1) {
                 let operation = rest.split('"').next().unwrap();
                 let is_operation = operation.starts_with(|c: char| c.is_ascii_uppercase())

@@ -170,6 +170,36 @@ fn what_a_binding_role_needs_is_printed_with_reasons_and_as_policies() {
     assert!(folder.run(&["policy", "binding-role", "odd.yaml"]).2.contains("is no name of a state machine"));
 }
 
+/// Requirement 32 of docs/security.md: an end that is read from a log counts for just the execution that it names, and the log is read in a session that can read it alone.
+#[test]
+fn requirement_32_a_role_may_read_the_logs_of_workflows_that_say_so_and_no_others() {
+    let folder = Folder::new();
+    let group = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/vendedlogs/states/shop";
+    let with = |results: &str, group: &str| {
+        let logging = format!(
+            "  type: Express\n  expressResults: {results}\n  logging: {{level: All, logGroupARN: '{group}:*'}}\n"
+        );
+        MANIFEST.replace("  stateMachineName: legacy-fulfil\n", &logging)
+    };
+    folder.write("logs.yaml", &with("FromLogs", group));
+    let policy: Value =
+        serde_json::from_str(&folder.good(&["policy", "binding-role", "logs.yaml", "-o", "json"])).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let logs = statements.iter().find(|one| one["Action"] == "logs:FilterLogEvents").unwrap();
+    assert_eq!(logs["Resource"], serde_json::json!([group, format!("{group}:*")]));
+    let session = folder.good(&["policy", "binding-role", "logs.yaml", "-o", "session"]);
+    let session: Value = serde_json::from_str(&session).unwrap();
+    assert_eq!(session["readLog"][format!("{group}:*")]["Statement"].as_array().unwrap().len(), 1, "{session:#}");
+    assert!(!session["observe"].to_string().contains("logs:"), "{session:#}");
+    folder.write("sent.yaml", &with("Dispatched", group));
+    for output in ["json", "session", "text"] {
+        assert!(!folder.good(&["policy", "binding-role", "sent.yaml", "-o", output]).contains("logs:"), "{output}");
+    }
+    folder.write("foreign.yaml", &with("FromLogs", &group.replace("111122223333", "444455556666")));
+    let refused = folder.run(&["policy", "binding-role", "foreign.yaml"]).2;
+    assert!(refused.contains("log group in the account and region of the TrustBinding"), "{refused}");
+}
+
 #[test]
 fn what_holds_neither_policy_nor_binding_is_told_with_what_it_holds_and_what_is_wanted() {
     let folder = Folder::new();

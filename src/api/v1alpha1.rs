@@ -58,7 +58,8 @@ pub use workflow_schedule::{
 };
 
 pub use workflow_settings::{
-    AdoptionPolicy, DriftPolicy, Encryption, LogLevel, Logging, PublishPolicy, TimelinePolicy, Tracing, Versions,
+    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, LogLevel, Logging, PublishPolicy, TimelinePolicy, Tracing,
+    Versions,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

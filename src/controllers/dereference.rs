@@ -355,6 +355,7 @@ pub(super) fn binding_scope(ctx: &Context, binding: &TrustBinding) -> BindingSco
         execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
         queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
         alarms: false,
+        log_groups: Vec::new(),
         keys: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ mod calls;
 mod end;
 mod finished;
 mod input;
+mod logged;
 mod observe;
 mod output;
 mod own;
@@ -132,6 +133,7 @@ async fn step(run: &mut Run<'_>) -> Result<Done, Failure> {
         Step::RefuseRedrive(why) => attempt::refuse(run, &why).await,
         Step::RecordStop(intent) => stop::record(run, intent).await,
         Step::Stop(arn, intent) => stop::stop(run, &arn, intent).await,
+        Step::ReadLog(group) => logged::look(run, &group).await,
         Step::Observe(arn) => {
             let looks = session::looks(run).await?;
             observe::observe(run, &looks, &arn).await

@@ -1,7 +1,7 @@
 //! What Stepbound itself calls as a binding's role: one table from operation to resource and to the sessions that may call
 //! it. From it come the policy that the role needs, here, and the policies that limit sessions, in [`session`].
 //!
-//! Resources are those of the service authorization reference of Step Functions, IAM, SQS, CloudWatch and KMS.
+//! Resources are those of the service authorization reference of Step Functions, IAM, SQS, CloudWatch, CloudWatch Logs and KMS.
 
 pub mod session;
 pub mod values;
@@ -9,7 +9,7 @@ pub mod values;
 use super::arn::Arn;
 use super::document::{Document, Statement};
 use crate::plan::workflow::{CLUSTER_TAG, NAMESPACE_TAG};
-use values::Key;
+use values::{Key, NotAllowed};
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Use {
     Clean,
     /// Reading the queue of execution events.
     Listen,
+    /// Reading one log group.
+    ReadLog,
     /// Reading trust policies.
     Inspect,
     /// Starting executions of one state machine.
@@ -49,6 +51,8 @@ pub enum On {
     Queue,
     /// CloudWatch alarms.
     Alarm,
+    /// Log groups from which results are read.
+    LogGroup,
     /// Keys that encrypt state machines.
     Key,
 }
@@ -74,6 +78,7 @@ const OBSERVE: &[Use] = &[Use::Observe];
 const CLEAN: &[Use] = &[Use::Clean];
 const CLEAN_AND_WRITE: &[Use] = &[Use::Clean, Use::Write];
 const LISTEN: &[Use] = &[Use::Listen];
+const READ_LOG: &[Use] = &[Use::ReadLog];
 const INSPECT: &[Use] = &[Use::Inspect];
 const RUN: &[Use] = &[Use::Run];
 const OBSERVE_AND_RUN: &[Use] = &[Use::Observe, Use::Run];
@@ -117,6 +122,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("sqs:ReceiveMessage", On::Queue, LISTEN, "hear of ended executions"),
     operation("sqs:DeleteMessage", On::Queue, LISTEN, "take what was heard off the queue"),
     operation("cloudwatch:DescribeAlarms", On::Alarm, WRITE, "roll back when an alarm goes off"),
+    operation("logs:FilterLogEvents", On::LogGroup, READ_LOG, "read what became of Express runs"),
     operation("kms:DescribeKey", On::Key, WRITE, "encrypt state machines with a key of the account's"),
     operation("kms:GenerateDataKey", On::Key, RUN_AND_WRITE, "encrypt state machines with a key of the account's"),
     operation("kms:Decrypt", On::Key, ALL_OF_KEYS, "read encrypted definitions and executions"),
@@ -141,6 +147,8 @@ pub struct BindingScope {
     pub queue_url: Option<String>,
     /// Whether rollouts look at alarms.
     pub alarms: bool,
+    /// Log groups, by ARN, from which results are read.
+    pub log_groups: Vec<String>,
     /// Keys that encrypt state machines.
     pub keys: Vec<Key>,
 }
@@ -174,6 +182,7 @@ impl BindingScope {
             On::Queue => self.queue_arn().into_iter().collect(),
             On::Alarm if self.alarms => vec![self.alarm_arn()],
             On::Alarm => Vec::new(),
+            On::LogGroup => self.log_groups.iter().filter_map(|group| self.log_group(group).ok()).flatten().collect(),
             // By alias each key has a condition of its own, see `key_statements`.
             On::Key => self.keys.iter().filter(|key| key.alias.is_none()).map(|key| key.resource.clone()).collect(),
         }
@@ -201,6 +210,14 @@ impl BindingScope {
 
     fn queue_arn(&self) -> Option<String> {
         values::queue(self.location().0, &self.region, self.queue_url.as_deref()?).ok()
+    }
+
+    /// A log group of the binding's own account and region, and what is below it.
+    fn log_group(&self, arn: &str) -> Result<[String; 2], NotAllowed> {
+        let (partition, account) = self.location();
+        let name = values::log_group(partition, &self.region, account, arn)?;
+        let group = format!("arn:{partition}:logs:{}:{account}:log-group:{name}", self.region);
+        Ok([group.clone(), format!("{group}:*")])
     }
 
     fn alarm_arn(&self) -> String {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::v1alpha1::{Activity, ActivitySpec, Encryption, Workflow, WorkflowSpec};
+use crate::api::v1alpha1::{
+    Activity, ActivitySpec, Encryption, ExpressResults, LogLevel, StateMachineType, Workflow, WorkflowSpec,
+};
 use crate::iam::binding_role::session::{Kind, Writing};
 use crate::plan::workflow::default_name;
 
@@ -16,6 +18,8 @@ pub struct Need {
     pub key: Option<String>,
     /// Whether a rollout of it looks at alarms.
     pub alarms: bool,
+    /// The log group from which results are read.
+    pub log_group: Option<String>,
 }
 
 /// What all objects of a binding ask for together.
@@ -27,6 +31,8 @@ pub struct Needed {
     pub keys: BTreeSet<String>,
     /// Whether a rollout looks at alarms.
     pub alarms: bool,
+    /// Log groups from which results are read.
+    pub log_groups: BTreeSet<String>,
 }
 
 impl Needed {
@@ -35,6 +41,7 @@ impl Needed {
         self.names.extend(need.name.clone());
         self.keys.extend(need.key.clone());
         self.alarms |= need.alarms;
+        self.log_groups.extend(need.log_group.clone());
     }
 }
 
@@ -49,8 +56,12 @@ pub trait Needing {
 impl Needing for Workflow {
     fn need(&self) -> Option<(&str, Need)> {
         let spec = &self.spec;
-        let need =
-            Need { name: spec.state_machine_name.clone(), key: key(spec.encryption.as_ref()), alarms: alarms(spec) };
+        let need = Need {
+            name: spec.state_machine_name.clone(),
+            key: key(spec.encryption.as_ref()),
+            alarms: alarms(spec),
+            log_group: results_from(spec).map(str::to_owned),
+        };
         Some((&spec.trust_binding_ref.name, need))
     }
 
@@ -65,7 +76,7 @@ impl Needing for Workflow {
 impl Needing for Activity {
     fn need(&self) -> Option<(&str, Need)> {
         let key = key(self.spec.encryption.as_ref());
-        Some((&self.spec.trust_binding_ref.name, Need { name: self.spec.name.clone(), key, alarms: false }))
+        Some((&self.spec.trust_binding_ref.name, Need { name: self.spec.name.clone(), key, ..Need::default() }))
     }
 
     fn writing(&self, prefix: &str, namespace: &str) -> Option<(String, Writing)> {
@@ -86,6 +97,17 @@ pub fn activity(spec: &ActivitySpec, name: String) -> Writing {
     Writing { name, kind: Kind::Activity, key: key(spec.encryption.as_ref()), from_another_owner: false }
 }
 
+/// The log group from which the results of runs are read, where its spec wants that.
+pub fn results_from(spec: &WorkflowSpec) -> Option<&str> {
+    complete_log(spec).filter(|_| spec.express_results == ExpressResults::FromLogs)
+}
+
+/// The log group that holds all that executions of an Express state machine did: success is logged at no other level than All.
+pub fn complete_log(spec: &WorkflowSpec) -> Option<&str> {
+    let logging = spec.logging.as_ref().filter(|logging| logging.level == LogLevel::All);
+    logging?.log_group_arn.as_deref().filter(|_| spec.machine_type == StateMachineType::Express)
+}
+
 fn alarms(spec: &WorkflowSpec) -> bool {
     let mut rollouts = spec.aliases.iter().filter_map(|alias| alias.rollout.as_ref());
     rollouts.any(|rollout| !rollout.alarms.is_empty())
@@ -93,4 +115,38 @@ fn alarms(spec: &WorkflowSpec) -> bool {
 
 fn key(encryption: Option<&Encryption>) -> Option<String> {
     encryption.map(|encryption| encryption.kms_key_id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_read_where_its_workflow_wants_that_and_it_has_all() {
+        let spec = |more: Value| -> WorkflowSpec {
+            let mut whole = json!({"trustBindingRef": {"name": "orders"}, "definition": {}, "type": "Express",
+                "executionRoleARN": "arn:aws:iam::111122223333:role/run", "expressResults": "FromLogs",
+                "logging": {"level": "All", "logGroupARN": "arn:aws:logs:eu-west-1:111122223333:log-group:shop:*"}});
+            for (key, value) in more.as_object().unwrap() {
+                whole[key] = value.clone();
+            }
+            serde_json::from_value(whole).unwrap()
+        };
+        for (more, wanted, complete) in [
+            (json!({}), true, true),
+            (json!({"expressResults": "Dispatched"}), false, true),
+            (json!({"type": "Standard"}), false, false),
+            (json!({"logging": null}), false, false),
+            (
+                json!({"logging": {"level": "Error", "logGroupARN": "arn:aws:logs:eu-west-1:1:log-group:shop"}}),
+                false,
+                false,
+            ),
+        ] {
+            let spec = spec(more.clone());
+            assert_eq!((results_from(&spec).is_some(), complete_log(&spec).is_some()), (wanted, complete), "{more}");
+        }
+    }
 }

@@ -44,6 +44,8 @@ pub enum Step {
     Stop(String, StopIntent),
     /// Look.
     Observe(String),
+    /// Look for its end in this log group: AWS tells it nowhere else.
+    ReadLog(String),
 }
 
 impl Step {
@@ -86,7 +88,7 @@ pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&s
     match (&status.stop, wanted_stop(spec, status, now)) {
         (Some(stop), _) => Step::Stop(arn.clone(), stop.intent),
         (None, Some(intent)) => Step::RecordStop(intent),
-        (None, None) => Step::Observe(arn.clone()),
+        (None, None) => status.log_group_arn.clone().map_or_else(|| Step::Observe(arn.clone()), Step::ReadLog),
     }
 }
 
@@ -115,7 +117,7 @@ pub fn may_redrive(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Time
     const AGAIN: &str = "Create another run.";
     let ended = status.finished_at.as_ref().map_or(now, |time| time.0);
     let refused = status.redrive.as_ref().filter(|redrive| !redrive.possible);
-    if spec.mode == RunMode::Sync || status.phase == Some(Phase::Dispatched) {
+    if spec.mode == RunMode::Sync || status.phase == Some(Phase::Dispatched) || status.log_group_arn.is_some() {
         return Err(format!("AWS redrives no Express execution. {AGAIN}"));
     }
     if status.phase == Some(Phase::Succeeded) {
@@ -171,7 +173,8 @@ fn before_start(spec: &WorkflowRunSpec, now: Timestamp) -> Step {
 }
 
 fn wanted_stop(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Timestamp) -> Option<StopIntent> {
-    if status.adopted {
+    // AWS stops no Express execution (`StopExecution`); it ends within five minutes by itself.
+    if status.adopted || status.log_group_arn.is_some() {
         return None;
     }
     if spec.cancel.is_some() {
@@ -211,7 +214,8 @@ pub fn machine_name(arn: &str) -> Option<&str> {
 
 /// The machine of an execution, without a version.
 pub fn machine_of_execution(execution_arn: &str) -> String {
-    machine_arn(execution_arn).replacen(":execution:", ":stateMachine:", 1)
+    let below = if execution_arn.split(':').nth(5) == Some("express") { ":express:" } else { ":execution:" };
+    machine_arn(execution_arn).replacen(below, ":stateMachine:", 1)
 }
 
 /// Refuses a run whose input stands in two places.

@@ -6,6 +6,7 @@ use super::{Followed, MachineKey};
 pub(super) enum Command {
     Remember(MachineKey, Vec<f64>),
     Follow(Followed),
+    AwaitEnd(Followed),
     WantOutput(Followed),
     Forget(String),
     Hint(String),

@@ -17,19 +17,24 @@ use super::command::{Command, Domain};
 use super::queue::Queues;
 use super::relay::Relay;
 use super::sessions::SessionSource;
-use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule};
+use super::{Describe, Evidence, Followed, Found, Hint, Look, MachineKey, Outcome, Schedule, Sweep, Sweeps};
 use crate::api::v1alpha1::WorkflowRun;
-use crate::aws::{self, AwsError, AwsErrorKind, CallQuota, Caller, Execution, ExecutionPage, Executions, Priority};
+use crate::aws::{
+    self, AwsError, AwsErrorKind, CallQuota, Caller, Execution, ExecutionPage, Executions, LogPage, LogRequest, Logs,
+    Priority,
+};
 use crate::iam::binding_role::session::Purpose;
 use crate::metrics::Metrics;
 use crate::outcome::{Class, Failure};
+use crate::plan::express_log;
 use crate::plan::run::{machine_name, may_be_invisible};
 
 /// How long what was found waits for its run's reconcile.
 const EVIDENCE_LASTS: Duration = Duration::from_secs(30);
-/// Lists and descriptions under way at once, in one account and region.
+/// Lists, descriptions and pages of logs under way at once, in one account and region.
 const LISTS: usize = 4;
 const DESCRIPTIONS: usize = 8;
+const LOG_PAGES: usize = 2;
 /// How often the schedule is asked while something is followed, and while an end may come any moment.
 const TICK: Duration = Duration::from_millis(200);
 const LIVELY_TICK: Duration = Duration::from_millis(50);
@@ -144,6 +149,12 @@ impl Tracker {
         self.send(domain_of(&followed.machine.arn), Command::Follow(followed));
     }
 
+    /// Looks for the end of an execution in a log group, which the machine key names, until it is found or comes no more; its run is
+    /// woken then. Repeating it changes nothing.
+    pub fn await_end(&self, followed: Followed) {
+        self.send(domain_of(&followed.machine.arn), Command::AwaitEnd(followed));
+    }
+
     /// Reads the description of an execution that has ended when the quota allows; its run is woken then.
     pub fn want_output(&self, followed: Followed) {
         self.send(domain_of(&followed.machine.arn), Command::WantOutput(followed));
@@ -174,6 +185,7 @@ impl Tracker {
     pub async fn run(
         &self,
         executions: Arc<dyn Executions>,
+        logs: Arc<dyn Logs>,
         quota: Arc<dyn CallQuota>,
         queues: Arc<dyn aws::Queues>,
         sessions: Arc<dyn SessionSource>,
@@ -191,8 +203,8 @@ impl Tracker {
                 let place = domain.clone();
                 let commands = domains.entry(domain).or_insert_with(|| {
                     let (commands, told) = mpsc::unbounded_channel();
-                    let reader =
-                        Reader { executions: executions.clone(), quota: quota.clone(), sessions: sessions.clone() };
+                    let (executions, logs) = (executions.clone(), logs.clone());
+                    let reader = Reader { executions, logs, quota: quota.clone(), sessions: sessions.clone() };
                     let (board, metrics) = (self.board.clone(), self.metrics.clone());
                     tasks.spawn(track(place, Arc::new(reader), board, metrics, told));
                     commands
@@ -203,7 +215,7 @@ impl Tracker {
     }
 }
 
-/// Account and region of any ARN of Step Functions.
+/// Account and region of any ARN of Step Functions or of CloudWatch Logs.
 fn domain_of(arn: &str) -> Domain {
     let mut fields = arn.split(':').skip(3);
     let region = fields.next().unwrap_or_default().to_owned();
@@ -211,7 +223,7 @@ fn domain_of(arn: &str) -> Domain {
 }
 
 /// A kind of call that has a bucket of its own, or waits behind others in one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     under_way: usize,
     /// No token before.
@@ -219,6 +231,8 @@ struct Lane {
 }
 
 impl Lane {
+    const NEW: Self = Self { under_way: 0, blocked_until: None };
+
     fn is_open(&self, most: usize) -> bool {
         self.under_way < most && self.blocked_until.is_none_or(|until| until <= Instant::now())
     }
@@ -236,6 +250,7 @@ impl Lane {
 enum Done {
     List(Look, Outcome<ExecutionPage>, Option<Duration>),
     Describe(Describe, Outcome<Option<Execution>>, Option<Duration>),
+    Sweep(Sweep, Outcome<LogPage>, Option<Duration>),
 }
 
 /// The task of one account and region.
@@ -246,12 +261,12 @@ async fn track(
     metrics: Arc<Metrics>,
     mut told: mpsc::UnboundedReceiver<Command>,
 ) {
-    let mut schedule = Schedule::default();
-    let (mut lists, mut descriptions, mut outputs) = (Lane::default(), Lane::default(), Lane::default());
+    let (mut schedule, mut sweeps) = (Schedule::default(), Sweeps::default());
+    let [mut lists, mut descriptions, mut outputs, mut pages] = [const { Lane::NEW }; 4];
     let mut under_way: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
     let (mut tidied, mut open) = (Instant::now(), metrics.open_executions(&account, &region));
     loop {
-        open.set(schedule.open());
+        open.set(schedule.open() + sweeps.open());
         while descriptions.is_open(DESCRIPTIONS)
             && let Some(describe) = schedule.next_describe(Timestamp::now())
         {
@@ -270,11 +285,18 @@ async fn track(
             outputs.under_way += 1;
             under_way.push(Box::pin(reader.clone().describe(describe)));
         }
+        while pages.is_open(LOG_PAGES)
+            && let Some(sweep) = sweeps.next(Timestamp::now())
+        {
+            pages.under_way += 1;
+            under_way.push(Box::pin(reader.clone().sweep(sweep)));
+        }
         if tidied.elapsed() > Duration::from_secs(5) {
             tidied = Instant::now();
             board.tidy(&schedule.tidy(Timestamp::now()));
+            board.tidy(&sweeps.tidy());
         }
-        let pause = match (schedule.is_idle(), schedule.is_lively(Timestamp::now())) {
+        let pause = match (schedule.is_idle() && sweeps.is_idle(), schedule.is_lively(Timestamp::now())) {
             (true, _) => IDLE_TICK,
             (false, true) => LIVELY_TICK,
             (false, false) => TICK,
@@ -282,10 +304,10 @@ async fn track(
         let found = tokio::select! {
             command = told.recv() => {
                 let Some(command) = command else { return };
-                obey(&mut schedule, command);
+                obey(&mut schedule, &mut sweeps, command);
                 // A burst of starts is taken in at once.
                 while let Ok(command) = told.try_recv() {
-                    obey(&mut schedule, command);
+                    obey(&mut schedule, &mut sweeps, command);
                 }
                 Vec::new()
             }
@@ -293,6 +315,10 @@ async fn track(
                 Done::List(look, outcome, wait) => {
                     lists.ended(wait);
                     schedule.listed(&look, outcome, Timestamp::now())
+                }
+                Done::Sweep(sweep, outcome, wait) => {
+                    pages.ended(wait);
+                    sweeps.swept(&sweep, outcome, Timestamp::now())
                 }
                 Done::Describe(describe, outcome, wait) => {
                     if describe.output { outputs.ended(wait) } else { descriptions.ended(wait) }
@@ -308,13 +334,17 @@ async fn track(
     }
 }
 
-fn obey(schedule: &mut Schedule, command: Command) {
+fn obey(schedule: &mut Schedule, sweeps: &mut Sweeps, command: Command) {
     let now = Timestamp::now();
     match command {
         Command::Remember(machine, seconds) => schedule.remember(machine, &seconds),
         Command::Follow(followed) => schedule.follow(followed, now),
         Command::WantOutput(followed) => schedule.want_output(followed, now),
-        Command::Forget(execution_arn) => schedule.forget(&execution_arn),
+        Command::AwaitEnd(followed) => sweeps.await_end(followed, now),
+        Command::Forget(execution_arn) => {
+            schedule.forget(&execution_arn);
+            sweeps.forget(&execution_arn);
+        }
         Command::Hint(execution_arn) => schedule.hint(&execution_arn, now),
     }
 }
@@ -322,6 +352,7 @@ fn obey(schedule: &mut Schedule, command: Command) {
 /// Makes calls as the bindings.
 struct Reader {
     executions: Arc<dyn Executions>,
+    logs: Arc<dyn Logs>,
     quota: Arc<dyn CallQuota>,
     sessions: Arc<dyn SessionSource>,
 }
@@ -359,6 +390,32 @@ impl Reader {
         }
         let answer = self.executions.describe_execution(&session, &describe.execution_arn).await;
         Done::Describe(describe, outcome_of(answer), None)
+    }
+
+    async fn sweep(self: Arc<Self>, sweep: Sweep) -> Done {
+        let MachineKey { namespace, binding, arn } = &*sweep.group;
+        let session = match self.sessions.session(namespace, binding, &Purpose::ReadLog(arn)).await {
+            Ok(session) => session,
+            Err(failure) => {
+                let outcome = if passes(&failure) { Outcome::Failed } else { Outcome::Denied(failure) };
+                return Done::Sweep(sweep, outcome, None);
+            }
+        };
+        let wait = self.quota.quota_wait(&session, "logs:FilterLogEvents", Priority::Observe);
+        if !wait.is_zero() {
+            return Done::Sweep(sweep, Outcome::Deferred, Some(wait));
+        }
+        let request = LogRequest {
+            group: express_log::group_name(arn).to_owned(),
+            from: sweep.from,
+            pattern: express_log::ENDS.to_owned(),
+            next_token: sweep.next_token.clone(),
+        };
+        let answer = self.logs.log_page(&session, &request).await;
+        // A token that holds no longer: the group is read anew.
+        let is_stale = |error: &AwsError| error.code == "InvalidParameterException" && request.next_token.is_some();
+        let outcome = if answer.as_ref().is_err_and(is_stale) { Outcome::Failed } else { outcome_of(answer) };
+        Done::Sweep(sweep, outcome, None)
     }
 
     async fn session(&self, machine: &MachineKey) -> Result<Caller, Failure> {

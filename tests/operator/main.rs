@@ -11,6 +11,7 @@ mod deletion;
 mod documentation;
 mod examples;
 mod execution_histories;
+mod express_results;
 mod gauges;
 mod gitops;
 mod guardrails;

@@ -11,7 +11,9 @@ use super::alias::{Alias, AliasStatus};
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::forms::ROLE_ARN_PATTERN;
 use super::runs_as::RunsAs;
-use super::workflow_settings::{AdoptionPolicy, DriftPolicy, Encryption, Logging, TimelinePolicy, Tracing, Versions};
+use super::workflow_settings::{
+    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, Logging, TimelinePolicy, Tracing, Versions,
+};
 use crate::iam::binding_role::values;
 
 /// A Workflow is an AWS Step Functions state machine.
@@ -46,6 +48,7 @@ use crate::iam::binding_role::values;
 #[x_kube(validation = ("!has(self.aliases) || self.aliases.filter(alias, alias.default).size() <= 1", "at most one alias is the default"))]
 #[x_kube(validation = ("!has(self.aliases) || self.aliases.size() == 0 || !has(self.versions) || self.versions.publish != 'Never'", "aliases need versions: set versions.publish to OnChange"))]
 #[x_kube(validation = ("!has(self.logging) || self.logging.level == 'None' || has(self.logging.logGroupARN)", "logging needs logGroupARN unless its level is None"))]
+#[x_kube(validation = ("!has(self.expressResults) || self.expressResults == 'Dispatched' || (self.type == 'Express' && has(self.logging) && self.logging.level == 'All' && has(self.logging.logGroupARN))", "expressResults FromLogs needs the type Express and logging of level All with a logGroupARN: success is logged at no other level"))]
 #[x_kube(validation = ("!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))", "names of substitutions are 1 to 255 letters, digits, and the characters _ . -"))]
 pub struct WorkflowSpec {
     /// The TrustBinding whose role owns the state machine. Immutable.
@@ -120,6 +123,10 @@ pub struct WorkflowSpec {
     /// Of which WorkflowRuns `status.timeline` tells what the execution did. Express executions have no history to tell it from.
     #[serde(default)]
     pub timeline: TimelinePolicy,
+    /// What becomes of runs of an Express state machine that nobody waits for. `FromLogs` needs the type Express and logging of level
+    /// All, and `includeExecutionData` for outputs. Whoever may write to the log group can forge a result.
+    #[serde(default)]
+    pub express_results: ExpressResults,
     /// Stops reconciling; what exists in AWS stays as it is.
     #[serde(default)]
     pub suspend: bool,

@@ -326,6 +326,9 @@ pub struct WorkflowRunStatus {
     /// ARN of the execution.
     #[serde(rename = "executionARN", default, skip_serializing_if = "Option::is_none")]
     pub execution_arn: Option<String>,
+    /// Log group in which the end of an Express execution is looked for: the one that its Workflow logged to at the start.
+    #[serde(rename = "logGroupARN", default, skip_serializing_if = "Option::is_none")]
+    pub log_group_arn: Option<String>,
     /// True when the execution is not known to be this run's own: it existed before, or carries another's mark. It is followed, and
     /// never stopped, redriven or started again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -114,6 +114,16 @@ pub enum TimelinePolicy {
     Always,
 }
 
+/// What becomes of a run of an Express state machine that nobody waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExpressResults {
+    /// It ends `Dispatched` once AWS has taken the start.
+    #[default]
+    Dispatched,
+    /// Its end is read from the log group that the state machine logs to: the role needs `logs:FilterLogEvents` on that.
+    FromLogs,
+}
+
 /// What happens when a state machine of the name exists already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AdoptionPolicy {

@@ -203,6 +203,14 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        cel: "!has(self.expressResults) || self.expressResults == 'Dispatched' || (self.type == 'Express' && has(self.logging) && self.logging.level == 'All' && has(self.logging.logGroupARN))",
+        broken: |workflow| {
+            let (logging, from_logs) = (&workflow["logging"], workflow["expressResults"] == "FromLogs");
+            let logs = logging["level"] == "All" && has(logging, "logGroupARN");
+            at("/expressResults", !from_logs || (workflow["type"] == "Express" && logs))
+        },
+    },
+    Rule {
         cel: "!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))",
         broken: |workflow| keys(workflow, "/substitutions", is_substitution),
     },

@@ -62,14 +62,16 @@ pub(in crate::cli) fn run(flags: &BindingRoleFlags) -> Result<(), TrustError> {
         Output::Text => table(&manifest.scope(&flags.file, binding, &place)?),
         Output::Json => manifest.scope(&flags.file, binding, &place)?.policy().pretty(),
         Output::Session => {
-            sessions(&Manifest::session_scope(binding, &place), &manifest.written(&flags.file, binding, &place)?)?
+            let written = manifest.written(&flags.file, binding, &place)?;
+            let groups = manifest.scope(&flags.file, binding, &place)?.log_groups;
+            sessions(&Manifest::session_scope(binding, &place), &written, &groups)?
         }
     };
     print(&text)
 }
 
 /// The policies of all sessions, by what they are for and for which object.
-fn sessions(scope: &BindingScope, written: &[(String, Writing)]) -> Result<String, TrustError> {
+fn sessions(scope: &BindingScope, written: &[(String, Writing)], groups: &[String]) -> Result<String, TrustError> {
     let policy = |whose: &str, purpose: &Purpose<'_>| -> Result<Value, TrustError> {
         let text = scope.session_policy(purpose).map_err(|error| TrustError::Verdict(format!("{whose}: {error}")))?;
         serde_json::from_str(&text).map_err(|error| TrustError::Verdict(format!("{whose}: {error}")))
@@ -82,7 +84,11 @@ fn sessions(scope: &BindingScope, written: &[(String, Writing)]) -> Result<Strin
         write.insert(object.clone(), policy(object, &Purpose::Write(writing))?);
     }
     let observe = policy("observe", &Purpose::Observe(None))?;
-    Ok(format!("{:#}", json!({"observe": observe, "run": run, "write": write})))
+    let mut all = json!({"observe": observe, "run": run, "write": write});
+    for group in groups {
+        all["readLog"][group] = policy(group, &Purpose::ReadLog(group))?;
+    }
+    Ok(format!("{all:#}"))
 }
 
 /// One line an action and resource, under what it is for.

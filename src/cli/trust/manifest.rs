@@ -154,8 +154,13 @@ impl Manifest {
         let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|error| content(path, &error))?;
         let names = needed.names.iter().map(|name| values::name(name).map(str::to_owned));
         let names = names.collect::<Result<Vec<_>, _>>().map_err(|error| content(path, &error))?;
+        let groups = needed
+            .log_groups
+            .iter()
+            .map(|group| values::log_group(partition, &scope.region, account, group).map(|_| group.clone()));
+        let log_groups = groups.collect::<Result<Vec<_>, _>>().map_err(|error| content(path, &error))?;
         scope.names.extend(names);
-        Ok(BindingScope { keys, alarms: needed.alarms, ..scope })
+        Ok(BindingScope { keys, alarms: needed.alarms, log_groups, ..scope })
     }
 
     /// What the binding's sessions are made from.
@@ -169,6 +174,7 @@ impl Manifest {
             execution_roles: binding.spec.allowed_execution_role_arns.iter().map(|arn| arn.0.clone()).collect(),
             queue_url: binding.spec.events.as_ref().map(|events| events.queue_url.clone()),
             alarms: false,
+            log_groups: Vec::new(),
             keys: Vec::new(),
         }
     }

@@ -48,7 +48,7 @@ pub(super) async fn first(run: &mut Run<'_>) -> Result<Done, Failure> {
         }
     };
     let attempt = run.record_first(ready.attempt).await?;
-    start::start(run, ready.workflow.spec.machine_type, ready.caller, &attempt, &ready.input).await
+    start::start(run, &ready.workflow, ready.caller, &attempt, &ready.input).await
 }
 
 /// Resolves what the run names, and waits for its turn.
@@ -120,7 +120,7 @@ async fn restart(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, Failure> {
         return Ok(later);
     }
     let attempt = run.record_next(attempt, None).await?;
-    start::start(run, workflow.spec.machine_type, caller, &attempt, &input).await
+    start::start(run, &workflow, caller, &attempt, &input).await
 }
 
 /// A redrive that somebody asked for.

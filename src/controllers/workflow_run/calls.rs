@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use crate::api::v1alpha1::Attempt;
 use crate::aws::{AwsError, Caller, Execution, ListedExecution, StartExecution};
 use crate::controllers::Context;
+use crate::plan::express_log::{self, LoggedEnd, LoggedOutput};
 use crate::plan::retry::{self, RedriveStep};
+use crate::plan::run::machine_of_execution;
 use crate::runs::{Evidence, Followed};
 
 /// AWS has started an execution.
@@ -70,7 +72,9 @@ pub(super) enum Seen {
     Described(Shown),
     /// A list shows it, without output or error.
     Listed(Shown),
-    /// AWS showed none, long after the start.
+    /// The log has its end, and why it has no output where it ought to have one.
+    Logged(Shown, Option<&'static str>),
+    /// AWS showed none, or its log no end, long after the start.
     Missing,
     /// No end yet.
     Nothing,
@@ -81,8 +85,31 @@ pub(super) fn seen(ctx: &Context, followed: &Followed) -> Seen {
     match ctx.tracker.evidence(&followed.execution_arn, followed.redrive_count) {
         Some(Evidence::Described(execution)) => Seen::Described(Shown(execution)),
         Some(Evidence::Listed(listed)) => Seen::Listed(Shown::new(as_listed(listed, followed.machine.arn.clone()))),
+        Some(Evidence::Logged(end)) => {
+            Seen::Logged(Shown::new(as_logged(&end, followed)), express_log::no_output(&end))
+        }
         Some(Evidence::Missing) => Seen::Missing,
         Some(Evidence::Refused(_) | Evidence::Allowed) | None => Seen::Nothing,
+    }
+}
+
+fn as_logged(end: &LoggedEnd, followed: &Followed) -> Execution {
+    let output = if let LoggedOutput::Whole(text) = &end.output { Some(text.clone()) } else { None };
+    Execution {
+        arn: end.execution_arn.clone(),
+        state_machine_arn: machine_of_execution(&end.execution_arn),
+        version_arn: None,
+        alias_arn: None,
+        trace_header: None,
+        status: end.status,
+        started_at: followed.started_at,
+        stopped_at: Some(end.at.max(followed.started_at)),
+        redrive_count: 0,
+        redrivable: Some(Err("AWS redrives no Express execution".to_owned())),
+        input: None,
+        output,
+        error: end.error.clone(),
+        cause: end.cause.clone(),
     }
 }
 

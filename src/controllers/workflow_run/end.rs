@@ -19,6 +19,7 @@ use crate::outcome::{Failure, Requeue};
 use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
 use crate::reason::Reason;
+use crate::status::Truth;
 
 /// How often the result of a synchronous start is offered to the API server before it is given up.
 const RECORD_TRIES: u32 = 20;
@@ -44,6 +45,20 @@ async fn newest(
         return Ok(None);
     }
     progress::newest(run.ctx, looks, &shown.arn, timeline::PAGE).await.map(Some)
+}
+
+/// Writes down how an execution ended by what its log says, and why that has no output where one would expect it.
+pub(super) async fn logged(
+    run: &mut Run<'_>,
+    shown: &Shown,
+    phase: Phase,
+    lacks: Option<&str>,
+) -> Result<Done, Failure> {
+    let done = conclude(run, shown, phase, None).await?;
+    if let Some(why) = lacks.filter(|_| run.spec.output.store != OutputStore::None) {
+        run.output_stored(Some((Truth::False, Reason::OutputNotLogged, why)));
+    }
+    Ok(done)
 }
 
 /// `history` is that of an execution which has one.

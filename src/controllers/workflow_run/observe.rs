@@ -50,7 +50,7 @@ pub(super) async fn look(run: &mut Run<'_>, looks: &Looks, arn: &str) -> Result<
             let message = format!("AWS shows no execution {arn}. It was deleted, or its history has expired.");
             return Err(Failure::new(Class::Waiting, Reason::ExecutionNotFound, message));
         }
-        Seen::Nothing => {}
+        Seen::Logged(..) | Seen::Nothing => {}
     }
     let refusal = run.ctx.tracker.refusal(&followed.machine);
     run.ctx.tracker.follow(followed);

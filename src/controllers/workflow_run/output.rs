@@ -25,6 +25,12 @@ pub(super) const OWED_EVERY: Duration = Duration::from_secs(300);
 /// Tries once more to store the output; AWS keeps it for 90 days.
 pub(super) async fn store_owed(run: &mut Run<'_>, looks: &Caller) -> Result<(), Failure> {
     let arn = run.known().execution_arn.unwrap_or_default();
+    if run.known().log_group_arn.is_some() {
+        let message =
+            "Step Functions keeps no output of an Express execution, and the log is read once. Create another run.";
+        run.output_stored(Some((Truth::False, Reason::Expired, message)));
+        return Ok(());
+    }
     let shown = calls::describe(run.ctx, looks, &arn).await?;
     if let Some(text) = shown.as_ref().and_then(|shown| shown.output.as_deref()) {
         return store(run, text).await;
@@ -60,8 +66,13 @@ pub(super) async fn store(run: &mut Run<'_>, text: &str) -> Result<(), Failure> 
             (!own).then_some((Reason::ConfigMapExists, message))
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
+            let kept = if run.known().log_group_arn.is_some() {
+                "of an Express execution AWS keeps no output"
+            } else {
+                "AWS keeps the output for 90 days"
+            };
             let message = format!(
-                "The operator may not create ConfigMap \"{name}\": set outputs.configMaps to true in the chart's values. It is tried again every {} minutes; AWS keeps the output for 90 days.",
+                "The operator may not create ConfigMap \"{name}\": set outputs.configMaps to true in the chart's values. It is tried again every {} minutes; {kept}.",
                 OWED_EVERY.as_secs() / 60
             );
             Some((Reason::Forbidden, message))

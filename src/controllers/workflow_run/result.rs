@@ -257,6 +257,23 @@ impl Run<'_> {
         self.ends_unstarted(Phase::Dispatched, Reason::Dispatched, message)
     }
 
+    /// It was handed to an Express state machine, whose log will tell of its end.
+    pub(super) fn is_logged(&mut self, started: Started, group: &str) {
+        self.runs(started, false);
+        self.work.status().log_group_arn = Some(group.to_owned());
+        self.waits_for_log(group);
+    }
+
+    /// Its end is not in the log yet. AWS stops no Express execution, so nobody can end it before.
+    pub(super) fn waits_for_log(&mut self, group: &str) {
+        let mut message = format!("The execution runs; its end is looked for in the log group {group}.");
+        if self.spec.cancel.is_some() {
+            message +=
+                " AWS stops no Express execution, so spec.cancel does not end it; it takes five minutes at most.";
+        }
+        self.waits(Reason::Running, &message);
+    }
+
     /// It goes on from where it failed.
     pub(super) fn goes_on(&mut self, redriven: &Redriven) {
         let status = self.work.status();

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::result::{Recorded, Run};
-use super::{admission, calls, end, input, observe, own, refusal, session};
-use crate::api::v1alpha1::{Attempt, Phase, RunMode, StateMachineType};
+use super::{admission, calls, end, input, logged, observe, own, refusal, session};
+use crate::api::v1alpha1::{Attempt, Phase, RunMode, StateMachineType, Workflow};
 use crate::aws::{AwsErrorKind, Caller, StartExecution};
 use crate::controllers::runner::{Done, fenced};
 use crate::outcome::{Class, Failure, Requeue};
@@ -21,14 +21,14 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(60);
 /// Starts it.
 pub(super) async fn start(
     run: &mut Run<'_>,
-    machine_type: StateMachineType,
+    workflow: &Workflow,
     caller: Caller,
     attempt: &Recorded,
     input: &str,
 ) -> Result<Done, Failure> {
-    match (machine_type, run.spec.mode) {
+    match (workflow.spec.machine_type, run.spec.mode) {
         (StateMachineType::Standard, _) => start_standard(run, &caller, attempt, input, None).await,
-        (StateMachineType::Express, RunMode::Async) => dispatch(run, &caller, attempt, input).await,
+        (StateMachineType::Express, RunMode::Async) => dispatch(run, workflow, &caller, attempt, input).await,
         (StateMachineType::Express, RunMode::Sync) => Ok(start_sync(run, caller, attempt, input)),
     }
 }
@@ -100,11 +100,17 @@ async fn start_standard(
     Ok(observe::follow(run))
 }
 
-/// Fire and forget: AWS tells nothing of an Express execution after its start.
-async fn dispatch(run: &mut Run<'_>, caller: &Caller, attempt: &Recorded, input: &str) -> Result<Done, Failure> {
+/// AWS tells nothing of an Express execution after its start, unless its log does.
+async fn dispatch(
+    run: &mut Run<'_>,
+    workflow: &Workflow,
+    caller: &Caller,
+    attempt: &Recorded,
+    input: &str,
+) -> Result<Done, Failure> {
     fenced(run.ctx)?;
     match calls::start(run.ctx, caller, &request(run, attempt, input)).await {
-        Ok(started) => Ok(run.dispatched(started)),
+        Ok(started) => logged::handed_over(run, workflow, started).await,
         Err(error) => end::express_failed(run, error).await,
     }
 }

@@ -62,7 +62,8 @@ pub(super) async fn delete(run: &mut Run<'_>) -> Result<Done, Failure> {
     let (ctx, status) = (run.ctx, run.known());
     let arn = status.execution_arn.clone().or_else(|| status.attempts.last().map(run::execution_arn));
     let unstarted = status.retry_at.is_some() || status.is_refused();
-    let over = run.is_over() || status.adopted || unstarted;
+    // AWS stops no Express execution.
+    let over = run.is_over() || status.adopted || unstarted || status.log_group_arn.is_some();
     if let Some(arn) = &arn {
         ctx.tracker.forget(arn);
     }

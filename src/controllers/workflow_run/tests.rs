@@ -19,6 +19,7 @@ mod express;
 mod lag;
 mod life;
 mod limits;
+mod logged;
 mod named;
 mod seen;
 mod told;

@@ -23,6 +23,9 @@ pub enum Purpose<'a> {
     Clean(&'a str),
     /// To read the binding's queue of events.
     Listen,
+    /// To read the log group of this ARN, and nothing else: the one that a Workflow logs to. It is no part of the session that a
+    /// binding's objects share, whose policy would grow with every group.
+    ReadLog(&'a str),
     /// To read the trust policy of this role.
     Inspect(&'a str),
     /// To start, repeat or redrive executions of the state machine of this name.
@@ -80,6 +83,9 @@ impl BindingScope {
             Purpose::Observe(name) => self.shared(name).map(|(policy, _)| policy),
             Purpose::Clean(name) => self.shared_with(Some(name), Extra::Clean),
             Purpose::Listen => self.shared_with(None, Extra::Listen),
+            Purpose::ReadLog(group) => {
+                fitting(vec![Statement::allow(["logs:FilterLogEvents"], self.log_group(group)?)])
+            }
             Purpose::Inspect(role) => {
                 values::role(role)?;
                 let (policy, extras) = self.shared(None)?;

@@ -6,6 +6,7 @@ use crate::iam::trust::lint_permissions;
 use proptest::prelude::*;
 
 const OWN: &str = "arn:aws:states:eu-west-1:111122223333";
+const GROUP: &str = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/vendedlogs/states/shop:*";
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
 fn key(text: &str) -> Key {
@@ -22,6 +23,7 @@ fn scope() -> BindingScope {
         execution_roles: vec!["arn:aws:iam::111122223333:role/shop-exec".into()],
         queue_url: Some("https://sqs.eu-west-1.amazonaws.com/111122223333/events".into()),
         alarms: true,
+        log_groups: vec![GROUP.into()],
         keys: vec![key(KEY)],
     }
 }
@@ -53,6 +55,7 @@ fn example(on: On) -> String {
         On::Role => "arn:aws:iam::111122223333:role/shop-orders".into(),
         On::Queue => "arn:aws:sqs:eu-west-1:111122223333:events".into(),
         On::Alarm => "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:late".into(),
+        On::LogGroup => GROUP.into(),
         On::Key => format!("arn:aws:kms:eu-west-1:111122223333:key/{KEY}"),
     }
 }
@@ -75,6 +78,7 @@ fn requirement_22_a_session_may_do_what_it_is_for_and_nothing_else() {
             (Use::Run, vec![Purpose::Run("shop_fulfil")]),
             (Use::Write, vec![Purpose::Write(&machine), Purpose::Write(&activity)]),
             (Use::Listen, vec![Purpose::Listen]),
+            (Use::ReadLog, vec![Purpose::ReadLog(GROUP)]),
             (Use::Inspect, vec![Purpose::Inspect("arn:aws:iam::111122223333:role/shop-orders")]),
             (Use::Clean, vec![Purpose::Clean("shop_fulfil")]),
         ] {
@@ -270,12 +274,61 @@ fn a_key_by_alias_is_a_condition_and_never_a_resource() {
 
 #[test]
 fn a_binding_without_listed_roles_passes_any_and_that_is_a_finding() {
-    let open =
-        BindingScope { execution_roles: Vec::new(), queue_url: None, alarms: false, keys: Vec::new(), ..scope() };
+    let open = BindingScope {
+        execution_roles: Vec::new(),
+        queue_url: None,
+        alarms: false,
+        log_groups: Vec::new(),
+        keys: Vec::new(),
+        ..scope()
+    };
     let found: Vec<_> = lint_permissions(&open.policy()).into_iter().map(|one| one.code).collect();
     assert_eq!(found, ["PassRoleTooBroad"]);
     let text = open.policy().compact();
-    assert!(!text.contains("sqs:") && !text.contains("cloudwatch:") && !text.contains("kms:"));
+    assert!(
+        !text.contains("sqs:") && !text.contains("cloudwatch:") && !text.contains("logs:") && !text.contains("kms:")
+    );
+}
+
+/// Requirement 32 of docs/security.md: an end that is read from a log counts for just the execution that it names, and the log is read in a session that can read it alone.
+#[test]
+fn requirement_32_a_session_reads_one_log_group_of_the_bindings_own_account_and_region() {
+    let only = policy(&scope(), &Purpose::ReadLog(GROUP));
+    assert_eq!(only.statements.len(), 1);
+    for (action, group, expected) in [
+        ("logs:FilterLogEvents", GROUP.to_owned(), true),
+        ("logs:FilterLogEvents", GROUP.replace(":*", ""), true),
+        ("logs:FilterLogEvents", GROUP.replace(":*", ":log-stream:"), true),
+        ("logs:FilterLogEvents", GROUP.replace("shop", "payroll"), false),
+        ("logs:FilterLogEvents", GROUP.replace("shop", "shop2"), false),
+        ("logs:PutLogEvents", GROUP.to_owned(), false),
+        ("states:DescribeExecution", format!("{OWN}:execution:shop_fulfil:4711"), false),
+    ] {
+        assert_eq!(allows(&only, action, &group), expected, "{action} {group}");
+    }
+    for bad in [
+        "",
+        "*",
+        "/aws/vendedlogs/states/shop",
+        "arn:aws:logs:eu-west-1:111122223333:log-group:*",
+        "arn:aws:logs:eu-west-1:111122223333:log-group:a*",
+        "arn:aws:logs:eu-west-1:111122223333:log-group:a:log-stream:b",
+        "arn:aws:logs:eu-west-1:111122223333:log-group:${aws:username}",
+        "arn:aws:logs:eu-west-1:444455556666:log-group:shop",
+        "arn:aws:logs:us-east-1:111122223333:log-group:shop",
+        "arn:aws:s3:eu-west-1:111122223333:log-group:shop",
+    ] {
+        assert!(matches!(scope().session_policy(&Purpose::ReadLog(bad)), Err(PolicyError::Value(_))), "{bad}");
+    }
+    // What the objects of a binding share stays as large as it is, however many groups there are.
+    let many = BindingScope {
+        log_groups: (0..500).map(|number| GROUP.replace("shop", &number.to_string())).collect(),
+        ..scope()
+    };
+    for purpose in [Purpose::Observe(None), Purpose::Run("shop_fulfil"), Purpose::Listen] {
+        assert_eq!(many.session_policy(&purpose), scope().session_policy(&purpose), "{purpose:?}");
+    }
+    assert!(allows(&scope().policy(), "logs:FilterLogEvents", GROUP), "the role needs it");
 }
 
 #[test]

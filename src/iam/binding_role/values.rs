@@ -78,6 +78,20 @@ pub fn queue(partition: &str, region: &str, url: &str) -> Result<String, NotAllo
     Ok(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
+/// The name of the log group of this ARN, which is one of this account and region, with `:*` at its end or without.
+///
+/// # Errors
+/// When it is none.
+pub fn log_group<'a>(partition: &str, region: &str, account: &str, arn: &'a str) -> Result<&'a str, NotAllowed> {
+    // Longest name of a log group (`CreateLogGroup`, parameter `logGroupName`).
+    const LONGEST: usize = 512;
+    let ours = format!("arn:{partition}:logs:{region}:{account}:log-group:");
+    let name = arn.strip_prefix(&ours).map(|name| name.strip_suffix(":*").unwrap_or(name));
+    let in_group = |byte: u8| byte.is_ascii_alphanumeric() || b"_/.#-".contains(&byte);
+    let fits = name.filter(|name| (1..=LONGEST).contains(&name.len()) && name.bytes().all(in_group));
+    fits.ok_or_else(|| not_allowed("ARN of a log group in the account and region of the TrustBinding", arn))
+}
+
 /// A KMS key as policies speak of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {

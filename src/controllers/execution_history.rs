@@ -24,7 +24,7 @@ use crate::api::v1alpha1::{
 use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Failure, Requeue};
-use crate::plan::execution_history::{self as plan, Source};
+use crate::plan::execution_history::{self as plan, Logged, Source};
 use crate::plan::run::machine_name;
 use crate::reason::Reason;
 use crate::status::{FAILED, STALLED, Truth};
@@ -77,9 +77,10 @@ async fn pipeline(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>) -> Resu
         };
     };
     let status = run.status.clone().unwrap_or_default();
-    let log_group = log_group(ctx, &namespace, &run, &status).await?;
-    let arn = match plan::source(&name, &status, recorded.as_deref(), log_group.as_deref()) {
-        Source::History(arn) => arn,
+    let logged = logged(ctx, &namespace, &run, &status).await?;
+    let (arn, group) = match plan::source(&name, &status, recorded.as_deref(), logged) {
+        Source::History(arn) => (arn, None),
+        Source::Log(arn, group) => (arn, Some(group)),
         Source::Nowhere(failure) => return Ok(Came::Nowhere(failure)),
         Source::NotStarted => {
             let message = format!("WorkflowRun \"{name}\" was not started yet. It is read as soon as it is.");
@@ -89,8 +90,16 @@ async fn pipeline(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>) -> Resu
     if let Some(wait) = room::begin(work, ctx).await? {
         return Ok(waits(work, Reason::TooManyHistories, room::FULL, wait));
     }
-    let caller = caller(work, ctx, &status, &arn).await?;
-    read::go_on(work, ctx, &read::Of { caller, run: status, arn }).await
+    let machine = plan::attempt_of(&status, &arn).and_then(|attempt| machine_name(&attempt.target_arn));
+    let looks = caller(work, ctx, &status, &arn, &Purpose::Observe(machine)).await?;
+    let log = match group {
+        Some(group) => {
+            let reads = caller(work, ctx, &status, &arn, &Purpose::ReadLog(&group)).await?;
+            Some((group, reads))
+        }
+        None => None,
+    };
+    read::go_on(work, ctx, &read::Of { caller: looks, run: status.clone(), arn, log }).await
 }
 
 fn waits(work: &mut Work<ExecutionHistory>, reason: Reason, message: &str, wait: Duration) -> Came {
@@ -117,18 +126,18 @@ async fn run_of(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Arc
     Ok(named::<WorkflowRun>(ctx, namespace, name).await?.map(Arc::new))
 }
 
-/// Where the Workflow of an Express run has its executions logged.
-async fn log_group(
+/// What an Express run logs.
+async fn logged(
     ctx: &Context,
     namespace: &str,
     run: &WorkflowRun,
     status: &WorkflowRunStatus,
-) -> Result<Option<String>, Failure> {
+) -> Result<Logged, Failure> {
     if !status.execution_arn.as_deref().is_some_and(|arn| plan::is_express(arn, status)) {
-        return Ok(None);
+        return Ok(Logged::Nothing);
     }
     let workflow = named::<Workflow>(ctx, namespace, &run.spec.workflow_ref.name).await?;
-    Ok(workflow.and_then(|workflow| workflow.spec.logging).and_then(|logging| logging.log_group_arn))
+    Ok(Logged::of(status, workflow.as_ref().map(|workflow| &workflow.spec)))
 }
 
 /// A session of the binding as which the execution was started, in the name of whoever asked for the history.
@@ -137,13 +146,12 @@ async fn caller(
     ctx: &Context,
     run: &WorkflowRunStatus,
     arn: &str,
+    purpose: &Purpose<'_>,
 ) -> Result<Caller, Failure> {
     let attempt = plan::attempt_of(run, arn);
     let binding = attempt.map(|attempt| attempt.trust_binding_name.as_str()).unwrap_or_default();
-    let machine = attempt.and_then(|attempt| machine_name(&attempt.target_arn));
     let requester = ctx.attribution.stamped(&work.object, REQUESTED_BY).await?;
-    let purpose = Purpose::Observe(machine);
-    Ok(session_as(ctx, &work.cause, &work.namespace(), binding, &purpose, requester).await?)
+    Ok(session_as(ctx, &work.cause, &work.namespace(), binding, purpose, requester).await?)
 }
 
 fn is_finished(history: &ExecutionHistory) -> bool {

@@ -8,9 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-use crate::api::v1alpha1::{Attempt, EventData, ExecutionHistorySpec, PageEvent, Phase, WorkflowRunStatus};
+use crate::api::v1alpha1::{
+    Attempt, EventData, ExecutionHistorySpec, LogLevel, PageEvent, Phase, WorkflowRunStatus, WorkflowSpec,
+};
 use crate::aws::{EventPayload, HistoryEvent};
 use crate::outcome::{Class, Failure};
+use crate::plan::needs;
 use crate::plan::timeline::Place;
 use crate::reason::Reason;
 
@@ -28,16 +31,47 @@ pub enum Source {
     NotStarted,
     /// `GetExecutionHistory` of this execution.
     History(String),
+    /// The log of this Express execution, in the log group of this ARN.
+    Log(String, String),
     /// Nowhere, now or later.
     Nowhere(Failure),
 }
 
-/// Where what a run did can be read. `recorded` is the execution that was read before: a history stays with it. `log_group` is
-/// the log group of the run's Workflow.
-pub fn source(run: &str, status: &WorkflowRunStatus, recorded: Option<&str>, log_group: Option<&str>) -> Source {
+/// What an Express state machine logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// All that its executions do, to the log group of this ARN.
+    All(String),
+    /// Some of it.
+    Some(String),
+    /// Nothing.
+    Nothing,
+}
+
+impl Logged {
+    /// By what the run says and, of one that does not look there for its own end, by what its Workflow says.
+    pub fn of(run: &WorkflowRunStatus, workflow: Option<&WorkflowSpec>) -> Self {
+        let group = |spec: &WorkflowSpec| {
+            let logging = spec.logging.as_ref().filter(|logging| logging.level != LogLevel::None);
+            logging.and_then(|logging| logging.log_group_arn.clone())
+        };
+        match run.log_group_arn.as_deref().or_else(|| workflow.and_then(needs::complete_log)) {
+            Some(all) => Self::All(all.to_owned()),
+            None => workflow.and_then(group).map_or(Self::Nothing, Self::Some),
+        }
+    }
+}
+
+/// Where what a run did can be read. `recorded` is the execution that was read before: a history stays with it. `logged` is what
+/// an Express run logs.
+pub fn source(run: &str, status: &WorkflowRunStatus, recorded: Option<&str>, logged: Logged) -> Source {
     let terminal = |reason, message| Source::Nowhere(Failure::new(Class::Terminal, reason, message));
     match recorded.or(status.execution_arn.as_deref()) {
-        Some(arn) if is_express(arn, status) => terminal(Reason::HistoryNotSupported, express(run, log_group)),
+        Some(arn) if is_express(arn, status) => match logged {
+            Logged::All(group) => Source::Log(arn.to_owned(), group),
+            Logged::Some(group) => terminal(Reason::HistoryNotSupported, express(run, Some(&group))),
+            Logged::Nothing => terminal(Reason::HistoryNotSupported, express(run, None)),
+        },
         Some(arn) => Source::History(arn.to_owned()),
         None if status.phase.unwrap_or_default().is_finished() => {
             let message = format!(
@@ -62,9 +96,9 @@ pub fn attempt_of<'a>(run: &'a WorkflowRunStatus, arn: &str) -> Option<&'a Attem
 
 fn express(run: &str, log_group: Option<&str>) -> String {
     let place = match log_group {
-        Some(group) => {
-            format!("What its executions did is in CloudWatch Logs, as far as the log's level says: {group}.")
-        }
+        Some(group) => format!(
+            "Its Workflow does not log all: the log group {group} has errors alone. Set spec.logging.level to All to have the histories of later runs."
+        ),
         None => "Its Workflow logs to no group either; set spec.logging to have later runs logged.".to_owned(),
     };
     format!(
@@ -97,6 +131,14 @@ pub fn not_shown(arn: &str, status: &WorkflowRunStatus, now: Timestamp) -> Failu
     }
     let message = format!(
         "AWS has no execution {arn} any more: it keeps a history for 90 days after the end. What was read before is in the pages."
+    );
+    Failure::new(Class::Terminal, Reason::ExecutionNotFound, message)
+}
+
+/// The log has nothing of an Express execution, so long after its start that nothing comes any more.
+pub fn not_logged(arn: &str, group: &str) -> Failure {
+    let message = format!(
+        "The log group {group} has no event of execution {arn}, ten minutes after its start. The version that ran may log to another group or not at all, or what was logged has expired."
     );
     Failure::new(Class::Terminal, Reason::ExecutionNotFound, message)
 }

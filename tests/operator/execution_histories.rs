@@ -206,3 +206,39 @@ fn an_express_run_says_where_its_log_is() {
     assert!(condition(&told, "Ready").unwrap()["message"].as_str().unwrap().contains("set spec.logging"), "{told}");
     tenant.kubectl(&["wait", "sfnhist/none", "--for=jsonpath={.status.phase}=Failed", "--timeout=1s"]);
 }
+
+/// Step Functions keeps no history of Express executions; their log has it.
+#[test]
+fn the_history_of_an_express_run_is_read_from_its_log() {
+    let tenant = test_bed().tenant("logged-history");
+    let operator = start(&tenant);
+    tenant.apply(&tenant.binding("orders"));
+    let group = crate::express_results::log_group("logged-history");
+    tenant.bed.front.delay_log(&group, Duration::from_secs(3));
+    // Of a run that is only handed over, too.
+    let mut workflow = crate::express_results::from_logs(&tenant, &waiting(0));
+    workflow["spec"]["expressResults"] = json!("Dispatched");
+    tenant.apply(&workflow);
+    tenant.wait_for(&operator, "sfn/fulfil", "Ready", "True", "Synced");
+    tenant.apply(&workflow_run("order", "fulfil", &json!({"input": {"pin": "hunter2hunter2"}})));
+    let run = tenant.wait_for(&operator, "sfnrun/order", "Ready", "True", "Dispatched");
+    let forged = json!({"id": "2", "type": "WaitStateEntered", "details": {"name": "Forged"}, "previous_event_id": "1",
+        "event_timestamp": jiff::Timestamp::now().as_millisecond().to_string(),
+        "execution_arn": format!("{}0", run["status"]["executionARN"].as_str().unwrap())});
+    tenant.bed.front.write_log(&group, &forged);
+    tenant.apply(&history("plain", &json!({})));
+    let told = complete(&tenant, &operator, "plain");
+    let visited: Vec<&Value> =
+        told["status"]["timeline"]["visits"].as_array().unwrap().iter().map(|visit| &visit["state"]).collect();
+    assert_eq!(visited, ["Wait", "Done"]);
+    let page = tenant.get("executionhistorypage/plain-1").unwrap();
+    let types: Vec<&str> =
+        page["spec"]["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((types.first(), types.last()), (Some(&"ExecutionStarted"), Some(&"ExecutionSucceeded")), "{types:?}");
+    assert!(!format!("{told}{page}").contains("hunter2"), "nobody asked for data");
+    tenant.apply(&history("whole", &json!({"includeData": true})));
+    complete(&tenant, &operator, "whole");
+    assert!(tenant.get("executiondatapage/whole-1").unwrap().to_string().contains("hunter2hunter2"));
+    assert!(!operator.log_text().contains("hunter2"), "nor in the log");
+    assert_eq!(count(&tenant, "GetExecutionHistory"), 0);
+}

@@ -1,6 +1,6 @@
 //! What a process remembers of the histories that it reads. Another one reads them anew.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::api::v1alpha1::{EventData, ExecutionHistorySpec, PageEvent};
-use crate::aws::{HistoryPage, HistoryRequest};
+use crate::aws::{HistoryEvent, HistoryPage, HistoryRequest, LogEvent, LogRequest};
 use crate::plan::execution_history::pace::Pace;
 use crate::plan::execution_history::pages::{Cutter, Page};
 use crate::plan::execution_history::room::Kept;
 use crate::plan::execution_history::{is_end, told};
+use crate::plan::express_log;
 use crate::plan::timeline::{Paths, Reader};
 
 /// Answers with data that are in memory at once: each may have as many megabytes as it has events, and a quarter.
@@ -22,6 +23,10 @@ const ANSWERS_WITH_DATA: usize = 2;
 const EVENTS: i32 = 1000;
 /// Events of an answer with data. Each may have 256 KiB, so that this is 6 MB at most.
 const EVENTS_WITH_DATA: i32 = 25;
+
+/// Room for events of a log that wait for those before them. What has none is read again: whoever may write to the log must not
+/// fill the memory with events of which the first never comes.
+const AHEAD_BYTES: usize = 8 * 1024 * 1024;
 
 /// The histories that are read, and those that are kept.
 pub(in crate::controllers) struct Histories {
@@ -110,6 +115,9 @@ pub(super) struct Reading {
     /// When AWS was asked last, and when the status was written, since the start of the process.
     pub(super) looked_at: Option<Duration>,
     pub(super) wrote_at: Option<Duration>,
+    /// Of a log: events that were read before those that they follow.
+    ahead: BTreeMap<i64, (usize, HistoryEvent)>,
+    ahead_bytes: usize,
     pub(super) cutter: Cutter,
     pub(super) timeline: Reader,
     /// Pages that are full and not written yet.
@@ -133,6 +141,8 @@ impl Reading {
             looks: 0,
             looked_at: None,
             wrote_at: None,
+            ahead: BTreeMap::new(),
+            ahead_bytes: 0,
             cutter: Cutter::new(&spec.states),
             timeline: Reader::new(paths),
             to_write: VecDeque::new(),
@@ -164,19 +174,67 @@ impl Reading {
 
     /// Takes what AWS has answered, as far as it is new.
     pub(super) fn take_in(&mut self, answer: HistoryPage) {
-        for event in answer.events {
-            if event.id <= self.observed {
-                continue;
-            }
-            self.observed = event.id;
-            self.ended = is_end(&event.event_type);
-            self.timeline.read([&event]);
-            let (event, data) = told(event, self.timeline.place());
-            self.close(event, data);
-        }
+        answer.events.into_iter().for_each(|event| self.take_event(event));
         self.at_end = answer.next_token.is_none();
         if answer.next_token.is_some() {
             self.token = answer.next_token;
+        }
+    }
+
+    fn take_event(&mut self, event: HistoryEvent) {
+        if event.id <= self.observed {
+            return;
+        }
+        self.observed = event.id;
+        self.ended = is_end(&event.event_type);
+        self.timeline.read([&event]);
+        let (event, data) = told(event, self.timeline.place());
+        self.close(event, data);
+    }
+
+    /// What is asked of the log next: from its beginning on, since what came late stands among what was read.
+    pub(super) fn log_request(&self, group: &str, started_at: Timestamp) -> Option<LogRequest> {
+        Some(LogRequest {
+            group: express_log::group_name(group).to_owned(),
+            from: started_at.checked_sub(express_log::SKEW).unwrap_or(Timestamp::MIN),
+            pattern: express_log::of_execution(&self.arn)?,
+            next_token: self.token.clone(),
+        })
+    }
+
+    /// Takes a page of the log, as far as it is new and in the order in which it happened. True where there are no more pages.
+    pub(super) fn take_log(&mut self, events: &[LogEvent], next_token: Option<String>, started_at: Timestamp) -> bool {
+        let with_data = self.with_data && self.cutter.takes_data();
+        for logged in events {
+            let Some(event) = express_log::history_event(logged, &self.arn, started_at, with_data) else { continue };
+            let size = logged.message.len();
+            if event.id == self.observed + 1 {
+                self.take_event(event);
+            } else if event.id > self.observed && self.ahead_bytes + size <= AHEAD_BYTES {
+                self.ahead.entry(event.id).or_insert_with(|| {
+                    self.ahead_bytes += size;
+                    (size, event)
+                });
+            }
+            while let Some((size, event)) = self.ahead.remove(&(self.observed + 1)) {
+                self.ahead_bytes -= size;
+                self.take_event(event);
+            }
+        }
+        self.token = next_token;
+        self.token.is_none()
+    }
+
+    /// True of a log that was not read to the end of its pages.
+    pub(super) fn has_more_pages(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Takes what is there: what is missing in between comes no more.
+    pub(super) fn take_rest_of_log(&mut self) {
+        self.ahead_bytes = 0;
+        for (_, (_, event)) in std::mem::take(&mut self.ahead) {
+            self.take_event(event);
         }
     }
 
@@ -185,5 +243,13 @@ impl Reading {
             self.open_events = 0;
             self.to_write.push_back(full);
         }
+    }
+}
+
+#[cfg(test)]
+impl Reading {
+    /// What waits for what was not read yet.
+    pub(super) fn bytes_ahead(&self) -> usize {
+        self.ahead.values().map(|(size, _)| size).sum()
     }
 }

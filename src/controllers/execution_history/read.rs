@@ -16,7 +16,8 @@ use crate::controllers::paths;
 use crate::controllers::runner::{Done, Work};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::execution_history::pages::Page;
-use crate::plan::execution_history::{Next, next, not_shown};
+use crate::plan::execution_history::{Next, attempt_of, next, not_logged, not_shown};
+use crate::plan::express_log;
 use crate::plan::timeline::fitted;
 use crate::reason::Reason;
 
@@ -33,6 +34,8 @@ pub(super) struct Of {
     pub(super) caller: Caller,
     pub(super) run: WorkflowRunStatus,
     pub(super) arn: String,
+    /// Of an Express execution, its log group and who reads that.
+    pub(super) log: Option<(String, Caller)>,
 }
 
 /// Where a reconcile has come to.
@@ -66,8 +69,12 @@ pub(super) async fn go_on(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>,
 
 /// A history of which nothing was read by this process. Its states are told where they are in the definition that ran.
 async fn begin(work: &Work<ExecutionHistory>, ctx: &Context, of: &Of) -> Result<Reading, Failure> {
-    let execution = ctx.executions.describe_execution(&of.caller, &of.arn).await?;
-    let version = execution.and_then(|execution| execution.version_arn);
+    let version = if of.log.is_some() {
+        version_of(&of.run, &of.arn)
+    } else {
+        let execution = ctx.executions.describe_execution(&of.caller, &of.arn).await?;
+        execution.and_then(|execution| execution.version_arn)
+    };
     let paths = paths::paths(ctx, &of.caller, version.as_ref(), &of.arn).await;
     let another = work.object.status.as_ref().and_then(|status| status.phase) == Some(HistoryPhase::Reading);
     Ok(Reading::new(&of.arn, &work.object.spec, paths, another))
@@ -90,6 +97,12 @@ async fn read(reading: &mut Reading, work: &Work<ExecutionHistory>, ctx: &Contex
         if began.elapsed() > TURN {
             return Ok(());
         }
+        if let Some((group, caller)) = &of.log {
+            if read_log(reading, ctx, of, group, caller).await? {
+                break;
+            }
+            continue;
+        }
         let request = reading.request();
         let _answer = if request.include_data { ctx.histories.answer().await } else { None };
         reading.looked_at = Some(ctx.started.elapsed());
@@ -109,6 +122,50 @@ async fn read(reading: &mut Reading, work: &Work<ExecutionHistory>, ctx: &Contex
         }
     }
     write_full(reading, work, ctx).await
+}
+
+/// The version that an Express execution was started by: AWS describes none, and the attempt names it.
+fn version_of(run: &WorkflowRunStatus, arn: &str) -> Option<String> {
+    let target = &attempt_of(run, arn)?.target_arn;
+    let number = target.split(':').nth(7)?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| target.clone())
+}
+
+/// Reads a page of the log. True where it was the last for now. The log is whole with the end of the execution and all before it;
+/// what does not come for long after the start will not come.
+async fn read_log(
+    reading: &mut Reading,
+    ctx: &Context,
+    of: &Of,
+    group: &str,
+    caller: &Caller,
+) -> Result<bool, Failure> {
+    let started_at = of.run.started_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    let request = reading.log_request(group, started_at).ok_or_else(|| not_logged(&of.arn, group))?;
+    // Whatever is asked for, what went in and out is in the answer.
+    let _answer = ctx.histories.answer().await;
+    reading.looked_at = Some(ctx.started.elapsed());
+    let page = match ctx.logs.log_page(caller, &request).await {
+        Err(error) if error.code == "InvalidParameterException" && request.next_token.is_some() => {
+            reading.begin_from_the_front();
+            return Ok(false);
+        }
+        answer => answer?,
+    };
+    if !reading.take_log(&page.events, page.next_token, started_at) {
+        return Ok(false);
+    }
+    let gives_up = Timestamp::now() >= express_log::gives_up_at(started_at);
+    if gives_up && !reading.ended {
+        reading.take_rest_of_log();
+        if reading.observed == 0 {
+            return Err(not_logged(&of.arn, group));
+        }
+    }
+    let is_over = of.run.phase.unwrap_or_default().is_finished();
+    reading.at_end = gives_up || reading.ended || !is_over;
+    reading.looks += u32::from(reading.at_end && is_over);
+    Ok(true)
 }
 
 /// Writes the pages that are full.
@@ -163,6 +220,11 @@ async fn after(
     work.conditions(|conditions| {
         conditions.progressing(Reason::HistoryReading, words);
     });
+    if !reading.at_end && of.log.is_some() {
+        // What has to wait for its turn is told with what comes next.
+        let _ = tell_in_turn(reading, work, ctx);
+        return Ok(further(if reading.has_more_pages() { NEXT_TURN } else { rest_of_log(of) }));
+    }
     if !reading.at_end {
         // What has to wait for its turn is told with what comes next.
         let _ = tell_in_turn(reading, work, ctx);
@@ -186,6 +248,13 @@ async fn after(
             Ok(further(wait.unwrap_or(ctx.settings.resync_interval)))
         }
     }
+}
+
+/// How long until a log is read again that lacks something: the longer ago the start is, the less is to be expected.
+fn rest_of_log(of: &Of) -> Duration {
+    let started_at = of.run.started_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    let age = Duration::try_from(Timestamp::now().duration_since(started_at)).unwrap_or_default();
+    (age / 10).clamp(LOOK_EVERY, 10 * LOOK_EVERY)
 }
 
 fn further(wait: Duration) -> Came {

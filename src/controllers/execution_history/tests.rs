@@ -10,6 +10,7 @@ use crate::controllers::stand_in::{Faked, MACHINE, World, with};
 mod ends;
 mod followed;
 mod kept;
+mod logged;
 
 const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:shop_orders:order";
 const EXPRESS: &str = "arn:aws:states:eu-west-1:111122223333:express:shop_orders:order:1";

@@ -21,24 +21,44 @@ fn reason(source: &Source) -> Reason {
 #[test]
 fn a_standard_run_is_read_where_step_functions_keeps_it() {
     let started = run(json!({"phase": "Running", "executionARN": ARN}));
-    assert_eq!(source("order", &started, None, None), Source::History(ARN.into()));
+    assert_eq!(source("order", &started, None, Logged::Nothing), Source::History(ARN.into()));
     let waiting = run(json!({"phase": "Pending"}));
-    assert_eq!(source("order", &waiting, None, None), Source::NotStarted);
-    assert_eq!(source("order", &WorkflowRunStatus::default(), None, None), Source::NotStarted);
-    let never = source("order", &run(json!({"phase": "Failed"})), None, None);
+    assert_eq!(source("order", &waiting, None, Logged::Nothing), Source::NotStarted);
+    assert_eq!(source("order", &WorkflowRunStatus::default(), None, Logged::Nothing), Source::NotStarted);
+    let never = source("order", &run(json!({"phase": "Failed"})), None, Logged::Nothing);
     assert_eq!(reason(&never), Reason::RunNotStarted);
     let again = run(json!({"phase": "Running", "executionARN": format!("{ARN}-2")}));
-    assert_eq!(source("order", &again, Some(ARN), None), Source::History(ARN.into()), "it stays with what it began");
+    assert_eq!(
+        source("order", &again, Some(ARN), Logged::Nothing),
+        Source::History(ARN.into()),
+        "it stays with what it began"
+    );
+}
+
+fn workflow(logging: &Value) -> WorkflowSpec {
+    serde_json::from_value(json!({"trustBindingRef": {"name": "orders"}, "type": "Express", "logging": logging,
+        "executionRoleARN": "arn:aws:iam::111122223333:role/run", "definition": {}}))
+    .unwrap()
 }
 
 #[test]
-fn an_express_run_is_told_where_its_log_is() {
+fn an_express_run_is_read_from_a_log_that_has_all_and_otherwise_told_what_to_set() {
+    const GROUP: &str = "arn:aws:logs:eu-west-1:111122223333:log-group:orders:*";
     let status = run(json!({"phase": "Dispatched", "executionARN": EXPRESS}));
-    for (group, words) in [
-        (Some("arn:aws:logs:eu-west-1:111122223333:log-group:orders:*"), "log-group:orders:*"),
+    let all = workflow(&json!({"level": "All", "logGroupARN": GROUP}));
+    let from_log = Source::Log(EXPRESS.into(), GROUP.into());
+    assert_eq!(source("order", &status, None, Logged::of(&status, Some(&all))), from_log);
+    // A run that looks there for its own end needs no Workflow any more.
+    let own = run(json!({"phase": "Running", "executionARN": EXPRESS, "logGroupARN": GROUP}));
+    assert_eq!(source("order", &own, None, Logged::of(&own, None)), from_log);
+    let errors = workflow(&json!({"level": "Error", "logGroupARN": GROUP}));
+    let none = workflow(&json!({"level": "None"}));
+    for (spec, words) in [
+        (Some(&errors), "log-group:orders:* has errors alone. Set spec.logging.level to All"),
+        (Some(&none), "set spec.logging to have later runs logged"),
         (None, "set spec.logging to have later runs logged"),
     ] {
-        let source = source("order", &status, None, group);
+        let source = source("order", &status, None, Logged::of(&status, spec));
         assert_eq!(reason(&source), Reason::HistoryNotSupported);
         let Source::Nowhere(failure) = source else { unreachable!() };
         assert!(failure.message.contains("Express") && failure.message.contains(words), "{}", failure.message);

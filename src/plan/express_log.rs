@@ -79,7 +79,7 @@ pub fn of_execution(arn: &str) -> Option<String> {
 /// An event of an execution's history, as its log has it; what went in and out only `with_data`. `None` where it is no event of
 /// just this execution since its start.
 pub fn history_event(logged: &LogEvent, arn: &str, started_at: Timestamp, with_data: bool) -> Option<HistoryEvent> {
-    let event: Event = serde_json::from_str(&logged.message).ok()?;
+    let event: LogLine = serde_json::from_str(&logged.message).ok()?;
     let timestamp = Timestamp::from_millisecond(number(&event.event_timestamp)?).ok()?;
     let since = started_at.checked_sub(SKEW).unwrap_or(Timestamp::MIN);
     if event.execution_arn != arn || timestamp < since {
@@ -118,7 +118,7 @@ pub fn history_event(logged: &LogEvent, arn: &str, started_at: Timestamp, with_d
 
 /// An event as Step Functions writes it. Its numbers are texts.
 #[derive(Deserialize)]
-struct Event {
+struct LogLine {
     #[serde(default)]
     id: Value,
     #[serde(default)]
@@ -126,14 +126,14 @@ struct Event {
     #[serde(rename = "type")]
     event_type: String,
     #[serde(default)]
-    details: Details,
+    details: Payload,
     event_timestamp: Value,
     execution_arn: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Details {
+struct Payload {
     #[serde(default)]
     input: Value,
     #[serde(default)]
@@ -179,7 +179,7 @@ fn text(value: Value) -> Option<String> {
 
 /// The end that an event tells of; `None` where it tells of none, or is not of Step Functions' form.
 pub fn end(logged: &LogEvent) -> Option<LoggedEnd> {
-    let event: Event = serde_json::from_str(&logged.message).ok()?;
+    let event: LogLine = serde_json::from_str(&logged.message).ok()?;
     let status = match event.event_type.as_str() {
         "ExecutionSucceeded" => ExecutionStatus::Succeeded,
         "ExecutionFailed" => ExecutionStatus::Failed,
@@ -187,7 +187,7 @@ pub fn end(logged: &LogEvent) -> Option<LoggedEnd> {
         "ExecutionAborted" => ExecutionStatus::Aborted,
         _ => return None,
     };
-    let Details { output, output_details, error, cause, .. } = event.details;
+    let Payload { output, output_details, error, cause, .. } = event.details;
     let output = match text(output).filter(|_| status == ExecutionStatus::Succeeded) {
         _ if output_details.truncated => LoggedOutput::Cut,
         Some(output) => LoggedOutput::Whole(output),

@@ -20,6 +20,8 @@ prints for programs (`-o json`, `-o yaml`, `-o name`) stays as the API has it.
 
 ![kubectl sfn run fulfil --watch in a terminal: the graph of the workflow, coloured as its states are entered and left](images/run.svg)
 
+Recorded on the cluster of `make demo` by `tools/record-terminal.sh`; what changes faster than it can be read is slowed down.
+
 [How to install it](install.md#the-plugin-kubectl-sfn), with completion of verbs, flags and names.
 
 Colours are for terminals alone, and never with `NO_COLOR` or on a terminal that knows letters alone (`TERM=dumb`). A table

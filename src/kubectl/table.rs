@@ -147,8 +147,8 @@ mod tests {
             table.row(vec!["order".into(), "alice".into(), "Failed".into(), "3h".into()]);
             table.fit(columns, &["WHO", "AGE", "NONE"]).text()
         };
-        assert_eq!(fitted(27), "NAME    WHO     PHASE    AGE\norder   alice   Failed   3h\n");
-        assert_eq!(fitted(26), "NAME    PHASE    AGE\norder   Failed   3h\n");
+        assert_eq!(fitted(28), "NAME    WHO     PHASE    AGE\norder   alice   Failed   3h\n");
+        assert_eq!(fitted(27), "NAME    PHASE    AGE\norder   Failed   3h\n");
         assert_eq!(fitted(19), "NAME    PHASE\norder   Failed\n");
         assert_eq!(fitted(5), fitted(19), "names are not cut: they are typed again");
     }

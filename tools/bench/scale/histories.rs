@@ -69,14 +69,17 @@ fn followed(bench: &mut Bench, full: bool) {
     let operator = bench.operator(&tenant, "1000");
     bench.workflows(&tenant, &operator, 1);
     bench.bed.front.play(&format!("{}_m-0", tenant.name), None);
+    // A definition needs an end, which an input without `stop` never comes to.
+    let again = json!({"Type": "Choice", "Default": "Wait", "Choices": [
+        {"Variable": "$.stop", "IsPresent": true, "Next": "Done"}]});
     let endless = json!({"StartAt": "Wait", "States": {
-        "Wait": {"Type": "Wait", "Seconds": 2, "Next": "Again"}, "Again": {"Type": "Pass", "Next": "Wait"}}});
+        "Wait": {"Type": "Wait", "Seconds": 2, "Next": "Again"}, "Again": again, "Done": {"Type": "Succeed"}}});
     tenant.apply(&tenant.workflow("endless", &endless));
     tenant.wait_for(&operator, "sfn/endless", "Ready", "True", "Synced");
     for (name, follow) in [("unobserved", false), ("followed", true)] {
         let running: Vec<String> = (0..RUNNING).map(|index| format!("endless-{name}-{index}")).collect();
         for run in &running {
-            tenant.apply(&workflow_run(run, "endless", &json!({})));
+            tenant.apply(&workflow_run(run, "endless", &json!({"input": {}})));
         }
         for run in &running {
             tenant.wait_for(&operator, &format!("sfnrun/{run}"), "Started", "True", "ExecutionStarted");

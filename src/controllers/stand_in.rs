@@ -24,6 +24,7 @@ use crate::aws::stand_in::{Seen, StandIn};
 use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::identity::{IssuerRules, Issuers, Reach, Web};
 use crate::kube::{Events, Fence, Shard};
+use crate::plan::run;
 use objects::{Objects, client, merge};
 pub(super) use over_fake::{Faked, with};
 pub(super) use sessions::AnySession;
@@ -173,11 +174,27 @@ impl<A> World<A> {
     async fn reconcile<K: Managed>(&self, object: K) -> Action {
         let (store, mut writer) = reflector::store();
         writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
+        let name = object.name_any();
         let action = Box::pin(runner::reconcile(Arc::new(object), self.ctx.clone(), store)).await.unwrap();
         while self.ctx.has_flights() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        if K::KIND == WorkflowRun::KIND {
+            self.sleeps_on_nothing(&name, &action);
+        }
         action
+    }
+
+    /// Nobody wakes a run for what its last reconcile has already seen.
+    fn sleeps_on_nothing(&self, name: &str, action: &Action) {
+        let sleeps = [Action::await_change(), Action::requeue(Duration::from_secs(600))].contains(action);
+        let Some(seen) = self.find_object::<WorkflowRun>("workflowruns", name).filter(|_| sleeps) else { return };
+        let status = seen.status.clone().unwrap_or_default();
+        let next = run::next(&seen.spec, &status, seen.redrive_asked(), jiff::Timestamp::now());
+        assert!(
+            !next.is_due() || seen.metadata.deletion_timestamp.is_some(),
+            "{name} sleeps, and what comes next is {next:?}"
+        );
     }
 
     /// What is at a path of the API server.

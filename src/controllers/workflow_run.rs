@@ -38,6 +38,9 @@ use result::Run;
 /// How often a run whose start is waited for is looked at.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
 
+/// When the next step is taken of a run of which something is due.
+const DUE: Duration = Duration::from_secs(1);
+
 /// A run that has started is not helped by a change of its Workflow or input; one that AWS refuses may be.
 pub(super) fn waits_for_start(run: &WorkflowRun) -> bool {
     run.status.as_ref().is_none_or(|status| status.awaits_start() || status.refusal.is_some())
@@ -50,7 +53,7 @@ impl Managed for WorkflowRun {
     const EVENT_WHEN_READY: EventWhenReady = EventWhenReady::Never;
 
     async fn reconcile(work: &mut Work<Self>, ctx: &Arc<Context>) -> Result<Done, Failure> {
-        let done = step(&mut Run::new(work, ctx)).await.map(|done| progress::look_again_soon(&work.object, done));
+        let done = step(&mut Run::new(work, ctx)).await.map(|done| look_again(&work.object, done));
         let run = &work.object;
         let status = run.status.as_ref();
         let over = status.and_then(|status| status.phase).unwrap_or_default().is_finished();
@@ -100,6 +103,14 @@ impl Managed for WorkflowRun {
     fn measure(object: &Self, before: Option<&WorkflowRunStatus>, after: &WorkflowRunStatus, metrics: &Metrics) {
         measure::run(object, before, after, metrics);
     }
+}
+
+/// What was asked for while a step was taken is done next: the watch told it before that step, and our own writes of its
+/// status wake nobody.
+fn look_again(run: &WorkflowRun, done: Done) -> Done {
+    let done = progress::look_again_soon(run, done);
+    let is_due = !done.release && run.meta().deletion_timestamp.is_none() && finished::next(run).is_due();
+    if is_due { Done { requeue: Requeue::After(DUE), ..done } } else { done }
 }
 
 /// The next step of the run.

@@ -54,6 +54,11 @@ impl Step {
         matches!(self, Step::Prepare | Step::Resume(_) | Step::Redrive(_) | Step::Retry)
     }
 
+    /// True of what somebody has asked for and what waits for neither time, turn nor AWS.
+    pub fn is_due(&self) -> bool {
+        matches!(self, Step::EndUnstarted(..) | Step::RefuseRedrive(_) | Step::RecordStop(_))
+    }
+
     /// True of what answers somebody who asked for a redrive.
     pub fn answers_redrive(&self) -> bool {
         matches!(self, Step::RecordRedrive | Step::RefuseRedrive(_))

@@ -103,3 +103,27 @@ async fn the_output_of_a_run_that_goes_on_again_has_not_expired() {
     world.wake_with(shown).await;
     assert_eq!(says(&world.run("order"), "OutputStored").0, "Forbidden");
 }
+
+/// The run sleeps after its start, and nobody tells it again of what it has seen then: `World::reconcile` holds every reconcile
+/// of these tests to that.
+#[tokio::test]
+async fn what_is_asked_while_a_start_is_under_way_is_done_once_it_runs() {
+    let asked = [
+        ("cancelled", json!({"spec": {"cancel": {"reason": "enough"}}})),
+        ("redriven", json!({"metadata": {"annotations": {"stepbound.dev/redrive": "now"}}})),
+    ];
+    for (what, patch) in asked {
+        // The finalizer, the attempt, the start.
+        for change in 1..=3 {
+            let mut world = super::life::ready(&json!({})).await;
+            world.add_run("order", &json!({}));
+            world.aws.life.ends_with(change);
+            assert!(world.wake_object::<WorkflowRun>("order").await.is_none(), "{what} at {change}");
+            world.change("workflowruns", "order", &patch);
+            world.restart().await;
+            world.settle::<WorkflowRun>("order").await;
+            let stopped = world.aws.calls("StopExecution") > 0;
+            assert_eq!(stopped, what == "cancelled" && change > 1, "{what} at {change}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ cache := $(or $(STEPBOUND_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stepboun
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help demo measure bench page chaos test fuzz lint advisories fmt crds lint-docs man manifests image integrations testbed clean
+.PHONY: help demo measure bench speed page chaos test fuzz lint advisories fmt crds lint-docs man manifests image integrations testbed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ measure: testbed ## latencies, and calls and memory at 1,000 idle workflows, on 
 bench: testbed ## what runs cost at scale; SCENARIO=starts|sync|detection|memory|bindings|histories|naive, FULL=1 for the published sizes
 	cargo build --quiet --locked --release --bin stepbound --example bench
 	STEPBOUND_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/stepbound SCENARIO=$(SCENARIO) FULL=$(FULL) $(or $(CARGO_TARGET_DIR),target)/release/examples/bench
+
+speed: ## how fast the linter and the drawings are; STEPBOUND_CORPUS names the definitions that are linted
+	cargo run --quiet --locked --release --example lint-speed
+	cargo run --quiet --locked --release --example graph-speed
 
 page: testbed ## how fast the page of kubectl sfn ui is, and how large its server, with RUNS runs (10,000)
 	cargo build --quiet --locked --release --no-default-features --features kubectl --bin kubectl-sfn

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Verdicts and time of other linters on the corpus repeated to 1,000 definitions, beside `cargo bench --bench lint`.
+# Verdicts and time of other linters on the corpus repeated to 1,000 definitions, beside the example `lint-speed`.
 # They are installed into a temporary folder that goes afterwards. Needs npm, python3 and STEPBOUND_CORPUS.
 set -euo pipefail
 corpus=${STEPBOUND_CORPUS:?names the folder with asl/asl-validator/valid and invalid}/asl/asl-validator
@@ -64,7 +64,7 @@ print(f"{'statelint (PyPI) 3.1.0':32} {accepted} of {len(valid)} valid accepted,
 PY
 
 echo "Building the benchmark" >&2
-(cd "$project" && cargo bench --quiet --locked --bench lint)
+(cd "$project" && cargo run --quiet --locked --release --example lint-speed)
 echo
 for which in asl-validator amazon-states-language-service; do
 	(cd "$folder" && node compare.js "$corpus" "$which")

@@ -1,4 +1,4 @@
-//! `cargo bench --bench graph`: how long drawings take of definitions that are as large as AWS takes, and what they leave out.
+//! `make speed`: how long drawings take of definitions that are as large as AWS takes, and what they leave out.
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
 use std::hint::black_box;

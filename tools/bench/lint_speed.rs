@@ -1,8 +1,8 @@
-//! `cargo bench --bench lint`: verdicts and time on the corpus repeated to 1,000 definitions, and whether the time grows
-//! with the text. With `STEPBOUND_CORPUS` unset only the second. `tools/compare-linters.sh` runs others beside it.
+//! `make speed`: verdicts and time on the corpus repeated to 1,000 definitions, and whether the time grows with the text. With
+//! `STEPBOUND_CORPUS` unset only the second. `tools/compare-linters.sh` runs others beside it.
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
-#[path = "../tests/support/corpus.rs"]
+#[path = "../../tests/support/corpus.rs"]
 mod corpus;
 
 use std::hint::black_box;

@@ -247,7 +247,8 @@ fn executions(world: &World<Faked>) -> Value {
     }
     let status = world.run("order").status.unwrap_or_default();
     json!({"ready": world.says::<WorkflowRun>("order", "Ready"), "phase": status.phase, "arn": status.execution_arn,
-        "attempts": status.attempts.len(), "adopted": status.adopted, "output": status.output, "executions": executions})
+        "attempts": status.attempts.len(), "adopted": status.adopted, "output": status.output, "executions": executions,
+        "stored": world.data_of("order-output")})
 }
 
 async fn with_run(world: &mut World<Faked>, spec: &Value) {
@@ -273,7 +274,8 @@ async fn end_run(world: &mut World<Faked>, ended: Ended) {
 #[tokio::test]
 async fn a_run_starts_once_and_ends() {
     let named = json!({"executionName": "once", "startDeadline": "2099-01-01T00:00:00Z"});
-    for spec in [json!({}), named] {
+    let mapped = json!({"output": {"store": "ConfigMap"}});
+    for spec in [json!({}), named, mapped] {
         converges::<WorkflowRun>(
             "a run",
             async |world| with_run(world, &spec).await,
@@ -339,6 +341,35 @@ async fn a_run_is_tried_again_by_restart_and_by_redrive() {
         )
         .await;
     }
+}
+
+#[tokio::test]
+async fn the_end_of_an_express_run_is_taken_from_the_log() {
+    let group = "arn:aws:logs:eu-west-1:111122223333:log-group:shop:*";
+    let logged = json!({"type": "Express", "expressResults": "FromLogs",
+        "logging": {"level": "All", "includeExecutionData": true, "logGroupARN": group}});
+    converges::<WorkflowRun>(
+        "an end in a log",
+        async |world| {
+            add_workflow(world, &logged);
+            settle_workflow(world).await;
+            world.add_run("order", &json!({"output": {"store": "ConfigMap"}}));
+            settle_run(world).await;
+        },
+        async |world| {
+            let arn = world.run("order").status.unwrap().execution_arn.unwrap();
+            for _ in 0..2 {
+                world.show_logged_end(&arn, "ExecutionSucceeded", &json!({"output": "{\"a\": 1}"}));
+                settle_run(world).await;
+            }
+        },
+        |world| {
+            let status = world.run("order").status.unwrap_or_default();
+            json!({"ready": world.says::<WorkflowRun>("order", "Ready"), "phase": status.phase,
+                "starts": world.aws.calls("StartExecution"), "output": world.data_of("order-output")})
+        },
+    )
+    .await;
 }
 
 #[tokio::test]

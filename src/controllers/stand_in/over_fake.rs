@@ -12,8 +12,11 @@ use super::{
     AnySession, Begun, GROUP, Managed, Ports, ROLE, Settings, World, begin, issuers, put_account, put_guardrail,
     settings,
 };
+use crate::aws::LogEvent;
 use crate::aws::fake::{FakeAws, Life};
 use crate::identity::Issuers;
+use crate::plan::express_log;
+use crate::runs::Evidence;
 use crate::status::find;
 
 /// AWS that follows its own rules, and the sessions with which it is called.
@@ -174,6 +177,15 @@ impl World<Faked> {
         if let Some(execution) = self.aws.execution(arn) {
             self.ctx.tracker.found(execution);
         }
+    }
+
+    /// Lets the tracker have the end of an Express execution that it found in a log.
+    pub(in crate::controllers) fn show_logged_end(&self, arn: &str, kind: &str, details: &Value) {
+        let timestamp = jiff::Timestamp::now();
+        let message = json!({"type": kind, "details": details, "execution_arn": arn,
+            "event_timestamp": timestamp.as_millisecond().to_string()});
+        let end = express_log::end(&LogEvent { timestamp, message: message.to_string() }).unwrap();
+        self.ctx.tracker.saw(arn, Evidence::Logged(Arc::new(end)));
     }
 
     /// A condition of an object.

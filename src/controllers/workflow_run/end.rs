@@ -19,6 +19,7 @@ use crate::outcome::{Failure, Requeue};
 use crate::plan::retry::{self, AfterEnd};
 use crate::plan::run_result;
 use crate::reason::Reason;
+use crate::runs::owes_output;
 use crate::status::Truth;
 
 /// How often the result of a synchronous start is offered to the API server before it is given up.
@@ -91,11 +92,15 @@ pub(super) async fn not_redriven(run: &mut Run<'_>, looks: &Caller, shown: &Show
 }
 
 async fn ends(run: &mut Run<'_>, shown: &Shown, phase: Phase, not_tried_again: Option<&str>) -> Result<Done, Failure> {
-    run.result(shown, phase);
+    // Before anything tells an end: an output that cannot be read again is offered until it is taken.
     if let (OutputStore::ConfigMap, Some(text)) = (run.spec.output.store, &shown.output) {
         output::store(run, text).await?;
     }
+    run.result(shown, phase);
     run.ended(shown, phase, not_tried_again);
+    if owes_output(run) {
+        return Ok(Done::release_and_look(Requeue::After(output::OWED_SOON)));
+    }
     let ttl = run.spec.ttl_after_finished.as_ref().and_then(DurationString::to_std);
     Ok(Done::release_and_look(ttl.map_or(Requeue::OnChange, Requeue::After)))
 }

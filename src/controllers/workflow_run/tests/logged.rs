@@ -2,10 +2,8 @@
 
 use super::life::{phase, ready, status, woken};
 use super::*;
-use crate::aws::LogEvent;
 use crate::controllers::stand_in::Faked;
 use crate::outcome::Class;
-use crate::plan::express_log;
 use crate::reason::Reason;
 use crate::runs::{Evidence, MachineKey};
 
@@ -18,11 +16,7 @@ fn from_logs() -> Value {
 
 /// Lets the tracker have found the end in the log.
 fn logs(world: &World<Faked>, kind: &str, details: &Value) {
-    let arn = status(world).execution_arn.unwrap();
-    let now = Timestamp::now();
-    let message = json!({"type": kind, "details": details, "execution_arn": arn, "event_timestamp": now.as_millisecond().to_string()});
-    let end = express_log::end(&LogEvent { timestamp: now, message: message.to_string() }).unwrap();
-    world.ctx.tracker.saw(&arn, Evidence::Logged(Arc::new(end)));
+    world.show_logged_end(&status(world).execution_arn.unwrap(), kind, details);
 }
 
 #[tokio::test]

@@ -344,6 +344,25 @@ async fn a_run_is_tried_again_by_restart_and_by_redrive() {
 }
 
 #[tokio::test]
+async fn a_run_goes_on_when_somebody_asks() {
+    converges::<WorkflowRun>(
+        "a redrive that was asked for",
+        async |world| {
+            with_run(world, &json!({"output": {"store": "ConfigMap"}})).await;
+            settle_run(world).await;
+            end_run(world, Ended::Failed("E")).await;
+        },
+        async |world| {
+            world.annotate::<WorkflowRun>("order", "stepbound.dev/redrive", "once");
+            settle_run(world).await;
+            end_run(world, Ended::Well("{}")).await;
+        },
+        executions,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn the_end_of_an_express_run_is_taken_from_the_log() {
     let group = "arn:aws:logs:eu-west-1:111122223333:log-group:shop:*";
     let logged = json!({"type": "Express", "expressResults": "FromLogs",

@@ -29,9 +29,9 @@ speed: ## how fast the linter and the drawings are; STEPBOUND_CORPUS names the d
 	cargo run --quiet --locked --release --example graph-speed
 
 page: testbed ## how fast the page of kubectl sfn ui is, and how large its server, with RUNS runs (10,000)
-	cargo build --quiet --locked --release --no-default-features --features kubectl --bin kubectl-sfn
+	cargo build --quiet --locked --profile plugin --no-default-features --features kubectl --bin kubectl-sfn
 	cargo build --quiet --locked --example page
-	KUBECTL_SFN=$(or $(CARGO_TARGET_DIR),target)/release/kubectl-sfn $(or $(CARGO_TARGET_DIR),target)/debug/examples/page --runs $(or $(RUNS),10000)
+	KUBECTL_SFN=$(or $(CARGO_TARGET_DIR),target)/plugin/kubectl-sfn $(or $(CARGO_TARGET_DIR),target)/debug/examples/page --runs $(or $(RUNS),10000)
 
 chaos: testbed ## 2,000 runs while everything breaks: RUNS, KILLS, RESTARTS, SEED change how much
 	STEPBOUND_CHAOS_RUNS=$(or $(RUNS),2000) STEPBOUND_CHAOS_KILLS=$(or $(KILLS),100) \

@@ -1,6 +1,7 @@
 //! WorkflowRun: starts an execution once and watches it to its end. This says what comes next; the files below do it, and each
 //! knows only those below it.
 
+mod abandon;
 mod admission;
 mod attempt;
 mod calls;
@@ -134,6 +135,8 @@ async fn step(run: &mut Run<'_>) -> Result<Done, Failure> {
         Step::EndUnstarted(phase, reason, message) => Ok(run.ends_unstarted(phase, reason, &message)),
         Step::Prepare => attempt::first(run).await,
         Step::Resume(recorded) => start::resume(run, recorded).await,
+        Step::AbandonStart(recorded) => abandon::a_start(run, recorded).await,
+        Step::AbandonRedrive(recorded) => abandon::a_redrive(run, recorded).await,
         Step::Redrive(recorded) => attempt::resume_redrive(run, recorded).await,
         Step::WaitForRetry(at) => {
             let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();

@@ -30,6 +30,10 @@ pub enum Step {
     Resume(Attempt),
     /// A redrive is recorded and nobody knows whether AWS got it.
     Redrive(Attempt),
+    /// The start of an attempt is recorded, nobody knows whether AWS got it, and the run is cancelled.
+    AbandonStart(Attempt),
+    /// A redrive is recorded, nobody knows whether AWS got it, and the run is cancelled.
+    AbandonRedrive(Attempt),
     /// Nothing runs until the next attempt begins.
     WaitForRetry(Timestamp),
     /// Record the next attempt, by `spec.retry`.
@@ -84,11 +88,15 @@ pub fn next(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, asked: Option<&s
     if asked {
         return Step::RefuseRedrive("The execution has not ended. Ask again when it has failed.".into());
     }
+    // What waits for its answer beside the reconcile is not helped by a cancel: AWS stops no Express execution.
+    let cancelled = spec.cancel.is_some() && spec.mode == RunMode::Async;
     let Some(arn) = &status.execution_arn else {
-        return Step::Resume(attempt.clone());
+        let attempt = attempt.clone();
+        return if cancelled { Step::AbandonStart(attempt) } else { Step::Resume(attempt) };
     };
     if status.phase == Some(Phase::Starting) {
-        return Step::Redrive(attempt.clone());
+        let attempt = attempt.clone();
+        return if cancelled { Step::AbandonRedrive(attempt) } else { Step::Redrive(attempt) };
     }
     match (&status.stop, wanted_stop(spec, status, now)) {
         (Some(stop), _) => Step::Stop(arn.clone(), stop.intent),
@@ -149,6 +157,11 @@ pub fn may_redrive(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Time
 /// True while a call that was recorded at this time may still be on its way to AWS.
 pub fn may_still_land(recorded_at: Timestamp, now: Timestamp) -> bool {
     now.duration_since(recorded_at) < CALL_LANDS
+}
+
+/// The start deadline, once it has passed: nothing is started after it.
+pub fn missed_deadline(spec: &WorkflowRunSpec, now: Timestamp) -> Option<Timestamp> {
+    spec.start_deadline.as_ref()?.read().filter(|deadline| *deadline < now)
 }
 
 fn before_start(spec: &WorkflowRunSpec, now: Timestamp) -> Step {

@@ -204,7 +204,7 @@ async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<D
 }
 
 /// The execution that was to be redriven is no more.
-fn has_gone(run: &mut Run<'_>, arn: &str) -> Done {
+pub(super) fn has_gone(run: &mut Run<'_>, arn: &str) -> Done {
     let message = format!(
         "AWS shows no execution {arn} any more, so it is not redriven. It was deleted, or its history has expired. Create another run."
     );

@@ -80,12 +80,18 @@ pub(super) enum ToStop {
     NotKnownYet,
 }
 
-/// Looks at what runs under the name of an attempt whose start nobody has an answer of.
-pub(super) async fn to_stop(run: &Run<'_>, looks: &Caller, attempt: &Attempt) -> Result<ToStop, Failure> {
+/// Looks at what runs under the name of an attempt whose start nobody has an answer of, and which was repeated until the run was
+/// deleted.
+pub(super) async fn to_stop(
+    run: &Run<'_>,
+    looks: &Caller,
+    attempt: &Attempt,
+    deleted_at: Timestamp,
+) -> Result<ToStop, Failure> {
     let input = run.spec.input.as_ref().map(ToString::to_string);
     match calls::describe(run.ctx, looks, &run::execution_arn(attempt)).await? {
         Some(shown) if adopt(&run.uid(), attempt, input.as_deref(), &shown) == Ok(false) => Ok(ToStop::Yes),
-        None if run::may_still_land(attempt.recorded_at.0, Timestamp::now()) => Ok(ToStop::NotKnownYet),
+        None if run::may_still_land(deleted_at, Timestamp::now()) => Ok(ToStop::NotKnownYet),
         Some(_) | None => Ok(ToStop::No),
     }
 }

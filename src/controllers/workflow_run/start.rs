@@ -38,8 +38,7 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
     let attempt = run.recorded(attempt).await?;
     let (workflow, found) = input::workflow_and_binding(run).await?;
     if workflow.spec.machine_type == StateMachineType::Express {
-        let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
-        return Ok(run.ends_unstarted(Phase::Failed, Reason::OutcomeUnknown, message));
+        return Ok(unknown(run));
     }
     let input = input::read(run).await?;
     let refused = match admission::allowed(run, &workflow, &found, &attempt.target_arn).await {
@@ -47,16 +46,24 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
         Err(failure) => Some(failure),
     };
-    if refused.is_none() && input::is_of(&input, &attempt) {
+    let missed = run::missed_deadline(&run.spec, Timestamp::now());
+    if refused.is_none() && missed.is_none() && input::is_of(&input, &attempt) {
         let (binding, requester) = (found.binding.name_any(), attempt.requested_by.clone());
         let caller = session::starts(run, &binding, &attempt.target_arn, requester).await?;
         return start_standard(run, &caller, &attempt, &input, Some(attempt.recorded_at.0)).await;
     }
-    // Neither what is refused by now nor another input is started under the recorded attempt; what it had started may be there.
+    // Neither what is refused or too late by now nor another input is started under the recorded attempt; what it had started may be
+    // there.
     let looks = session::looks(run).await?.caller;
-    if !run::may_be_invisible(attempt.recorded_at.0, Timestamp::now())
+    if !run::may_be_invisible(missed.unwrap_or(attempt.recorded_at.0), Timestamp::now())
         && calls::describe(run.ctx, &looks, &run::execution_arn(&attempt)).await?.is_none()
     {
+        if let Some(deadline) = missed {
+            let message = format!(
+                "The start deadline {deadline} has passed and AWS, which had not answered the start, shows no execution; it was not started again. Create another run."
+            );
+            return Ok(run.ends_unstarted(Phase::Failed, Reason::StartDeadlineExceeded, &message));
+        }
         if let Some(failure) = refused {
             return Err(failure);
         }
@@ -64,6 +71,12 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         return Ok(run.ends_unstarted(Phase::Failed, Reason::InputChanged, message));
     }
     Box::pin(own::take(run, &looks, &attempt, None)).await
+}
+
+/// Of a start of an Express execution that was recorded and not answered.
+pub(super) fn unknown(run: &mut Run<'_>) -> Done {
+    let message = "The operator ended between recording the start and its answer. An Express start is never repeated, so whether it ran is not known; look at the state machine's logs.";
+    run.ends_unstarted(Phase::Failed, Reason::OutcomeUnknown, message)
 }
 
 fn request(run: &Run<'_>, attempt: &Recorded, input: &str) -> StartExecution {

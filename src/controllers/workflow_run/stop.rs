@@ -10,7 +10,7 @@ use super::{observe, own};
 use crate::api::v1alpha1::{
     CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, Workflow, WorkflowRunSpec, WorkflowRunStatus,
 };
-use crate::aws::AwsErrorKind;
+use crate::aws::{AwsError, AwsErrorKind};
 use crate::controllers::dereference::{LastSession, last_session_for, session_as};
 use crate::controllers::named::named_at_the_end;
 use crate::controllers::runner::{Done, deleted_at, fenced, report_orphan};
@@ -23,17 +23,32 @@ const LANDS_LATER: Duration = Duration::from_secs(1);
 
 /// The intent is in the status before AWS is asked, because it decides the phase at the end.
 pub(super) async fn record(run: &mut Run<'_>, intent: StopIntent) -> Result<Done, Failure> {
-    let requested_by = match intent {
-        StopIntent::Cancel => run.ctx.attribution.stamped(&**run, CANCEL_REQUESTED_BY).await?,
-        StopIntent::Timeout => None,
-    };
-    run.record_stop(intent, requested_by).await?;
+    intend(run, intent).await?;
     let arn = run.known().execution_arn.unwrap_or_default();
     stop(run, &arn, intent).await
 }
 
+/// Records the intent, once.
+pub(super) async fn intend(run: &mut Run<'_>, intent: StopIntent) -> Result<(), Failure> {
+    if run.known().stop.is_some() {
+        return Ok(());
+    }
+    let requested_by = match intent {
+        StopIntent::Cancel => run.ctx.attribution.stamped(&**run, CANCEL_REQUESTED_BY).await?,
+        StopIntent::Timeout => None,
+    };
+    run.record_stop(intent, requested_by).await
+}
+
 /// Stops it as recorded, and looks.
 pub(super) async fn stop(run: &mut Run<'_>, arn: &str, intent: StopIntent) -> Result<Done, Failure> {
+    ask(run, arn, intent).await??;
+    let looks = session::looks(run).await?;
+    observe::look(run, &looks, arn).await
+}
+
+/// Asks AWS to stop it, as whoever cancelled it, and gives the answer.
+pub(super) async fn ask(run: &Run<'_>, arn: &str, intent: StopIntent) -> Result<Result<(), AwsError>, Failure> {
     let status = run.known();
     let canceller = status.stop.as_ref().and_then(|stop| stop.requested_by.clone());
     let (name, purpose) = (binding_name(&status), Purpose::Observe(machine(&status)));
@@ -45,9 +60,7 @@ pub(super) async fn stop(run: &mut Run<'_>, arn: &str, intent: StopIntent) -> Re
     };
     let why = (!has_own_key(run).await?).then_some((error, cause.trim()));
     fenced(run.ctx)?;
-    run.ctx.executions.stop_execution(&caller, arn, why).await?;
-    let looks = session::looks(run).await?;
-    observe::look(run, &looks, arn).await
+    Ok(run.ctx.executions.stop_execution(&caller, arn, why).await)
 }
 
 /// Whether the state machine has a key of the account's own, with which AWS would encrypt error and cause of a stop. Where its
@@ -81,7 +94,7 @@ pub(super) async fn delete(run: &mut Run<'_>) -> Result<Done, Failure> {
     };
     let unproven = status.attempts.last().filter(|last| status.execution_arn.is_none() && !own::by_name(run, last));
     if let Some(attempt) = unproven {
-        match own::to_stop(run, &caller, attempt).await? {
+        match own::to_stop(run, &caller, attempt, deleted_at(&**run)).await? {
             own::ToStop::Yes => {}
             own::ToStop::No => return Ok(Done::released()),
             own::ToStop::NotKnownYet => return Ok(Done::again(Requeue::After(LANDS_LATER))),
@@ -91,14 +104,14 @@ pub(super) async fn delete(run: &mut Run<'_>) -> Result<Done, Failure> {
     fenced(ctx)?;
     match ctx.executions.stop_execution(&caller, &arn, why).await {
         Err(error) if !matches!(error.kind, AwsErrorKind::NotFound | AwsErrorKind::Rejected) => Err(error.into()),
-        _ if may_still_start(&run.spec, &status) => Ok(Done::again(Requeue::After(LANDS_LATER))),
+        _ if may_still_start(&run.spec, &status, deleted_at(&**run)) => Ok(Done::again(Requeue::After(LANDS_LATER))),
         _ => Ok(Done::released()),
     }
 }
 
-/// True while a start or redrive whose answer nobody has may still reach AWS; it is stopped again then.
-fn may_still_start(spec: &WorkflowRunSpec, status: &WorkflowRunStatus) -> bool {
+/// True while a start or redrive whose answer nobody has may still reach AWS; it is stopped again then. It may have been repeated
+/// until the run was deleted.
+fn may_still_start(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, deleted_at: Timestamp) -> bool {
     let under_way = status.phase == Some(Phase::Starting) && spec.mode == RunMode::Async;
-    let last = status.attempts.last().filter(|_| under_way);
-    last.is_some_and(|attempt| run::may_still_land(attempt.recorded_at.0, Timestamp::now()))
+    under_way && !status.attempts.is_empty() && run::may_still_land(deleted_at, Timestamp::now())
 }

@@ -25,7 +25,10 @@ fn a_recorded_attempt_is_resumed_and_never_prepared_again() {
     let mut cancelled = spec();
     cancelled.cancel = Some(Cancel::default());
     assert_eq!(next(&spec(), &status, None, at(2000)), Step::Resume(attempt()));
-    assert_eq!(next(&cancelled, &status, None, at(2000)), Step::Resume(attempt()));
+    assert_eq!(next(&cancelled, &status, None, at(2000)), Step::AbandonStart(attempt()));
+    status.execution_arn = Some("arn:e".into());
+    assert_eq!(next(&spec(), &status, None, at(2000)), Step::Redrive(attempt()));
+    assert_eq!(next(&cancelled, &status, None, at(2000)), Step::AbandonRedrive(attempt()));
 }
 
 #[test]

@@ -81,6 +81,21 @@ fn milliseconds() -> i64 {
     (epoch_seconds() * 1000.0) as i64
 }
 
+/// The name of the group that a machine logs to, where it has one. Its ARN has to end in `:*` (`CloudWatchLogsLogGroup`).
+fn log_group(request: &Value) -> Option<Result<String, ()>> {
+    let arn = request["loggingConfiguration"]["destinations"][0]["cloudWatchLogsLogGroup"]["logGroupArn"].as_str()?;
+    let name = arn.split_once(":log-group:").and_then(|(_, rest)| rest.strip_suffix(":*"));
+    Some(name.filter(|name| !name.is_empty() && !name.contains(':')).map(str::to_owned).ok_or(()))
+}
+
+/// What AWS answers to a log group that is none (`InvalidLoggingConfiguration`).
+pub(super) fn refuses_log_group(request: &Value) -> Option<Answer> {
+    log_group(request)?.err().map(|()| {
+        let message = "Invalid Logging Configuration: Log Destination must have a valid CloudWatch Logs log group ARN.";
+        (400, error_json("InvalidLoggingConfiguration", message))
+    })
+}
+
 impl Shared {
     /// Notes of a machine that is created or updated whether it is an Express one, and how that logs. Its type never changes.
     pub(super) fn note_express(&self, arn: &str, request: &Value) {
@@ -92,9 +107,7 @@ impl Shared {
         if configuration.is_null() && express.machines.contains_key(arn) {
             return;
         }
-        let group = configuration["destinations"][0]["cloudWatchLogsLogGroup"]["logGroupArn"].as_str();
-        // The ARN has to end in `:*` (`CloudWatchLogsLogGroup`).
-        let group = group.map(|arn| arn.split(":log-group:").nth(1).unwrap().strip_suffix(":*").unwrap().to_owned());
+        let group = log_group(request).and_then(Result::ok);
         let logging = Logging {
             level: configuration["level"].as_str().unwrap_or("OFF").to_owned(),
             data: configuration["includeExecutionData"] == true,

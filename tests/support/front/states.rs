@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::express::refuses_log_group;
 use super::policy::Request;
 use super::{IssuedSession, Shared, error_json, root};
 
@@ -149,6 +150,9 @@ impl Shared {
         if !request["tracingConfiguration"].is_null() {
             let configuration = request["tracingConfiguration"].clone();
             self.tracing.lock().unwrap().insert(resource_of("", request), configuration);
+        }
+        if let Some(refused) = refuses_log_group(request) {
+            return refused;
         }
         self.note_express(&resource_of("", request), request);
         if let Some(machine) = request["stateMachineArn"].as_str() {

@@ -9,6 +9,7 @@ mod parsed;
 mod position;
 mod scalar;
 mod source;
+mod step_roles;
 mod substitute;
 mod yaml;
 mod yaml_errors;
@@ -25,6 +26,7 @@ pub use lint::{Circumstances, Finding, Ignore, Severity};
 pub use parsed::{Ambiguous, Parsed, SyntaxError, Tagged};
 pub use position::{Lines, Node, Places, Span};
 pub use source::{not_json, parse, parse_all, parse_cut, parse_whole, to_yaml};
+pub use step_roles::{Misplaced, StepRole, with_step_roles};
 pub use substitute::{has_directive, substitute, unresolved};
 
 /// Largest definition that AWS takes, in bytes (`CreateStateMachine`, parameter `definition`).
@@ -66,7 +68,7 @@ impl Definition {
     pub fn with_pseudo_parameters(&self, values: &[(&str, &str)]) -> Self {
         let Self { mut value, places, warnings, .. } = self.clone();
         substitute::put_pseudo_parameters(&mut value, values);
-        defined(Read { value, places, findings: warnings, open: Vec::new() })
+        defined(Read { value, places, findings: warnings, open: Vec::new(), misplaced: Vec::new() })
     }
 
     /// The definition as types.
@@ -109,6 +111,9 @@ pub enum DefinitionError {
     /// Structure that AWS would refuse.
     #[error("The definition is not valid: {}", first(.0))]
     Invalid(Vec<Finding>),
+    /// A role for a step that cannot have it, with what else is wrong.
+    #[error("{}", first_misplaced(.0))]
+    StepRoles(Vec<Misplaced>, Vec<Finding>),
     /// Larger than AWS takes.
     #[error("The definition has {0} bytes; AWS takes at most {MAX_DEFINITION_BYTES}")]
     TooLarge(usize),
@@ -119,6 +124,12 @@ impl DefinitionError {
     pub fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Invalid(findings) | Self::UnresolvedSubstitutions(_, findings) => findings.clone(),
+            Self::StepRoles(misplaced, findings) => {
+                let told = misplaced
+                    .iter()
+                    .map(|one| Finding::new("SB094", one.pointer(), one.message.clone(), Span::default()));
+                told.chain(findings.iter().cloned()).collect()
+            }
             Self::Syntax(error) => vec![Finding::new("SB025", "/", error.to_string(), Span::default())],
             Self::TooLarge(_) => vec![Finding::new("SB026", "/", self.to_string(), Span::default())],
         }
@@ -135,25 +146,35 @@ fn first(findings: &[Finding]) -> String {
     format!("{} at {}{more}", finding.message, finding.path)
 }
 
+fn first_misplaced(misplaced: &[Misplaced]) -> String {
+    let Some(first) = misplaced.first() else { return String::new() };
+    let more = match misplaced.len() - 1 {
+        0 => String::new(),
+        count => format!(" (and {count} more in .status.diagnostics)"),
+    };
+    format!("{first}{more}")
+}
+
 /// Reads a definition of a Standard machine from JSON or YAML, puts the substitutions in and checks it.
 ///
 /// # Errors
 /// The first stage that fails, with everything that it found.
 pub fn prepare(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    prepare_with(text, substitutions, Circumstances::default(), &Ignore::default())
+    prepare_with(text, substitutions, &[], Circumstances::default(), &Ignore::default())
 }
 
-/// As [`prepare`], with what is known of the machine and what not to tell.
+/// As [`prepare`], with the roles of its steps, what is known of the machine and what not to tell.
 ///
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_with(
     text: &str,
     substitutions: &BTreeMap<String, String>,
+    step_roles: &[StepRole<'_>],
     circumstances: Circumstances,
     ignore: &Ignore,
 ) -> Result<Definition, DefinitionError> {
-    let mut read = read(text, parse_whole, substitutions, Stage::Final, circumstances)?;
+    let mut read = read(text, parse_whole, substitutions, step_roles, Stage::Final, circumstances)?;
     if !read.open.is_empty() {
         read.findings.extend(unresolved(Node::root(&read.value, &read.places), substitutions));
     }
@@ -169,8 +190,12 @@ pub fn prepare_with(
 ///
 /// # Errors
 /// As [`prepare`], but for names without a value.
-pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
-    finish(sorted(read(text, parse, substitutions, Stage::Template, Circumstances::default())?))
+pub fn prepare_template(
+    text: &str,
+    substitutions: &BTreeMap<String, String>,
+    step_roles: &[StepRole<'_>],
+) -> Result<Definition, DefinitionError> {
+    finish(sorted(read(text, parse, substitutions, step_roles, Stage::Template, Circumstances::default())?))
 }
 
 /// As [`prepare_template`], of a text that was read already. A value behind a tag of CloudFormation is a `${Name}` too.
@@ -179,13 +204,13 @@ pub fn prepare_template(text: &str, substitutions: &BTreeMap<String, String>) ->
 /// As [`prepare_template`].
 pub fn prepare_parsed(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
     let (outside, parsed) = without_doubts(parsed);
-    finish(sorted(looked_at(parsed, &outside, substitutions, Stage::Template, Circumstances::default())))
+    finish(sorted(looked_at(parsed, &outside, substitutions, &[], Stage::Template, Circumstances::default())))
 }
 
-/// As [`prepare_parsed`], for whoever only looks at it: what is wrong is among its warnings.
-pub fn as_it_is(parsed: Parsed, substitutions: &BTreeMap<String, String>) -> Definition {
+/// As [`prepare_parsed`], for whoever only looks at it: what is wrong is among its warnings, and a step has the role that it can have.
+pub fn as_it_is(parsed: Parsed, substitutions: &BTreeMap<String, String>, step_roles: &[StepRole<'_>]) -> Definition {
     let (outside, parsed) = without_doubts(parsed);
-    defined(sorted(looked_at(parsed, &outside, substitutions, Stage::Template, Circumstances::default())))
+    defined(sorted(looked_at(parsed, &outside, substitutions, step_roles, Stage::Template, Circumstances::default())))
 }
 
 /// Where a template stands outside of texts, and the text with placeholders there.
@@ -218,12 +243,15 @@ struct Read {
     findings: Vec<Finding>,
     /// Names without a value, as they are written.
     open: Vec<String>,
+    /// Roles of steps that cannot have them.
+    misplaced: Vec<Misplaced>,
 }
 
 fn read(
     text: &str,
     parse: impl Fn(&str) -> Result<Parsed, SyntaxError>,
     substitutions: &BTreeMap<String, String>,
+    step_roles: &[StepRole<'_>],
     stage: Stage,
     circumstances: Circumstances,
 ) -> Result<Read, DefinitionError> {
@@ -232,7 +260,7 @@ fn read(
     }
     let parsed = parse(text)?;
     let outside = outside_of_texts(&parsed);
-    Ok(looked_at(parsed, &outside, substitutions, stage, circumstances))
+    Ok(looked_at(parsed, &outside, substitutions, step_roles, stage, circumstances))
 }
 
 /// `outside` are the places where a template stands outside of texts.
@@ -240,6 +268,7 @@ fn looked_at(
     mut parsed: Parsed,
     outside: &[(Span, String)],
     substitutions: &BTreeMap<String, String>,
+    step_roles: &[StepRole<'_>],
     stage: Stage,
     circumstances: Circumstances,
 ) -> Read {
@@ -254,6 +283,10 @@ fn looked_at(
         // No text has the parts of what was put in.
         parsed.places = Places::of(&value);
     }
+    let mut misplaced = Vec::new();
+    if !step_roles.is_empty() {
+        (value, parsed.places, misplaced) = with_step_roles(Node::root(&value, &parsed.places), step_roles);
+    }
     let root = Node::root(&value, &parsed.places);
     let placeholders = circumstances.placeholders
         || !outcome.unresolved.is_empty()
@@ -263,10 +296,13 @@ fn looked_at(
     doubts(root, &parsed, None, circumstances.placeholders, &mut findings);
     findings.extend(substitutions.keys().filter(|name| !outcome.used.contains(*name)).map(|name| without_use(name)));
     let places = parsed.places;
-    Read { value, places, findings, open: outcome.unresolved.into_iter().collect() }
+    Read { value, places, findings, open: outcome.unresolved.into_iter().collect(), misplaced }
 }
 
 fn finish(read: Read) -> Result<Definition, DefinitionError> {
+    if !read.misplaced.is_empty() {
+        return Err(DefinitionError::StepRoles(read.misplaced, read.findings));
+    }
     if read.findings.iter().any(Finding::is_error) {
         return Err(DefinitionError::Invalid(read.findings));
     }
@@ -278,7 +314,7 @@ fn finish(read: Read) -> Result<Definition, DefinitionError> {
 }
 
 fn defined(read: Read) -> Definition {
-    let Read { value, places, findings, open: _ } = read;
+    let Read { value, places, findings, open: _, misplaced: _ } = read;
     let text = value.to_string();
     let hash = short_hex(text.as_bytes(), 8);
     Definition { text, hash, value, places, warnings: findings }
@@ -316,11 +352,11 @@ mod tests {
     #[test]
     fn a_template_is_checked_without_the_values_of_its_names() {
         let template = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "${Fn}", "End": true}}}"#;
-        let definition = prepare_template(template, &BTreeMap::new()).unwrap();
+        let definition = prepare_template(template, &BTreeMap::new(), &[]).unwrap();
         assert!(definition.text().contains("${Fn}"));
         assert!(matches!(prepare(template, &BTreeMap::new()), Err(DefinitionError::UnresolvedSubstitutions(..))));
         let wrong = template.replace("\"End\"", "\"Ende\"");
-        assert!(matches!(prepare_template(&wrong, &BTreeMap::new()), Err(DefinitionError::Invalid(_))));
+        assert!(matches!(prepare_template(&wrong, &BTreeMap::new(), &[]), Err(DefinitionError::Invalid(_))));
     }
 
     #[test]
@@ -331,10 +367,10 @@ mod tests {
             let template = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "End": true,
                 "Parameters": {"QueueUrl": "https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/q", "MessageBody": "m"}}}});
             let text = template.to_string();
-            let definition = prepare_template(&text, &BTreeMap::new()).unwrap();
+            let definition = prepare_template(&text, &BTreeMap::new(), &[]).unwrap();
             let parsed = parse_all(&text).unwrap().remove(0);
             assert_eq!(prepare_parsed(parsed.clone(), &BTreeMap::new()), Ok(definition.clone()));
-            assert!(!as_it_is(parsed, &BTreeMap::new()).warnings().iter().any(Finding::is_error));
+            assert!(!as_it_is(parsed, &BTreeMap::new(), &[]).warnings().iter().any(Finding::is_error));
             // What is submitted has no such names left to be put in.
             assert!(matches!(prepare(&text, &BTreeMap::new()), Err(DefinitionError::Invalid(_))));
             let here =

@@ -28,6 +28,7 @@ pub(crate) mod samples;
 pub mod schedule;
 pub mod secret_grant;
 pub mod slots;
+pub mod step_roles;
 pub mod tags;
 pub mod target;
 pub mod timeline;

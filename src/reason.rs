@@ -161,6 +161,8 @@ reasons! {
     StateMachineDeleting,
     StateMachineMoving,
     StateMachineNameTaken,
+    StepRoleInvalid,
+    StepRoleNotAllowed,
     StillSynced,
     Stopping,
     Stored,

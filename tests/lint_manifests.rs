@@ -231,6 +231,52 @@ fn what_is_of_another_region_or_account_than_the_binding_is_doubted() {
     }
 }
 
+#[test]
+fn a_step_role_that_the_operator_would_refuse_is_told_with_its_place() {
+    let listed = binding("  allowedStepRoleARNs: ['arn:aws:iam::111122223333:role/step']\n");
+    let workflow = |roles: &str, fields: &str| {
+        object(
+            "Workflow",
+            "fulfil",
+            &format!(
+                "  trustBindingRef: {{name: orders}}\n  executionRoleARN: arn:aws:iam::111122223333:role/exec\n  stepRoles: {roles}\n  definition:\n    StartAt: Each\n    States:\n      Each:\n        Type: Map\n        End: true\n        ItemProcessor:\n          StartAt: Charge\n          States:\n            Charge: {{Type: Task, Resource: 'arn:aws:states:::lambda:invoke', Parameters: {{FunctionName: f}}, End: true{fields}}}\n"
+            ),
+        )
+    };
+    let role =
+        |name: &str, state: &str| format!("[{{roleARN: 'arn:aws:iam::111122223333:role/{name}', states: [{state}]}}]");
+    let own = ", Credentials: {RoleArn: 'arn:aws:iam::111122223333:role/other'}";
+    let deep = "/spec/definition/States/Each/ItemProcessor/States/Charge/Credentials";
+    let state = "/spec/stepRoles/0/states/0";
+    for (roles, fields, paths) in [
+        (role("step", "Charge"), "", vec![]),
+        (role("step", "/States/Each/ItemProcessor/States/Charge"), "", vec![]),
+        (role("step", "Chrage"), "", vec![state]),
+        (role("step", "Each"), "", vec![state]),
+        (role("step", "Charge"), own, vec![state, deep]),
+        (role("other", "Charge"), "", vec!["/spec/stepRoles/0/roleARN"]),
+        ("[]".to_owned(), own, vec![deep]),
+        ("[]".to_owned(), ", Credentials: {RoleArn.$: $.role}", vec![deep]),
+        (
+            "[{roleARN: 'arn:aws-cn:iam::111122223333:role/step', states: [Charge]}]".to_owned(),
+            "",
+            vec!["/spec/stepRoles/0/roleARN"; 2],
+        ),
+    ] {
+        let mut found: Vec<String> = told(&lint(&(listed.clone() + &workflow(&roles, fields))))
+            .into_iter()
+            .map(|(code, path)| {
+                assert_eq!(code, "SB094", "{roles} {fields}: {path}");
+                path
+            })
+            .collect();
+        found.sort_by(|a, b| b.cmp(a));
+        assert_eq!(found, paths, "{roles} {fields}");
+    }
+    let found = lint(&(listed + &workflow(&role("step", "Chrage"), "")));
+    assert_eq!(found[0]["line"], 16, "the place of what was written: {found:?}");
+}
+
 /// The operator asks the same of an Activity as of a Workflow.
 #[test]
 fn an_activity_is_held_to_its_binding() {

@@ -159,7 +159,8 @@ fn guardrail(bytes: &mut Unstructured<'_>) -> Result<Value> {
     }
     // The API server fills in what has a default.
     let mut spec = json!({"namespaceSelector": selector, "requireAlias": bytes.arbitrary::<bool>()?,
-        "forbidDefinitionFrom": bytes.arbitrary::<bool>()?, "requireDerivedSessionPolicy": bytes.arbitrary::<bool>()?});
+        "forbidDefinitionFrom": bytes.arbitrary::<bool>()?, "requireDerivedSessionPolicy": bytes.arbitrary::<bool>()?,
+        "requireStepRoles": bytes.arbitrary::<bool>()?});
     if bytes.arbitrary()? {
         spec["allowedStateMachineNames"] = some(bytes, 0, |bytes| characters(bytes, b"aA0_-*", 1))?;
     }
@@ -169,7 +170,7 @@ fn guardrail(bytes: &mut Unstructured<'_>) -> Result<Value> {
     if bytes.arbitrary()? {
         spec["allowedRegions"] = some(bytes, 0, |bytes| bytes.choose(&REGIONS).copied())?;
     }
-    for field in ["allowedRoleARNs", "allowedExecutionRoleARNs"] {
+    for field in ["allowedRoleARNs", "allowedExecutionRoleARNs", "allowedStepRoleARNs"] {
         if bytes.arbitrary()? {
             spec[field] = some(bytes, 0, pattern)?;
         }
@@ -222,6 +223,9 @@ fn workflow(bytes: &mut Unstructured<'_>) -> Result<Value> {
     }
     if bytes.arbitrary()? {
         spec["aliases"] = some(bytes, 0, |_| Ok(json!({"name": "live"})))?;
+    }
+    if bytes.arbitrary()? {
+        spec["stepRoles"] = some(bytes, 0, |bytes| Ok(json!({"roleARN": role(bytes)?, "states": ["A"]})))?;
     }
     if bytes.arbitrary()? {
         spec["definitionFrom"] = json!({"configMapKeyRef": {"name": "m", "key": "k"}});

@@ -21,7 +21,7 @@ pub use activity::{Activity, ActivitySpec, ActivityStatus};
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
 pub use binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, StateMachineNames,
-    TrustedIdentity,
+    StepRoleArn, TrustedIdentity,
 };
 pub use common::{
     CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
@@ -41,7 +41,7 @@ pub use identity_provider::{
     IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
 pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
-pub use runs_as::RunsAs;
+pub use runs_as::{RunsAs, StepsRunAs};
 pub use timeline::{Iterations, Timeline, Visit, VisitResult};
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
@@ -58,8 +58,8 @@ pub use workflow_schedule::{
 };
 
 pub use workflow_settings::{
-    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, LogLevel, Logging, PublishPolicy, TimelinePolicy, Tracing,
-    Versions,
+    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, LogLevel, Logging, PublishPolicy, StateName, StepRole,
+    TimelinePolicy, Tracing, Versions,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -21,7 +21,7 @@ impl Span {
 }
 
 /// Where one value stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) value: Span,
     /// The key of the value, empty where it has none.
@@ -234,7 +234,7 @@ impl<'a> Node<'a> {
         self.fields().next().and_then(|(_, first)| first.place()).map(|place| place.key).unwrap_or_default()
     }
 
-    fn place(self) -> Option<&'a Place> {
+    pub(super) fn place(self) -> Option<&'a Place> {
         self.places.0.get(self.index)
     }
 }

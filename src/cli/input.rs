@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::files;
 use super::lint::held;
 use crate::api::v1alpha1::{GROUP, TrustBinding, Workflow};
-use crate::asl::{self, Definition, DefinitionError, Parsed, Places, SyntaxError};
+use crate::asl::{self, Definition, DefinitionError, Parsed, Places, StepRole, SyntaxError};
 use crate::nesting::{self, Cutter};
+use crate::plan::step_roles::wanted;
 
 /// Why files give no state machines.
 #[derive(Debug, thiserror::Error)]
@@ -236,7 +237,7 @@ impl Objects {
         }
         for (file, document) in self.definitions {
             let definition = if self.as_it_is {
-                asl::as_it_is(document, substitutions)
+                asl::as_it_is(document, substitutions, &[])
             } else {
                 asl::prepare_parsed(document, substitutions)
                     .map_err(|why| InputError::Definition { what: file.clone(), why })?
@@ -275,7 +276,7 @@ impl Objects {
             (None, None) => String::new(),
         };
         let definition = self
-            .prepared(&text, &substitutions)
+            .prepared(&text, &substitutions, &wanted(spec))
             .map_err(|why| InputError::Definition { what: format!("{file}: {what}"), why })?;
         let binding = self
             .bindings
@@ -284,12 +285,17 @@ impl Objects {
         Ok(Loaded { what, definition, workflow: Some(workflow.clone()), binding: binding.cloned() })
     }
 
-    fn prepared(&self, text: &str, substitutions: &BTreeMap<String, String>) -> Result<Definition, DefinitionError> {
+    fn prepared(
+        &self,
+        text: &str,
+        substitutions: &BTreeMap<String, String>,
+        step_roles: &[StepRole<'_>],
+    ) -> Result<Definition, DefinitionError> {
         if !self.as_it_is {
-            return asl::prepare_template(text, substitutions);
+            return asl::prepare_template(text, substitutions, step_roles);
         }
         let document = self.parse(text)?.into_iter().next().unwrap_or_default();
-        Ok(asl::as_it_is(document, substitutions))
+        Ok(asl::as_it_is(document, substitutions, step_roles))
     }
 
     fn config_map(&self, namespace: Option<&String>, name: &str) -> Option<&ConfigMap> {

@@ -106,17 +106,19 @@ fn records<'a>(workflow: Option<&'a Workflow>, arn: &str) -> &'a [RunsAs] {
     status.map(|status| status.runs_as.as_slice()).unwrap_or_default()
 }
 
-/// What a version or a state machine runs as: as the Workflow's status remembers it, else as AWS describes it.
+/// What a version or a state machine runs as: as the Workflow's status remembers it, else as AWS describes it. A status from
+/// before an operator that looks at steps does not have them: they are read where they matter.
 pub(super) async fn runs_as(
     ctx: &Context,
     caller: &Caller,
     workflow: Option<&Workflow>,
     runs: &Runs,
+    with_steps: bool,
 ) -> Result<RunsAs, Failure> {
     let uid = workflow.and_then(ResourceExt::uid).unwrap_or_default();
     let records = records(workflow, &runs.arn);
     let known = runs.version.map_or_else(|| of_machine(records), |number| of_version(records, number));
-    if let Some(whole) = known.filter(|known| !known.omitted) {
+    if let Some(whole) = known.filter(|known| !known.omitted && (known.steps.is_some() || !with_steps)) {
         return Ok(whole.clone());
     }
     // AWS tells it only in what the version was described with, if it was published by one who did so.
@@ -157,8 +159,10 @@ pub(super) async fn may_start(
         return Ok(());
     }
     let caller = found.session(ctx, cause, &Purpose::Observe(machine_name(target_arn))).await?;
+    let with_steps = guardrail::are_bounded(rules, binding);
     for one in runs()? {
-        let runs_as = runs_as(ctx, &caller, Some(workflow), &one).await.map_err(|failure| one.refused(failure))?;
+        let runs_as =
+            runs_as(ctx, &caller, Some(workflow), &one, with_steps).await.map_err(|failure| one.refused(failure))?;
         let runs = [(one.arn.clone(), runs_as)];
         guardrail::may_start(&Start { runs: &runs, ..start.clone() }).map_err(|failure| one.refused(failure))?;
         let moving = of_moving_machine(records(Some(workflow), &one.arn), Timestamp::now());

@@ -23,7 +23,7 @@ use super::{Context, Needed, guardrails, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
 };
-use crate::asl::{self, Circumstances, Finding, Ignore};
+use crate::asl::{self, Circumstances, DefinitionError, Finding, Ignore};
 use crate::aws::{Caller, MachineSettings, Priority};
 use crate::iam::binding_role::session::{Purpose, Writing};
 use crate::kube::events::EventType;
@@ -35,7 +35,7 @@ use crate::plan::workflow::{
     Desired, Observed, Plan, RELEASE_TAG, check_execution_role, check_key, check_name, log_group_warning, names_of,
     needs_tags, plan, required_permissions, state_machine_arn, summary,
 };
-use crate::plan::{guardrail, needs};
+use crate::plan::{guardrail, needs, step_roles};
 use crate::reason::Reason;
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
@@ -129,16 +129,17 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
         ..Circumstances::default()
     };
     let (ignore, unknown) = ignored(work);
+    let roles = step_roles::wanted(spec);
     let prepared = match (&spec.definition, &spec.definition_from) {
         (Some(json), _) => {
             nesting::check("spec.definition", json.text())?;
             let values = substitutions(ctx, &namespace, spec, json.text()).await?;
-            asl::prepare_with(json.text(), &values, circumstances, &ignore)
+            asl::prepare_with(json.text(), &values, &roles, circumstances, &ignore)
         }
         (None, Some(from)) => {
             let text = config_map_value(ctx, &namespace, &from.config_map_key_ref, ReadFor::Definition).await?;
             let values = substitutions(ctx, &namespace, spec, &text).await?;
-            asl::prepare_with(&text, &values, circumstances, &ignore)
+            asl::prepare_with(&text, &values, &roles, circumstances, &ignore)
         }
         (None, None) => {
             let message = "Give the state machine in spec.definition or spec.definitionFrom.";
@@ -160,10 +161,21 @@ async fn validate(work: &mut Work<Workflow>, ctx: &Context) -> Result<asl::Defin
             conditions.set("DefinitionValid", Truth::True, Reason::Valid, "The offline check found nothing.");
         }
         Err(error) => {
-            conditions.set("DefinitionValid", Truth::False, Reason::DefinitionInvalid, &error.to_string());
+            conditions.set("DefinitionValid", Truth::False, reason(error), &error.to_string());
         }
     });
-    prepared.map_err(|error| Failure::new(Class::Terminal, Reason::DefinitionInvalid, error.to_string()))
+    let definition = prepared.map_err(|error| Failure::new(Class::Terminal, reason(&error), error.to_string()))?;
+    match step_roles::of_another_partition(&work.object.spec).into_iter().next() {
+        Some((_, failure)) => Err(failure),
+        None => Ok(definition),
+    }
+}
+
+fn reason(error: &DefinitionError) -> Reason {
+    match error {
+        DefinitionError::StepRoles(..) => Reason::StepRoleInvalid,
+        _ => Reason::DefinitionInvalid,
+    }
 }
 
 /// Values for the names in the definition. Of a ConfigMap those are taken that the definition uses: it may serve several.
@@ -226,6 +238,7 @@ fn desired(
     let spec = &work.object.spec;
     let allowed = &binding.spec.allowed_execution_role_arns;
     check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn)?;
+    guardrail::check_listed_steps(&binding.spec.allowed_step_role_arns, spec, definition.value())?;
     check_key(&binding.spec, spec.encryption.as_ref())?;
     let name = machine_name(work, ctx);
     let arn = state_machine_arn(&binding.spec.role_arn, &binding.spec.region, &name);

@@ -144,7 +144,7 @@ async fn compared(flags: &DiffFlags, cluster: &Cluster, after: &Loaded) -> Resul
         Shown::Missing => None,
         Shown::Hidden(why) => return Err(KubectlError::Refused(format!("cannot get {whose}: {why}"))),
     };
-    let nothing = asl::as_it_is(asl::Parsed::default(), &BTreeMap::new());
+    let nothing = asl::as_it_is(asl::Parsed::default(), &BTreeMap::new(), &[]);
     let (old, spec) = before.as_ref().map_or((&nothing, None), |one| (&one.definition, spec_of(one)));
     let new_spec = spec_of(after).or(spec);
     let region = region(&cluster, before.as_ref(), after).await;

@@ -4,13 +4,15 @@
 mod pattern;
 mod runs_as;
 mod start;
+mod steps;
 mod uses;
 
 pub use runs_as::{
     forget_machine, forget_version, of_machine, of_moving_machine, of_version, remember_machine, remember_version,
     runs_as, settle_machine, update_machine,
 };
-pub use start::{Runs, Start, is_moving, may_start, needs_runs_as, unknown, what_runs};
+pub use start::{Runs, Start, are_bounded, is_moving, may_start, needs_runs_as, unknown, what_runs};
+pub use steps::{check_listed_steps, unlisted_steps};
 
 use std::collections::BTreeMap;
 
@@ -18,10 +20,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
 use pattern::any_matches;
+use steps::steps_of;
 use uses::Uses;
 
 use crate::api::v1alpha1::{GuardrailSpec, RunsAs, SessionPolicyChoice, TrustBindingSpec, WorkflowSpec};
 use crate::outcome::{Class, Failure};
+use crate::plan::step_roles::Steps;
 use crate::reason::Reason;
 
 /// A Guardrail that selects the namespace at hand.
@@ -112,7 +116,7 @@ pub fn check_workflow(
     if rules.is_empty() {
         return Ok(());
     }
-    let used = definition.map(uses::uses).unwrap_or_default();
+    let used = definition.map(uses::uses).unwrap_or_default().with_roles_of(spec);
     for rule in rules {
         check_name(rule, namespace, machine_name)?;
         if rule.spec.require_alias && spec.aliases.is_empty() {
@@ -133,6 +137,7 @@ struct Subject<'a> {
     /// Ids, with places where they are known.
     accounts: Vec<(&'a str, Option<&'a str>)>,
     open_credentials: Option<&'a str>,
+    steps: Steps<'a>,
     from_config_map: bool,
 }
 
@@ -144,6 +149,7 @@ impl<'a> Subject<'a> {
             integrations: used.integrations.iter().map(|one| (one.name.as_str(), Some(one.path.as_str()))).collect(),
             accounts: used.accounts.iter().map(|one| (one.id.as_str(), Some(one.path.as_str()))).collect(),
             open_credentials: used.open_credentials.first().map(String::as_str),
+            steps: used.steps(),
             from_config_map: spec.takes_from_config_maps(),
         }
     }
@@ -155,6 +161,7 @@ impl<'a> Subject<'a> {
             integrations: runs_as.integrations.iter().map(|name| (name.as_str(), None)).collect(),
             accounts: runs_as.account_ids.iter().map(|id| (id.as_str(), None)).collect(),
             open_credentials: runs_as.open_credentials.as_deref(),
+            steps: steps_of(runs_as),
             from_config_map: runs_as.from_config_map,
         }
     }
@@ -195,6 +202,9 @@ fn check_runs_as(rule: &Rule, namespace: &str, subject: &Subject<'_>) -> Result<
     if let Some(patterns) = patterns.filter(|patterns| !any_matches(patterns, acts_as)) {
         let problem = format!("execution role {acts_as} matches none of {}", patterns.join(", "));
         return refuse(problem, "Use a role that does");
+    }
+    if let Some((problem, remedy)) = steps::problem(&rule.spec, acts_as, &subject.steps) {
+        return refuse(problem, remedy);
     }
     if rule.spec.forbid_definition_from && subject.from_config_map {
         let problem = "a definition must not come from a ConfigMap".to_owned();

@@ -196,8 +196,9 @@ fn what_reads_and_writes_for_a_map_is_told_in_a_task() {
 fn what_is_newer_than_the_table_is_delivered_when_its_workflow_passes_over_the_code() {
     let state = json!({"Type": "Task", "Resource": "arn:aws:states:::dynamodb:query", "Parameters": {"TableName": "t"}, "End": true});
     let text = json!({"StartAt": "A", "States": {"A": state}}).to_string();
-    let prepare =
-        |ignore: &str| prepare_with(&text, &BTreeMap::new(), Circumstances::default(), &Ignore::parse(ignore).unwrap());
+    let prepare = |ignore: &str| {
+        prepare_with(&text, &BTreeMap::new(), &[], Circumstances::default(), &Ignore::parse(ignore).unwrap())
+    };
     assert!(prepare("").is_err());
     assert!(prepare("SB080").is_ok());
 }

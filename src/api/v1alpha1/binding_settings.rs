@@ -71,6 +71,18 @@ pub struct ExecutionRoleArn(
     pub String,
 );
 
+/// ARN of an IAM role that steps act as, exact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct StepRoleArn(
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = ROLE_ARN_PATTERN)
+    )]
+    pub String,
+);
+
 /// Names of state machines and activities: `*` stands for any characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -25,6 +25,7 @@ use crate::iam::binding_role::values::NAMES_PATTERN;
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools)] // each is a field of its own in the manifest
 pub struct GuardrailSpec {
     /// Namespaces for which this holds, by their labels; an empty selector means all.
     #[schemars(schema_with = "selector_schema")]
@@ -47,6 +48,14 @@ pub struct GuardrailSpec {
     #[serde(rename = "allowedExecutionRoleARNs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "role_patterns_schema")]
     pub allowed_execution_role_arns: Option<Vec<String>>,
+    /// Roles that steps may act as: ARNs in which `*` stands for any characters; any where the list is absent. With a list, a role of
+    /// `Credentials` must be written out.
+    #[serde(rename = "allowedStepRoleARNs", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "role_patterns_schema")]
+    pub allowed_step_role_arns: Option<Vec<String>>,
+    /// Every Task but an activity acts as a role of its own, at any depth, which is written out and is not the execution role.
+    #[serde(default)]
+    pub require_step_roles: bool,
     /// Names that state machines may have: `*` stands for any characters; any where the list is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "names_schema")]

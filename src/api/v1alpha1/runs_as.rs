@@ -30,10 +30,28 @@ pub struct RunsAs {
     /// JSON pointer to the first state whose role of `Credentials` is known only when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_credentials: Option<String>,
+    /// What its steps act as. Absent where this was recorded before it was looked at: it is read from AWS where it matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<StepsRunAs>,
     /// Whether the definition, or a value in it, came from a ConfigMap.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_config_map: bool,
     /// Set where the rest is too large to be kept here: it is read from AWS before a start.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub omitted: bool,
+}
+
+/// What the steps of a state machine act as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepsRunAs {
+    /// Roles of `Credentials` that the definition writes out, each once and in order.
+    #[serde(rename = "roleARNs", default, skip_serializing_if = "Vec::is_empty")]
+    pub role_arns: Vec<String>,
+    /// JSON pointer to the first state whose role is not written out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
+    /// JSON pointer to the first Task, activities apart, that acts as the execution role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
 }

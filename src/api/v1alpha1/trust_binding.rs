@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::binding_settings::{
-    BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, TrustedIdentity,
+    BindingEvents, ExecutionRoleArn, Finding, SessionPolicy, StateMachineNames, StepRoleArn, TrustedIdentity,
 };
 use super::common::{DEFAULT_AUDIENCE, DurationString, LocalRef, conditions_schema};
 use super::forms::{OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN};
@@ -64,6 +64,10 @@ pub struct TrustBindingSpec {
     #[serde(rename = "allowedExecutionRoleARNs", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_execution_role_arns: Vec<ExecutionRoleArn>,
+    /// Roles that steps of this binding's Workflows may act as, of the partition of `roleARN` and of any account; with a list, each is written out in the definition. Empty: any that the execution role may assume. A list bounds what Workflows name: an execution role reaches every role that it may assume.
+    #[serde(rename = "allowedStepRoleARNs", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_step_role_arns: Vec<StepRoleArn>,
     /// Names, beside the default ones, that Workflows and Activities of this binding may give their state machines and activities; `*` stands for any characters. Empty: names that begin as the default ones do, `<namespace>_` after the operator's prefix. What was made under another name before an operator that asks for this goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]

@@ -12,7 +12,7 @@ use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, cond
 use super::forms::ROLE_ARN_PATTERN;
 use super::runs_as::RunsAs;
 use super::workflow_settings::{
-    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, Logging, TimelinePolicy, Tracing, Versions,
+    AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, Logging, StepRole, TimelinePolicy, Tracing, Versions,
 };
 use crate::iam::binding_role::values;
 
@@ -67,6 +67,11 @@ pub struct WorkflowSpec {
         regex(pattern = ROLE_ARN_PATTERN)
     )]
     pub execution_role_arn: String,
+    /// Roles that steps act as instead of the execution role, one entry a role. They are put into the definition as `Credentials` of
+    /// its Tasks; where the definition has its own, they must be the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["roleARN"]))]
+    pub step_roles: Vec<StepRole>,
     /// The definition in Amazon States Language, written as an object. Exactly one of definition and definitionFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "opaque_object_schema")]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forms::LOG_GROUP_PATTERN;
+use super::forms::{LOG_GROUP_PATTERN, ROLE_ARN_PATTERN};
 use crate::iam::binding_role::values;
 
 /// Which events of an execution go to CloudWatch Logs.
@@ -34,6 +34,27 @@ pub struct Logging {
     #[schemars(length(max = 512), regex(pattern = LOG_GROUP_PATTERN))]
     pub log_group_arn: Option<String>,
 }
+
+/// A role that steps act as instead of the execution role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRole {
+    /// The role, of the partition of `executionRoleARN` and of any account. It must trust the execution role, which must be allowed
+    /// `sts:AssumeRole` on it; `stepbound policy step-roles` prints both.
+    #[serde(rename = "roleARN")]
+    #[schemars(length(max = 2048), regex(pattern = ROLE_ARN_PATTERN))]
+    pub role_arn: String,
+    /// The Tasks that act as it, at any depth: each by its name, or by a JSON pointer where several have the name, such as
+    /// `/States/Each/ItemProcessor/States/Charge`. An activity makes no call and has none.
+    #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
+    pub states: Vec<StateName>,
+}
+
+/// Name of a state, or a JSON pointer to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct StateName(#[schemars(length(min = 1, max = 1024))] pub String);
 
 /// Tracing of executions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -205,6 +205,10 @@ fn credentials<'a>(lint: &mut Lint<'a>, task: &Task<'a>) {
     if node.value().is_object() && node.get("RoleArn").is_none() && node.get("RoleArn.$").is_none() {
         lint.report("SB047", node, "Credentials need RoleArn, the role to act as");
     }
+    if task.resource.is_some_and(|resource| matches!(resource.target, Target::Optimised { service: "http", .. })) {
+        let message = "an HTTP task with a role of its own: AWS does not say which of its rights are asked of that role; give both roles what it needs, or leave it to the execution role";
+        lint.report("SB102", node, message);
+    }
 }
 
 /// A call that is retried should be recognised by what it calls.

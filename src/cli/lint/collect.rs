@@ -16,8 +16,8 @@ use super::{verdict, words};
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
-    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubts, substitute, unresolved,
-    with_placeholders, without_use,
+    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Places, Span, StepRole, doubts, substitute,
+    unresolved, with_placeholders, with_step_roles, without_use,
 };
 use crate::aws::DefinitionDiagnostic;
 use crate::iam::partition;
@@ -406,14 +406,33 @@ impl Run<'_, '_> {
         for (name, node) in own.filter(|(name, _)| !used.contains(*name)) {
             outer.push(Finding { span: node.key_span(), ..without_use(name) });
         }
+        let (value, places) = self.with_step_roles(definition.with_value(&value), outer);
         let placeholders = !open.is_empty() || !self.complete;
         let question =
             (self.asking && !placeholders).then(|| Question { text: value.to_string(), express: self.express });
         let role = self.object.pointer("/spec/executionRoleARN").and_then(Node::as_str);
         let circumstances =
             Circumstances { express: self.express, placeholders, partition: role.and_then(partition::of_arn) };
-        open.extend(lint(definition.with_value(&value), circumstances));
+        open.extend(lint(Node::root(&value, &places), circumstances));
         (open, question)
+    }
+
+    /// With the roles of its steps, as the operator puts them in.
+    fn with_step_roles(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> (Value, Places) {
+        let entries: Vec<Node<'_>> = self.object.pointer("/spec/stepRoles").into_iter().flat_map(Node::items).collect();
+        let roles: Vec<StepRole<'_>> = entries
+            .iter()
+            .map(|entry| StepRole {
+                states: entry.get("states").into_iter().flat_map(Node::items).filter_map(Node::as_str).collect(),
+                role_arn: entry.get("roleARN").and_then(Node::as_str).unwrap_or_default(),
+            })
+            .collect();
+        let (value, places, misplaced) = with_step_roles(definition, &roles);
+        for one in misplaced {
+            let node = self.object.pointer(&one.pointer()).unwrap_or(self.object);
+            outer.push(finding(self.object, node, "SB094", one.message));
+        }
+        (value, places)
     }
 }
 

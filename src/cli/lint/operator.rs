@@ -12,16 +12,18 @@ use super::elsewhere;
 use super::finding::finding;
 use crate::api::v1alpha1::{
     Activity, DurationString, IdentityProvider, LocalRef, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
-    WorkflowSchedule,
+    WorkflowSchedule, WorkflowSpec,
 };
 use crate::asl::Node;
 use crate::asl::lint::Finding;
 use crate::nesting;
 use crate::outcome::Failure;
 use crate::plan::binding::{check_pool, check_region, wanted_policy};
+use crate::plan::guardrail::unlisted_steps;
 use crate::plan::retry::check_mode;
 use crate::plan::run::{check_input, check_source};
 use crate::plan::schedule;
+use crate::plan::step_roles;
 use crate::plan::workflow::{check_execution_role, check_key, check_name, names_of};
 use crate::reason::Reason;
 
@@ -110,13 +112,34 @@ impl<'o> Check<'_, 'o> {
         if let Some(definition) = &spec.definition {
             self.told("/spec/definition", nesting::check("spec.definition", definition.text()));
         }
+        for (pointer, failure) in step_roles::of_another_partition(spec) {
+            self.told(&pointer, Err(failure));
+        }
         let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
+        self.step_roles(spec, binding);
         let allowed = &binding.spec.allowed_execution_role_arns;
         let role = check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn);
         self.told("/spec/executionRoleARN", role);
         self.told("/spec/encryption/kmsKeyID", check_key(&binding.spec, spec.encryption.as_ref()));
         self.name(&namespace, binding, spec.state_machine_name.as_deref(), "stateMachineName");
         self.elsewhere(elsewhere::of_workflow(spec, &binding.spec));
+    }
+
+    /// What the binding does not list. What a substitution puts in is not known here.
+    fn step_roles(&mut self, spec: &WorkflowSpec, binding: &TrustBinding) {
+        let definition: Value = spec
+            .definition
+            .as_ref()
+            .and_then(|definition| serde_json::from_str(definition.text()).ok())
+            .unwrap_or_default();
+        for (path, failure) in unlisted_steps(&binding.spec.allowed_step_role_arns, spec, &definition) {
+            let path = path.unwrap_or_default();
+            let pointer = if path.starts_with("/spec/") { path } else { format!("/spec/definition{path}/Credentials") };
+            let role = self.object.pointer(&pointer).and_then(|node| node.get("RoleArn")).and_then(Node::as_str);
+            if !role.is_some_and(|role| role.contains("${")) {
+                self.told(&pointer, Err(failure));
+            }
+        }
     }
 
     fn activity(&mut self, activity: &Activity) {

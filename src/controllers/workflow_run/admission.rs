@@ -59,7 +59,8 @@ pub(super) async fn may_redrive(
             described = run.ctx.executions.describe_execution(&looks.caller, &arn).await?;
             described.as_ref().ok_or_else(|| guardrail::unknown(&arn, "AWS does not show the execution"))?
         };
-        runs.push(execution_runs_as(run, &looks.caller, execution).await?);
+        let with_steps = guardrail::are_bounded(&rules, binding);
+        runs.push(execution_runs_as(run, &looks.caller, execution, with_steps).await?);
     }
     let target_arn = attempt.target_arn.as_str();
     guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
@@ -67,12 +68,17 @@ pub(super) async fn may_redrive(
 }
 
 /// What an execution runs as. Without a version it runs what the state machine was when it began.
-async fn execution_runs_as(run: &Run<'_>, looks: &Caller, execution: &Execution) -> Result<(String, RunsAs), Failure> {
+async fn execution_runs_as(
+    run: &Run<'_>,
+    looks: &Caller,
+    execution: &Execution,
+    with_steps: bool,
+) -> Result<(String, RunsAs), Failure> {
     let workflow = named::<Workflow>(run.ctx, &run.namespace(), &run.spec.workflow_ref.name).await?;
     let arn = execution.version_arn.as_ref().unwrap_or(&execution.state_machine_arn);
     let unknown = || guardrail::unknown(&execution.arn, "the state machine may have been changed since it began");
     let runs = Runs::of(arn).ok_or_else(unknown)?;
-    let runs_as = guardrails::runs_as(run.ctx, looks, workflow.as_ref(), &runs).await?;
+    let runs_as = guardrails::runs_as(run.ctx, looks, workflow.as_ref(), &runs, with_steps).await?;
     let since = runs_as.unversioned_since.as_ref().map(|since| since.0);
     if runs.version.is_none() && since.is_none_or(|since| since > execution.started_at) {
         return Err(unknown());

@@ -12,6 +12,7 @@ use crate::asl::{self, Definition};
 use crate::graph::{Flow, History, Shape, svg_without_rules};
 use crate::iam::execution_role::{Derived, Surroundings, derive};
 use crate::kubectl::KubectlError;
+use crate::plan::step_roles::wanted;
 
 /// The definition of a Workflow with its values put in, and what of it could not be read.
 pub(super) async fn definition(
@@ -39,7 +40,7 @@ pub(super) async fn definition(
         (None, None) => return Err("the Workflow has no definition".to_owned()),
     };
     let parsed = asl::parse(&text).map_err(|error| format!("the definition cannot be read: {error}"))?;
-    Ok((asl::as_it_is(parsed, &substitutions), notes))
+    Ok((asl::as_it_is(parsed, &substitutions, &wanted(spec)), notes))
 }
 
 async fn data(maps: &Api<ConfigMap>, name: &str) -> Result<BTreeMap<String, String>, String> {

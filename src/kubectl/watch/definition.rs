@@ -24,7 +24,7 @@ pub(super) async fn flow(run: &WorkflowRun, cluster: &Cluster) -> Option<Flow> {
         (None, None) => return None,
     };
     let parsed = asl::parse(&text).ok()?;
-    let definition = asl::as_it_is(parsed, &std::collections::BTreeMap::default());
+    let definition = asl::as_it_is(parsed, &std::collections::BTreeMap::default(), &[]);
     let flow = Flow::of(&definition.machine());
     flow.vertices.iter().any(|vertex| vertex.shape != Shape::Missing).then_some(flow)
 }

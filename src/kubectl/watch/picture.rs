@@ -127,7 +127,7 @@ mod tests {
             "status": {"phase": "Running", "startedAt": "2026-01-01T00:00:01Z"}}))
         .unwrap();
         let text = r#"{"StartAt": "Pick", "States": {"Pick": {"Type": "Pass", "Next": "Pack"}, "Pack": {"Type": "Pass", "End": true}}}"#;
-        let definition = asl::as_it_is(asl::parse(text).unwrap(), &std::collections::BTreeMap::default());
+        let definition = asl::as_it_is(asl::parse(text).unwrap(), &std::collections::BTreeMap::default(), &[]);
         let mut scene = Scene::new(run, Some(Flow::of(&definition.machine())));
         scene.followed = Some(
             serde_json::from_value(json!({"visits": [

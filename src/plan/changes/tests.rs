@@ -5,7 +5,7 @@ use crate::asl::{Parsed, as_it_is, parse_all};
 
 fn definition(value: &Value) -> Definition {
     let parsed = if value.is_null() { Parsed::default() } else { parse_all(&value.to_string()).unwrap().remove(0) };
-    as_it_is(parsed, &std::collections::BTreeMap::new())
+    as_it_is(parsed, &std::collections::BTreeMap::new(), &[])
 }
 
 fn here() -> Surroundings {

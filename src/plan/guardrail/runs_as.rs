@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::uses::uses;
-use crate::api::v1alpha1::RunsAs;
+use crate::api::v1alpha1::{RunsAs, StepsRunAs};
 
-/// Most integrations and accounts of a record that a status keeps, together.
+/// Most integrations, accounts and roles of steps of a record that a status keeps, together.
 const MAX_NAMES: usize = 64;
 /// Longest name of an integration, and of a place, that a status keeps, in characters.
 const MAX_NAME: usize = 256;
@@ -22,6 +22,12 @@ pub fn runs_as(execution_role_arn: &str, definition: &Value, from_config_map: bo
     let used = uses(definition);
     let own = execution_role_arn.split(':').nth(4);
     let integrations: BTreeSet<String> = used.integrations.into_iter().map(|one| one.name).collect();
+    let roles: BTreeSet<String> = used.step_roles.into_iter().map(|one| one.role_arn).collect();
+    let steps = StepsRunAs {
+        role_arns: roles.into_iter().collect(),
+        open: used.open_steps.into_iter().next(),
+        without: used.without_role.into_iter().next(),
+    };
     let accounts: BTreeSet<String> = used.accounts.into_iter().map(|one| one.id).collect();
     RunsAs {
         versions: Vec::new(),
@@ -31,6 +37,7 @@ pub fn runs_as(execution_role_arn: &str, definition: &Value, from_config_map: bo
         integrations: integrations.into_iter().collect(),
         account_ids: accounts.into_iter().filter(|id| Some(id.as_str()) != own).collect(),
         open_credentials: used.open_credentials.into_iter().next(),
+        steps: Some(steps),
         from_config_map,
         omitted: false,
     }
@@ -49,7 +56,7 @@ pub fn remember_version(records: &mut Vec<RunsAs>, number: i64, runs_as: &RunsAs
 /// counts for the `settle_time` too: "Executions started immediately after calling `UpdateStateMachine` may use the previous state
 /// machine definition and roleArn" (`UpdateStateMachine`).
 pub fn remember_machine(records: &mut Vec<RunsAs>, runs_as: &RunsAs, now: Timestamp, settle_time: Duration) {
-    if of_machine(records).zip(kept(runs_as)).is_some_and(|(known, kept)| is_like(known, &kept)) {
+    if of_machine(records).zip(kept(runs_as)).is_some_and(|(known, kept)| says_as_much(known, &kept)) {
         return;
     }
     leave_machine(records, now, settle_time);
@@ -168,6 +175,12 @@ fn is_like(one: &RunsAs, other: &RunsAs) -> bool {
     content(one) == content(other)
 }
 
+/// Whether a record says the same, but for what was not looked at when it was written: since when it is so must not be lost.
+fn says_as_much(known: &RunsAs, kept: &RunsAs) -> bool {
+    let steps = kept.steps.as_ref().filter(|_| known.steps.is_some());
+    is_like(known, &RunsAs { steps: steps.cloned(), ..kept.clone() })
+}
+
 /// A record without what it is of.
 fn content(record: &RunsAs) -> RunsAs {
     RunsAs { versions: Vec::new(), unversioned_since: None, unversioned_until: None, ..record.clone() }
@@ -175,14 +188,21 @@ fn content(record: &RunsAs) -> RunsAs {
 
 fn fits(record: &RunsAs) -> bool {
     let names = record.integrations.iter().chain(&record.open_credentials);
-    record.integrations.len() + record.account_ids.len() <= MAX_NAMES
+    let names = names.chain(record.steps.iter().flat_map(places));
+    let roles = record.steps.as_ref().map_or(0, |steps| steps.role_arns.len());
+    record.integrations.len() + record.account_ids.len() + roles <= MAX_NAMES
         && names.into_iter().all(|name| name.chars().count() <= MAX_NAME)
         && size(record) <= MAX_RECORDS
+}
+
+fn places(steps: &StepsRunAs) -> impl Iterator<Item = &String> {
+    steps.open.iter().chain(&steps.without)
 }
 
 /// About how many characters it takes.
 fn size(record: &RunsAs) -> usize {
     let names = record.integrations.iter().chain(&record.account_ids).chain(&record.open_credentials);
-    let names: usize = names.map(|name| name.len() + 4).sum();
+    let steps = record.steps.iter().flat_map(|steps| steps.role_arns.iter().chain(places(steps)));
+    let names: usize = names.chain(steps).map(|name| name.len() + 4).sum();
     names + record.execution_role_arn.len() + 5 * record.versions.len() + 80
 }

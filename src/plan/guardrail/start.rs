@@ -1,9 +1,11 @@
 //! Whether an execution may be started or redriven now, decided from what will really run.
 
+use super::steps::steps_of;
 use super::{Rule, Subject, check_binding, check_name, check_runs_as, refusal};
 use crate::api::v1alpha1::{AliasStatus, RunsAs, TrustBindingSpec};
 use crate::outcome::{Class, Failure};
 use crate::plan::alias_move;
+use crate::plan::step_roles::check_listed;
 use crate::plan::workflow::check_execution_role;
 use crate::reason::Reason;
 
@@ -22,9 +24,16 @@ pub struct Start<'a> {
     pub runs: &'a [(String, RunsAs)],
 }
 
+/// Whether anything speaks of what steps act as.
+pub fn are_bounded(rules: &[Rule], binding: &TrustBindingSpec) -> bool {
+    !binding.allowed_step_role_arns.is_empty()
+        || rules.iter().any(|rule| rule.spec.allowed_step_role_arns.is_some() || rule.spec.require_step_roles)
+}
+
 /// Whether it has to be known what would run: where nothing speaks of it, nothing needs to be read.
 pub fn needs_runs_as(rules: &[Rule], binding: &TrustBindingSpec) -> bool {
     !binding.allowed_execution_role_arns.is_empty()
+        || are_bounded(rules, binding)
         || rules.iter().any(|Rule { spec, .. }| {
             spec.allowed_account_ids.is_some()
                 || spec.allowed_execution_role_arns.is_some()
@@ -107,8 +116,8 @@ pub fn what_runs(target_arn: &str, aliases: &[AliasStatus]) -> Result<Vec<Runs>,
 /// Whether it may be started now. Every start goes by this: of a run, of a further attempt, of a redrive, of a schedule.
 ///
 /// # Errors
-/// `RefusedByGuardrail`, with the Guardrail; `ExecutionRoleForeign` or `ExecutionRoleNotAllowed` where the binding does not
-/// allow the role.
+/// `RefusedByGuardrail`, with the Guardrail; `ExecutionRoleForeign`, `ExecutionRoleNotAllowed` or `StepRoleNotAllowed` where the
+/// binding does not allow the role.
 pub fn may_start(start: &Start<'_>) -> Result<(), Failure> {
     let Start { namespace, rules, binding, target_arn, runs } = start;
     check_binding(rules, namespace, binding)?;
@@ -127,8 +136,22 @@ pub fn may_start(start: &Start<'_>) -> Result<(), Failure> {
             // The list is the binding's, whose changes do not wake a run.
             Failure::new(Class::Waiting, failure.reason, message)
         })?;
+        check_steps(binding, arn, runs_as)?;
     }
     Ok(())
+}
+
+/// Nobody knows what steps of a record act as that was written before that was looked at.
+fn check_steps(binding: &TrustBindingSpec, arn: &str, runs_as: &RunsAs) -> Result<(), Failure> {
+    let allowed = &binding.allowed_step_role_arns;
+    let steps = steps_of(runs_as);
+    if !allowed.is_empty() && !steps.is_known {
+        return Err(unknown(arn, "what its steps act as was not recorded"));
+    }
+    check_listed(allowed, &steps).map_err(|failure| {
+        let message = format!("{arn} is not started, because of what it runs as: {}", failure.message);
+        Failure::new(Class::Waiting, failure.reason, message)
+    })
 }
 
 fn check_alias(rules: &[Rule], namespace: &str, target_arn: &str) -> Result<(), Failure> {

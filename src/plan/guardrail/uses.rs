@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::pattern::matches;
+use crate::api::v1alpha1::WorkflowSpec;
 use crate::integrations::sdk;
+use crate::plan::step_roles::{Acting, Steps, pointer};
 
 /// What a definition uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +16,48 @@ pub struct Uses {
     pub accounts: Vec<Account>,
     /// JSON pointers to the states whose role of `Credentials` is known only when they run.
     pub open_credentials: Vec<String>,
+    /// Roles that steps act as, written out, each with a JSON pointer to where.
+    pub step_roles: Vec<StepRole>,
+    /// JSON pointers to the states whose role is not written out, whatever of it is known.
+    pub open_steps: Vec<String>,
+    /// JSON pointers to the Tasks, activities apart, that act as the execution role.
+    pub without_role: Vec<String>,
+}
+
+/// A role that a step acts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRole {
+    /// JSON pointer to the state.
+    pub path: String,
+    /// The role.
+    pub role_arn: String,
+}
+
+impl Uses {
+    /// What the steps act as.
+    pub fn steps(&self) -> Steps<'_> {
+        Steps {
+            roles: self
+                .step_roles
+                .iter()
+                .map(|one| Acting { role_arn: &one.role_arn, path: Some(&one.path) })
+                .collect(),
+            open: self.open_steps.first().map(String::as_str),
+            without: self.without_role.first().map(String::as_str),
+            is_known: true,
+        }
+    }
+
+    /// With the roles that the spec gives to steps, which stand in no definition that could not be prepared.
+    #[must_use]
+    pub fn with_roles_of(mut self, spec: &WorkflowSpec) -> Self {
+        for (index, one) in spec.step_roles.iter().enumerate() {
+            let (path, role_arn) = (pointer(index), one.role_arn.clone());
+            self.accounts.extend(account_of_arn(&role_arn).map(|id| Account { path: path.clone(), id: id.to_owned() }));
+            self.step_roles.push(StepRole { path, role_arn });
+        }
+        self
+    }
 }
 
 /// One use of an integration.
@@ -46,6 +90,9 @@ fn machine(value: &Value, path: &str, found: &mut Uses) {
         let path = format!("{path}/States/{}", name.replace('~', "~0").replace('/', "~1"));
         let Some(state) = state.as_object() else { continue };
         caller(state, &path, found);
+        if is_without_role(state) {
+            found.without_role.push(path.clone());
+        }
         for part in PARTS_OF_MAP {
             if let Some(part_of_map) = state.get(part).and_then(Value::as_object) {
                 caller(part_of_map, &format!("{path}/{part}"), found);
@@ -60,6 +107,13 @@ fn machine(value: &Value, path: &str, found: &mut Uses) {
             }
         }
     }
+}
+
+/// An activity makes no call.
+fn is_without_role(state: &Map<String, Value>) -> bool {
+    let is_activity =
+        || state.get("Resource").and_then(Value::as_str).is_some_and(|arn| integration_name(arn) == ACTIVITY);
+    state.get("Type").and_then(Value::as_str) == Some("Task") && !state.contains_key("Credentials") && !is_activity()
 }
 
 /// Fields of a Map that may call, or hand something on, by themselves.
@@ -132,6 +186,19 @@ fn credentials(given: &Value, path: &str, found: &mut Uses) {
         Some(id) => found.accounts.push(Account { path: path.to_owned(), id: id.to_owned() }),
         None => found.open_credentials.push(path.to_owned()),
     }
+    match written.filter(|text| given.get("RoleArn.$").is_none() && is_role(text)) {
+        Some(role) => found.step_roles.push(StepRole { path: path.to_owned(), role_arn: role.to_owned() }),
+        None => found.open_steps.push(path.to_owned()),
+    }
+}
+
+/// The ARN of one role, with nothing left to put in.
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [_, _, "iam", "", account, resource] = parts[..] else { return false };
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "+=,.@_/-".contains(letter);
+    let name = resource.strip_prefix("role/").filter(|name| !name.is_empty() && name.chars().all(is_plain));
+    is_account(account) && account_of_arn(text).is_some() && name.is_some()
 }
 
 /// Parameters that say whose a resource is (API references): of SQS `GetQueueUrl`; of S3; of Glue, Lake Formation and Athena; of
@@ -198,6 +265,9 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// How an activity is named among the integrations.
+const ACTIVITY: &str = "activity";
+
 /// The integration that a resource names. Source: Step Functions developer guide, "Integrating services": an optimised or
 /// SDK integration is `arn:<partition>:states:::<name>` with an optional pattern such as `.sync` or `.waitForTaskToken`; a
 /// Lambda function and an activity are named by their own ARN.
@@ -210,7 +280,7 @@ fn integration_name(arn: &str) -> String {
             let name = parts[5..].join(":");
             name.split('.').next().unwrap_or_default().to_owned()
         }
-        ("states", Some("activity")) => "activity".to_owned(),
+        ("states", Some("activity")) => ACTIVITY.to_owned(),
         ("lambda", _) => "lambda:invoke".to_owned(),
         // Not an ARN that the guide knows: shown as it stands, so that a pattern can still name it.
         _ => arn.to_owned(),

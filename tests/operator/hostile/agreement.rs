@@ -36,12 +36,13 @@ fn some(all: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<&'stat
 }
 
 fn rails() -> impl Strategy<Value = Value> {
-    let lists =
-        (some(&ACCOUNTS), subsequence(&REGIONS[..], 0..=3), some(&PATTERNS), some(&PATTERNS), some(&NAME_PATTERNS));
-    (lists, any::<(bool, bool, bool)>()).prop_map(|((accounts, regions, roles, execution_roles, names), flags)| {
+    let lists = (some(&ACCOUNTS), subsequence(&REGIONS[..], 0..=3), vec(some(&PATTERNS), 3), some(&NAME_PATTERNS));
+    (lists, any::<(bool, bool, bool, bool)>()).prop_map(|((accounts, regions, patterns, names), flags)| {
         let mut spec = json!({"allowedRegions": regions, "requireDerivedSessionPolicy": flags.0, "requireAlias": flags.1,
-            "forbidDefinitionFrom": flags.2});
+            "forbidDefinitionFrom": flags.2, "requireStepRoles": flags.3});
+        let [roles, execution_roles, step_roles] = patterns.try_into().unwrap();
         let lists = [
+            ("allowedStepRoleARNs", step_roles),
             ("allowedAccountIDs", accounts),
             ("allowedRoleARNs", roles),
             ("allowedExecutionRoleARNs", execution_roles),
@@ -76,10 +77,13 @@ fn bindings() -> impl Strategy<Value = Value> {
 fn workflows() -> impl Strategy<Value = Value> {
     let aliases = select(vec![json!(null), json!([]), json!([{"name": "live", "version": 1}])]);
     let values = select(vec![json!(null), json!([]), json!([{"configMapRef": {"name": "m"}}])]);
-    (role(), of(select(&NAMES[..])), aliases, values, any::<(bool, bool)>()).prop_map(
-        |(role, name, aliases, values, (mapped, suspend))| {
+    let steps = vec(role(), 0..=2);
+    (role(), of(select(&NAMES[..])), aliases, values, steps, any::<(bool, bool)>()).prop_map(
+        |(role, name, aliases, values, mut steps, (mapped, suspend))| {
+            steps.dedup();
+            let steps: Vec<Value> = steps.iter().map(|role| json!({"roleARN": role, "states": ["S"]})).collect();
             let mut spec = json!({"trustBindingRef": {"name": "orders"}, "executionRoleARN": role, "suspend": suspend,
-                "stateMachineName": name, "aliases": aliases, "substitutionsFrom": values});
+                "stateMachineName": name, "aliases": aliases, "substitutionsFrom": values, "stepRoles": steps});
             if mapped {
                 spec["definitionFrom"] = json!({"configMapKeyRef": {"name": "m", "key": "k"}});
             } else {

@@ -154,5 +154,6 @@ const BASES: &[(&str, Basis)] = &[
     ("SB100", Ours("The operator starts such a run once the alias is there.")),
     ("SB101", Ours("The API server keeps one object of a kind and name.")),
     ("SB096", Recorded("It is the answer of AWS itself.")),
+    ("SB102", Believed("The developer guide speaks of calls of AWS alone.")),
     ("SB097", Ours("A run that looked at nothing says nothing.")),
 ];

@@ -165,4 +165,14 @@ pub(super) const RULES: &[Rule] = &[
         example: "StartAt: Read\nStates:\n  Read: {Type: Task, Resource: 'arn:aws:states:::dynamodb:getItem', Parameters: {TableName: t}, End: true}\n",
         scope: Definition,
     },
+    Rule {
+        code: "SB102",
+        severity: Warning,
+        title: "an HTTP task has a role of its own",
+        label: "whose rights?",
+        why: "Credentials are documented for calls of AWS. Of an HTTP task it is not said whether states:InvokeHTTPEndpoint, its connection and the secret of the connection are asked of this role or of the execution role.",
+        fix: "Leave the step to the execution role, or give both roles what it needs and try it in AWS. Where every step needs a role of its own, call the endpoint from a function.",
+        example: "StartAt: Call\nStates:\n  Call:\n    Type: Task\n    Resource: arn:aws:states:::http:invoke\n    Credentials: {RoleArn: 'arn:aws:iam::111122223333:role/caller'}\n    Parameters: {ApiEndpoint: 'https://api.example.com/orders', Method: GET, InvocationConfig: {ConnectionArn: 'arn:aws:events:eu-west-1:111122223333:connection/api/7f3c9a52-1d84-4e0b-9c66-2a5b8d1e4f70'}}\n    End: true\n",
+        scope: Definition,
+    },
 ];

@@ -7,4 +7,5 @@ pub mod document;
 pub mod execution_role;
 pub mod partition;
 pub mod pattern;
+pub mod step_roles;
 pub mod trust;

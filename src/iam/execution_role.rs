@@ -35,6 +35,7 @@ mod task;
 mod template;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod walk;
 
 pub use derived::{Derived, ENCRYPTION, Finding, Need, Reason, Surroundings, TargetRole, document, pseudo_parameters};
@@ -47,13 +48,16 @@ use walk::Calls;
 pub fn derive(machine: &Machine<'_>, surroundings: &Surroundings) -> Derived {
     let mut derived = Derived::default();
     machine::derive(surroundings, &mut derived);
-    for found in walk::calling(machine) {
+    let all = walk::calling(machine);
+    let has_children = all.iter().any(|found| matches!(found.calls, Calls::Items));
+    for found in all {
         derived.calls = true;
         match &found.calls {
             Calls::Resource(resource) => call::derive(&found, *resource, surroundings, &mut derived),
             Calls::Items => distributed_map::derive(&found, surroundings, &mut derived),
         }
     }
+    trust::derive(surroundings, has_children, &mut derived);
     template::withhold(&mut derived);
     derived
 }

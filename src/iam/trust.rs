@@ -17,4 +17,5 @@ pub use lint::{Severity, Weakness, lint_permissions, lint_service_trust, lint_tr
 pub use operator::{Operator, holds};
 pub use provider::{is_built_in, provider_arn};
 pub use render::{RenderError, Rendered, TrustedToken, cloud_formation, render, terraform};
+pub(super) use render::{heredoc, quoted, role_name, role_path};
 pub use request::{Known, Request};

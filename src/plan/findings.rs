@@ -83,6 +83,10 @@ fn of_spec(spec: &TrustBindingSpec, scope: &BindingScope) -> Vec<Finding> {
         }
         SessionPolicyChoice::Derived | SessionPolicyChoice::Unknown(_) => {}
     }
+    if !spec.allowed_step_role_arns.is_empty() && scope.execution_roles.is_empty() {
+        let message = "spec.allowedStepRoleARNs bounds what Workflows name, and spec.allowedExecutionRoleARNs is empty: an execution role reaches every role that it may assume. List the execution roles too.";
+        found.push(finding(Severity::Warning, "StepRolesReachable", message));
+    }
     if spec.session_duration.to_std().is_some_and(|duration| duration > USEFUL) {
         let message = format!(
             "spec.sessionDuration is {}: sessions are renewed while they are used, so more than 1h only makes a stolen one last longer. Leave it out.",
@@ -140,6 +144,10 @@ mod tests {
         assert_eq!(codes(&json!({"sessionPolicy": "None"}), None, None), ["NoSessionPolicy"]);
         assert_eq!(codes(&json!({"allowedExecutionRoleARNs": []}), None, None), ["PassRoleTooBroad"]);
         assert_eq!(codes(&json!({"sessionDuration": "90m"}), None, None), ["SessionLongerThanNeeded"]);
+        let steps = json!({"allowedStepRoleARNs": ["arn:aws:iam::111122223333:role/s"]});
+        assert_eq!(codes(&steps, None, None), none);
+        let open = json!({"allowedStepRoleARNs": ["arn:aws:iam::111122223333:role/s"], "allowedExecutionRoleARNs": []});
+        assert_eq!(codes(&open, None, None), ["PassRoleTooBroad", "StepRolesReachable"]);
         assert_eq!(codes(&json!({}), Some(ClientAuthenticationType::ClientSecret), None), ["LongLivedSecret"]);
         let inline = json!({"sessionPolicy": {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}});
         assert_eq!(codes(&inline, None, None), ["ActionWildcard", "PassRoleTooBroad"]);

@@ -77,6 +77,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("graph", &["graph", "workflow/fulfil"]),
     ("lint", &["lint", "workflow/fulfil"]),
     ("policy execution-role", &["policy", "execution-role", "workflow/pay"]),
+    ("policy step-roles", &["policy", "step-roles", "workflow/pay", "--split"]),
     ("policy binding-role", &["policy", "binding-role", "binding/orders"]),
     ("trust render", &["trust", "render", "binding/orders", "--issuer", "https://oidc.example.com/shop"]),
     (

@@ -30,7 +30,7 @@ pub(super) fn text(machines: &[(String, Derived)]) -> String {
 }
 
 /// Needs of one reason stand together; actions in the first column, resources in the second.
-fn needs(text: &mut String, needs: &[Need]) {
+pub(super) fn needs(text: &mut String, needs: &[Need]) {
     let width = needs.iter().flat_map(|need| &need.actions).map(String::len).max().unwrap_or_default();
     let mut reason = None;
     for need in needs {

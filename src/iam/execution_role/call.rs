@@ -8,7 +8,7 @@ use super::task::Task;
 use super::walk::Found;
 use super::{compute, keys, sdk, tags, template};
 use crate::asl::model::{Arn, Pattern, Resource, Target};
-use crate::iam::document::{Conditions, Document, Matcher, Principals, Statement};
+use crate::iam::document::Conditions;
 use crate::integrations::{self, Call, NotFound, Operation, Way};
 
 pub(super) fn derive(found: &Found<'_>, resource: Resource<'_>, here: &Surroundings, derived: &mut Derived) {
@@ -142,8 +142,7 @@ fn assume(task: &mut Task<'_>, role: &str, here: &Surroundings, derived: &mut De
     if let Some(known) = derived.targets.iter_mut().find(|target| target.role_arn == role) {
         return known.needs.append(&mut task.needs);
     }
-    let trust = here.execution_role_arn.as_ref().map(|principal| trust(principal, here.state_machine_arn()));
-    if trust.is_none() {
+    if here.execution_role_arn.is_none() {
         derived.findings.push(Finding {
             state: task.name.to_owned(),
             path: task.path.clone(),
@@ -153,15 +152,5 @@ fn assume(task: &mut Task<'_>, role: &str, here: &Surroundings, derived: &mut De
             missing: false,
         });
     }
-    derived.targets.push(TargetRole { role_arn: role.to_owned(), trust, needs: std::mem::take(&mut task.needs) });
-}
-
-/// The other role trusts the execution role; the external id pins the machine.
-fn trust(principal: &str, machine: Option<String>) -> Document {
-    let mut statement = Statement::allow(["sts:AssumeRole"], Vec::<String>::new());
-    statement.resources = None;
-    let kinds = [("AWS".to_owned(), vec![principal.to_owned()])];
-    statement.principal = Some(Matcher::Is(Principals::Of(kinds.into())));
-    let pinned = machine.map(|arn| statement.clone().when("StringEquals", "sts:ExternalId", [arn]));
-    Document::new(vec![pinned.unwrap_or(statement)])
+    derived.targets.push(TargetRole { role_arn: role.to_owned(), trust: None, needs: std::mem::take(&mut task.needs) });
 }

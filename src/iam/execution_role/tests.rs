@@ -112,7 +112,8 @@ fn a_role_of_another_account_is_assumed_and_must_trust_the_execution_role() {
     assert_eq!(
         target.trust.as_ref().unwrap().to_value()["Statement"][0],
         json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/exec"}, "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"sts:ExternalId": "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil"}}})
+            "Condition": {"StringLike": {"sts:ExternalId": ["arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil",
+                "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil:*"]}}})
     );
 }
 

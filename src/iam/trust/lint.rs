@@ -3,11 +3,13 @@
 mod bounds;
 mod keys;
 mod principal;
+mod step;
 mod weakness;
 
 use self::bounds::{bounds_app, bounds_tenant, subject_missing, wildcard_severity};
 use self::keys::{absent_keys, literal_wildcard, providers, takes_nobody};
 use self::principal::{keeps_web_identities_out, principal};
+use self::step::step_trust;
 use self::weakness::{Entry, entries, weakness};
 pub use self::weakness::{Severity, Weakness};
 use super::operator::Operator;
@@ -19,7 +21,10 @@ pub fn lint_trust(policy: &Document) -> Vec<Weakness> {
     let numbered = policy.statements.iter().enumerate().map(|(index, statement)| (index + 1, statement));
     let allows = numbered.filter(|(_, statement)| statement.effect == Effect::Allow);
     let weak = allows.flat_map(|(number, statement)| {
-        principal(number, statement).into_iter().chain(web_identity(number, statement))
+        principal(number, statement)
+            .into_iter()
+            .chain(web_identity(number, statement))
+            .chain(step_trust(number, statement))
     });
     unknown_operators(policy).into_iter().chain(weak).collect()
 }

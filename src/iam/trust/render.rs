@@ -117,12 +117,13 @@ fn providers(tokens: &[TrustedToken]) -> Vec<(String, Vec<String>)> {
     found
 }
 
-fn role_name(role_arn: &str) -> &str {
+/// The last part of a role's ARN.
+pub fn role_name(role_arn: &str) -> &str {
     role_arn.rsplit('/').next().unwrap_or_default()
 }
 
 /// Where a role stands in IAM's tree: `/` or `/team/`.
-fn role_path(role_arn: &str) -> String {
+pub fn role_path(role_arn: &str) -> String {
     let inner = role_arn.split_once(":role").map_or("/", |(_, rest)| rest);
     inner.rsplit_once('/').map_or_else(|| "/".into(), |(path, _)| format!("{path}/"))
 }
@@ -138,19 +139,24 @@ pub fn terraform(role_arn: &str, tokens: &[TrustedToken]) -> String {
         )
     };
     let mut blocks: Vec<String> = providers(tokens).iter().enumerate().map(provider).collect();
-    // Terraform reads ${ and %{ in a string as its own.
-    let policy = render(role_arn, tokens).policy.pretty().replace("${", "$${").replace("%{", "%%{");
     blocks.push(format!(
-        "resource \"aws_iam_role\" \"binding\" {{\n  name               = {}\n  path               = {}\n  assume_role_policy = <<-EOT\n{}\n  EOT\n}}\n",
+        "resource \"aws_iam_role\" \"binding\" {{\n  name               = {}\n  path               = {}\n  assume_role_policy = {}}}\n",
         quoted(role_name(role_arn)),
         quoted(&role_path(role_arn)),
-        policy.trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"),
+        heredoc(&render(role_arn, tokens).policy.pretty()),
     ));
     blocks.join("\n")
 }
 
+/// A text of several lines in Terraform's language, which reads `${` and `%{` in a string as its own.
+pub fn heredoc(text: &str) -> String {
+    let text = text.replace("${", "$${").replace("%{", "%%{");
+    let lines: Vec<String> = text.trim_end().lines().map(|line| format!("    {line}")).collect();
+    format!("<<-EOT\n{}\n  EOT\n", lines.join("\n"))
+}
+
 /// A string of Terraform's language.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     Value::from(text).to_string().replace("${", "$${").replace("%{", "%%{")
 }
 

@@ -20,7 +20,7 @@ fn derived() -> Value {
     serde_json::from_slice(&ran.stdout).unwrap()
 }
 
-fn allow(tenant: &Tenant, role: &str, policy: &Value) {
+pub(crate) fn allow(tenant: &Tenant, role: &str, policy: &Value) {
     let role = format!("{}-{role}", tenant.name);
     let document = policy.to_string();
     let inline = [("RoleName", role.as_str()), ("PolicyName", "inline"), ("PolicyDocument", &document)];
@@ -30,7 +30,7 @@ fn allow(tenant: &Tenant, role: &str, policy: &Value) {
 }
 
 /// The quickstart's workflow, as the tenant's.
-fn workflow(tenant: &Tenant) -> Value {
+pub(crate) fn workflow(tenant: &Tenant) -> Value {
     let text = std::fs::read_to_string(format!("{QUICKSTART}/2-workflow.yaml")).unwrap();
     let manifest = stepbound::asl::parse(&text).unwrap().value;
     let mut workflow = tenant.workflow("fulfil", &manifest["spec"]["definition"]);

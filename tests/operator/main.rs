@@ -38,6 +38,7 @@ mod rollouts;
 mod runs;
 mod schedules;
 mod shards;
+mod step_privilege;
 mod step_roles;
 #[path = "../support/mod.rs"]
 mod support;

@@ -21,6 +21,36 @@ pub fn allows(policies: &[Value], request: &Request<'_>) -> bool {
     !with("Deny") && with("Allow")
 }
 
+/// Whether a trust policy lets a role assume with this context, and whether it names the role itself: in one account that is leave
+/// enough, where naming the account leaves it to the caller's own policies (IAM user guide, "Cross-account policy evaluation logic").
+pub fn trusts(trust: &Value, role_arn: &str, context: &BTreeMap<String, Vec<String>>) -> Option<Names> {
+    let account = format!("arn:aws:iam::{}:root", role_arn.split(':').nth(4).unwrap());
+    let said = list(&trust["Statement"]).into_iter().filter_map(|statement| {
+        let principals = texts(&statement["Principal"]["AWS"]);
+        let names = if principals.iter().any(|name| name == role_arn) {
+            Names::TheRole
+        } else if principals.contains(&account) {
+            Names::ItsAccount
+        } else {
+            return None;
+        };
+        let acts = texts(&statement["Action"]).iter().any(|action| action.eq_ignore_ascii_case("sts:AssumeRole"));
+        (acts && conditions_hold(&statement["Condition"], context)).then(|| (statement["Effect"] == "Allow", names))
+    });
+    let said: Vec<(bool, Names)> = said.collect();
+    if said.iter().any(|(allows, _)| !allows) {
+        return None;
+    }
+    said.into_iter().map(|(_, names)| names).max()
+}
+
+/// Whom a trust policy names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Names {
+    ItsAccount,
+    TheRole,
+}
+
 fn applies(statement: &Value, request: &Request<'_>) -> bool {
     for unknown in ["NotAction", "NotResource", "NotPrincipal"] {
         assert!(statement.get(unknown).is_none(), "the front does not know {unknown}");

@@ -131,7 +131,7 @@ impl Shared {
         let (_, current) = self.as_root("DescribeStateMachine", &json!({"stateMachineArn": machine})).await;
         let wanted = self.versions.lock().unwrap()[version].clone();
         let role = wanted["roleArn"].as_str().unwrap();
-        let definition = self.as_role_runs(wanted["definition"].as_str().unwrap(), role).await;
+        let definition = self.as_role_runs(wanted["definition"].as_str().unwrap(), role, [machine, version]).await;
         if current["definition"] == definition.as_str() {
             return machine.to_owned();
         }

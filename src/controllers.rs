@@ -11,6 +11,7 @@ mod gone;
 mod guardrails;
 mod identity_provider;
 mod index;
+mod input_schemas;
 mod intake;
 mod measure;
 mod named;

@@ -19,6 +19,7 @@ pub mod graph;
 pub mod iam;
 #[cfg(feature = "operator")]
 pub mod identity;
+pub mod input_schema;
 pub mod integrations;
 pub mod kube;
 #[cfg(feature = "kubectl")]

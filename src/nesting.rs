@@ -30,7 +30,7 @@ pub fn check(field: &str, json: &str) -> Result<(), Failure> {
 }
 
 /// The number of objects and lists around the innermost value.
-fn depth(json: &str) -> usize {
+pub fn depth(json: &str) -> usize {
     let mut cursor = Cursor::default();
     json.bytes().fold(0, |deepest, byte| {
         cursor.pass(byte);

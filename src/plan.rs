@@ -13,6 +13,7 @@ pub mod express_log;
 pub mod findings;
 pub mod guardrail;
 pub mod history;
+pub mod input_schema;
 pub mod lockdown;
 pub mod needs;
 pub mod ownership;

@@ -89,6 +89,8 @@ reasons! {
     InputChanged,
     InputInvalid,
     InputRejected,
+    InputSchemaInvalid,
+    InputSchemaUnknown,
     InputTooLarge,
     InvalidIdentityToken,
     IssuerNotAllowed,

@@ -301,6 +301,28 @@ fn an_alias_that_the_workflow_of_a_run_does_not_have_is_doubted() {
 }
 
 #[test]
+fn examples_of_an_input_schema_and_inputs_of_runs_are_held_against_it() {
+    let schema = |more: &str| {
+        workflow(&format!("  inputSchema: {{required: [id], properties: {{id: {{type: string}}}}{more}}}\n"))
+    };
+    assert_eq!(told(&lint(&schema(", examples: [{id: a}]"))), []);
+    let found = lint(&schema(", examples: [{id: a}, {id: 5}]"));
+    assert_eq!(told(&found), [("SB103".into(), "/spec/inputSchema/examples/1".into())]);
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.ends_with("/id must be of type string (/properties/id/type)"), "{message}");
+    let run = |more: &str| object("WorkflowRun", "now", &format!("  workflowRef: {{name: fulfil}}\n{more}"));
+    assert_eq!(told(&lint(&(schema("") + &run("  input: {id: a}\n")))), []);
+    let misfit = |path: &str| vec![("SB094".to_owned(), path.to_owned())];
+    assert_eq!(told(&lint(&(schema("") + &run("  input: {id: 5}\n")))), misfit("/spec/input"));
+    assert_eq!(told(&lint(&(schema("") + &run("")))), misfit("/"), "no input is {{}}");
+    let pinned = object("WorkflowRun", "now", "  workflowRef: {name: fulfil, version: 1}\n  input: {id: 5}\n");
+    assert_eq!(told(&lint(&(schema("") + &pinned))), [], "what a version was published with no file tells");
+    let schedule = "  schedule: '@daily'\n  runTemplate: {spec: {workflowRef: {name: fulfil}, input: {id: 5}}}\n";
+    let schedule = object("WorkflowSchedule", "daily", schedule);
+    assert_eq!(told(&lint(&(schema("") + &schedule))), misfit("/spec/runTemplate/spec/input"));
+}
+
+#[test]
 fn an_object_that_stands_twice_is_told_with_both_places() {
     let other = workflow("").replace("namespace: shop", "namespace: other");
     assert_eq!(told(&lint(&(workflow("") + &other))), []);

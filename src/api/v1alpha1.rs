@@ -8,6 +8,7 @@ mod execution_history;
 mod forms;
 mod guardrail;
 mod identity_provider;
+mod kept_schema;
 mod retry;
 mod runs_as;
 mod timeline;
@@ -40,6 +41,7 @@ pub use identity_provider::{
     ClientAuthentication, ClientAuthenticationType, IdentityPool, IdentityProvider, IdentityProviderSpec,
     IdentityProviderStatus, SecretKeyRef, SubjectToken,
 };
+pub use kept_schema::KeptInputSchema;
 pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
 pub use runs_as::{RunsAs, StepsRunAs};
 pub use timeline::{Iterations, Timeline, Visit, VisitResult};

@@ -17,6 +17,7 @@ mod rules;
 mod sarif;
 mod schema;
 mod text;
+mod typed_input;
 mod unread;
 mod verdict;
 mod words;

@@ -14,6 +14,7 @@ use super::attribution::Attribution;
 use super::authorization::{self, Authorized};
 use super::execution_history::memory::Histories;
 use super::guardrails::memory::Guardrails;
+use super::input_schemas::InputSchemas;
 use super::watches::Scopes;
 use super::workflow::Memory;
 use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Logs, Queues, StateMachines, Tagging};
@@ -98,6 +99,7 @@ pub struct Context {
     /// Whose word it is who asked for what.
     pub(super) attribution: Arc<Attribution>,
     pub(super) guardrails: Guardrails,
+    pub(super) input_schemas: InputSchemas,
     /// Gauges over the objects that are worked on.
     pub(super) objects: Arc<Objects>,
     pub(super) started: Instant,
@@ -150,6 +152,7 @@ impl Context {
             settings,
             attribution,
             guardrails,
+            input_schemas: InputSchemas::default(),
             objects,
             started,
             failures,

@@ -35,7 +35,7 @@ use crate::plan::workflow::{
     Desired, Observed, Plan, RELEASE_TAG, check_execution_role, check_key, check_name, log_group_warning, names_of,
     needs_tags, plan, required_permissions, state_machine_arn, summary,
 };
-use crate::plan::{guardrail, needs, step_roles};
+use crate::plan::{guardrail, input_schema, needs, step_roles};
 use crate::reason::Reason;
 use crate::status::{self, Conditions, RECONCILING, Truth};
 
@@ -55,6 +55,7 @@ impl Managed for Workflow {
             return delete::delete(work, ctx).await;
         }
         let definition = validate(work, ctx).await;
+        let schema = schema(work, ctx).await;
         guarded(work, ctx, definition.as_ref().ok()).await?;
         if work.object.spec.suspend {
             work.conditions(|conditions| {
@@ -63,6 +64,7 @@ impl Managed for Workflow {
             return Ok(Done::again(Requeue::OnChange));
         }
         let definition = definition?;
+        schema?;
         let found = authorized_binding(ctx, &work.namespace(), &work.object.spec.trust_binding_ref.name).await?;
         let desired = desired(work, ctx, &found.binding, definition)?;
         let caller = found.session(ctx, &work.cause, &Purpose::Observe(Some(&desired.name))).await?;
@@ -176,6 +178,18 @@ fn reason(error: &DefinitionError) -> Reason {
         DefinitionError::StepRoles(..) => Reason::StepRoleInvalid,
         _ => Reason::DefinitionInvalid,
     }
+}
+
+/// Refuses an inputSchema that is none; what is wrong with it stands beside what is wrong with the definition.
+async fn schema(work: &mut Work<Workflow>, ctx: &Context) -> Result<(), Failure> {
+    let Some(schema) = &work.object.spec.input_schema else { return Ok(()) };
+    let compiled = ctx.input_schemas.compiled(schema.text()).await?;
+    let Err(fault) = compiled.as_ref() else { return Ok(()) };
+    let failure = input_schema::refusal(fault);
+    let (severity, code, message) = ("Error".into(), "SB094".into(), failure.message.clone());
+    let path = format!("/spec/inputSchema{}", fault.pointer);
+    work.status().diagnostics.insert(0, Diagnostic { severity, code, path, message });
+    Err(failure)
 }
 
 /// Values for the names in the definition. Of a ConfigMap those are taken that the definition uses: it may serve several.

@@ -1,5 +1,6 @@
 //! `kubectl sfn run`
 
+mod fit;
 mod input;
 mod manifest;
 mod set;
@@ -107,7 +108,10 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
         shown(flags.output, &object, " (dry run)")?;
         return Ok(Exit::Done);
     }
-    is_there(bare(&flags.workflow)?, cluster).await?;
+    let workflow = workflow(bare(&flags.workflow)?, cluster).await?;
+    if let Some(workflow) = workflow.and_then(as_typed) {
+        fit::check(&workflow, &object)?;
+    }
     let parameters = PostParams { dry_run: flags.dry_run == DryRun::Server, ..PostParams::default() };
     let made = cluster.as_they_are::<WorkflowRun>().create(&parameters, &object).await;
     let made = made.map_err(|error| KubectlError::of(&format!("run Workflow \"{}\"", flags.workflow), error))?;
@@ -182,12 +186,17 @@ fn check(input: &Value) -> Result<(), KubectlError> {
 }
 
 /// A run of a Workflow that is not there would wait for it. Whoever may start runs need not be allowed to see Workflows.
-async fn is_there(workflow: &str, cluster: &Cluster) -> Result<(), KubectlError> {
-    match cluster.as_they_are::<Workflow>().get_metadata_opt(workflow).await {
-        Ok(None) => cluster.get::<Workflow>(workflow).await.map(|_| ()),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
-        answer => answer.map(|_| ()).map_err(|error| KubectlError::of(&format!("get Workflow \"{workflow}\""), error)),
+async fn workflow(name: &str, cluster: &Cluster) -> Result<Option<DynamicObject>, KubectlError> {
+    match cluster.as_they_are::<Workflow>().get_opt(name).await {
+        Ok(None) => cluster.get::<Workflow>(name).await.map(Some),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        answer => answer.map_err(|error| KubectlError::of(&format!("get Workflow \"{name}\""), error)),
     }
+}
+
+/// One that a newer API server has, which this program cannot read, is no hindrance: the operator checks every input again.
+fn as_typed(object: DynamicObject) -> Option<Workflow> {
+    typed(object).ok()
 }
 
 fn shown(output: Option<Shown>, object: &DynamicObject, how: &str) -> Result<(), KubectlError> {

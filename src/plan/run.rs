@@ -254,11 +254,7 @@ pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
 /// `InputInvalid` with line and column, `InputTooLarge` with the size, `NestedTooDeep`.
 pub fn check_input(text: &str) -> Result<(), Failure> {
     nesting::check("The input", text)?;
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        let message =
-            format!("The input is not JSON: {error}. Mend the ConfigMap's value; the run starts by itself then.");
-        return Err(Failure::new(Class::Terminal, Reason::InputInvalid, message));
-    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| no_json(&error))?;
     if text.len() > MAX_INPUT_BYTES {
         let message = format!(
             "The input has {} bytes; AWS takes at most {MAX_INPUT_BYTES}. Put the data into S3 and pass its location.",
@@ -267,6 +263,19 @@ pub fn check_input(text: &str) -> Result<(), Failure> {
         return Err(Failure::new(Class::Terminal, Reason::InputTooLarge, message));
     }
     Ok(())
+}
+
+/// Reads an input text.
+///
+/// # Errors
+/// `InputInvalid` with line and column.
+pub fn read_input(text: &str) -> Result<serde_json::Value, Failure> {
+    serde_json::from_str(text).map_err(|error| no_json(&error))
+}
+
+fn no_json(error: &serde_json::Error) -> Failure {
+    let message = format!("The input is not JSON: {error}. Mend the ConfigMap's value; the run starts by itself then.");
+    Failure::new(Class::Terminal, Reason::InputInvalid, message)
 }
 
 #[cfg(test)]

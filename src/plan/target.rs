@@ -10,7 +10,8 @@ use crate::status::{READY, find, is_true};
 /// # Errors
 /// `WorkflowNotReady` and `AliasNotFound`, which pass by themselves.
 pub fn target(workflow: &Workflow, wanted: &WorkflowRef) -> Result<String, Failure> {
-    let status = workflow.status.clone().unwrap_or_default();
+    let none = WorkflowStatus::default();
+    let status = workflow.status.as_ref().unwrap_or(&none);
     let in_sync = is_true(&status.conditions, "Synced") && workflow.metadata.deletion_timestamp.is_none();
     let Some(machine) = status.state_machine_arn.clone().filter(|_| in_sync) else {
         let (name, namespace) = (name(workflow), workflow.metadata.namespace.clone().unwrap_or_default());
@@ -34,7 +35,7 @@ pub fn target(workflow: &Workflow, wanted: &WorkflowRef) -> Result<String, Failu
             Failure::new(Class::Waiting, Reason::AliasNotFound, message)
         });
     }
-    Ok(newest_good(&status).map_or_else(|| machine.clone(), |version| format!("{machine}:{version}")))
+    Ok(newest_good(status).map_or_else(|| machine.clone(), |version| format!("{machine}:{version}")))
 }
 
 fn name(workflow: &Workflow) -> &str {

@@ -45,6 +45,7 @@ mod support;
 mod timelines;
 mod tracking;
 mod trust;
+mod typed_input;
 mod workflows;
 
 use std::path::Path;

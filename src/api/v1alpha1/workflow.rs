@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alias::{Alias, AliasStatus};
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::forms::ROLE_ARN_PATTERN;
+use super::kept_schema::KeptInputSchema;
 use super::runs_as::RunsAs;
 use super::workflow_settings::{
     AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, Logging, StepRole, TimelinePolicy, Tracing, Versions,
@@ -79,6 +80,11 @@ pub struct WorkflowSpec {
     /// Where the definition stands otherwise. Exactly one of definition and definitionFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition_from: Option<DefinitionSource>,
+    /// JSON Schema 2020-12 that the input of every run has to fit; any input by default. At most 32 KiB, references within it alone.
+    /// A version keeps the schema that it was published with, and the newest takes over a change of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "opaque_object_schema")]
+    pub input_schema: Option<CompactJson>,
     /// Values for `${Name}` in the definition, inserted as data. A name without a value is an error.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 256))]
@@ -259,6 +265,9 @@ pub struct WorkflowStatus {
     /// here is read from AWS then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs_as: Vec<RunsAs>,
+    /// The input schemas of the versions, and of the state machine itself. A version that stands in none takes any input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_schemas: Vec<KeptInputSchema>,
     /// What the execution role needs for this definition, in numbers; `stepbound policy execution-role` prints the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_permissions: Option<RequiredPermissions>,

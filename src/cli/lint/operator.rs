@@ -8,8 +8,8 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::elsewhere;
 use super::finding::finding;
+use super::{elsewhere, typed_input};
 use crate::api::v1alpha1::{
     Activity, DurationString, IdentityProvider, LocalRef, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
     WorkflowSchedule, WorkflowSpec,
@@ -115,6 +115,7 @@ impl<'o> Check<'_, 'o> {
         for (pointer, failure) in step_roles::of_another_partition(spec) {
             self.told(&pointer, Err(failure));
         }
+        self.schema(spec);
         let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
         self.step_roles(spec, binding);
         let allowed = &binding.spec.allowed_execution_role_arns;
@@ -139,6 +140,16 @@ impl<'o> Check<'_, 'o> {
             if !role.is_some_and(|role| role.contains("${")) {
                 self.told(&pointer, Err(failure));
             }
+        }
+    }
+
+    fn schema(&mut self, spec: &WorkflowSpec) {
+        if let Some((pointer, failure)) = typed_input::refused(spec) {
+            let is_there = self.object.pointer(&pointer).is_some();
+            self.told(if is_there { &pointer } else { "/spec/inputSchema" }, Err(failure));
+        }
+        for (pointer, message) in typed_input::examples(spec) {
+            self.doubted(&pointer, "SB103", &message);
         }
     }
 
@@ -179,6 +190,8 @@ impl<'o> Check<'_, 'o> {
                 "retry"
             };
             self.told(&format!("{at}/{field}"), result);
+            let misfit = typed_input::misfit(spec, &workflow.spec);
+            self.told(&format!("{at}/input"), misfit.map_or(Ok(()), Err));
             self.alias(spec, workflow, at);
         }
     }

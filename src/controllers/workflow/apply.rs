@@ -14,8 +14,9 @@ use crate::controllers::Context;
 use crate::controllers::runner::{Work, fenced};
 use crate::kube::api_failure;
 use crate::outcome::{Classify, Failure};
-use crate::plan::guardrail;
+use crate::plan::input_schema::{self, Of};
 use crate::plan::workflow::{Action, Desired, Observed, Plan, foreign, prunable};
+use crate::plan::{alias_move, guardrail};
 use crate::status::Truth;
 
 /// How long after its end an unsuccessful execution can be redriven (`RedriveExecution`).
@@ -35,6 +36,10 @@ pub(super) async fn apply(
     let runs_as = runs_as_after(work, desired, observed, plan);
     if !plan.actions.is_empty() {
         act(work, ctx, hands, desired, plan, runs_as.as_ref()).await?;
+    }
+    remember_schema(work, Of::Machine);
+    if let Some(number) = work.status().latest_version.as_ref().map(|newest| newest.number) {
+        remember_schema(work, Of::Version(number));
     }
     let (records, now) = (&mut work.status().runs_as, Timestamp::now());
     match runs_as {
@@ -131,6 +136,7 @@ async fn create(
     ctx.guardrails.forget_read();
     work.status().versions.clear();
     work.status().runs_as.clear();
+    work.status().input_schemas.clear();
     Ok(created.version_arn)
 }
 
@@ -177,6 +183,15 @@ fn remember_version(work: &mut Work<Workflow>, arn: Option<String>, runs_as: Opt
     if let Some(runs_as) = runs_as {
         guardrail::remember_version(&mut status.runs_as, number, runs_as);
     }
+    remember_schema(work, Of::Version(number));
+}
+
+/// Remembers the spec's input schema as that of what the spec describes.
+fn remember_schema(work: &mut Work<Workflow>, of: Of) {
+    let schema = work.object.spec.input_schema.clone();
+    let status = work.status();
+    let routed: Vec<i64> = status.aliases.iter().flat_map(alias_move::may_start).collect();
+    input_schema::remember(&mut status.input_schemas, of, schema.as_ref(), &routed);
 }
 
 /// AWS refused a write: what was synced before keeps serving. Of a definition that it refuses AWS is asked for all that is
@@ -241,6 +256,7 @@ pub(super) async fn prune(work: &mut Work<Workflow>, ctx: &Context, hands: &Hand
                 other?;
                 work.status().versions.retain(|version| *version != number);
                 guardrail::forget_version(&mut work.status().runs_as, number);
+                input_schema::forget(&mut work.status().input_schemas, Of::Version(number));
             }
         }
     }

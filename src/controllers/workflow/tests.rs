@@ -10,6 +10,7 @@ use crate::controllers::stand_in::{Faked, MACHINE, World, with};
 mod aliases;
 mod delete;
 mod refusals;
+mod typed;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/run";
 

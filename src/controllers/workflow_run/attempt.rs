@@ -12,6 +12,7 @@ use super::session::{self, Looks};
 use super::{admission, calls, end, input, observe, own, refusal, start};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, Workflow};
 use crate::aws::{AwsError, AwsErrorKind, Caller};
+use crate::controllers::input_schemas::misfit_of;
 use crate::controllers::named::named;
 use crate::controllers::runner::{Done, fenced, publish};
 use crate::digest::sha256_hex;
@@ -59,6 +60,9 @@ async fn ready(run: &mut Run<'_>) -> Result<ControlFlow<Done, Ready>, Failure> {
     let machine_type = workflow.spec.machine_type;
     retry::check_mode(&run.spec, machine_type)?;
     let input = input::read(run).await?;
+    if let Some(why) = misfit_of(run.ctx, &workflow, &target_arn, &input).await? {
+        return Ok(ControlFlow::Break(run.ends_unstarted(Phase::Failed, Reason::InputInvalid, &why)));
+    }
     own::claim(run, machine_type, &target_arn)?;
     if let Some(later) = admission::turn(run, Some(&workflow), &rules).await? {
         return Ok(ControlFlow::Break(later));
@@ -115,6 +119,10 @@ async fn restart(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, Failure> {
     if !input::is_of(&input, &attempt) {
         let message = "The execution failed, and its input was changed since; it is not tried again with another input. Create another run.";
         return Ok(run.ends_unstarted(Phase::Failed, Reason::InputChanged, message));
+    }
+    if let Some(why) = misfit_of(run.ctx, &workflow, &attempt.target_arn, &input).await? {
+        let message = format!("The execution failed and is not tried again. {why}");
+        return Ok(run.ends_unstarted(Phase::Failed, Reason::InputInvalid, &message));
     }
     if let Some(later) = admission::turn(run, None, &rules).await? {
         return Ok(later);

@@ -9,6 +9,7 @@ use super::result::{Recorded, Run};
 use super::{admission, calls, end, input, logged, observe, own, refusal, session};
 use crate::api::v1alpha1::{Attempt, Phase, RunMode, StateMachineType, Workflow};
 use crate::aws::{AwsErrorKind, Caller, StartExecution};
+use crate::controllers::input_schemas::misfit_of;
 use crate::controllers::runner::{Done, fenced};
 use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::ownership::mark;
@@ -41,13 +42,22 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         return Ok(unknown(run));
     }
     let input = input::read(run).await?;
-    let refused = match admission::allowed(run, &workflow, &found, &attempt.target_arn).await {
+    let mut refused = match admission::allowed(run, &workflow, &found, &attempt.target_arn).await {
         Ok(_) => None,
         Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
         Err(failure) => Some(failure),
     };
+    let is_same = input::is_of(&input, &attempt);
+    let misfit = match misfit_of(run.ctx, &workflow, &attempt.target_arn, &input).await {
+        Ok(misfit) => misfit.filter(|_| is_same),
+        Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
+        Err(failure) => {
+            refused = refused.or(Some(failure));
+            None
+        }
+    };
     let missed = run::missed_deadline(&run.spec, Timestamp::now());
-    if refused.is_none() && missed.is_none() && input::is_of(&input, &attempt) {
+    if refused.is_none() && misfit.is_none() && missed.is_none() && is_same {
         let (binding, requester) = (found.binding.name_any(), attempt.requested_by.clone());
         let caller = session::starts(run, &binding, &attempt.target_arn, requester).await?;
         return start_standard(run, &caller, &attempt, &input, Some(attempt.recorded_at.0)).await;
@@ -66,6 +76,10 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         }
         if let Some(failure) = refused {
             return Err(failure);
+        }
+        if let Some(why) = misfit {
+            let message = format!("AWS shows no execution of the recorded attempt, and none is started. {why}");
+            return Ok(run.ends_unstarted(Phase::Failed, Reason::InputInvalid, &message));
         }
         let message = "The input was changed after the start was recorded, and AWS shows no execution; it was not started with another input. Create another run.";
         return Ok(run.ends_unstarted(Phase::Failed, Reason::InputChanged, message));

@@ -24,6 +24,7 @@ mod logged;
 mod named;
 mod seen;
 mod told;
+mod typed;
 
 fn refusal(code: &str) -> (u16, String) {
     (400, json!({"__type": format!("com.amazonaws.states#{code}"), "message": "no"}).to_string())

@@ -155,5 +155,6 @@ const BASES: &[(&str, Basis)] = &[
     ("SB101", Ours("The API server keeps one object of a kind and name.")),
     ("SB096", Recorded("It is the answer of AWS itself.")),
     ("SB102", Believed("The developer guide speaks of calls of AWS alone.")),
+    ("SB103", Ours("The operator starts no run with such an input.")),
     ("SB097", Ours("A run that looked at nothing says nothing.")),
 ];

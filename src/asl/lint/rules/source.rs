@@ -215,4 +215,14 @@ pub(super) const RULES: &[Rule] = &[
         example: "",
         scope: Text,
     },
+    Rule {
+        code: "SB103",
+        severity: Warning,
+        title: "an example does not fit its schema",
+        label: "does not fit",
+        why: "The examples of an inputSchema show what an input looks like, to people and to programs that start the Workflow. A run with this one would be refused.",
+        fix: "Correct the example, or the schema.",
+        example: "",
+        scope: Text,
+    },
 ];

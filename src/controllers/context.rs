@@ -14,7 +14,7 @@ use super::attribution::Attribution;
 use super::authorization::{self, Authorized};
 use super::execution_history::memory::Histories;
 use super::guardrails::memory::Guardrails;
-use super::input_schemas::InputSchemas;
+use super::input_schemas::memory::InputSchemas;
 use super::watches::Scopes;
 use super::workflow::Memory;
 use crate::aws::{Activities, Alarms, Aliases, CallQuota, Executions, Iam, Logs, Queues, StateMachines, Tagging};

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{Fault, patterns};
+use super::found::Fault;
+use super::patterns;
 
 /// Most regular expressions of a schema.
 const MAX_PATTERNS: u64 = 64;

@@ -2,7 +2,7 @@
 
 use regex::{Error, RegexBuilder};
 
-use super::Fault;
+use super::found::Fault;
 
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 1024;

@@ -222,6 +222,8 @@ fn what_doubles_with_every_level_of_an_input_is_counted_and_not_done() {
     // Too deep for the stack, however cheap.
     let chain = (0..20).fold(json!({"properties": {"a": {"$ref": "#"}}}), |inner, _| json!({"allOf": [inner]}));
     assert!(told(&chain, &nested(60)).contains("cannot be checked"));
+    // As deep as is taken, on the stack of a thread.
+    assert_eq!(told(&chain, &nested(10)), "fits");
     // The same through the parts of a schema that name each other twice.
     let mut defs = Map::new();
     for level in 0..60 {
@@ -231,6 +233,24 @@ fn what_doubles_with_every_level_of_an_input_is_counted_and_not_done() {
     defs.insert("d60".into(), json!({"type": "string"}));
     let parts = json!({"$ref": "#/$defs/d0", "$defs": defs});
     assert_eq!(told(&parts, &nested(20)), "fits");
+}
+
+/// What a compiler could do again for every way that leads to a part.
+#[test]
+fn parts_that_are_reached_in_many_ways_are_compiled_without_going_all_of_them() {
+    let mut defs = Map::new();
+    for level in 0..60 {
+        let next = json!({"$ref": format!("#/$defs/d{}", level + 1)});
+        defs.insert(
+            format!("d{level}"),
+            json!({"properties": {"a": next, "b": next}, "patternProperties": {"^c": next}, "unevaluatedProperties": next,
+                "unevaluatedItems": next, "contains": next, "oneOf": [{"properties": {"c": next}}, {"prefixItems": [next, next]}]}),
+        );
+    }
+    defs.insert("d60".into(), json!({"type": "string"}));
+    let schema = json!({"$ref": "#/$defs/d0", "$defs": defs});
+    assert!(schema.to_string().len() < MAX_BYTES);
+    compiled(&schema);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::{Fault, Miss};
+use super::found::{Fault, Miss};
 
 /// Longest text of a schema or name of a property that is repeated, in characters.
 const LONGEST: usize = 80;
@@ -93,7 +93,7 @@ fn types(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => format!("of type {one}"),
         TypeKind::Multiple(several) => {
-            let names: Vec<String> = several.iter().map(|one| one.to_string()).collect();
+            let names: Vec<String> = several.iter().map(|one| format!("{one}")).collect();
             format!("of type {}", names.join(" or "))
         }
     }

@@ -12,6 +12,10 @@ use super::patterns;
 const MAX_PATTERNS: u64 = 64;
 /// Most subschemas that apply to one value, through references and combinations, each counted as often as it applies.
 const MAX_APPLIED: u64 = 2_000;
+/// Most subschemas that are compiled again for those that go through them again.
+const MAX_LOOKED_AT: u64 = 20_000;
+/// Most ways through conditions that the crate goes by themselves.
+const MAX_WAYS: u64 = 64;
 /// Longest chain of subschemas that apply to one value, each through the one before.
 const MAX_CHAIN: u32 = 32;
 
@@ -22,8 +26,8 @@ pub(super) struct Node {
     pub cost: u64,
     /// Subschemas that it applies to the same value.
     pub in_place: Vec<usize>,
-    /// How often it applies them: twice where it has to know what they have looked at.
-    pub times: u64,
+    /// How often it goes through them again to learn what they have looked at: for `unevaluatedProperties` and `unevaluatedItems`.
+    pub looks: u64,
     /// Of properties by their names.
     pub properties: HashMap<String, usize>,
     /// Of properties by a pattern, with what that costs.
@@ -41,6 +45,13 @@ pub(super) struct Node {
     /// Whether it compares all items of a list.
     pub unique: bool,
     has_alternatives: bool,
+    /// All subschemas that stand in it.
+    inline: Vec<usize>,
+    /// Those of them that are compiled once more for each subschema that goes through it again.
+    looked_at: Vec<usize>,
+    /// How many ways there are through its conditions.
+    ways: u64,
+    is_unevaluated: bool,
 }
 
 /// All subschemas; the first is the whole.
@@ -61,7 +72,7 @@ impl Graph {
         let mut builder = Builder::new(schema);
         builder.node("", schema);
         builder.all()?;
-        let order = order(&builder)?;
+        let order = order(&mut builder)?;
         let mut rank = vec![0; order.len()];
         for (place, node) in order.iter().enumerate() {
             rank[*node] = place;
@@ -135,7 +146,6 @@ impl<'a> Builder<'a> {
 
     fn read(&mut self, index: usize, value: &'a Value) -> Result<(), Fault> {
         let pointer = self.pointers[index].clone();
-        self.nodes[index].times = 1;
         self.nodes[index].cost = 1;
         let Some(fields) = value.as_object() else { return Ok(()) };
         self.allowed(&pointer, fields)?;
@@ -148,6 +158,12 @@ impl<'a> Builder<'a> {
             let at = format!("{pointer}/{}", escaped(keyword));
             self.keyword(index, keyword, &at, value)?;
         }
+        let node = &mut self.nodes[index];
+        // References are not among them yet.
+        node.looked_at = [&node.in_place[..], &node.others, &node.items].concat();
+        let named = node.properties.values().copied().chain(node.by_pattern.iter().map(|(_, part)| *part));
+        let rest = node.names.iter().chain(&node.first_items).copied();
+        node.inline = node.looked_at.iter().copied().chain(named).chain(rest).collect();
         Ok(())
     }
 
@@ -225,9 +241,12 @@ impl<'a> Builder<'a> {
         }
         let node = &mut self.nodes[index];
         node.cost += 1;
-        if keyword.starts_with("unevaluated") {
-            node.times = 2;
-        }
+        node.is_unevaluated |= keyword.starts_with("unevaluated");
+        node.ways += match keyword {
+            "if" => 2,
+            "dependentSchemas" | "dependencies" => value.as_object().map_or(0, Map::len) as u64,
+            _ => 0,
+        };
         node.has_alternatives |= matches!(keyword, "anyOf" | "oneOf" | "contains" | "not");
         Ok(())
     }
@@ -302,51 +321,131 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// What is known of a node once all that it applies to the same value is.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    /// How many subschemas apply with it, itself included.
+    applied: u64,
+    /// How many apply where it is gone through again.
+    looked: u64,
+    /// The longest chain.
+    chain: u32,
+    /// Ways through conditions.
+    ways: u64,
+    /// Subschemas that are compiled once more for each that goes through it again.
+    compiled: u64,
+    /// Whether one of these goes through others again itself.
+    is_nested: bool,
+}
+
 /// The nodes in an order in which each stands before those that it applies to the same value.
-fn order(builder: &Builder<'_>) -> Result<Vec<usize>, Fault> {
-    let nodes = &builder.nodes;
-    let mut after: Vec<usize> = Vec::with_capacity(nodes.len());
-    // Of each that is done: how many apply with it, and how long the longest chain is.
-    let mut done: Vec<Option<(u64, u32)>> = vec![None; nodes.len()];
-    let mut entered = vec![false; nodes.len()];
-    for start in 0..nodes.len() {
+fn order(builder: &mut Builder<'_>) -> Result<Vec<usize>, Fault> {
+    let sizes = sizes(builder);
+    let count = builder.nodes.len();
+    let mut after: Vec<usize> = Vec::with_capacity(count);
+    let mut done: Vec<Option<Done>> = vec![None; count];
+    let mut entered = vec![false; count];
+    let mut compiled = 0_u64;
+    for start in 0..count {
         let mut path = vec![(start, 0)];
         while let Some((node, next)) = path.pop() {
             if done[node].is_some() {
                 continue;
             }
             entered[node] = true;
-            if let Some(part) = nodes[node].in_place.get(next).copied() {
+            if let Some(part) = builder.nodes[node].in_place.get(next).copied() {
                 path.push((node, next + 1));
-                if done[part].is_none() {
-                    if entered[part] {
-                        let message = "applies itself to the same value again, without end; let the reference stand below properties or items";
-                        return Err(Fault::at(builder.pointers[part].clone(), message));
-                    }
-                    path.push((part, 0));
+                if entered[part] && done[part].is_none() {
+                    let message = "applies itself to the same value again, without end; let the reference stand below properties or items";
+                    return Err(Fault::at(builder.pointers[part].clone(), message));
                 }
+                path.push((part, 0));
                 continue;
             }
-            let parts = || nodes[node].in_place.iter().filter_map(|part| done[*part]);
-            let applied =
-                parts().fold(1_u64, |sum, (applied, _)| sum.saturating_add(applied.saturating_mul(nodes[node].times)));
-            let chain = 1 + parts().map(|(_, chain)| chain).max().unwrap_or(0);
-            if applied > MAX_APPLIED {
-                let message = format!(
-                    "applies more than {MAX_APPLIED} subschemas to one value; let fewer references and combinations stand in one another"
-                );
-                return Err(Fault::at(builder.pointers[node].clone(), message));
+            let found = known(&builder.nodes[node], &done, &sizes);
+            bounded(&builder.pointers[node], &found)?;
+            let schema = &mut builder.nodes[node];
+            if schema.is_unevaluated {
+                schema.looks = looks(&found);
+                compiled = compiled.saturating_add(found.compiled);
+                again(&builder.pointers[node], &found, compiled)?;
             }
-            if chain > MAX_CHAIN {
-                let message = format!(
-                    "applies subschemas through more than {MAX_CHAIN} others to one value; nest references and combinations less"
-                );
-                return Err(Fault::at(builder.pointers[node].clone(), message));
-            }
-            done[node] = Some((applied, chain));
+            done[node] = Some(found);
             after.push(node);
         }
     }
     after.reverse();
     Ok(after)
+}
+
+/// How many subschemas stand in each, itself included, and whether one of them goes through others again.
+fn sizes(builder: &Builder<'_>) -> Vec<(u64, bool)> {
+    let mut inside_out: Vec<usize> = (0..builder.nodes.len()).collect();
+    inside_out.sort_by_key(|node| std::cmp::Reverse(builder.pointers[*node].len()));
+    let mut sizes = vec![(1, false); inside_out.len()];
+    for node in inside_out {
+        let schema = &builder.nodes[node];
+        let whole = (1, schema.is_unevaluated);
+        sizes[node] = schema.inline.iter().fold(whole, |(size, again), part| {
+            let (of_part, again_in_part) = sizes[*part];
+            (size + of_part, again || again_in_part)
+        });
+    }
+    sizes
+}
+
+fn known(node: &Node, done: &[Option<Done>], sizes: &[(u64, bool)]) -> Done {
+    let own = Done { applied: 1, looked: 1, chain: 1, ways: node.ways, ..Done::default() };
+    let looked_at = node.looked_at.iter().fold(own, |sum, part| Done {
+        compiled: sum.compiled.saturating_add(sizes[*part].0),
+        is_nested: sum.is_nested || sizes[*part].1,
+        ..sum
+    });
+    let parts = node.in_place.iter().filter_map(|part| done[*part]);
+    let whole = parts.fold(looked_at, |sum, part| Done {
+        applied: sum.applied.saturating_add(part.applied),
+        looked: sum.looked.saturating_add(part.applied).saturating_add(part.looked),
+        chain: sum.chain.max(part.chain + 1),
+        ways: sum.ways.saturating_add(part.ways),
+        compiled: sum.compiled.saturating_add(part.compiled),
+        is_nested: sum.is_nested || part.is_nested,
+    });
+    let again = if node.is_unevaluated { whole.looked.saturating_mul(looks(&whole)) } else { 0 };
+    Done { applied: whole.applied.saturating_add(again), ..whole }
+}
+
+/// Each way through the conditions asks those on it anew.
+fn looks(found: &Done) -> u64 {
+    1 + found.ways.min(MAX_WAYS)
+}
+
+fn bounded(pointer: &str, found: &Done) -> Result<(), Fault> {
+    if found.applied > MAX_APPLIED {
+        let message = format!(
+            "applies more than {MAX_APPLIED} subschemas to one value; let fewer references and combinations stand in one another"
+        );
+        return Err(Fault::at(pointer, message));
+    }
+    if found.chain > MAX_CHAIN {
+        let message = format!(
+            "applies subschemas through more than {MAX_CHAIN} others to one value; nest references and combinations less"
+        );
+        return Err(Fault::at(pointer, message));
+    }
+    Ok(())
+}
+
+/// What `unevaluatedProperties` and `unevaluatedItems` go through again is compiled again for them, with all that stands in it.
+fn again(pointer: &str, found: &Done, compiled: u64) -> Result<(), Fault> {
+    if found.is_nested {
+        let message = "has an unevaluatedProperties or unevaluatedItems that goes through another one again; put that one's subschema into $defs and refer to it";
+        return Err(Fault::at(pointer, message));
+    }
+    if compiled > MAX_LOOKED_AT {
+        let message = format!(
+            "has an unevaluatedProperties or unevaluatedItems with which more than {MAX_LOOKED_AT} subschemas are gone through again; put large parts into $defs and refer to them"
+        );
+        return Err(Fault::at(pointer, message));
+    }
+    Ok(())
 }

@@ -179,7 +179,7 @@ fn what_would_apply_without_end_or_too_often_is_refused_before_it_is_compiled() 
     chain.insert("d200".into(), json!({"type": "string"}));
     assert!(fault(&json!({"$ref": "#/$defs/d0", "$defs": chain})).contains("through more than 32"));
     let unevaluated = (0..20).fold(json!({}), |inner, _| json!({"allOf": [inner], "unevaluatedProperties": false}));
-    assert!(fault(&unevaluated).contains("applies more than 2000"), "each may look again at all that is within");
+    assert!(fault(&unevaluated).contains("goes through another one again"), "{}", fault(&unevaluated));
 }
 
 #[test]
@@ -233,6 +233,78 @@ fn what_doubles_with_every_level_of_an_input_is_counted_and_not_done() {
     defs.insert("d60".into(), json!({"type": "string"}));
     let parts = json!({"$ref": "#/$defs/d0", "$defs": defs});
     assert_eq!(told(&parts, &nested(20)), "fits");
+}
+
+#[test]
+fn what_is_gone_through_again_for_unevaluated_parts_is_bounded() {
+    let tree = json!({"$defs": {"address": {"properties": {"city": {"type": "string"}}, "unevaluatedProperties": false}},
+        "allOf": [{"properties": {"to": {"$ref": "#/$defs/address"}}}], "properties": {"id": {}}, "unevaluatedProperties": false});
+    assert_eq!(
+        told(&tree, &json!({"id": 1, "to": {"city": "x"}})),
+        "fits",
+        "by a reference they may stand in one another"
+    );
+    assert!(told(&tree, &json!({"to": {"town": "x"}})).contains("/to must not have the property \"town\""));
+    // Each of these would be compiled again within the next, in every order.
+    let inline = (0..12)
+        .fold(json!({}), |inner, _| json!({"allOf": [{"properties": {"a": inner}}], "unevaluatedProperties": false}));
+    assert!(fault(&inline).contains("goes through another one again"), "{}", fault(&inline));
+    let mutual = |of: &dyn Fn(Value) -> Value| {
+        let names: Vec<usize> = (0..12).collect();
+        let part =
+            |to: &usize| (format!("p{to}"), json!({"$ref": format!("#/$defs/d{to}"), "unevaluatedProperties": false}));
+        let all: Map<String, Value> = names.iter().map(part).collect();
+        let defs: Map<String, Value> =
+            names.iter().map(|name| (format!("d{name}"), of(json!({"properties": all.clone()})))).collect();
+        json!({"$ref": "#/$defs/d0", "$defs": defs})
+    };
+    assert!(fault(&mutual(&|part| json!({"allOf": [part]}))).contains("goes through another one again"));
+    let taken = mutual(&|part| part);
+    assert_eq!(told(&taken, &json!({"p1": {"p2": {"p3": {}}}})), "fits");
+    assert!(told(&taken, &json!({"p1": {"p2": {"x": {}}}})).starts_with("/p1/p2 must not have the property"));
+    let large: Vec<Value> = (0..100).map(|_| json!({"title": ""})).collect();
+    let again: Map<String, Value> = (0..300)
+        .map(|name| (format!("p{name}"), json!({"$ref": "#/$defs/l", "unevaluatedProperties": false})))
+        .collect();
+    let sum = json!({"$defs": {"l": {"allOf": large}}, "properties": again});
+    assert!(fault(&sum).contains("more than 20000 subschemas are gone through again"), "{}", fault(&sum));
+}
+
+/// Every keyword that holds subschemas, each within the next as deep as is taken.
+#[test]
+fn no_keyword_compiles_what_stands_in_it_more_than_once() {
+    let wraps: Vec<fn(Value) -> Value> = vec![
+        |inner| json!({"properties": {"a": inner}, "additionalProperties": false, "required": ["a"]}),
+        |inner| json!({"properties": {"a": inner, "b": {}}, "required": ["a", "b"]}),
+        |inner| json!({"additionalProperties": inner, "properties": {"b": {}}, "patternProperties": {"^c": {}}}),
+        |inner| json!({"patternProperties": {"^c": inner}, "additionalProperties": false}),
+        |inner| json!({"propertyNames": inner}),
+        |inner| json!({"items": inner, "minItems": 1, "uniqueItems": true}),
+        |inner| json!({"items": inner, "prefixItems": [{}], "type": "array"}),
+        |inner| json!({"contains": inner, "minContains": 0, "maxContains": 3}),
+        |inner| json!({"dependentSchemas": {"a": inner}}),
+        |inner| json!({"not": inner}),
+    ];
+    for (index, wrap) in wraps.iter().enumerate() {
+        for levels in 1..MAX_DEPTH {
+            let schema = (0..levels).fold(json!({"type": "integer"}), |inner, _| wrap(inner));
+            match InputSchema::compile(&schema.to_string()) {
+                Ok(_) => {}
+                Err(fault) => {
+                    let deep = ["nested more than", "through more than", "one pattern too many"];
+                    assert!(deep.iter().any(|bound| fault.message.contains(bound)), "{index}: {fault}");
+                    assert!(levels > 15, "{index}: {fault}");
+                    break;
+                }
+            }
+        }
+    }
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        let schema = (0..28).fold(json!({"type": "integer"}), |inner, _| json!({keyword: [inner, {"title": "x"}]}));
+        compiled(&schema);
+    }
+    let conditions = (0..28).fold(json!({"type": "integer"}), |inner, _| json!({"if": inner, "then": {}, "else": {}}));
+    compiled(&conditions);
 }
 
 /// What a compiler could do again for every way that leads to a part.

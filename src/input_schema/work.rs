@@ -34,6 +34,21 @@ enum At<'a> {
 /// A subschema, how often it applies, and how deep it is applied.
 type Applied = (usize, u64, u32);
 
+/// How often a subschema is applied to a value, how often it is gone through again to learn what it has looked at, and how deep.
+#[derive(Clone, Copy, Default)]
+struct Visits {
+    times: u64,
+    looks: u64,
+    deep: u32,
+}
+
+fn add(open: &mut BTreeMap<usize, Visits>, rank: usize, more: Visits) {
+    let known = open.entry(rank).or_default();
+    known.times = known.times.saturating_add(more.times);
+    known.looks = known.looks.saturating_add(more.looks);
+    known.deep = known.deep.max(more.deep);
+}
+
 struct Walk<'a> {
     graph: &'a Graph,
     left: u64,
@@ -87,27 +102,25 @@ impl Walk<'_> {
 
     /// All that apply to the same value, each once with how often it applies.
     fn here(&mut self, at: At<'_>, seeds: &[Applied]) -> Option<Vec<Applied>> {
-        let mut open: BTreeMap<usize, (u64, u32)> = BTreeMap::new();
-        let add = |open: &mut BTreeMap<usize, (u64, u32)>, rank: usize, times: u64, deep: u32| {
-            let entry = open.entry(rank).or_default();
-            *entry = (entry.0.saturating_add(times), entry.1.max(deep));
-        };
+        let mut open: BTreeMap<usize, Visits> = BTreeMap::new();
         for (node, times, deep) in seeds {
-            add(&mut open, self.graph.rank[*node], *times, *deep);
+            add(&mut open, self.graph.rank[*node], Visits { times: *times, looks: 0, deep: *deep });
         }
         let mut applied = Vec::with_capacity(open.len());
-        while let Some((rank, (times, deep))) = open.pop_first() {
+        while let Some((rank, visits)) = open.pop_first() {
             let index = self.graph.order[rank];
             let node = &self.graph.nodes[index];
-            if deep >= MAX_NESTED {
+            if visits.deep >= MAX_NESTED {
                 return None;
             }
+            let looks = visits.looks.saturating_add(visits.times.saturating_mul(node.looks));
+            let times = visits.times.saturating_add(looks);
             self.spend(1)?;
             self.spend(look(node, at).saturating_mul(times))?;
             for part in &node.in_place {
-                add(&mut open, self.graph.rank[*part], times.saturating_mul(node.times), deep + 1);
+                add(&mut open, self.graph.rank[*part], Visits { times, looks, deep: visits.deep + 1 });
             }
-            applied.push((index, times, deep));
+            applied.push((index, times, visits.deep));
         }
         Some(applied)
     }

@@ -25,6 +25,7 @@ mod source {
     pub mod plan {
         pub mod alias_move;
         pub mod guardrail;
+        pub mod step_roles;
 
         pub mod workflow {
             mod owner;

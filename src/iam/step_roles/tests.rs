@@ -25,9 +25,9 @@ fn state(resource: &str, parameters: &serde_json::Value, role: Option<&str>, nex
     let mut state =
         json!({"Type": "Task", "Resource": format!("arn:aws:states:::{resource}"), "Parameters": parameters});
     if next.is_empty() {
-        state["End"] = json!(true)
+        state["End"] = json!(true);
     } else {
-        state["Next"] = json!(next)
+        state["Next"] = json!(next);
     }
     if let Some(role) = role {
         state["Credentials"] = json!({"RoleArn": role});

@@ -26,6 +26,7 @@ mod show;
 mod size;
 mod table;
 mod timeline;
+mod token_file;
 mod ui;
 mod wait;
 mod waiting;
@@ -40,6 +41,7 @@ use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
+pub use token_file::TokenError;
 
 use crate::cli::{graph, lint, policy, trust};
 

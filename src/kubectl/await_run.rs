@@ -12,6 +12,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Error, watcher};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::token_file::token_error;
 use super::words::{since, written};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Phase, WorkflowRun};
@@ -79,7 +80,7 @@ pub(super) async fn until(
                     }
                 }
                 Some(Ok(Seen::Gone)) => return Err(gone(cluster, name)),
-                Some(Err(error)) => return Err(KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error)),
+                Some(Err(error)) => return Err(unseen(cluster, name, error)),
                 None => return Err(KubectlError::Refused(format!("the watch of WorkflowRun \"{name}\" has ended; {}", come_back(cluster, name)))),
             },
             () = &mut silence, if !is_told => is_told = true,
@@ -92,6 +93,17 @@ pub(super) async fn until(
                 return Ok(Exit::GoesOn);
             }
         }
+    }
+}
+
+/// Why it is not seen any more, which does not stop it.
+pub(super) fn unseen(cluster: &Cluster, name: &str, error: kube::Error) -> KubectlError {
+    let is_of_the_token = token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if status.code == 401);
+    match KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error) {
+        KubectlError::Refused(why) if is_of_the_token => {
+            KubectlError::Refused(format!("{why}\nThe run goes on. {}", come_back(cluster, name)))
+        }
+        error => error,
     }
 }
 
@@ -161,9 +173,11 @@ where
     })
 }
 
-/// What asking again would not change; else why nothing came.
+/// What asking again would not change; else why nothing came. A token file is looked at for as long as its last token serves, so
+/// what is told of it then is its end.
 fn refused(error: Error) -> Result<kube::Error, String> {
     match error {
+        Error::InitialListFailed(error) | Error::WatchStartFailed(error) if token_error(&error).is_some() => Ok(error),
         Error::InitialListFailed(kube::Error::Api(status))
         | Error::WatchStartFailed(kube::Error::Api(status))
         | Error::WatchFailed(kube::Error::Api(status))

@@ -1,16 +1,18 @@
 //! The cluster of the kubeconfig, as the user's own.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
 
 use super::KubectlError;
 use super::flags::Connection;
+use super::token_file::{TokenFile, with_token};
 use crate::api::v1alpha1::{DurationString, is_object_name};
 use crate::kube::client::readable;
 use crate::similar::nearest;
@@ -31,18 +33,18 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub async fn connect(flags: &Connection) -> Result<Self, KubectlError> {
-        let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
-        let kubeconfig = match &flags.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path)?,
-            None => Kubeconfig::read()?,
-        };
-        let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+        // What is wrong with a token is told before anything is asked.
+        let token = flags.token_file.as_deref().map(TokenFile::open).transpose()?;
+        let (mut config, context) = configured(flags).await?;
         if let Some(namespace) = &flags.namespace {
             config.default_namespace.clone_from(namespace);
         }
         if !is_object_name(&config.default_namespace) {
             return Err(KubectlError::Usage(format!("{:?} is no name of a namespace", config.default_namespace)));
+        }
+        if token.is_some() {
+            is_for_a_token(&config.cluster_url)?;
+            config.auth_info = AuthInfo::default();
         }
         if let Some(user) = &flags.act_as {
             config.auth_info.impersonate = Some(user.clone());
@@ -51,7 +53,10 @@ impl Cluster {
         // A watch may be silent for long; what waits for an answer says so by a timeout of its own.
         config.read_timeout = duration("--request-timeout", &flags.request_timeout)?;
         let namespace = config.default_namespace.clone();
-        let client = Client::try_from(config).map_err(KubectlError::Client)?;
+        let mut client = Client::try_from(config).map_err(KubectlError::Client)?;
+        if let Some(token) = token {
+            client = with_token(client, token);
+        }
         Ok(Self { client: readable(client), namespace, context, again: flags.again() })
     }
 
@@ -120,6 +125,54 @@ impl Cluster {
     pub fn command(&self, verb_and_arguments: &str) -> String {
         format!("kubectl sfn {verb_and_arguments}{}", self.again)
     }
+}
+
+/// What the kubeconfig says, or the flags in its place, and what people know the cluster by.
+async fn configured(flags: &Connection) -> Result<(Config, String), KubectlError> {
+    if let Some(server) = &flags.server {
+        let kubeconfig = of_server(server, flags.certificate_authority.as_deref());
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let config = config.map_err(|error| {
+            KubectlError::Usage(format!("cannot use what --server and --certificate-authority say: {error}"))
+        })?;
+        return Ok((config, server.clone()));
+    }
+    let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
+    let kubeconfig = match &flags.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)?,
+        None => Kubeconfig::read()?,
+    };
+    let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
+    Ok((Config::from_custom_kubeconfig(kubeconfig, &options).await?, context))
+}
+
+/// What a kubeconfig would say of an API server that is named by its address alone.
+fn of_server(server: &str, authority: Option<&Path>) -> Kubeconfig {
+    let name = || "of-the-flags".to_owned();
+    let cluster = kube::config::Cluster {
+        server: Some(server.to_owned()),
+        certificate_authority: authority.map(|path| path.display().to_string()),
+        ..kube::config::Cluster::default()
+    };
+    let context = Context { cluster: name(), user: Some(name()), ..Context::default() };
+    Kubeconfig {
+        current_context: Some(name()),
+        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster) }],
+        contexts: vec![NamedContext { name: name(), context: Some(context) }],
+        auth_infos: vec![NamedAuthInfo { name: name(), auth_info: Some(AuthInfo::default()) }],
+        ..Kubeconfig::default()
+    }
+}
+
+/// Whoever hears a token on the way can use it.
+fn is_for_a_token(url: &http::Uri) -> Result<(), KubectlError> {
+    let is_here = url.host().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
+    if url.scheme_str() == Some("https") || (url.scheme_str() == Some("http") && is_here) {
+        return Ok(());
+    }
+    Err(KubectlError::Usage(format!(
+        "a token is sent over https alone, and {url} is something else; write the API server's address as https://HOST:PORT"
+    )))
 }
 
 /// All objects that are asked for, page by page.
@@ -199,6 +252,20 @@ mod tests {
             ("sfnrun/", None),
         ] {
             assert_eq!(bare(given).ok(), taken, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_over_https_or_nowhere_but_to_this_machine() {
+        for (url, is_sent) in [
+            ("https://api.example:6443", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://[::1]:8080", true),
+            ("http://api.example", false),
+            ("http://127.0.0.1.example", false),
+            ("api.example:6443", false),
+        ] {
+            assert_eq!(is_for_a_token(&url.parse().unwrap()).is_ok(), is_sent, "{url}");
         }
     }
 

@@ -6,6 +6,7 @@ use kube::config::KubeconfigError;
 use kube::core::Status;
 
 use super::Exit;
+use super::token_file::{TokenError, token_error};
 
 /// Why a verb has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +16,15 @@ pub enum KubectlError {
     Usage(String),
     /// There is no kubeconfig, or not such a context in it.
     #[error(
-        "cannot find a cluster: {0}. Name a kubeconfig with --kubeconfig or $KUBECONFIG, and a context of it with --context"
+        "cannot find a cluster: {0}. Name a kubeconfig with --kubeconfig or $KUBECONFIG, and a context of it with --context; a job without one has --server and --token-file"
     )]
     Kubeconfig(#[from] KubeconfigError),
     /// What the kubeconfig says cannot be used.
     #[error("cannot use the kubeconfig: {0}")]
     Client(kube::Error),
+    /// There is no token to ask with.
+    #[error("{0}")]
+    Token(#[from] TokenError),
     /// The API server refused, does not have it, or was not reached.
     #[error("{0}")]
     Refused(String),
@@ -46,6 +50,9 @@ impl KubectlError {
 
     /// What the API server's answer means, for what was asked (`list runs in namespace "shop"`).
     pub(super) fn of(asked: &str, error: kube::Error) -> Self {
+        if let Some(error) = token_error(&error) {
+            return Self::Refused(format!("cannot {asked}: {error}"));
+        }
         match error {
             kube::Error::Api(status) if status.code == 404 && !Self::is_of_an_object(&status) => {
                 Self::Refused(format!(
@@ -95,7 +102,7 @@ fn causes(error: &kube::Error) -> String {
 /// What to do about a refusal.
 fn next(status: &Status) -> String {
     match status.code {
-        401 => "\nThe API server does not take the credentials of this kubeconfig's context: log in again.".into(),
+        401 => "\nThe API server does not take these credentials. Those of a kubeconfig's context: log in again. A token of --token-file: its issuer, audience, times and claims have to be what the API server's AuthenticationConfiguration asks for; the API server's log says which is not.".into(),
         403 => missing_right(&status.message).map(|right| right.advice()).unwrap_or_default(),
         _ => String::new(),
     }

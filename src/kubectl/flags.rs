@@ -17,6 +17,15 @@ pub struct Connection {
     /// The kubeconfig; by default $KUBECONFIG, then ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) kubeconfig: Option<std::path::PathBuf>,
+    /// Ask with the token in this file and with nothing of the kubeconfig; read again before every request
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) token_file: Option<std::path::PathBuf>,
+    /// The API server's address, for whoever has a token and no kubeconfig: none is read then
+    #[arg(short, long, global = true, value_name = "URL", requires = "token_file", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(super) server: Option<String>,
+    /// Certificates, as PEM, that the API server's own has to be signed by; by default those of the system
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    pub(super) certificate_authority: Option<std::path::PathBuf>,
     /// Act as this user
     #[arg(long = "as", global = true, value_name = "USER")]
     pub(super) act_as: Option<String>,
@@ -31,11 +40,14 @@ pub struct Connection {
 impl Connection {
     /// What has to stand behind the next command, so that it means the same cluster and namespace.
     pub(super) fn again(&self) -> String {
-        let kubeconfig = self.kubeconfig.as_ref().map(|path| path.display().to_string());
+        let file = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let given = [
             ("-n", &self.namespace),
             ("--context", &self.context),
-            ("--kubeconfig", &kubeconfig),
+            ("--kubeconfig", &file(&self.kubeconfig)),
+            ("--token-file", &file(&self.token_file)),
+            ("--server", &self.server),
+            ("--certificate-authority", &file(&self.certificate_authority)),
             ("--as", &self.act_as),
         ];
         let mut again: String =
@@ -84,5 +96,15 @@ mod tests {
         };
         assert_eq!(Connection::default().again(), "");
         assert_eq!(given("shop").again(), r" -n shop --as system:serviceaccount:a:b --as-group 'the team'\''s'");
+        let of_a_job = Connection {
+            token_file: Some("/tmp/a token".into()),
+            server: Some("https://api.example:6443".into()),
+            certificate_authority: Some("ca.crt".into()),
+            ..Connection::default()
+        };
+        assert_eq!(
+            of_a_job.again(),
+            " --token-file '/tmp/a token' --server https://api.example:6443 --certificate-authority ca.crt"
+        );
     }
 }

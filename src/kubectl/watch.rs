@@ -102,7 +102,7 @@ async fn watched(
                     view.scene.run = *run;
                 }
                 Some(Ok(Seen::Gone)) | None => return Err(gone(cluster, name)),
-                Some(Err(error)) => return Err(KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error)),
+                Some(Err(error)) => return Err(unseen(cluster, name, error)),
             },
             one = histories.next(), if is_followed => match one {
                 Some(Ok(Seen::Is(history))) => is_followed = view.take(&history),

@@ -86,6 +86,9 @@ fn note(connection: &mut Connection, arg: &Arg, value: &str) {
         Some("namespace") => connection.namespace = value,
         Some("context") => connection.context = value,
         Some("kubeconfig") => connection.kubeconfig = value.map(Into::into),
+        Some("token-file") => connection.token_file = value.map(Into::into),
+        Some("server") => connection.server = value,
+        Some("certificate-authority") => connection.certificate_authority = value.map(Into::into),
         Some("as") => connection.act_as = value,
         Some("as-group") => connection.act_as_groups.extend(value),
         _ => {}

@@ -46,7 +46,7 @@ pub use token_file::TokenError;
 use crate::cli::{graph, lint, policy, trust};
 
 /// What the exit codes of all verbs mean.
-const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage; 3 refused, not found, or the API server cannot be reached; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
+const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage; 3 refused, not found, no token that counts, or the API server cannot be reached; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
 
 /// Starts, watches and explains workflows of Stepbound.
 #[derive(Debug, Parser)]

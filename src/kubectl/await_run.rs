@@ -98,7 +98,8 @@ pub(super) async fn until(
 
 /// Why it is not seen any more, which does not stop it.
 pub(super) fn unseen(cluster: &Cluster, name: &str, error: kube::Error) -> KubectlError {
-    let is_of_the_token = token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if status.code == 401);
+    let is_of_the_token =
+        token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if status.code == 401);
     match KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error) {
         KubectlError::Refused(why) if is_of_the_token => {
             KubectlError::Refused(format!("{why}\nThe run goes on. {}", come_back(cluster, name)))

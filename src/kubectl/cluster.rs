@@ -157,9 +157,13 @@ fn of_server(server: &str, authority: Option<&Path>) -> Kubeconfig {
     let context = Context { cluster: name(), user: Some(name()), ..Context::default() };
     Kubeconfig {
         current_context: Some(name()),
-        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster) }],
-        contexts: vec![NamedContext { name: name(), context: Some(context) }],
-        auth_infos: vec![NamedAuthInfo { name: name(), auth_info: Some(AuthInfo::default()) }],
+        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster), ..NamedCluster::default() }],
+        contexts: vec![NamedContext { name: name(), context: Some(context), ..NamedContext::default() }],
+        auth_infos: vec![NamedAuthInfo {
+            name: name(),
+            auth_info: Some(AuthInfo::default()),
+            ..NamedAuthInfo::default()
+        }],
         ..Kubeconfig::default()
     }
 }

@@ -13,7 +13,7 @@ pub enum Exit {
     Failed = 1,
     /// It was called in a wrong way.
     Usage = 2,
-    /// Refused, not found, or the server cannot be reached.
+    /// Refused, not found, no token that counts, or the server cannot be reached.
     Unanswered = 3,
     /// The run timed out.
     TimedOut = 4,

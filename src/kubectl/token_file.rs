@@ -20,25 +20,12 @@ use tower_service::Service;
 
 use super::words::{since, written};
 
-/// Why there is no token to ask with.
+/// Why there is no token to ask with, in words that do not show it.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The file cannot be read.
-    #[error("cannot read the token in {}: {1}. {}", .0.display(), NEXT)]
-    Unreadable(PathBuf, std::io::Error),
-    /// There is nothing in it.
-    #[error("the token file {} is empty. {}", .0.display(), NEXT)]
-    Empty(PathBuf),
-    /// It holds something else, which is not shown.
-    #[error("{} holds no token: a token is one word of letters, digits and -._~+/=. {}", .0.display(), NEXT)]
-    NoToken(PathBuf),
-    /// The token's time is over.
-    #[error("the token in {} expired {} ago, at {}. {}", .0.display(), since(*.1, *.2), written(*.1), NEXT)]
-    Expired(PathBuf, Timestamp, Timestamp),
-}
-
-/// What to do about each of them.
-const NEXT: &str = "Have the job write a fresh ID token there, and again before it expires: the file is read before every request";
+#[error(
+    "{0}. Have the job write a fresh ID token there, and again before it expires: the file is read before every request"
+)]
+pub struct TokenError(String);
 
 /// A token, which is never shown: it has no `Debug`.
 #[derive(Clone)]
@@ -58,12 +45,15 @@ impl Token {
     fn parse(text: &str, path: &Path) -> Result<Self, TokenError> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(TokenError::Empty(path.to_owned()));
+            return Err(TokenError(format!("the token file {} is empty", path.display())));
         }
         let is_of_tokens = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         let header = Some(text).filter(|text| text.bytes().all(is_of_tokens));
         let header = header.and_then(|text| HeaderValue::try_from(format!("Bearer {text}")).ok());
-        let mut header = header.ok_or_else(|| TokenError::NoToken(path.to_owned()))?;
+        let mut header = header.ok_or_else(|| {
+            let what = "a token is one word of letters, digits and -._~+/=";
+            TokenError(format!("{} holds no token: {what}", path.display()))
+        })?;
         header.set_sensitive(true);
         Ok(Self { header, expires: expires(text) })
     }
@@ -92,19 +82,28 @@ impl TokenFile {
 
     /// The header of a request that is made now.
     fn header(&self, now: Timestamp) -> Result<HeaderValue, TokenError> {
-        let read = std::fs::read_to_string(&self.path)
-            .map_err(|error| TokenError::Unreadable(self.path.clone(), error))
-            .and_then(|text| Token::parse(&text, &self.path));
+        let read = self.read(now);
         let mut last = self.last.lock();
-        let token = match (read, &*last) {
+        let token = match (read, last.take()) {
             (Ok(token), _) => token,
-            (Err(_), Some(token)) if token.expired(now).is_none() => token.clone(),
+            (Err(_), Some(token)) if token.expired(now).is_none() => token,
             (Err(error), _) => return Err(error),
         };
-        if let Some(expired) = token.expired(now) {
-            return Err(TokenError::Expired(self.path.clone(), expired, now));
-        }
         Ok(last.insert(token).header.clone())
+    }
+
+    fn read(&self, now: Timestamp) -> Result<Token, TokenError> {
+        let path = self.path.display();
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|error| TokenError(format!("cannot read the token in {path}: {error}")))?;
+        let token = Token::parse(&text, &self.path)?;
+        match token.expired(now) {
+            Some(at) => {
+                let (ago, at) = (since(at, now), written(at));
+                Err(TokenError(format!("the token in {path} expired {ago} ago, at {at}")))
+            }
+            None => Ok(token),
+        }
     }
 }
 

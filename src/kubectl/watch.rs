@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep};
 
-use super::await_run::{Goal, Seen, at, gone, left, reached, seen, tell_of_a_silent_operator};
+use super::await_run::{Goal, Seen, at, gone, left, reached, seen, tell_of_a_silent_operator, unseen};
 use super::cluster::duration;
 use super::ended::ended;
 use super::{Cluster, Exit, KubectlError};

@@ -30,6 +30,8 @@ pub struct World {
     pub unknown: Vec<&'static str>,
     /// Method and path of each request.
     pub asked: Vec<String>,
+    /// What each came with as its `Authorization`.
+    pub authorized: Vec<String>,
 }
 
 pub struct Api {
@@ -37,7 +39,7 @@ pub struct Api {
     pub folder: tempfile::TempDir,
     /// When it was started, to the second.
     pub begun: Timestamp,
-    url: String,
+    pub url: String,
 }
 
 /// A time before now, as the API writes it.
@@ -153,6 +155,8 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
     let mut world = shared.lock().unwrap();
     let watches = if query.contains_key("watch") { "WATCH" } else { parts.method.as_str() };
     world.asked.push(format!("{watches} {path}"));
+    let header = parts.headers.get("authorization").map_or("", |header| header.to_str().unwrap());
+    world.authorized.push(header.to_owned());
     let mut words = path.trim_matches('/').split('/').skip_while(|word| *word != "namespaces").skip(2);
     let all = path.rsplit('/').next().unwrap_or_default().to_owned();
     let (plural, name) = match words.next() {

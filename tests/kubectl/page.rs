@@ -29,12 +29,14 @@ goes without some of its columns where the terminal is narrow; `-o wide` keeps a
 So does a reader that has seen enough: `kubectl sfn watch RUN | head -1` ends with 6, unless it has learned how the run ended,
 and `kubectl sfn logs RUN --follow | head -1` with 0.
 
+A [job of CI](ci.md) has a token in a file and no kubeconfig: `--token-file` with `--server`.
+
 | exit code | means |
 |---|---|
 | 0 | done, and it went well |
 | 1 | the run failed, or a check found an error |
 | 2 | wrong usage |
-| 3 | refused, not found, or the API server cannot be reached |
+| 3 | refused, not found, no token that counts, or the API server cannot be reached |
 | 4 | the run timed out |
 | 5 | the run was aborted |
 | 6 | stopped waiting while the run goes on |

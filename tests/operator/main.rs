@@ -6,6 +6,8 @@ mod again;
 mod attempts;
 mod attribution;
 mod bad_input;
+mod ci_jobs;
+mod ci_tokens;
 mod crashes;
 mod deletion;
 mod documentation;

@@ -60,6 +60,11 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     pub fn start(folder: &Path, python: &Path) -> Self {
+        Self::start_with(folder, python, &[])
+    }
+
+    /// The same with more flags of the API server.
+    pub fn start_with(folder: &Path, python: &Path, more: &[String]) -> Self {
         let assets = assets(&binaries());
         let (client_port, peer_port, port) = (free_port(), free_port(), free_port());
         let etcd_url = format!("http://127.0.0.1:{client_port}");
@@ -84,7 +89,7 @@ impl ControlPlane {
         std::fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
         let url = format!("https://127.0.0.1:{port}");
         let key = signing_key.display();
-        let api_server_args: Vec<String> = [
+        let mut api_server_args: Vec<String> = [
             format!("--etcd-servers={etcd_url}"),
             format!("--cert-dir={}", folder.join("certs").display()),
             "--bind-address=127.0.0.1".into(),
@@ -100,6 +105,7 @@ impl ControlPlane {
             format!("--audit-log-path={}", folder.join("audit.log").display()),
         ]
         .into();
+        api_server_args.extend_from_slice(more);
         let api_server = start_api_server(folder, &api_server_args);
         let certificate = folder.join("certs/apiserver.crt");
         let admin = folder.join("admin.kubeconfig");

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod control_plane;
 pub mod front;
+pub mod issuers;
 pub mod keycloak;
 pub mod kubelet;
 pub mod ministack;
@@ -46,23 +47,28 @@ pub fn test_bed() -> &'static TestBed {
 impl TestBed {
     fn start() -> Self {
         remove_left_over();
-        Self::start_in(std::env::temp_dir().join(format!("stepbound-{}", std::process::id())))
+        Self::start_in(std::env::temp_dir().join(format!("stepbound-{}", std::process::id())), &[])
     }
 
     /// A test bed of its own, for what concerns a whole cluster. Its processes end with this one.
     pub fn separate(name: &str) -> &'static Self {
-        let shared = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
-        Box::leak(Box::new(Self::start_in(shared.join(name))))
+        Self::separate_with(name, &[])
     }
 
-    fn start_in(folder: PathBuf) -> Self {
+    /// The same with more flags of its API server.
+    pub fn separate_with(name: &str, api_server: &[String]) -> &'static Self {
+        let shared = std::env::temp_dir().join(format!("stepbound-{}", std::process::id()));
+        Box::leak(Box::new(Self::start_in(shared.join(name), api_server)))
+    }
+
+    fn start_in(folder: PathBuf, api_server: &[String]) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         // Clients of reqwest are built without a provider of their own. Another test bed of this process may have set it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let binaries = binaries();
         let python = ministack::python(&binaries);
         let aws = Ministack::start(&folder, &python);
-        let control_plane = ControlPlane::start(&folder, &python);
+        let control_plane = ControlPlane::start_with(&folder, &python, api_server);
         let jwks = serde_json::from_str(&control_plane.kubectl(&["get", "--raw", "/openid/v1/jwks"])).unwrap();
         let front = Front::start(&aws.url, &control_plane.issuer, &jwks);
         let provider = [

@@ -132,7 +132,7 @@ async fn step(run: &mut Run<'_>) -> Result<Done, Failure> {
     match next {
         Step::Finished if owes_output(run) => observe::read_output(run).await,
         Step::Finished => finished::rest(run).await,
-        Step::EndUnstarted(phase, reason, message) => Ok(run.ends_unstarted(phase, reason, &message)),
+        Step::EndUnstarted(phase, reason, message) => stop::end_unstarted(run, phase, reason, &message).await,
         Step::Prepare => attempt::first(run).await,
         Step::Resume(recorded) => start::resume(run, recorded).await,
         Step::AbandonStart(recorded) => abandon::a_start(run, recorded).await,

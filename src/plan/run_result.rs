@@ -120,7 +120,7 @@ pub fn forget_progress(status: &mut WorkflowRunStatus) {
 }
 
 /// A duration as kubectl writes it: `850ms`, `2s`, `3m20s`, `5h2m`.
-fn for_people(milliseconds: i128) -> String {
+pub fn for_people(milliseconds: i128) -> String {
     let milliseconds = milliseconds.max(0);
     let seconds = milliseconds / 1000;
     match seconds {

@@ -183,10 +183,19 @@ impl Run<'_> {
 
     /// The intent to stop, which decides the phase at the end.
     pub(super) async fn record_stop(&mut self, intent: StopIntent, by: Option<String>) -> Result<(), Failure> {
-        let recorded_at = Time(Timestamp::now());
-        self.work.status().stop = Some(StopRequest { intent, recorded_at, requested_by: by });
+        self.stops(intent, by);
         self.tell_stop();
         self.write().await
+    }
+
+    /// It was cancelled while nothing of it ran, so there is nothing to stop.
+    pub(super) fn cancelled(&mut self, by: Option<String>) {
+        self.stops(StopIntent::Cancel, by);
+    }
+
+    fn stops(&mut self, intent: StopIntent, by: Option<String>) {
+        let recorded_at = Time(Timestamp::now());
+        self.work.status().stop = Some(StopRequest { intent, recorded_at, requested_by: by });
     }
 
     /// Says of a run that is to end why and for whom, until AWS shows its end.

@@ -17,6 +17,7 @@ use crate::controllers::runner::{Done, deleted_at, fenced, report_orphan};
 use crate::iam::binding_role::session::Purpose;
 use crate::outcome::{Failure, Requeue};
 use crate::plan::run;
+use crate::reason::Reason;
 
 /// When a call that may still land is looked for again.
 const LANDS_LATER: Duration = Duration::from_secs(1);
@@ -38,6 +39,20 @@ pub(super) async fn intend(run: &mut Run<'_>, intent: StopIntent) -> Result<(), 
         StopIntent::Timeout => None,
     };
     run.record_stop(intent, requested_by).await
+}
+
+/// Ends what has not started or does not start again. Who cancelled it is told as of one that is stopped.
+pub(super) async fn end_unstarted(
+    run: &mut Run<'_>,
+    phase: Phase,
+    reason: Reason,
+    message: &str,
+) -> Result<Done, Failure> {
+    if reason == Reason::Cancelled {
+        let by = run.ctx.attribution.stamped(&**run, CANCEL_REQUESTED_BY).await?;
+        run.cancelled(by);
+    }
+    Ok(run.ends_unstarted(phase, reason, message))
 }
 
 /// Stops it as recorded, and looks.

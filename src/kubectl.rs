@@ -17,6 +17,7 @@ mod list;
 mod logs;
 mod objects;
 mod offline;
+mod pause;
 mod redrive;
 mod report;
 mod retry;
@@ -24,7 +25,9 @@ mod rollout;
 mod run_workflow;
 mod show;
 mod size;
+mod stop;
 mod table;
+mod target;
 mod timeline;
 mod token_file;
 mod ui;
@@ -46,7 +49,7 @@ pub use token_file::TokenError;
 use crate::cli::{graph, lint, policy, trust};
 
 /// What the exit codes of all verbs mean.
-const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage; 3 refused, not found, no token that counts, or the API server cannot be reached; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
+const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage, or a file that cannot be read or written; 3 refused, not found, no token that counts, the API server cannot be reached, or the port of ui is taken; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
 
 /// Starts, watches and explains workflows of Stepbound.
 #[derive(Debug, Parser)]
@@ -118,7 +121,8 @@ impl Cli {
             let words = words.map(|word| word.to_string_lossy().into_owned()).collect();
             return Self { connection: Connection::default(), verb: Verb::Complete { words } };
         }
-        Self::parse()
+        let words: Vec<_> = std::env::args_os().collect();
+        Self::try_parse_from(&words).unwrap_or_else(|error| flags::with_tip(error, &words).exit())
     }
 }
 

@@ -110,7 +110,11 @@ pub(crate) fn run(flags: &GraphFlags) -> Result<(), GraphError> {
     if let Some(note) = &drawing.note {
         say(&format!("note: {note}"));
     }
-    write(flags, &drawing.text)
+    write(flags, &drawing.text)?;
+    if let Some(path) = &flags.output_file {
+        say(&format!("Written: {}", path.display()));
+    }
+    Ok(())
 }
 
 /// A drawing whose lines the terminal would break is none: the states are listed, unless the drawing was asked for by its name.

@@ -12,9 +12,11 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Error, watcher};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::flags::kubectl;
+use super::stop::{Why, asked_to_end, back_to_run, say_stopped, unread};
 use super::token_file::token_error;
 use super::words::{since, written};
-use super::{Cluster, Exit, KubectlError};
+use super::{Cluster, Exit, KubectlError, pause};
 use crate::api::v1alpha1::{Phase, WorkflowRun};
 use crate::cli::out::say;
 use crate::kube::held::{LEASE, silent_since};
@@ -57,43 +59,43 @@ pub(super) fn phase(run: &WorkflowRun) -> Phase {
     run.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
 }
 
-/// Waits, and hands each state of the run to `on`. Ctrl-C and the end of the time leave the run going.
+/// Waits, and tells meanwhile what the run waits for. Gives how it stands, with the run as it was seen last. A signal, the end
+/// of the time and a reader that has gone leave the run going.
 pub(super) async fn until(
     cluster: &Cluster,
     name: &str,
     goal: Goal,
     longest: Option<Duration>,
-    mut on: impl FnMut(&WorkflowRun) -> Result<(), KubectlError>,
-) -> Result<Exit, KubectlError> {
+) -> Result<(Exit, Option<WorkflowRun>), KubectlError> {
+    let mut stop = pin!(asked_to_end());
+    let mut unread = pin!(unread());
     let mut runs = pin!(seen(cluster.api::<WorkflowRun>(), name));
     let mut silence = pin!(tell_of_a_silent_operator(cluster));
-    let mut stop = pin!(tokio::signal::ctrl_c());
     let deadline = longest.map(|longest| Instant::now() + longest);
-    let mut is_told = false;
-    loop {
+    let (mut is_told, mut last, mut waits) = (false, None, pause::Told::default());
+    let why = loop {
         tokio::select! {
             one = runs.next() => match one {
                 Some(Ok(Seen::Is(run))) => {
-                    on(&run)?;
                     if let Some(exit) = reached(&run, goal) {
-                        return Ok(exit);
+                        return Ok((exit, Some(*run)));
                     }
+                    waits.look(&run);
+                    last = Some(*run);
                 }
                 Some(Ok(Seen::Gone)) => return Err(gone(cluster, name)),
                 Some(Err(error)) => return Err(unseen(cluster, name, error)),
-                None => return Err(KubectlError::Refused(format!("the watch of WorkflowRun \"{name}\" has ended; {}", come_back(cluster, name)))),
+                None => return Err(KubectlError::Refused(format!("the watch of WorkflowRun \"{name}\" has ended; {}", back_to_run(cluster, name)))),
             },
             () = &mut silence, if !is_told => is_told = true,
-            () = at(deadline) => {
-                say(&format!("Stopped waiting after {}: WorkflowRun \"{name}\" goes on. {}", text_of(longest), come_back(cluster, name)));
-                return Ok(Exit::GoesOn);
-            }
-            _ = &mut stop => {
-                say(&left(cluster, name));
-                return Ok(Exit::GoesOn);
-            }
+            () = at(deadline) => break Why::After(longest.unwrap_or_default()),
+            () = &mut stop => break Why::Signal,
+            // What has ended already is told, whoever reads it.
+            () = &mut unread, if last.is_some() => return Err(KubectlError::Unread),
         }
-    }
+    };
+    say_stopped(why, &waits.standing(name), &back_to_run(cluster, name));
+    Ok((Exit::GoesOn, last))
 }
 
 /// Why it is not seen any more, which does not stop it.
@@ -102,14 +104,10 @@ pub(super) fn unseen(cluster: &Cluster, name: &str, error: kube::Error) -> Kubec
         token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if status.code == 401);
     match KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error) {
         KubectlError::Refused(why) if is_of_the_token => {
-            KubectlError::Refused(format!("{why}\nThe run goes on. {}", come_back(cluster, name)))
+            KubectlError::Refused(format!("{why}\nThe run goes on. {}", back_to_run(cluster, name)))
         }
         error => error,
     }
-}
-
-fn text_of(longest: Option<Duration>) -> String {
-    longest.map(|longest| format!("{}s", longest.as_secs())).unwrap_or_default()
 }
 
 pub(super) fn gone(cluster: &Cluster, name: &str) -> KubectlError {
@@ -117,19 +115,6 @@ pub(super) fn gone(cluster: &Cluster, name: &str) -> KubectlError {
         "WorkflowRun \"{name}\" was deleted meanwhile, in namespace \"{}\"; its execution was stopped unless its deletionPolicy is Orphan",
         cluster.namespace
     ))
-}
-
-/// What is said after Ctrl-C.
-pub(super) fn left(cluster: &Cluster, name: &str) -> String {
-    format!("\nWorkflowRun \"{name}\" goes on. {}", come_back(cluster, name))
-}
-
-fn come_back(cluster: &Cluster, name: &str) -> String {
-    format!(
-        "See it again: {}. Stop it: {}",
-        cluster.command(&format!("watch {name}")),
-        cluster.command(&format!("cancel {name}"))
-    )
 }
 
 pub(super) async fn at(deadline: Option<Instant>) {
@@ -202,9 +187,10 @@ pub(super) async fn tell_of_a_silent_operator(cluster: &Cluster) {
         let now = Timestamp::now();
         if let Some(silent) = silent_since(&leases.items, now) {
             say(&format!(
-                "Nothing will happen until Stepbound's operator works again: it was last seen {} ago, at {}. Look at it: kubectl get pods -A -l app.kubernetes.io/name=stepbound",
+                "Nothing will happen until Stepbound's operator works again: it was last seen {} ago, at {}. Look at it: {}",
                 since(silent, now),
-                written(silent)
+                written(silent),
+                kubectl("get pods -A -l app.kubernetes.io/name=stepbound")
             ));
             return;
         }

@@ -33,6 +33,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub async fn connect(flags: &Connection) -> Result<Self, KubectlError> {
+        flags.remember();
         // What is wrong with a token is told before anything is asked.
         let token = flags.token_file.as_deref().map(TokenFile::open).transpose()?;
         let (mut config, context) = configured(flags).await?;

@@ -6,6 +6,7 @@ use kube::config::KubeconfigError;
 use kube::core::Status;
 
 use super::Exit;
+use super::flags::kubectl;
 use super::token_file::{TokenError, token_error};
 
 /// Why a verb has no answer.
@@ -64,8 +65,9 @@ impl KubectlError {
                 Self::Refused(format!("cannot {asked}: {}{next}", status.message.trim_end()))
             }
             other => Self::Refused(format!(
-                "cannot {asked}: the API server cannot be reached: {other}{}. Try kubectl version with the same --context",
-                causes(&other)
+                "cannot {asked}: the API server cannot be reached: {other}{}. Try it: {}",
+                causes(&other),
+                kubectl("version")
             )),
         }
     }
@@ -79,7 +81,10 @@ impl KubectlError {
     pub(super) fn no_such(kind: &str, name: &str, namespace: &str, nearest: Option<&str>) -> Self {
         let next = match nearest {
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
-            None => format!(". See which there are: kubectl get {}s -n {namespace}", kind.to_lowercase()),
+            None => {
+                let list = kubectl(&format!("get {}s -n {namespace}", kind.to_lowercase()));
+                format!(". See which there are: {list}")
+            }
         };
         Self::Refused(format!("there is no {kind} \"{name}\" in namespace \"{namespace}\"{next}"))
     }
@@ -131,7 +136,8 @@ impl Right<'_> {
     fn advice(&self) -> String {
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
         let place = self.namespace.map_or_else(|| " -A".to_owned(), |namespace| format!(" -n {namespace}"));
-        let check = format!("\nSee what you may: kubectl auth can-i {} {}{group}{place}", self.verb, self.resource);
+        let asks = kubectl(&format!("auth can-i {} {}{group}{place}", self.verb, self.resource));
+        let check = format!("\nSee what you may: {asks}");
         match self.role() {
             Some((role, own)) => format!(
                 "{check}\nThe ClusterRole of Stepbound's chart whose name ends in -stepbound-{role} has this right, and so has Kubernetes' own {own}; ask whoever gives roles there."

@@ -1,7 +1,10 @@
 //! Flags that all or several verbs have.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ValueEnum};
 
 /// Which cluster is asked, and as whom: the flags that every kubectl has.
@@ -37,7 +40,21 @@ pub struct Connection {
     pub(super) request_timeout: String,
 }
 
+/// What stands behind every command that is told, of kubectl and of this plugin: the flags for the same cluster and user.
+static SAME_CLUSTER: OnceLock<String> = OnceLock::new();
+
+/// A command of kubectl for the cluster that was asked, as whoever asked.
+pub(super) fn kubectl(command: &str) -> String {
+    format!("kubectl {command}{}", SAME_CLUSTER.get().map_or("", String::as_str))
+}
+
 impl Connection {
+    /// From now on commands are told with these flags.
+    pub(super) fn remember(&self) {
+        // A process asks one cluster.
+        let _ = SAME_CLUSTER.set(Self { namespace: None, ..self.clone() }.again());
+    }
+
     /// What has to stand behind the next command, so that it means the same cluster and namespace.
     pub(super) fn again(&self) -> String {
         let file = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -57,6 +74,25 @@ impl Connection {
         }
         again
     }
+}
+
+/// Flags that may stand without a value, and so take one behind `=` alone; and the values.
+const WITH_EQUALS: [(&str, &[&str]); 3] =
+    [("--dry-run", &["none", "client", "server"]), ("--open", &["true", "false"]), ("--watch", &["true", "false"])];
+
+/// What is wrong, and where a value stands apart from such a flag how it is written.
+pub(super) fn with_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let extra = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(extra)) if error.kind() == ErrorKind::UnknownArgument => extra.clone(),
+        _ => return error,
+    };
+    let stands_apart = |flag: &str| words.windows(2).any(|two| two[0] == flag && two[1] == extra.as_str());
+    let found = WITH_EQUALS.iter().find(|(flag, values)| values.contains(&extra.as_str()) && stands_apart(flag));
+    if let Some((flag, _)) = found {
+        let tip = format!("a value of {flag} stands behind =, as in {flag}={extra}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// As a shell takes it for one word.

@@ -9,9 +9,10 @@ use kube::api::ListParams;
 
 use super::await_run::phase;
 use super::cluster::typed;
-use super::ended::next;
+use super::ended::{next, reason};
 use super::flags::Output;
 use super::list::duration;
+use super::pause::waits_for;
 use super::show::{self, print};
 use super::table::{Table, printable, printable_lines};
 use super::timeline;
@@ -47,7 +48,7 @@ pub(super) async fn run(flags: &GetFlags, cluster: &Cluster) -> Result<Exit, Kub
                 None => followed(&run.name_any(), cluster).await,
             };
             print(&text(&run, timeline.as_ref(), Timestamp::now(), colour()))?;
-            if let Some(next) = next(&run) {
+            if let Some(next) = next(&run, Timestamp::now()) {
                 say(&format!("Next: {}", cluster.command(&next)));
             }
         }
@@ -85,8 +86,7 @@ fn text(run: &WorkflowRun, timeline: Option<&Timeline>, now: Timestamp, colour: 
 
 fn facts(run: &WorkflowRun, status: &WorkflowRunStatus, now: Timestamp, colour: bool) -> String {
     let at = |time: Timestamp| format!("{} ({} ago)", written(time), since(time, now));
-    let why = status.conditions.iter().find(|one| one.type_ == "Ready" && one.status != "True");
-    let why = why.filter(|_| !phase(run).is_finished());
+    let is_bad = phase(run).is_finished() && !phase(run).is_good();
     let who = status.requested_by.as_deref();
     let attempt = status.attempts.last();
     let stop = status.stop.as_ref().and_then(|stop| stop.requested_by.clone());
@@ -94,7 +94,8 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus, now: Timestamp, colour: 
         ("Run", Some(run.name_any())),
         ("Namespace", run.namespace()),
         ("Phase", Some(paint_phase(phase(run), colour))),
-        ("Waits", why.map(|why| format!("{}: {}", why.reason, why.message))),
+        ("Waits", waits_for(run)),
+        ("Reason", reason(status).filter(|_| is_bad)),
         ("Workflow", Some(run.spec.workflow_ref.name.clone())),
         ("Version", version(run, attempt)),
         ("Requested by", who.map(str::to_owned)),
@@ -215,11 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_cancelled_before_its_start_says_so_and_by_whom() {
+        let now = "2026-01-01T00:05:00Z".parse().unwrap();
+        let cancelled = run(&json!({"phase": "Aborted",
+            "stop": {"intent": "Cancel", "recordedAt": "2026-01-01T00:00:00Z", "requestedBy": "alice"},
+            "conditions": [{"type": "Failed", "status": "True", "reason": "Cancelled",
+                "message": "The run was cancelled before it started.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}));
+        let text = text(&cancelled, None, now, false);
+        assert!(text.contains("Reason:        Cancelled: The run was cancelled before it started.\n"), "{text}");
+        assert!(text.contains("Cancelled by:  alice\n"), "{text}");
+    }
+
+    #[test]
     fn a_run_that_waits_says_for_what_and_a_large_output_where_it_is() {
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
         let waiting = run(&json!({"conditions": [{"type": "Ready", "status": "False", "reason": "WorkflowNotFound",
             "message": "There is none.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}));
         assert!(text(&waiting, None, now, false).contains("Waits:         WorkflowNotFound: There is none.\n"));
+        let usual =
+            run(&json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "False", "reason": "Running",
+            "message": "The execution runs.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}));
+        assert!(!text(&usual, None, now, false).contains("Waits:"));
         let large = run(&json!({"phase": "Succeeded", "outputBytes": 20_000}));
         assert!(text(&large, None, now, false).ends_with("\nOutput:\n20000 bytes, not kept\n"));
         let small = run(&json!({"phase": "Succeeded", "output": {"a": 1}}));

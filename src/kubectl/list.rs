@@ -10,10 +10,12 @@ use super::cluster::{all, bare, typed};
 use super::flags::Output;
 use super::show;
 use super::table::Table;
-use super::words::{age, since};
+use super::target::missing;
+use super::words::since;
 use super::{Cluster, Exit, KubectlError};
-use crate::api::v1alpha1::{Phase, WorkflowRun};
+use crate::api::v1alpha1::{Phase, WorkflowRef, WorkflowRun};
 use crate::cli::out::{columns, say};
+use crate::plan::run_result::for_people;
 
 /// Flags of `kubectl sfn list`.
 #[derive(Debug, Args)]
@@ -62,7 +64,10 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
     match flags.output {
         Some(Output::Json) => show::print(&show::json(&show::list(&runs)?))?,
         Some(Output::Yaml) => show::print(&show::yaml(&show::list(&runs)?)?)?,
-        _ if runs.is_empty() => say(&none_found(flags, &place)),
+        _ if runs.is_empty() => {
+            say(&none_found(flags, &place));
+            note_a_missing_workflow(flags, cluster).await?;
+        }
         Some(Output::Name) => {
             let names: Vec<String> = runs.iter().map(|run| show::name("WorkflowRun", run)).collect();
             show::print(&(names.join("\n") + "\n"))?;
@@ -106,6 +111,17 @@ fn none_found(flags: &ListFlags, place: &str) -> String {
     format!("No {such}runs found in {place}.")
 }
 
+/// A name that was mistyped has no runs either.
+async fn note_a_missing_workflow(flags: &ListFlags, cluster: &Cluster) -> Result<(), KubectlError> {
+    let Some(workflow) = flags.workflow.as_ref().filter(|_| !flags.all_namespaces) else { return Ok(()) };
+    let wanted = WorkflowRef { name: bare(workflow)?.to_owned(), alias: None, version: None };
+    // Whoever may list runs and ask nothing else has their answer.
+    if let Ok(Some(why)) = missing(cluster, &wanted).await {
+        say(&format!("note: {why}"));
+    }
+    Ok(())
+}
+
 fn table(
     objects: Vec<DynamicObject>,
     all_namespaces: bool,
@@ -147,10 +163,10 @@ fn row(run: &WorkflowRun, all_namespaces: bool, is_wide: bool, now: Timestamp) -
     row
 }
 
-/// How long it ran, or has run so far.
+/// How long it ran, or has run so far, in the words of a status that has its end.
 pub(super) fn duration(run: &WorkflowRun, now: Timestamp) -> Option<String> {
     let status = run.status.as_ref()?;
-    let so_far = || status.started_at.as_ref().map(|started| age(now.duration_since(started.0)));
+    let so_far = || status.started_at.as_ref().map(|started| for_people(now.duration_since(started.0).as_millis()));
     status.duration.clone().or_else(|| if phase(run) == Phase::Running { so_far() } else { None })
 }
 
@@ -181,7 +197,7 @@ mod tests {
         assert_eq!(
             table(runs(), false, false, now).unwrap().text(),
             "NAME   WORKFLOW   PHASE     REQUESTED BY   DURATION   AGE
-b      fulfil     Running   -              4m         5m
+b      fulfil     Running   -              4m0s       5m
 a      fulfil     Failed    ali\u{fffd}ce         1m2s       5m
 new    fulfil     Pending   -              -          5m
 "

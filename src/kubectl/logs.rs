@@ -12,13 +12,14 @@ use tokio::time::Instant;
 
 use super::await_run::{Seen, at, seen, tell_of_a_silent_operator};
 use super::cluster::duration;
-use super::objects::{Kind, name_of};
+use super::objects::{Kind, Shown, name_of, see};
 use super::show::tell;
+use super::stop::{Why, asked_to_end, say_stopped, unread};
 use super::table::printable;
-use super::{Cluster, Exit, KubectlError};
+use super::{Cluster, Exit, KubectlError, pause};
 use crate::api::v1alpha1::{
     DurationString, EventData, ExecutionDataPage, ExecutionHistory, ExecutionHistoryPage, ExecutionHistorySpec,
-    HistoryPhase, LocalRef,
+    HistoryPhase, LocalRef, WorkflowRun,
 };
 use crate::cli::out::colour;
 use crate::cli::say;
@@ -64,30 +65,53 @@ pub(super) async fn run(flags: &LogsFlags, cluster: &Cluster) -> Result<Exit, Ku
     let run = name_of(Kind::Run, &flags.run)?;
     let longest = duration("--timeout", &flags.timeout)?;
     let deadline = longest.map(|longest| Instant::now() + longest);
-    let mut stopped = std::pin::pin!(async {
-        tokio::select! {
-            () = at(deadline) => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    });
-    // From here on Ctrl-C is heard, so that no history is left behind.
-    if futures::poll!(stopped.as_mut()).is_ready() {
-        return Ok(Exit::GoesOn);
-    }
+    is_there(&run, cluster).await?;
+    // From here on signals are heard, so that no history is left behind.
+    let stop = asked_to_end();
     let history = create(flags, cluster, &run).await?;
+    let mut waits = Waits::default();
     let answer = tokio::select! {
-        read = read(flags, cluster, &history) => read,
-        () = &mut stopped => {
-            let follow = if flags.follow { " --follow" } else { "" };
-            say(&format!("Stopped reading; the run is as it was. To come back: {}", cluster.command(&format!("logs {run}{follow}"))));
-            Ok(Exit::GoesOn)
-        }
+        read = read(flags, cluster, (&run, &history), &mut waits) => read.map(Ok),
+        () = unread() => Err(KubectlError::Unread),
+        () = stop => Ok(Err(Why::Signal)),
+        () = at(deadline) => Ok(Err(Why::After(longest.unwrap_or_default()))),
     };
     delete(cluster, &history).await;
     match answer {
+        Ok(Ok(exit)) => Ok(exit),
+        Ok(Err(why)) => {
+            let follow = if flags.follow { " --follow" } else { "" };
+            let next = format!("See it again: {}", cluster.command(&format!("logs {run}{follow}")));
+            say_stopped(why, &waits.standing(&run), &next);
+            Ok(Exit::GoesOn)
+        }
         // Its code says nothing of the run, and whoever reads has what they wanted.
         Err(KubectlError::Unread) => Ok(Exit::Done),
-        answer => answer,
+        Err(error) => Err(error),
+    }
+}
+
+/// Why there is nothing to read yet.
+#[derive(Default)]
+struct Waits {
+    run: pause::Told,
+    history: pause::Told,
+}
+
+impl Waits {
+    fn standing(&self, run: &str) -> String {
+        if self.run.is_waiting() {
+            return self.run.standing(run);
+        }
+        format!("the history of WorkflowRun \"{run}\" was not read to its end")
+    }
+}
+
+/// A history of a run that is not there would wait for it. Whoever may read histories need not be allowed to see runs.
+async fn is_there(run: &str, cluster: &Cluster) -> Result<(), KubectlError> {
+    match see::<WorkflowRun>(cluster, run).await? {
+        Shown::Missing => cluster.get::<WorkflowRun>(run).await.map(drop),
+        Shown::There(_) | Shown::Hidden(_) => Ok(()),
     }
 }
 
@@ -121,15 +145,29 @@ async fn delete(cluster: &Cluster, history: &str) {
     }
 }
 
-async fn read(flags: &LogsFlags, cluster: &Cluster, history: &str) -> Result<Exit, KubectlError> {
+async fn read(
+    flags: &LogsFlags,
+    cluster: &Cluster,
+    (run, history): (&str, &str),
+    waits: &mut Waits,
+) -> Result<Exit, KubectlError> {
     let asked = format!("watch ExecutionHistory \"{history}\" in namespace \"{}\"", cluster.namespace);
     let mut changes = std::pin::pin!(seen::<ExecutionHistory>(cluster.api(), history));
+    let mut runs = std::pin::pin!(seen::<WorkflowRun>(cluster.api(), run));
     let mut silence = std::pin::pin!(tell_of_a_silent_operator(cluster));
     let mut reader = Reader { flags, cluster, history, page: 1, last: 0, printed: 0 };
-    let mut is_told = false;
+    let (mut is_told, mut is_seen) = (false, true);
     loop {
         let change = tokio::select! {
             change = changes.next() => change,
+            run = runs.next(), if is_seen => {
+                match run {
+                    Some(Ok(Seen::Is(run))) => waits.run.look(&run),
+                    // What it waits for is all that is wanted of it: the history tells the rest.
+                    _ => is_seen = false,
+                }
+                continue;
+            }
             () = &mut silence, if !is_told => {
                 is_told = true;
                 continue;
@@ -143,7 +181,9 @@ async fn read(flags: &LogsFlags, cluster: &Cluster, history: &str) -> Result<Exi
         let status = object.status.unwrap_or_default();
         reader.take_in(status.pages.unwrap_or_default()).await?;
         match status.phase.unwrap_or_default() {
-            HistoryPhase::Pending | HistoryPhase::Reading => {}
+            HistoryPhase::Pending | HistoryPhase::Reading => {
+                waits.history.tell("The history", pause::history_waits_for(&status));
+            }
             HistoryPhase::Complete => {
                 reader.told(status.omitted_bytes.unwrap_or_default());
                 return Ok(Exit::Done);

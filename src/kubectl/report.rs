@@ -46,7 +46,7 @@ pub(super) async fn run(flags: &ReportFlags, cluster: &Cluster) -> Result<Exit, 
         return Ok(Exit::Done);
     };
     std::fs::write(path, text).map_err(|error| {
-        KubectlError::Refused(format!("cannot write {}: {error}; name another file with --output-file", path.display()))
+        KubectlError::Usage(format!("cannot write {}: {error}; name another file with --output-file", path.display()))
     })?;
     say(&format!("Written: {}", path.display()));
     Ok(Exit::Done)

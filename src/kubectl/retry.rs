@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::show::{self, print};
 use super::waiting::{Waiting, wait_for};
-use super::{Cluster, Exit, KubectlError};
-use crate::api::v1alpha1::WorkflowRun;
+use super::{Cluster, Exit, KubectlError, target};
+use crate::api::v1alpha1::{WorkflowRef, WorkflowRun};
 
 /// Flags of `kubectl sfn retry`.
 #[derive(Debug, Args)]
@@ -23,12 +23,17 @@ pub(super) struct RetryFlags {
 pub(super) async fn run(flags: &RetryFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
     flags.waiting.check()?;
     let old = cluster.get::<WorkflowRun>(&flags.run).await?;
+    // Of a version that was removed meanwhile, for example. What this program cannot read is for the API server to judge.
+    let wanted = old.data.pointer("/spec/workflowRef").cloned().map(serde_json::from_value::<WorkflowRef>);
+    if let Some(Ok(wanted)) = wanted {
+        target::check(cluster, &wanted).await?;
+    }
     let object: DynamicObject =
         serde_json::from_value(again(&old)).map_err(|error| KubectlError::Print(error.to_string()))?;
     let made = cluster.as_they_are::<WorkflowRun>().create(&PostParams::default(), &object).await;
     let made = made.map_err(|error| KubectlError::of(&format!("run \"{}\" again", old.name_any()), error))?;
     print(&format!("{} created\n", show::name("WorkflowRun", &made)))?;
-    wait_for(cluster, &made.name_any(), &flags.waiting).await
+    wait_for(cluster, &made.name_any(), &flags.waiting, None).await
 }
 
 /// The same spec under another name. A name of the execution is for once, the deadline goes with it, and a cancel was of the

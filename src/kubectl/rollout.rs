@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use super::await_run::{Seen, at, seen};
 use super::cluster::duration;
+use super::flags::quoted;
 use super::objects::{self, Kind, name_of};
 use super::show::{print, tell};
+use super::stop::{Why, asked_to_end, say_stopped, unread};
 use super::table::printable;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Alias, Workflow};
@@ -96,27 +98,43 @@ async fn status(flags: &StatusFlags, cluster: &Cluster) -> Result<Exit, KubectlE
         let (workflow, alias) = of(&flags.of, cluster).await?;
         let look = state::look(&workflow, &alias, Timestamp::now());
         print(&told(&look))?;
+        if look.standing == Standing::Paused {
+            hint(cluster, "resume", &workflow, &alias);
+        }
         return Ok(if look.standing == Standing::Failed { Exit::Failed } else { Exit::Done });
     }
     let name = name_of(Kind::Workflow, &flags.of.workflow)?;
     let deadline = longest.map(|longest| Instant::now() + longest);
-    let ended = wait_for_end(flags, cluster, &name);
-    let stopped = async {
-        tokio::select! {
-            () = at(deadline) => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+    let stop = asked_to_end();
+    let mut seen_last = None;
+    let why = tokio::select! {
+        ended = wait_for_end(flags, cluster, &name, &mut seen_last) => return ended,
+        () = unread() => return Err(KubectlError::Unread),
+        () = stop => Why::Signal,
+        () = at(deadline) => Why::After(longest.unwrap_or_default()),
     };
-    tokio::select! {
-        ended = ended => ended,
-        () = stopped => {
-            say(&format!("Stopped waiting; the rollout goes on. To come back: {}", cluster.command(&format!("rollout status {name}"))));
-            Ok(Exit::GoesOn)
+    let command = |verb: &str, alias: Option<&str>| {
+        let alias = alias.map(|alias| format!(" --alias {}", quoted(alias))).unwrap_or_default();
+        cluster.command(&format!("rollout {verb} {name}{alias}"))
+    };
+    let again = format!("See it again: {}", command("status", flags.of.alias.as_deref()));
+    match seen_last {
+        Some((alias, Standing::Paused)) => {
+            let what = format!("the rollout of workflow \"{name}\" is paused");
+            say_stopped(why, &what, &format!("Let it go on: {}. {again}", command("resume", Some(&alias))));
         }
+        _ => say_stopped(why, &format!("the rollout of workflow \"{name}\" goes on"), &again),
     }
+    Ok(Exit::GoesOn)
 }
 
-async fn wait_for_end(flags: &StatusFlags, cluster: &Cluster, name: &str) -> Result<Exit, KubectlError> {
+/// Waits, and leaves in `seen_last` the alias with how its rollout stands.
+async fn wait_for_end(
+    flags: &StatusFlags,
+    cluster: &Cluster,
+    name: &str,
+    seen_last: &mut Option<(String, Standing)>,
+) -> Result<Exit, KubectlError> {
     let asked = format!("watch Workflow \"{name}\" in namespace \"{}\"", cluster.namespace);
     let mut changes = std::pin::pin!(seen::<Workflow>(cluster.api(), name));
     let mut last = None;
@@ -127,10 +145,14 @@ async fn wait_for_end(flags: &StatusFlags, cluster: &Cluster, name: &str) -> Res
         };
         let alias = state::chosen(&workflow, flags.of.alias.as_deref()).map_err(KubectlError::Refused)?;
         let look = state::look(&workflow, alias, Timestamp::now());
+        *seen_last = Some((alias.name.clone(), look.standing));
         // Times alone are no news.
         if last.as_ref() != Some(&look.headline) {
             tell(&told(&look))?;
             last = Some(look.headline);
+            if look.standing == Standing::Paused {
+                hint(cluster, "resume", &workflow, alias);
+            }
         }
         match look.standing {
             Standing::Done => return Ok(Exit::Done),
@@ -138,7 +160,8 @@ async fn wait_for_end(flags: &StatusFlags, cluster: &Cluster, name: &str) -> Res
                 say(&format!("Why, from the account down: {}", cluster.command(&format!("describe workflow/{name}"))));
                 return Ok(Exit::Failed);
             }
-            Standing::Waiting => {}
+            // Somebody may let it go on meanwhile.
+            Standing::Waiting | Standing::Paused => {}
         }
     }
     Ok(Exit::GoesOn)
@@ -171,7 +194,10 @@ async fn hold(flags: &AliasFlags, cluster: &Cluster, pause: bool) -> Result<Exit
 
 async fn promote(flags: &AliasFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
     let (workflow, alias) = of(flags, cluster).await?;
-    let version = state::promotable(&workflow, &alias).map_err(KubectlError::Refused)?;
+    let version = state::promotable(&workflow, &alias).map_err(|why| {
+        let look = cluster.command(&format!("rollout status {} --alias {}", workflow.name_any(), quoted(&alias.name)));
+        KubectlError::Refused(format!("{why}. See it: {look}"))
+    })?;
     let value = format!("{}/{version}", alias.name);
     changed(cluster, &workflow, &json!({"metadata": {"annotations": {PROMOTE: value}}}), "promoted").await?;
     done(&workflow, &alias, &format!("promoted to version {version}"))?;
@@ -208,6 +234,6 @@ fn done(workflow: &Workflow, alias: &Alias, word: &str) -> Result<(), KubectlErr
 }
 
 fn hint(cluster: &Cluster, verb: &str, workflow: &Workflow, alias: &Alias) {
-    let command = format!("rollout {verb} {} --alias {}", workflow.name_any(), printable(&alias.name));
+    let command = format!("rollout {verb} {} --alias {}", workflow.name_any(), quoted(&alias.name));
     say(&format!("Next: {}", cluster.command(&command)));
 }

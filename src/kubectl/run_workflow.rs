@@ -5,21 +5,27 @@ mod input;
 mod manifest;
 mod set;
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::await_run::{Goal, until};
 use super::cluster::{bare, typed};
 use super::ended::ended;
 use super::show::{self, print};
 use super::waiting::{Waiting, wait_for};
-use super::{Cluster, Exit, KubectlError};
-use crate::api::v1alpha1::{DurationString, OutputStore, RunMode, Workflow, WorkflowRun};
+use super::{Cluster, Exit, KubectlError, target};
+use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, WorkflowRef, WorkflowRun};
 use crate::cli::out::say;
 use crate::plan::run::MAX_INPUT_BYTES;
+
+/// So long a dry run of the client waits for a word of the API server.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Flags of `kubectl sfn run`.
 #[derive(Debug, Args)]
@@ -77,7 +83,7 @@ enum Mode {
 enum DryRun {
     /// Create it
     None,
-    /// Ask nobody
+    /// Send nothing, and say where the Workflow is not there
     Client,
     /// Ask the API server, which keeps nothing of it
     Server,
@@ -105,9 +111,11 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
     let object: DynamicObject =
         serde_json::from_value(value).map_err(|error| KubectlError::Print(error.to_string()))?;
     if flags.dry_run == DryRun::Client {
+        note_what_is_missing(flags, cluster).await?;
         shown(flags.output, &object, " (dry run)")?;
         return Ok(Exit::Done);
     }
+    target::check(cluster, &reference(flags)?).await?;
     let workflow = workflow(bare(&flags.workflow)?, cluster).await?;
     if let Some(workflow) = workflow.and_then(as_typed) {
         fit::check(&workflow, &object)?;
@@ -124,7 +132,7 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
         Some(Shown::Output) => output(cluster, &name, longest).await,
         // Whoever reads it gets the run as it ends, and nothing else.
         Some(output) if flags.waiting.is_asked() && !flags.waiting.draws() && output != Shown::Name => {
-            let exit = until(cluster, &name, Goal::Finished, longest, |_| Ok(())).await?;
+            let (exit, _) = until(cluster, &name, Goal::Finished, longest).await?;
             shown(Some(output), &cluster.get::<WorkflowRun>(&name).await?, "")?;
             Ok(exit)
         }
@@ -133,20 +141,21 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
             if output.is_some() && !flags.waiting.is_asked() {
                 return Ok(Exit::Done);
             }
-            wait_for(cluster, &name, &flags.waiting).await
+            wait_for(cluster, &name, &flags.waiting, None).await
         }
     }
 }
 
 /// Asks nobody, but reads the files that the flags name.
 fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
-    let mut input = flags.input.as_deref().map(input::read).transpose()?;
+    let mut values = set::Values::of(flags.input.as_deref().map(input::read).transpose()?);
     for text in &flags.set {
-        set::put(&mut input, text, set::typed).map_err(|why| set_refused("--set", text, &why))?;
+        values.put(text, set::typed).map_err(|why| set_refused("--set", text, &why))?;
     }
     for text in &flags.set_string {
-        set::put(&mut input, text, set::text).map_err(|why| set_refused("--set-string", text, &why))?;
+        values.put(text, set::text).map_err(|why| set_refused("--set-string", text, &why))?;
     }
+    let input = values.whole().map_err(|why| KubectlError::Usage(format!("--set: {why}")))?;
     if let Some(input) = &input {
         check(input)?;
     }
@@ -194,6 +203,19 @@ async fn workflow(name: &str, cluster: &Cluster) -> Result<Option<DynamicObject>
     }
 }
 
+/// Says that there is no such Workflow, where that is known soon: what is printed may be for another cluster.
+async fn note_what_is_missing(flags: &RunFlags, cluster: &Cluster) -> Result<(), KubectlError> {
+    if let Ok(Ok(Some(why))) = timeout(SOON, target::missing(cluster, &reference(flags)?)).await {
+        say(&format!("note: {why}"));
+    }
+    Ok(())
+}
+
+fn reference(flags: &RunFlags) -> Result<WorkflowRef, KubectlError> {
+    let name = bare(&flags.workflow)?.to_owned();
+    Ok(WorkflowRef { name, alias: flags.alias.clone(), version: flags.version })
+}
+
 /// One that a newer API server has, which this program cannot read, is no hindrance: the operator checks every input again.
 fn as_typed(object: DynamicObject) -> Option<Workflow> {
     typed(object).ok()
@@ -202,7 +224,7 @@ fn as_typed(object: DynamicObject) -> Option<Workflow> {
 fn shown(output: Option<Shown>, object: &DynamicObject, how: &str) -> Result<(), KubectlError> {
     let name = match &object.metadata.name {
         Some(_) => show::name("WorkflowRun", object),
-        None => format!("{}<generated>", object.metadata.generate_name.clone().unwrap_or_default()),
+        None => format!("workflowrun.{GROUP}/{}<generated>", object.metadata.generate_name.clone().unwrap_or_default()),
     };
     match output {
         Some(Shown::Json) => print(&show::json(&show::value(object)?)),
@@ -214,8 +236,8 @@ fn shown(output: Option<Shown>, object: &DynamicObject, how: &str) -> Result<(),
 }
 
 /// Prints what the run gave, and nothing else on standard output.
-async fn output(cluster: &Cluster, name: &str, longest: Option<std::time::Duration>) -> Result<Exit, KubectlError> {
-    let exit = until(cluster, name, Goal::Finished, longest, |_| Ok(())).await?;
+async fn output(cluster: &Cluster, name: &str, longest: Option<Duration>) -> Result<Exit, KubectlError> {
+    let (exit, _) = until(cluster, name, Goal::Finished, longest).await?;
     if exit == Exit::GoesOn {
         return Ok(exit);
     }

@@ -64,7 +64,7 @@ pub(super) async fn run(flags: &UiFlags, cluster: &Cluster, within: bool) -> Res
     say("This address works once, in one browser. Ctrl-C ends the page.");
     tokio::select! {
         served = listeners.serve(served) => served.map_err(|error| KubectlError::Refused(format!("the page ended: {error}")))?,
-        stopped = tokio::signal::ctrl_c() => stopped.map_err(KubectlError::Start)?,
+        () = super::stop::asked_to_end() => {}
     }
     drop(watching);
     Ok(Exit::Done)

@@ -28,12 +28,7 @@ pub(super) async fn run(flags: &WaitFlags, cluster: &Cluster) -> Result<Exit, Ku
     let longest = duration("--timeout", &flags.timeout)?;
     // Says at once that there is none, and which may be meant.
     let name = cluster.typed::<WorkflowRun>(&flags.run).await?.name_any();
-    let mut last = None;
-    let exit = until(cluster, &name, flags.goal, longest, |run| {
-        last = Some(run.clone());
-        Ok(())
-    })
-    .await?;
+    let (exit, last) = until(cluster, &name, flags.goal, longest).await?;
     let Some(run) = last.filter(|_| exit != Exit::GoesOn) else { return Ok(exit) };
     if phase(&run).is_finished() {
         ended(&run, cluster)?;

@@ -7,8 +7,8 @@ use clap::Args;
 use super::await_run::{Goal, until};
 use super::cluster::duration;
 use super::ended::ended;
-use super::watch;
-use super::{Cluster, Exit, KubectlError};
+use super::{Cluster, Exit, KubectlError, redrive, watch};
+use crate::api::v1alpha1::WorkflowRun;
 use crate::cli::out::say;
 
 /// Flags of verbs that start something.
@@ -40,23 +40,24 @@ impl Waiting {
     }
 }
 
-/// Waits as the flags say.
-pub(super) async fn wait_for(cluster: &Cluster, name: &str, waiting: &Waiting) -> Result<Exit, KubectlError> {
+/// Waits as the flags say. Of a run that is redriven it is given how it was before: what it did then is no news.
+pub(super) async fn wait_for(
+    cluster: &Cluster,
+    name: &str,
+    waiting: &Waiting,
+    before: Option<&WorkflowRun>,
+) -> Result<Exit, KubectlError> {
     let longest = waiting.check()?;
     if waiting.watch {
-        return watch::follow(cluster, name, longest).await;
+        return watch::follow(cluster, name, longest, before).await;
     }
     if !waiting.wait {
         say(&format!("Next: {}", cluster.command(&format!("watch {name}"))));
         return Ok(Exit::Done);
     }
-    let mut last = None;
-    let exit = until(cluster, name, Goal::Finished, longest, |run| {
-        last = Some(run.clone());
-        Ok(())
-    })
-    .await?;
+    let (exit, last) = until(cluster, name, Goal::Finished, longest).await?;
     if let Some(run) = last.filter(|_| exit != Exit::GoesOn) {
+        redrive::check(&run, before, cluster).await?;
         ended(&run, cluster)?;
     }
     Ok(exit)

@@ -16,10 +16,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep};
 
-use super::await_run::{Goal, Seen, at, gone, left, reached, seen, tell_of_a_silent_operator, unseen};
+use super::await_run::{Goal, Seen, at, gone, reached, seen, tell_of_a_silent_operator, unseen};
 use super::cluster::duration;
 use super::ended::ended;
-use super::{Cluster, Exit, KubectlError};
+use super::stop::{Why, asked_to_end, back_to_run, say_stopped, unread};
+use super::{Cluster, Exit, KubectlError, pause, redrive};
 use crate::api::v1alpha1::{ExecutionHistory, HistoryPhase, WorkflowRun};
 use crate::cli::out::{can_draw, colour, say};
 use history::Followed;
@@ -45,56 +46,73 @@ pub(super) struct WatchFlags {
 
 pub(super) async fn run(flags: &WatchFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
     let longest = duration("--timeout", &flags.timeout)?;
-    follow(cluster, &flags.run, longest).await
+    follow(cluster, &flags.run, longest, None).await
 }
 
-/// Shows a run to its end.
-pub(super) async fn follow(cluster: &Cluster, name: &str, longest: Option<Duration>) -> Result<Exit, KubectlError> {
+/// Shows a run to its end; of one that is redriven, what is not known from before.
+pub(super) async fn follow(
+    cluster: &Cluster,
+    name: &str,
+    longest: Option<Duration>,
+    before: Option<&WorkflowRun>,
+) -> Result<Exit, KubectlError> {
     let run = cluster.typed::<WorkflowRun>(name).await?;
     let name = run.name_any();
-    let (flow, history) = if reached(&run, Goal::Finished).is_some() {
-        let told = super::get::followed(&name, cluster).await;
-        let mut view = View::new(Scene::new(run.clone(), definition::flow(&run, cluster).await));
-        view.scene.followed = told;
-        known(view.show(), Some(Exit::Done))?;
-        view.leave()?;
-        ended(&run, cluster)?;
-        return Ok(reached(&run, Goal::Finished).unwrap_or(Exit::Done));
-    } else if can_draw() {
-        (definition::flow(&run, cluster).await, Followed::begin(&name, cluster).await)
-    } else {
-        (None, Followed::begin(&name, cluster).await)
-    };
-    let mut view = View::new(Scene::new(run, flow));
-    let exit = watched(cluster, &name, history.as_ref(), longest, &mut view).await;
-    if let Some(history) = history {
-        history.end(cluster).await;
+    let exit = reached(&run, Goal::Finished);
+    if exit.is_some() {
+        redrive::check(&run, before, cluster).await?;
     }
-    let exit = exit?;
+    let flow = if exit.is_some() || can_draw() { definition::flow(&run, cluster).await } else { None };
+    let mut view = View::new(Scene::new(run, flow), before);
+    let exit = match exit {
+        Some(exit) => {
+            view.scene.followed = super::get::followed(&name, cluster).await;
+            known(view.show(), Some(exit))?;
+            exit
+        }
+        None => followed(cluster, &name, longest, &mut view).await?,
+    };
     if exit != Exit::GoesOn {
+        redrive::check(&view.scene.run, before, cluster).await?;
         view.leave()?;
         ended(&view.scene.run, cluster)?;
     }
     Ok(exit)
 }
 
+/// Shows it for as long as it is wanted, with its states where they may be followed. Nothing of that is left behind.
+async fn followed(
+    cluster: &Cluster,
+    name: &str,
+    longest: Option<Duration>,
+    view: &mut View,
+) -> Result<Exit, KubectlError> {
+    let stop = asked_to_end();
+    let history = Followed::begin(name, cluster).await;
+    let exit = watched(cluster, name, history.as_ref(), (longest, stop), view).await;
+    if let Some(history) = history {
+        history.end(cluster).await;
+    }
+    exit
+}
+
 async fn watched(
     cluster: &Cluster,
     name: &str,
     history: Option<&Followed>,
-    longest: Option<Duration>,
+    (longest, stop): (Option<Duration>, impl Future<Output = ()>),
     view: &mut View,
 ) -> Result<Exit, KubectlError> {
     let mut runs = pin!(seen(cluster.api::<WorkflowRun>(), name));
     let mut histories = pin!(stories(cluster, history));
     let mut silence = pin!(tell_of_a_silent_operator(cluster));
-    let mut stop = pin!(tokio::signal::ctrl_c());
+    let (mut stop, mut unread) = (pin!(stop), pin!(unread()));
     let deadline = longest.map(|longest| Instant::now() + longest);
     let (mut is_told, mut is_followed) = (false, history.is_some());
     // Once the run has ended: how, and until when its last states are waited for.
     let mut over: Option<(Exit, Instant)> = None;
     view.show()?;
-    loop {
+    let why = loop {
         tokio::select! {
             one = runs.next() => match one {
                 Some(Ok(Seen::Is(run))) => {
@@ -112,14 +130,9 @@ async fn watched(
             () = sleep(TICK), if view.is_live() => {}
             () = &mut silence, if !is_told => is_told = true,
             () = at(over.map(|(_, until)| until)), if over.is_some() => is_followed = false,
-            () = at(deadline) => {
-                say(&left(cluster, name));
-                return Ok(Exit::GoesOn);
-            }
-            _ = &mut stop => {
-                say(&left(cluster, name));
-                return Ok(Exit::GoesOn);
-            }
+            () = at(deadline) => break Why::After(longest.unwrap_or_default()),
+            () = &mut stop => break Why::Signal,
+            () = &mut unread => return over.map(|(exit, _)| exit).ok_or(KubectlError::Unread),
         }
         if let Some(exit) = known(view.show(), over.map(|(exit, _)| exit))? {
             return Ok(exit);
@@ -129,7 +142,9 @@ async fn watched(
         {
             return Ok(exit);
         }
-    }
+    };
+    say_stopped(why, &view.waits.standing(name), &back_to_run(cluster, name));
+    Ok(Exit::GoesOn)
 }
 
 /// Nobody reading any more is no matter once it is known how the run ended: gives that end.
@@ -156,12 +171,14 @@ struct View {
     scene: Scene,
     screen: Option<Screen>,
     told: Told,
+    waits: pause::Told,
 }
 
 impl View {
-    fn new(scene: Scene) -> Self {
+    fn new(scene: Scene, before: Option<&WorkflowRun>) -> Self {
         let screen = can_draw().then(Screen::default);
-        Self { scene, screen, told: Told::default() }
+        let told = before.map_or_else(Told::default, Told::of);
+        Self { scene, screen, told, waits: pause::Told::default() }
     }
 
     fn is_live(&self) -> bool {
@@ -172,13 +189,21 @@ impl View {
         let now = Timestamp::now();
         match &mut self.screen {
             Some(screen) => screen.draw(|size| self.scene.frame(size, now, colour())),
-            None => super::show::tell(&self.told.news(&self.scene.run, self.scene.timeline(), now)),
+            None => {
+                super::show::tell(&self.told.news(&self.scene.run, self.scene.timeline(), now))?;
+                self.waits.look(&self.scene.run);
+                Ok(())
+            }
         }
     }
 
-    /// What is said next is no part of a picture.
-    fn leave(&self) -> Result<(), KubectlError> {
-        if self.is_live() { super::show::print("\n") } else { Ok(()) }
+    /// Lines end with the run's own end, after all of its states. What is said next is no part of a picture.
+    fn leave(&mut self) -> Result<(), KubectlError> {
+        super::show::print(&if self.is_live() {
+            "\n".to_owned()
+        } else {
+            self.told.end(&self.scene.run, Timestamp::now())
+        })
     }
 
     /// Takes what a history tells; false once it tells no more.

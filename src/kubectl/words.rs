@@ -41,6 +41,11 @@ pub(super) fn written(time: Timestamp) -> String {
     time.round(Unit::Second).unwrap_or(time).to_string()
 }
 
+/// A phase or result as it stands in a sentence: `timed out`.
+pub(super) fn small(word: &str) -> String {
+    word.to_lowercase().replace("timedout", "timed out")
+}
+
 /// The colour of a phase, for terminals.
 pub(super) fn paint_phase(phase: Phase, colour: bool) -> String {
     let code = match phase {
@@ -71,6 +76,11 @@ pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phase_in_a_sentence_is_words() {
+        assert_eq!([small("TimedOut"), small("Succeeded")], ["timed out", "succeeded"]);
+    }
 
     #[test]
     fn lengths_of_time_are_written_as_kubectl_writes_ages() {

@@ -146,7 +146,8 @@ pub fn may_redrive(spec: &WorkflowRunSpec, status: &WorkflowRunStatus, now: Time
         return Err("The execution existed before this run, which only follows it. Redrive it in AWS.".into());
     }
     if let Some(redrive) = refused {
-        return Err(format!("{}. {AGAIN}", redrive.reason.as_deref().unwrap_or("AWS gives no reason")));
+        let why = redrive.reason.as_deref().unwrap_or("AWS gives no reason");
+        return Err(format!("{}. {AGAIN}", why.trim_end_matches('.')));
     }
     if now.duration_since(ended) > REDRIVABLE {
         return Err(format!("AWS redrives an execution for 14 days after its end, which have passed. {AGAIN}"));

@@ -9,6 +9,7 @@ mod pipes;
 mod release;
 mod terminal;
 mod verbs;
+mod waits;
 mod wrong;
 
 use std::path::Path;

@@ -27,7 +27,8 @@ Recorded on the cluster of `make demo` by `tools/record-terminal.sh`; what chang
 Colours are for terminals alone, and never with `NO_COLOR` or on a terminal that knows letters alone (`TERM=dumb`). A table
 goes without some of its columns where the terminal is narrow; `-o wide` keeps all. Ctrl-C ends the waiting and not the run.
 So does a reader that has seen enough: `kubectl sfn watch RUN | head -1` ends with 6, unless it has learned how the run ended,
-and `kubectl sfn logs RUN --follow | head -1` with 0.
+and `kubectl sfn logs RUN --follow | head -1` with 0. Whoever reads no more is noticed at once, also while nothing happens. A
+request to terminate (SIGTERM, as of `timeout`) and the end of a terminal end it as Ctrl-C does: what was asked for is taken back.
 
 A [job of CI](ci.md) has a token in a file and no kubeconfig: `--token-file` with `--server`.
 
@@ -35,8 +36,8 @@ A [job of CI](ci.md) has a token in a file and no kubeconfig: `--token-file` wit
 |---|---|
 | 0 | done, and it went well |
 | 1 | the run failed, or a check found an error |
-| 2 | wrong usage |
-| 3 | refused, not found, no token that counts, or the API server cannot be reached |
+| 2 | wrong usage, or a file that cannot be read or written |
+| 3 | refused, not found, no token that counts, the API server cannot be reached, or the port of `ui` is taken |
 | 4 | the run timed out |
 | 5 | the run was aborted |
 | 6 | stopped waiting while the run goes on |

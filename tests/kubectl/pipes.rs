@@ -1,23 +1,17 @@
 //! What goes on to be told, into a pipe whose reader has seen enough.
 
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::{Api, Ended, ago};
 
-/// What `head -n 1` shows of the verb; once that has ended there is news, and the verb ends as is told here.
-fn behind_head(api: &Api, arguments: &[&str], news: &[(&str, Value)]) -> Ended {
-    let mut child = api.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// What `head -n 1` shows of the verb, and how that ends although nothing more happens.
+fn behind_head(api: &Api, arguments: &[&str]) -> Ended {
+    let mut child = api.begin(arguments);
     let head = Command::new("head").args(["-n", "1"]).stdin(child.stdout.take().unwrap()).output().unwrap();
-    {
-        let mut world = api.world.lock().unwrap();
-        for (plural, object) in news {
-            world.later.entry((*plural).to_owned()).or_default().push(object.clone());
-        }
-    }
     let mut ended = Ended { code: code(&mut child, arguments), ..Ended::of(&head) };
     child.stderr.take().unwrap().read_to_string(&mut ended.said).unwrap();
     ended
@@ -45,24 +39,41 @@ fn asked(api: &Api, method: &str) -> usize {
 fn a_watch_behind_head_ends_quietly_and_does_not_say_that_the_run_succeeded() {
     let api = Api::start();
     api.workflow("fulfil");
-    let running =
-        |percent: i64| api.run("order", &json!({"phase": "Running", "startedAt": ago(60), "progressPercent": percent}));
-    let failed =
-        api.run("order", &json!({"phase": "Failed", "startedAt": ago(60), "finishedAt": ago(1), "error": "Broken"}));
-    let (later, _) = (running(50), running(10));
-    let ended = behind_head(&api, &["watch", "order"], &[("workflowruns", later)]);
+    let times = json!({"startedAt": ago(60), "finishedAt": ago(1), "error": "Broken"});
+    let with = |phase: &str| {
+        let mut status = times.clone();
+        status["phase"] = json!(phase);
+        status
+    };
+    api.run("order", &with("Running"));
+    let ended = behind_head(&api, &["watch", "order"]);
     assert_eq!((ended.code, ended.said.as_str()), (6, ""), "{ended:?}");
     assert!(ended.out.ends_with(" order Running\n") && ended.out.lines().count() == 1, "{ended:?}");
     assert_eq!((asked(&api, "POST"), asked(&api, "DELETE")), (1, 1), "the wish to follow it is taken back");
-    // Where the end is what is new, the code says it.
-    let ended = behind_head(&api, &["watch", "order"], &[("workflowruns", failed)]);
+    // Where its end is known, the code says it.
+    api.run("order", &with("Failed"));
+    let ended = behind_head(&api, &["watch", "order"]);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.said.starts_with("Broken\n"), "{ended:?}");
+    assert_eq!(behind_head(&api, &["wait", "order"]).code, 1);
 
-    let ended = behind_head(&api, &["run", "fulfil", "--name", "one", "--watch"], &[]);
-    assert_eq!((ended.code, ended.said.as_str()), (6, ""), "{ended:?}");
-    assert_eq!(ended.out, "workflowrun.stepbound.dev/one created\n");
-    assert_eq!((asked(&api, "POST"), asked(&api, "DELETE")), (3, 3));
+    for how in ["--watch", "--wait"] {
+        let ended = behind_head(&api, &["run", "fulfil", "--name", "one", how]);
+        assert_eq!((ended.code, ended.said.as_str()), (6, ""), "{how}: {ended:?}");
+        assert_eq!(ended.out, "workflowrun.stepbound.dev/one created\n");
+    }
+    assert_eq!((asked(&api, "POST"), asked(&api, "DELETE")), (2, 2));
+}
+
+#[test]
+fn a_wait_that_nobody_reads_any_more_ends() {
+    let api = Api::start();
+    api.run("order", &json!({"phase": "Running", "startedAt": ago(60)}));
+    let mut child = api.begin(&["wait", "order"]);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "while somebody reads it goes on");
+    drop(child.stdout.take());
+    assert_eq!(code(&mut child, &["wait", "order"]), 6);
 }
 
 #[test]
@@ -80,9 +91,8 @@ fn logs_behind_head_end_quietly_and_well() {
             "spec": {"workflowRunRef": {"name": "order"}}, "status": {"phase": "Reading", "pages": pages}})
     };
     page(1);
-    page(2);
     api.world.lock().unwrap().news.insert("executionhistories".into(), vec![history(1)]);
-    let ended = behind_head(&api, &["logs", "order", "--follow"], &[("executionhistories", history(2))]);
+    let ended = behind_head(&api, &["logs", "order", "--follow"]);
     assert_eq!((ended.code, ended.said.as_str()), (0, ""), "{ended:?}");
     assert_eq!(ended.out.lines().count(), 1, "{ended:?}");
     assert_eq!((asked(&api, "POST"), asked(&api, "DELETE")), (1, 1), "the history is not left behind");
@@ -101,11 +111,10 @@ fn the_status_of_a_rollout_behind_head_does_not_say_that_it_is_done() {
         workflow["status"] = json!({"versions": [3, 4], "latestVersion": {"ARN": "arn", "number": 4}, "aliases": [{"name": "live",
             "ARN": "arn", "routes": [{"version": 3, "weight": 90}, {"version": 4, "weight": 10}], "phase": "RollingOut", "target": 4,
             "message": message}]});
-        api.put(workflow.clone());
-        workflow
+        api.put(workflow);
     };
-    let (later, _) = (rolling("Version 4 gets 20 %."), rolling("Version 4 gets 10 %."));
-    let ended = behind_head(&api, &["rollout", "status", "fulfil"], &[("workflows", later)]);
+    rolling("Version 4 gets 10 %.");
+    let ended = behind_head(&api, &["rollout", "status", "fulfil"]);
     assert_eq!((ended.code, ended.said.as_str()), (6, ""), "{ended:?}");
     assert!(ended.out.contains("Version 4 gets 10 %."), "{ended:?}");
 }

@@ -1,33 +1,13 @@
 //! What each verb asks for, prints and ends with.
 
-use std::io::{BufRead, Read};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::io::BufRead;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, Ended, ago};
+use crate::api::{Api, Ended, ago, until};
 
 const PHASES: [(&str, i32); 5] = [("Succeeded", 0), ("Dispatched", 0), ("Failed", 1), ("TimedOut", 4), ("Aborted", 5)];
-
-/// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn end(mut child: Child, signal: &str) -> Ended {
-    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let status = child.wait().unwrap();
-    let mut ended = Ended { code: status.code().unwrap_or(-1), out: String::new(), said: String::new() };
-    child.stdout.take().unwrap().read_to_string(&mut ended.out).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut ended.said).unwrap();
-    ended
-}
 
 #[test]
 fn the_exit_code_says_how_a_run_ended() {
@@ -37,7 +17,8 @@ fn the_exit_code_says_how_a_run_ended() {
         for verb in ["wait", "watch"] {
             let ended = api.ends(&[verb, "order"]);
             assert_eq!(ended.code, code, "{verb} {phase}: {ended:?}");
-            let line = format!("workflowrun.stepbound.dev/order {} after 10s\n", phase.to_lowercase());
+            let word = phase.to_lowercase().replace("timedout", "timed out");
+            let line = format!("workflowrun.stepbound.dev/order {word} after 10s\n");
             assert!(ended.out.ends_with(&line), "{verb}: {ended:?}");
         }
         assert_eq!(api.ends(&["wait", "order", "--for", "started"]).code, 0, "{phase}");
@@ -52,16 +33,19 @@ fn who_stops_waiting_leaves_the_run_going_and_learns_how_to_come_back() {
     for verb in ["wait", "watch"] {
         let ended = api.ends(&[verb, "order", "--timeout", "1s"]);
         assert_eq!(ended.code, 6, "{ended:?}");
-        assert!(ended.said.contains("goes on. See it again: kubectl sfn watch order"), "{ended:?}");
+        let stopped = "Stopped waiting after 1s: WorkflowRun \"order\" goes on. See it again: kubectl sfn watch order";
+        assert!(ended.said.contains(stopped), "{ended:?}");
         let watches =
             || api.asked().iter().filter(|asked| asked.starts_with("WATCH") && asked.ends_with("runs")).count();
-        let before = watches();
-        let child = api.command(&[verb, "order", "-n", "shop"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.unwrap();
-        until("it watches", || watches() > before);
-        let ended = end(child, "-INT");
-        assert_eq!(ended.code, 6, "{ended:?}");
-        assert!(ended.said.contains("kubectl sfn watch order -n shop"), "{ended:?}");
+        for signal in ["-INT", "-TERM", "-HUP"] {
+            let before = watches();
+            let child = api.begin(&[verb, "order", "-n", "shop"]);
+            until("it watches", || watches() > before);
+            let ended = Ended::by(child, signal);
+            assert_eq!(ended.code, 6, "{ended:?}");
+            assert!(ended.said.contains("\nStopped waiting: WorkflowRun \"order\" goes on."), "{ended:?}");
+            assert!(ended.said.contains("kubectl sfn watch order -n shop"), "{ended:?}");
+        }
     }
     assert!(!api.asked().iter().any(|asked| asked.starts_with("PATCH")), "{:?}", api.asked());
 }
@@ -110,6 +94,7 @@ fn a_run_is_created_as_a_manifest_would_be() {
     let api = Api::start();
     api.workflow("fulfil");
     let created = |name: &str| api.world.lock().unwrap().objects[&("workflowruns".to_owned(), name.to_owned())].clone();
+    with_alias(&api);
     let ended = api.ends(&["run", "fulfil", "--set", "a.b=1,c=x", "--set-string", "d=2", "--alias", "live"]);
     assert_eq!((ended.code, ended.out.as_str()), (0, "workflowrun.stepbound.dev/fulfil-x7k2p created\n"));
     assert!(ended.said.contains("Next: kubectl sfn watch fulfil-x7k2p"), "{ended:?}");
@@ -135,16 +120,28 @@ fn a_run_is_created_as_a_manifest_would_be() {
     assert_eq!(created("mine")["spec"], json!({"workflowRef": {"name": "fulfil"}, "mode": "Sync", "timeout": "5m"}));
     assert_eq!(created("mine")["metadata"]["labels"], json!({"team": "a"}));
 
-    let before = api.asked().len();
-    let ended = api.ends(&["run", "nobody-is-asked", "--dry-run=client", "-o", "yaml"]);
+    let changes = |api: &Api| api.asked().iter().filter(|asked| asked.starts_with("POST")).count();
+    let before = changes(&api);
+    let ended = api.ends(&["run", "fulfill", "--dry-run=client", "-o", "yaml"]);
     assert_eq!(
         ended.out,
-        "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowRun\nmetadata:\n  generateName: nobody-is-asked-\n  namespace: shop\nspec:\n  workflowRef:\n    name: nobody-is-asked\n"
+        "apiVersion: stepbound.dev/v1alpha1\nkind: WorkflowRun\nmetadata:\n  generateName: fulfill-\n  namespace: shop\nspec:\n  workflowRef:\n    name: fulfill\n"
     );
-    assert_eq!(api.asked().len(), before, "a dry run of the client asks nobody");
+    let note = "note: there is no Workflow \"fulfill\" in namespace \"shop\"; did you mean \"fulfil\"?\n";
+    assert_eq!((ended.code, ended.said.as_str()), (0, note));
+    let ended = api.ends(&["run", "fulfil", "--dry-run=client"]);
+    assert_eq!(ended.out, "workflowrun.stepbound.dev/fulfil-<generated> created (dry run)\n");
+    assert_eq!((changes(&api), ended.said.as_str()), (before, ""), "a dry run of the client sends nothing");
     let ended = api.ends(&["run", "fulfil", "--name", "dry", "--dry-run=server"]);
     assert_eq!(ended.out, "workflowrun.stepbound.dev/dry created (server dry run)\n");
     assert!(!api.world.lock().unwrap().objects.contains_key(&("workflowruns".into(), "dry".into())));
+}
+
+/// The Workflow `fulfil` has an alias.
+fn with_alias(api: &Api) {
+    let mut world = api.world.lock().unwrap();
+    let fulfil = world.objects.get_mut(&("workflows".to_owned(), "fulfil".to_owned())).unwrap();
+    fulfil["spec"]["aliases"] = json!([{"name": "live"}]);
 }
 
 #[test]
@@ -180,7 +177,9 @@ fn cancel_redrive_and_retry_ask_for_what_their_names_say() {
     assert!(ended.code == 0 && ended.out.contains("already"), "{ended:?}");
     assert_eq!(object("order")["spec"]["cancel"], json!({"reason": "enough"}));
 
-    api.run("broken", &json!({"phase": "Failed", "startedAt": ago(60), "redrive": {"count": 0, "possible": true}}));
+    let broken = json!({"phase": "Failed", "startedAt": ago(60), "finishedAt": ago(50), "executionARN": "arn",
+        "redrive": {"count": 0, "possible": true}});
+    api.run("broken", &broken);
     let ended = api.ends(&["redrive", "broken"]);
     assert_eq!((ended.code, ended.out.as_str()), (0, "workflowrun.stepbound.dev/broken is being redriven\n"));
     assert!(object("broken")["metadata"]["annotations"]["stepbound.dev/redrive"].is_string());
@@ -211,7 +210,8 @@ fn objects_are_printed_as_the_api_has_them() {
     assert!(printed(&["list", "-A"]).starts_with("NAMESPACE"));
     let ended = api.ends(&["list", "other", "--phase", "failed"]);
     assert_eq!((ended.code, ended.out.as_str()), (0, ""));
-    assert_eq!(ended.said, "No such runs found in namespace \"shop\".\n");
+    let missing = "note: there is no Workflow \"other\" in namespace \"shop\". See which there are: kubectl get workflows -n shop\n";
+    assert_eq!(ended.said, format!("No such runs found in namespace \"shop\".\n{missing}"));
     assert!(api.ends(&["list", "other", "-o", "json"]).out.contains("\"items\": []"));
 }
 

@@ -11,6 +11,9 @@ fn what_is_wrong_is_told_with_what_to_do_next() {
     let api = Api::start();
     api.run("order", &json!({"phase": "Running"}));
     api.workflow("fulfil");
+    let mut old = api.run("old", &json!({"phase": "Failed"}));
+    old["spec"]["workflowRef"]["version"] = json!(2);
+    api.put(old);
     for (arguments, code, said) in [
         (&["get", "ordr"][..], 3, "there is no WorkflowRun \"ordr\" in namespace \"shop\"; did you mean \"order\"?"),
         (&["get", "something"], 3, "See which there are: kubectl get workflowruns -n shop"),
@@ -32,7 +35,23 @@ fn what_is_wrong_is_told_with_what_to_do_next() {
         (&["get", "order", "--context", "other"], 3, "Name a kubeconfig with --kubeconfig"),
         (&["get", "order", "--kubeconfig", "no/file"], 3, "no/file"),
         (&["get", "order", "--request-timeout", "x"], 2, "--request-timeout \"x\" is no duration"),
-        (&["redrive", "order"], 3, "it has not ended (Running)"),
+        (
+            &["redrive", "order"],
+            3,
+            "it has not ended (Running). Wait for its end: kubectl sfn wait order. Stop it: kubectl sfn cancel order",
+        ),
+        (&["logs", "ordr"], 3, "did you mean \"order\"?"),
+        (&["run", "fulfil", "--dry-run", "client"], 2, "a value of --dry-run stands behind =, as in --dry-run=client"),
+        (&["rollout", "status", "fulfil", "--watch", "false"], 2, "as in --watch=false"),
+        (&["ui", "--open", "false"], 2, "as in --open=false"),
+        (&["run", "fulfil", "--alias", "live"], 3, "Workflow \"fulfil\" has no alias; add \"live\" to spec.aliases"),
+        (&["run", "fulfil", "--version", "9", "--dry-run=server"], 3, "Workflow \"fulfil\" has published no version"),
+        (&["retry", "old"], 3, "Workflow \"fulfil\" has published no version"),
+        (&["run", "fulfil", "--set", "a.b=1,a=2"], 2, "a.b was given already, and would be lost in a"),
+        (&["run", "fulfil", "--set", "a[1]=x"], 2, "a[0] has no value"),
+        (&["graph", "no/file"], 2, "no/file"),
+        (&["report", "order", "--output-file", "no/folder/a.html"], 2, "cannot write no/folder/a.html"),
+        (&["get", "something", "--as", "alice"], 3, "kubectl get workflowruns -n shop --as alice"),
         (&["list", "--phase", "done"], 2, "there are the phases"),
         (&["no-such-verb"], 2, "no-such-verb"),
         (&["get"], 2, "RUN"),

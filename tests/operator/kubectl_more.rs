@@ -156,7 +156,7 @@ fn logs_are_read_through_a_history_that_goes_again() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(6), "{said}");
-    assert!(said.contains("To come back: kubectl sfn logs order --follow"), "{said}");
+    assert!(said.contains("See it again: kubectl sfn logs order --follow"), "{said}");
     assert_eq!(tenant.kubectl(&["get", "executionhistories", "-o", "name"]).trim(), "", "it is deleted");
 }
 
@@ -204,7 +204,7 @@ fn a_rollout_is_shown_held_promoted_and_undone_with_the_words_of_kubectl() {
     assert_eq!(refused.code, 3);
     assert!(refused.said.contains("cannot patch resource \"workflows\""), "{}", refused.said);
     let waited = sfn(&tenant, "alice", &["rollout", "status", "workflow/fulfil", "--timeout", "1s"]);
-    assert!(waited.code == 6 && waited.said.contains("the rollout goes on"), "{}", waited.said);
+    assert!(waited.code == 6 && waited.said.contains("the rollout of workflow \"fulfil\" goes on"), "{}", waited.said);
 
     // Who may write it spends the right of its binding.
     only(&tenant, "alice", &[writing]);

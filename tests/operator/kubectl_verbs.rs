@@ -43,8 +43,7 @@ pub(crate) fn status(tenant: &Tenant, run: &str, status: &Value) {
 #[test]
 fn each_verb_needs_no_more_than_its_rights_and_says_which_is_missing() {
     let tenant = test_bed().tenant("verbs");
-    let failed =
-        json!({"phase": "Failed", "observedGeneration": 1, "startedAt": "2026-01-01T00:00:00Z", "error": "Broken"});
+    let failed = json!({"phase": "Failed", "observedGeneration": 1, "startedAt": "2026-01-01T00:00:00Z", "executionARN": "arn", "error": "Broken"});
     for name in ["order", "broken"] {
         tenant.apply(&workflow_run(name, "fulfil", &json!({"input": {"a": 1}})));
     }

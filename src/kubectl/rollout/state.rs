@@ -11,12 +11,14 @@ pub(super) const PAUSE: &str = "stepbound.dev/pause";
 pub(super) const PROMOTE: &str = "stepbound.dev/promote";
 
 /// Whether there is anything left to wait for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The newest version that may serve serves all.
     Done,
-    /// It goes on by itself, or when somebody resumes it.
+    /// It goes on by itself.
     Waiting,
+    /// It goes on when somebody resumes it.
+    Paused,
     /// It will not go on.
     Failed,
 }
@@ -96,9 +98,11 @@ pub(super) fn look(workflow: &Workflow, alias: &Alias, now: Timestamp) -> Look {
             let wanted = wanted(workflow, alias).unwrap_or_default();
             standing(Standing::Waiting, format!("Waiting for {whose} to begin with version {wanted}..."), details)
         }
-        RolloutPhase::Waiting | RolloutPhase::RollingOut | RolloutPhase::Paused => {
-            let what = if status.phase == RolloutPhase::Paused { "is paused" } else { "is rolling out" };
-            let headline = format!("Waiting: {whose} {what}: {}", says(told(status)));
+        RolloutPhase::Paused => {
+            standing(Standing::Paused, format!("Waiting: {whose} is paused: {}", says(told(status))), details)
+        }
+        RolloutPhase::Waiting | RolloutPhase::RollingOut => {
+            let headline = format!("Waiting: {whose} is rolling out: {}", says(told(status)));
             standing(Standing::Waiting, headline, details)
         }
     }
@@ -182,7 +186,7 @@ pub(super) fn promotable(workflow: &Workflow, alias: &Alias) -> Result<i64, Stri
     let name = workflow.metadata.name.as_deref().unwrap_or_default();
     let whose = format!("workflow \"{name}\" alias \"{}\"", alias.name);
     let Some(status) = known(workflow, &alias.name) else {
-        return Err(format!("{whose} is not made yet; see kubectl sfn describe workflow/{name}"));
+        return Err(format!("{whose} is not made yet"));
     };
     let serving = status.routes.first().map_or(0, |route| route.version);
     match (status.phase, status.target, wanted(workflow, alias)) {
@@ -210,6 +214,9 @@ pub(super) fn before(workflow: &Workflow, alias: &Alias, asked: Option<i64>) -> 
     // While two share, the old one is the one before.
     if status.routes.len() > 1 || status.phase == RolloutPhase::Waiting {
         return Ok(serving);
+    }
+    if serving == 1 {
+        return Err(format!("version 1 serves all of {whose} and is the first: there is none before it to go back to"));
     }
     let earlier = versions.iter().copied().filter(|version| *version < serving).max();
     earlier.ok_or_else(|| {

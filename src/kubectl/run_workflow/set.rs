@@ -25,26 +25,65 @@ pub(super) fn text(text: &str) -> Value {
     text.into()
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Key(String),
     Index(usize),
 }
 
-/// Puts the values that a flag names into an input.
-pub(super) fn put(input: &mut Option<Value>, flag: &str, value: fn(&str) -> Value) -> Result<(), String> {
-    let mut rest = flag.chars().peekable();
-    loop {
-        let steps = path(&mut rest)?;
-        let new = if rest.peek() == Some(&'{') { list(&mut rest, value)? } else { value(&word(&mut rest, &[',']).0) };
-        let root = input.get_or_insert_with(|| Value::Object(Map::new()));
-        place(root, &steps)?.clone_from(&new);
-        match rest.next() {
-            None => return Ok(()),
-            Some(',') => {}
-            Some(other) => return Err(format!("after a list stands {other:?}; separate values by a comma")),
+/// The input, and what flags have put into it.
+#[derive(Default)]
+pub(super) struct Values {
+    input: Option<Value>,
+    put: Vec<Vec<Step>>,
+    /// Places of lists that were made on the way to a later one.
+    holes: Vec<Vec<Step>>,
+}
+
+impl Values {
+    pub fn of(input: Option<Value>) -> Self {
+        Self { input, ..Self::default() }
+    }
+
+    /// Puts the values that a flag names into the input.
+    pub fn put(&mut self, flag: &str, value: fn(&str) -> Value) -> Result<(), String> {
+        let mut rest = flag.chars().peekable();
+        loop {
+            let steps = path(&mut rest)?;
+            let new =
+                if rest.peek() == Some(&'{') { list(&mut rest, value)? } else { value(&word(&mut rest, &[',']).0) };
+            if let Some(inner) = self.put.iter().find(|put| put.len() > steps.len() && put.starts_with(&steps)) {
+                return Err(format!("{} was given already, and would be lost in {}", written(inner), written(&steps)));
+            }
+            let root = self.input.get_or_insert_with(|| Value::Object(Map::new()));
+            place(root, &steps, &mut self.holes)?.clone_from(&new);
+            self.put.push(steps);
+            match rest.next() {
+                None => return Ok(()),
+                Some(',') => {}
+                Some(other) => return Err(format!("after a list stands {other:?}; separate values by a comma")),
+            }
         }
     }
+
+    /// The input with all that was put into it, which leaves no place of a list without a value.
+    pub fn whole(self) -> Result<Option<Value>, String> {
+        match self.holes.iter().find(|hole| !self.put.iter().any(|put| put.starts_with(hole))) {
+            Some(hole) => {
+                Err(format!("{} has no value, and a later one of its list has; give it one too", written(hole)))
+            }
+            None => Ok(self.input),
+        }
+    }
+}
+
+/// As a flag has it.
+fn written(steps: &[Step]) -> String {
+    let text = steps.iter().fold(String::new(), |text, step| match step {
+        Step::Key(key) => format!("{text}.{key}"),
+        Step::Index(index) => format!("{text}[{index}]"),
+    });
+    text.trim_start_matches('.').to_owned()
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -116,8 +155,8 @@ fn list(rest: &mut Rest<'_>, value: fn(&str) -> Value) -> Result<Value, String> 
 }
 
 /// Where the steps lead, made on the way. Nothing is an object or a list, whichever is needed.
-fn place<'a>(root: &'a mut Value, steps: &[Step]) -> Result<&'a mut Value, String> {
-    steps.iter().try_fold(root, |at, step| match step {
+fn place<'a>(root: &'a mut Value, steps: &[Step], holes: &mut Vec<Vec<Step>>) -> Result<&'a mut Value, String> {
+    steps.iter().enumerate().try_fold(root, |at, (depth, step)| match step {
         Step::Key(key) => {
             if at.is_null() {
                 *at = Value::Object(Map::new());
@@ -131,6 +170,8 @@ fn place<'a>(root: &'a mut Value, steps: &[Step]) -> Result<&'a mut Value, Strin
             }
             let items = at.as_array_mut().ok_or_else(|| format!("[{index}] is put into what is no list"))?;
             if *index >= items.len() {
+                let hole = |hole| steps[..depth].iter().cloned().chain([Step::Index(hole)]).collect();
+                holes.extend((items.len()..*index).map(hole));
                 items.resize(index + 1, Value::Null);
             }
             Ok(&mut items[*index])
@@ -144,9 +185,9 @@ mod tests {
     use serde_json::json;
 
     fn put_all(input: Option<Value>, flags: &[&str]) -> Result<Value, String> {
-        let mut input = input;
-        flags.iter().try_for_each(|flag| put(&mut input, flag, typed))?;
-        Ok(input.unwrap_or_default())
+        let mut values = Values::of(input);
+        flags.iter().try_for_each(|flag| values.put(flag, typed))?;
+        Ok(values.whole()?.unwrap_or_default())
     }
 
     #[test]
@@ -162,7 +203,10 @@ mod tests {
             (None, &["a=12345678901234567890123"], json!({"a": 1.234_567_890_123_456_8e22})),
             (None, &["a[1].b=x", "a[0].b=y"], json!({"a": [{"b": "y"}, {"b": "x"}]})),
             (None, &["a[1].b=x", "a[0]=y"], json!({"a": ["y", {"b": "x"}]})),
-            (None, &["a[0][1]=x"], json!({"a": [[null, "x"]]})),
+            (None, &["a[0][1]=x,a[0][0]=null"], json!({"a": [[null, "x"]]})),
+            (None, &["a=1", "a=2"], json!({"a": 2})),
+            (None, &["a={1,2},a[1]=3,a[2]=4"], json!({"a": [1, 3, 4]})),
+            (Some(json!({"a": {"b": 1}})), &["a=2"], json!({"a": 2})),
             (None, &["a={1,x},b={}"], json!({"a": [1, "x"], "b": []})),
             (None, &[r"a\.b=x\,y,c=p=q"], json!({"a.b": "x,y", "c": "p=q"})),
             (Some(json!({"a": {"b": 1}, "c": 2})), &["a.d=3", "c=4"], json!({"a": {"b": 1, "d": 3}, "c": 4})),
@@ -170,9 +214,9 @@ mod tests {
         ] {
             assert_eq!(put_all(before, flags), Ok(after), "{flags:?}");
         }
-        let mut input = None;
-        put(&mut input, "a=1,b=null,c={true}", text).unwrap();
-        assert_eq!(input, Some(json!({"a": "1", "b": "null", "c": ["true"]})));
+        let mut values = Values::default();
+        values.put("a=1,b=null,c={true}", text).unwrap();
+        assert_eq!(values.whole().unwrap(), Some(json!({"a": "1", "b": "null", "c": ["true"]})));
     }
 
     #[test]
@@ -192,6 +236,12 @@ mod tests {
             (Some(json!({"a": 1})), "a.b=1", "no object"),
             (Some(json!({"a": 1})), "a[0]=1", "no list"),
             (Some(json!([1])), "a=1", "no object"),
+            (None, "a.b=1,a=2", "a.b was given already, and would be lost in a"),
+            (None, "a=2,a.b=1", "no object"),
+            (None, "a.c[0]=1,a={2}", "a.c[0] was given already"),
+            (None, "a[2]=x,a[0]=y", "a[1] has no value"),
+            (None, "a[0][1]=x", "a[0][0] has no value"),
+            (Some(json!({"a": [1]})), "a[2].b=x", "a[1] has no value"),
         ] {
             let said = put_all(before, &[flag]).unwrap_err();
             assert!(said.contains(why), "{flag}: {said}");

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use super::super::await_run::phase;
 use super::super::list::duration;
+use super::super::pause::waits_for;
 use super::super::size::Size;
 use super::super::table::{clip, pad, printable, width};
 use super::super::timeline::lines;
@@ -81,10 +82,7 @@ impl Scene {
             let _ = write!(head, "  {percent} %");
         }
         let mut lines = vec![head];
-        let waits = status.conditions.iter().find(|one| one.type_ == "Ready" && one.status != "True");
-        if let Some(waits) = waits.filter(|_| !phase(&self.run).is_finished() && status.started_at.is_none()) {
-            lines.push(format!("{}: {}", waits.reason, printable(&waits.message)));
-        }
+        lines.extend(waits_for(&self.run));
         lines.push(String::new());
         lines
     }

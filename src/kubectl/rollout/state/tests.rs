@@ -59,7 +59,7 @@ fn a_rollout_is_told_with_what_it_waits_for() {
         ),
         (
             with_alias(&json!({"routes": shared, "phase": "Paused", "target": 5, "message": "Held."})),
-            Standing::Waiting,
+            Standing::Paused,
             "is paused: Held.",
         ),
         (
@@ -173,6 +173,8 @@ fn undoing_goes_to_the_version_before() {
     assert!(undone(&done, Some(1)).unwrap_err().contains("has no version 1; kept are 3, 4, 5"));
     let first = with_alias(&json!({"routes": [{"version": 3, "weight": 100}]}));
     assert!(undone(&first, None).unwrap_err().contains("no version before 3"));
+    let first = with_alias(&json!({"routes": [{"version": 1, "weight": 100}]}));
+    assert!(undone(&first, None).unwrap_err().contains("and is the first: there is none before it"));
 
     let aliases = pinned(&rolling.spec.aliases, "live", 4);
     assert_eq!((aliases[0].version, aliases[0].rollout.is_none()), (Some(4), true));

@@ -19,6 +19,7 @@ mod objects;
 mod offline;
 mod pause;
 mod redrive;
+mod refused;
 mod report;
 mod retry;
 mod rollout;

@@ -2,7 +2,6 @@
 
 use kube::ResourceExt;
 
-use super::await_run::phase;
 use super::table::printable;
 use crate::api::v1alpha1::{ExecutionHistoryStatus, WorkflowRun};
 use crate::cli::out::say;
@@ -11,10 +10,11 @@ use crate::status::{READY, find};
 
 /// What it waits for, as its status has it: nothing of a run that has ended or goes its usual way.
 pub(super) fn waits_for(run: &WorkflowRun) -> Option<String> {
-    if phase(run).is_finished() {
+    let status = run.status.as_ref()?;
+    if status.phase.unwrap_or_default().is_finished() {
         return None;
     }
-    let ready = find(&run.status.as_ref()?.conditions, READY).filter(|ready| ready.status != "True")?;
+    let ready = find(&status.conditions, READY).filter(|ready| ready.status != "True")?;
     let is_usual = [Reason::Starting, Reason::Running, Reason::Stopping].into_iter().any(|one| ready.reason == one);
     (!is_usual).then(|| format!("{}: {}", ready.reason, printable(&ready.message)))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::await_run::{Goal, until};
 use super::cluster::duration;
 use super::ended::ended;
-use super::{Cluster, Exit, KubectlError, redrive, watch};
+use super::{Cluster, Exit, KubectlError, refused, watch};
 use crate::api::v1alpha1::WorkflowRun;
 use crate::cli::out::say;
 
@@ -57,7 +57,7 @@ pub(super) async fn wait_for(
     }
     let (exit, last) = until(cluster, name, Goal::Finished, longest).await?;
     if let Some(run) = last.filter(|_| exit != Exit::GoesOn) {
-        redrive::check(&run, before, cluster).await?;
+        refused::check(&run, before, cluster).await?;
         ended(&run, cluster)?;
     }
     Ok(exit)

@@ -20,7 +20,7 @@ use super::await_run::{Goal, Seen, at, gone, reached, seen, tell_of_a_silent_ope
 use super::cluster::duration;
 use super::ended::ended;
 use super::stop::{Why, asked_to_end, back_to_run, say_stopped, unread};
-use super::{Cluster, Exit, KubectlError, pause, redrive};
+use super::{Cluster, Exit, KubectlError, pause, refused};
 use crate::api::v1alpha1::{ExecutionHistory, HistoryPhase, WorkflowRun};
 use crate::cli::out::{can_draw, colour, say};
 use history::Followed;
@@ -60,7 +60,7 @@ pub(super) async fn follow(
     let name = run.name_any();
     let exit = reached(&run, Goal::Finished);
     if exit.is_some() {
-        redrive::check(&run, before, cluster).await?;
+        refused::check(&run, before, cluster).await?;
     }
     let flow = if exit.is_some() || can_draw() { definition::flow(&run, cluster).await } else { None };
     let mut view = View::new(Scene::new(run, flow), before);
@@ -73,7 +73,7 @@ pub(super) async fn follow(
         None => followed(cluster, &name, longest, &mut view).await?,
     };
     if exit != Exit::GoesOn {
-        redrive::check(&view.scene.run, before, cluster).await?;
+        refused::check(&view.scene.run, before, cluster).await?;
         view.leave()?;
         ended(&view.scene.run, cluster)?;
     }

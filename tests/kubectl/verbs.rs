@@ -167,6 +167,7 @@ fn the_output_alone_goes_into_a_pipe() {
 #[test]
 fn cancel_redrive_and_retry_ask_for_what_their_names_say() {
     let api = Api::start();
+    api.workflow("fulfil");
     let object = |name: &str| api.world.lock().unwrap().objects[&("workflowruns".to_owned(), name.to_owned())].clone();
     api.run("order", &json!({"phase": "Running", "startedAt": ago(60)}));
     let ended = api.ends(&["cancel", "sfnrun/order", "--reason", "enough"]);

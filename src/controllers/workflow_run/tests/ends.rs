@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
+use crate::api::v1alpha1::StopIntent;
 use crate::controllers::dereference::{ReadFor, config_map};
 
 /// AWS with one execution, which a test has shown otherwise as it goes.
@@ -34,6 +35,8 @@ async fn an_end_that_was_asked_for_is_no_warning() {
     world.add_run("order", &json!({"cancel": {}}));
     world.wake("order").await;
     assert_eq!(says(&world.run("order"), "Finished").0, "Cancelled");
+    let stop = world.run("order").status.unwrap().stop.unwrap();
+    assert_eq!((stop.intent, stop.requested_by), (StopIntent::Cancel, None), "nobody's word for who asked can be had");
     let events = world.events();
     assert!(events.iter().all(|(kind, _, _)| kind == "Normal"), "{events:?}");
 }

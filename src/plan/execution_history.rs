@@ -185,9 +185,10 @@ pub fn told(event: HistoryEvent, place: Place) -> (PageEvent, Option<EventData>)
         previous_event_id: event.previous_id,
         event_type: event.event_type,
         timestamp: MicroTime(event.timestamp),
-        state: place.state,
+        // Of a log the entry of a state may be missing, and its exit names it all the same.
+        state: place.state.or(event.name),
         path: place.path,
-        iteration: place.iteration.or(event.index.map(i64::from)),
+        iteration: event.index.map(i64::from).or(place.iteration),
         resource: event.resource,
         error: event.error,
         cause: event.cause,

@@ -301,3 +301,20 @@ fn a_page_of_the_newest_events_tells_the_same_failed_state_or_asks_for_more() {
         }
     }
 }
+
+#[test]
+fn every_recorded_event_that_names_a_state_is_told_of_just_that_state() {
+    let mut named = 0;
+    for (case, events) in recorded() {
+        let mut reader = crate::plan::timeline::Reader::new(std::sync::Arc::default());
+        for event in &events {
+            reader.read([event]);
+            let Some(name) = &event.name else { continue };
+            let (told, _) = crate::plan::execution_history::told(event.clone(), reader.place());
+            assert_eq!(told.state.as_ref(), Some(name), "{case}: {} {}", event.id, event.event_type);
+            assert!(told.path.is_some(), "{case}: {} {}", event.id, event.event_type);
+            named += 1;
+        }
+    }
+    println!("{named} recorded events that name a state");
+}

@@ -38,30 +38,34 @@ pub struct Reader {
     nodes: Vec<Node>,
     /// What is open and inside of nothing.
     open: Vec<usize>,
-    /// Where each event stands: the innermost state or iteration.
+    /// Where each event stands: the innermost state or iteration, of which what follows is part.
     places: HashMap<i64, Option<usize>>,
+    /// What the newest event is of. The end of a state is still of that state, and what follows it is not.
+    newest_is_of: Option<usize>,
 }
 
 impl Reader {
     /// Nothing was read yet. Where the definition is not known, the path of a state is that of the outermost state around it.
     pub fn new(paths: Arc<Paths>) -> Self {
-        Self { paths, observed: 0, nodes: Vec::new(), open: Vec::new(), places: HashMap::new() }
+        Self { paths, observed: 0, nodes: Vec::new(), open: Vec::new(), places: HashMap::new(), newest_is_of: None }
     }
 
     /// Reads events, oldest first.
     pub fn read<'e>(&mut self, events: impl IntoIterator<Item = &'e HistoryEvent>) {
         for event in events {
             if event.id > self.observed && self.places.len() < MAX_EVENTS {
+                self.newest_is_of = None;
                 let place = self.follow(event);
+                self.newest_is_of = self.named_by(event, self.newest_is_of.or(place));
                 self.places.insert(event.id, place);
                 self.observed = event.id;
             }
         }
     }
 
-    /// Where the newest event that was read stands.
+    /// What the newest event that was read is of.
     pub fn place(&self) -> Place {
-        let newest = self.places.get(&self.observed).copied().flatten();
+        let newest = self.newest_is_of;
         let state = self.upwards(newest, Node::is_state);
         let iteration = self.upwards(newest, |node| !node.is_state());
         Place {
@@ -113,6 +117,16 @@ impl Reader {
         self.nodes[node].place.map_or_else(|| outermost(&self.nodes[around()].name), |at| self.paths.pointer(at))
     }
 
+    /// What an event is of that may stand here. One that names a state is of that one, wherever its link leads.
+    fn named_by(&self, event: &HistoryEvent, here: Option<usize>) -> Option<usize> {
+        let Some(name) = event.name.as_deref() else { return here };
+        let state = self.upwards(here, Node::is_state);
+        if state.is_some_and(|state| self.nodes[state].name == name) {
+            return here;
+        }
+        self.nodes.iter().rposition(|node| node.is_state() && node.name == name)
+    }
+
     fn follow(&mut self, event: &HistoryEvent) -> Option<usize> {
         let here = self.places.get(&event.previous_id).copied().flatten();
         let (name, at) = (event.name.as_deref().unwrap_or_default(), event.timestamp);
@@ -122,6 +136,7 @@ impl Reader {
                 let left = self.upwards(here, |node| node.is_state() && node.name == name);
                 let left = left.or_else(|| self.last_open(|node| node.is_state() && node.name == name))?;
                 self.leave(left, at);
+                self.newest_is_of = Some(left);
                 self.nodes[left].outer
             }
             Meaning::IterationStarted => {
@@ -234,6 +249,7 @@ impl Reader {
             }
             self.settle(iteration, otherwise, event.timestamp);
         }
+        self.newest_is_of = Some(iteration);
         self.nodes[iteration].outer
     }
 

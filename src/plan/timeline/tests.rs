@@ -7,6 +7,8 @@ use super::*;
 use crate::api::v1alpha1::{Iterations, Timeline, Visit, VisitResult};
 use crate::aws::{HistoryEvent, MapRunCounts};
 
+mod places;
+
 /// Events that are numbered and timed as they are added: what each is linked to, its type, its state, and what else it tells.
 #[derive(Default)]
 struct Events(Vec<HistoryEvent>);

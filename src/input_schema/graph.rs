@@ -148,7 +148,7 @@ impl<'a> Builder<'a> {
         let pointer = self.pointers[index].clone();
         self.nodes[index].cost = 1;
         let Some(fields) = value.as_object() else { return Ok(()) };
-        self.allowed(&pointer, fields)?;
+        Self::allowed(&pointer, fields)?;
         if let Some(anchor) = fields.get("$anchor").and_then(Value::as_str)
             && self.anchors.insert(anchor, index).is_some()
         {
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn allowed(&self, pointer: &str, fields: &Map<String, Value>) -> Result<(), Fault> {
+    fn allowed(pointer: &str, fields: &Map<String, Value>) -> Result<(), Fault> {
         for keyword in ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"] {
             if fields.contains_key(keyword) {
                 let message = "is not taken: all references are $ref within the schema, such as #/$defs/order";

@@ -79,12 +79,11 @@ impl KubectlError {
 
     /// There is no such object; perhaps one of a similar name.
     pub(super) fn no_such(kind: &str, name: &str, namespace: &str, nearest: Option<&str>) -> Self {
-        let next = match nearest {
-            Some(nearest) => format!("; did you mean \"{nearest}\"?"),
-            None => {
-                let list = kubectl(&format!("get {}s -n {namespace}", kind.to_lowercase()));
-                format!(". See which there are: {list}")
-            }
+        let next = if let Some(nearest) = nearest {
+            format!("; did you mean \"{nearest}\"?")
+        } else {
+            let list = kubectl(&format!("get {}s -n {namespace}", kind.to_lowercase()));
+            format!(". See which there are: {list}")
         };
         Self::Refused(format!("there is no {kind} \"{name}\" in namespace \"{namespace}\"{next}"))
     }

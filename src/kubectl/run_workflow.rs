@@ -20,7 +20,7 @@ use super::ended::ended;
 use super::show::{self, print};
 use super::waiting::{Waiting, wait_for};
 use super::{Cluster, Exit, KubectlError, target};
-use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, WorkflowRef, WorkflowRun};
+use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, Workflow, WorkflowRef, WorkflowRun};
 use crate::cli::out::say;
 use crate::plan::run::MAX_INPUT_BYTES;
 

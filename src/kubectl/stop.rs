@@ -100,7 +100,7 @@ pub(super) async fn unread() {
             tokio::time::sleep(LOOK).await;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The same where the next write tells it.

@@ -54,7 +54,6 @@ fn lacks(workflow: &Workflow, wanted: &WorkflowRef) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
 
     fn lacks(more: &Value, status: &Value, wanted: &Value) -> Option<String> {

@@ -187,14 +187,12 @@ impl View {
 
     fn show(&mut self) -> Result<(), KubectlError> {
         let now = Timestamp::now();
-        match &mut self.screen {
-            Some(screen) => screen.draw(|size| self.scene.frame(size, now, colour())),
-            None => {
-                super::show::tell(&self.told.news(&self.scene.run, self.scene.timeline(), now))?;
-                self.waits.look(&self.scene.run);
-                Ok(())
-            }
+        if let Some(screen) = &mut self.screen {
+            return screen.draw(|size| self.scene.frame(size, now, colour()));
         }
+        super::show::tell(&self.told.news(&self.scene.run, self.scene.timeline(), now))?;
+        self.waits.look(&self.scene.run);
+        Ok(())
     }
 
     /// Lines end with the run's own end, after all of its states. What is said next is no part of a picture.

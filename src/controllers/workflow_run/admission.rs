@@ -136,6 +136,13 @@ async fn queued(run: &mut Run<'_>, message: &str, again: Duration) -> Done {
     Done { release: over, ..Done::again(Requeue::After(again)) }
 }
 
+/// Who asked for a run is told while it waits too. With its start it is decided anew: what is believed now may not be by then.
+pub(super) async fn tell_requester(run: &mut Run<'_>) -> Result<(), Failure> {
+    let requester = run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?;
+    run.asked_for_by(requester);
+    Ok(())
+}
+
 /// A session for the start: of whoever asked for the run, as far as that can be believed. Both are kept in the status.
 pub(super) async fn session_of_requester(
     run: &mut Run<'_>,
@@ -144,6 +151,7 @@ pub(super) async fn session_of_requester(
 ) -> Result<Caller, Failure> {
     let requester = run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?;
     let caller = session::starts(run, &binding.name_any(), target_arn, requester.clone()).await?;
-    run.requested(requester, caller.session_name.clone());
+    run.asked_for_by(requester);
+    run.starts_in(caller.session_name.clone());
     Ok(caller)
 }

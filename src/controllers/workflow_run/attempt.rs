@@ -54,6 +54,7 @@ pub(super) async fn first(run: &mut Run<'_>) -> Result<Done, Failure> {
 
 /// Resolves what the run names, and waits for its turn.
 async fn ready(run: &mut Run<'_>) -> Result<ControlFlow<Done, Ready>, Failure> {
+    admission::tell_requester(run).await?;
     let (workflow, binding) = input::workflow_and_binding(run).await?;
     let target_arn = target(&workflow, &run.spec.workflow_ref)?;
     let rules = admission::allowed(run, &workflow, &binding, &target_arn).await?;

@@ -120,10 +120,14 @@ impl Run<'_> {
         });
     }
 
-    /// Who asked for it, and the session in which it starts.
-    pub(super) fn requested(&mut self, by: Option<String>, session_name: String) {
-        let status = self.work.status();
-        (status.requested_by, status.session_name) = (by, Some(session_name));
+    /// Who asked for it, as far as that can be believed.
+    pub(super) fn asked_for_by(&mut self, user: Option<String>) {
+        self.work.status().requested_by = user;
+    }
+
+    /// The session in which it starts.
+    pub(super) fn starts_in(&mut self, session_name: String) {
+        self.work.status().session_name = Some(session_name);
     }
 
     /// The first attempt. Refused where the watch has shown an older run than the API server has, one that was started or

@@ -10,6 +10,7 @@ pub mod lint;
 mod operator;
 pub(crate) mod out;
 pub(crate) mod policy;
+pub(crate) mod program;
 #[cfg(feature = "operator")]
 mod release;
 pub(crate) mod trust;

@@ -46,8 +46,9 @@ pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
 pub use token_file::TokenError;
+use objects::Kind;
 
-use crate::cli::{graph, lint, policy, trust};
+use crate::cli::{graph, lint, policy, program, trust};
 
 /// What the exit codes of all verbs mean.
 const EXIT_CODES: &str = "Exit codes: 0 done, and it went well; 1 the run failed, or a check found an error; 2 wrong usage, or a file that cannot be read or written; 3 refused, not found, no token that counts, the API server cannot be reached, or the port of ui is taken; 4 the run timed out; 5 the run was aborted; 6 stopped waiting while the run goes on.";
@@ -68,7 +69,7 @@ enum Verb {
     Run(Box<run_workflow::RunFlags>),
     /// Draw a run as it goes: its graph and the states it was in; lines where this is no terminal
     Watch(watch::WatchFlags),
-    /// List runs, newest first: phase, workflow, who asked, how long
+    /// List runs, newest first and those of one second by name: phase, workflow, who asked, how long
     List(list::ListFlags),
     /// Show one run: what it did, who asked, what it gave or why it failed
     Get(get::GetFlags),
@@ -134,6 +135,7 @@ impl Cli {
 pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(KubectlError::Start)?;
     let Cli { connection, verb } = cli;
+    program::is_the_plugin();
     let exit = runtime.block_on(async {
         let connect = || Cluster::connect(&connection);
         match &verb {
@@ -154,19 +156,28 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Ui(flags) => ui::run(flags, &connect().await?, connection.namespace.is_some()).await,
             Verb::Graph(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
-                Ok(offline::ended(graph::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into)))
+                Ok(offline::ended(
+                    graph::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+                    &flags.files(),
+                    Kind::Workflow,
+                ))
             }
             Verb::Lint(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
-                Ok(offline::ended(lint::run(flags).map_err(Into::into)))
+                Ok(offline::ended(lint::run(flags).map_err(Into::into), &flags.files(), Kind::Workflow))
             }
             Verb::Policy(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
-                Ok(offline::ended(policy::run(flags).map_err(Into::into)))
+                let takes = if flags.is_of_bindings() { Kind::Binding } else { Kind::Workflow };
+                Ok(offline::ended(policy::run(flags).map_err(Into::into), &flags.files(), takes))
             }
             Verb::Trust(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
-                Ok(offline::ended(trust::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into)))
+                Ok(offline::ended(
+                    trust::run(flags).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+                    &flags.files(),
+                    Kind::Binding,
+                ))
             }
             Verb::Completion(flags) => completion::run(flags),
             Verb::Complete { words } => completion::complete(&Cli::command(), words).await,

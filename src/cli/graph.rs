@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::files;
 use super::input::{InputError, Loaded, load_as_it_is};
 use super::out::{colour, columns, print, say};
+use super::program::as_typed;
 use crate::asl::DefinitionError;
 use crate::graph::{Drawing, Flow, History, HistoryError, Shape, dot, mermaid, outline, svg, terminal};
 use crate::nesting::MARK;
@@ -146,8 +147,9 @@ fn told(one: &Loaded, flow: &Flow) -> Result<(), GraphError> {
     let is_cut = one.definition.text().contains(MARK);
     if errors > 0 && !is_cut {
         let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        let lint = as_typed("`stepbound lint`");
         say(&format!(
-            "note: {}: the definition has {errors}, and is drawn as far as it can be; `stepbound lint` tells them",
+            "note: {}: the definition has {errors}, and is drawn as far as it can be; {lint} tells them",
             one.what
         ));
     }

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::out::{colour, print};
+use super::program::as_typed;
 use crate::asl::lint::{Ignore, Rule, UnknownCode, rule, rules};
 
 #[cfg(feature = "operator")]
@@ -153,5 +154,5 @@ fn explain(code: &str) -> Result<String, UnknownCode> {
         let line = |rule: &&Rule| format!("{}  {:7}  {}", rule.code, rule.severity.name(), rule.title);
         return Ok(list.iter().map(line).collect::<Vec<_>>().join("\n") + "\n");
     }
-    rule(code).map(Rule::explain).ok_or_else(|| UnknownCode(code.to_owned()))
+    rule(code).map(|rule| as_typed(&rule.explain())).ok_or_else(|| UnknownCode(code.to_owned()))
 }

@@ -57,6 +57,11 @@ impl PolicyFlags {
             Which::BindingRole(flags) => vec![flags.file()],
         }
     }
+
+    /// True where bindings are asked about, and not definitions.
+    pub(crate) fn is_of_bindings(&self) -> bool {
+        matches!(self.which, Which::BindingRole(_))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

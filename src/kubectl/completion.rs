@@ -2,6 +2,7 @@
 
 mod words;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, Command, ValueEnum};
@@ -11,7 +12,10 @@ use kube::api::{DynamicObject, ListParams};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt};
 
+use super::await_run::phase;
+use super::cluster::{bare, typed};
 use super::flags::Connection;
+use super::objects::Kind;
 use super::show::print;
 use super::table::printable;
 use super::words::since;
@@ -63,6 +67,9 @@ pub(super) async fn complete(command: &Command, typed: &[String]) -> Result<Exit
         What::Words(words) => (words.clone(), NO_FILES),
         What::Files => (Vec::new(), FILES),
         What::Names(kinds) => (names(kinds, &place).await, NO_FILES),
+        What::Objects(kinds) => (objects(kinds, &place).await, NO_FILES),
+        What::FilesOrObjects(kinds) if begins_a_kind(&place.begun) => (objects(kinds, &place).await, FILES),
+        What::FilesOrObjects(_) => (Vec::new(), FILES),
     };
     offered.retain(|(value, _)| value.starts_with(&place.begun));
     let lines: String = offered
@@ -76,16 +83,56 @@ pub(super) async fn complete(command: &Command, typed: &[String]) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Names of objects. Whatever keeps them from being known, the person at the keyboard goes on without.
+/// True of what may become `workflow/NAME`. A letter or two begin files as often.
+fn begins_a_kind(begun: &str) -> bool {
+    let is_begun = |kind: &Kind| begun.len() > 2 && kind.word().starts_with(begun);
+    begun.split_once('/').map_or_else(
+        || [Kind::Workflow, Kind::Binding].iter().any(is_begun),
+        |(word, _)| Kind::named(word).is_some() && !std::path::Path::new(word).is_dir(),
+    )
+}
+
+/// Names that may stand alone or, as `-o name` prints them, behind their kind.
 async fn names(kinds: &[String], place: &Place) -> Vec<(String, String)> {
-    if kinds.iter().any(|kind| kind == "CONTEXT") {
+    let typed = place.begun.split_once('/').map(|(word, _)| word);
+    let Some((word, kind)) = typed.and_then(|word| Some((word, Kind::named(word)?))) else {
+        return known(kinds, place).await;
+    };
+    let is_it = |one: &&String| *one == kind.placeholder();
+    behind(word, known(kinds.iter().filter(is_it), place).await)
+}
+
+/// Names behind their kinds, in the word for it that was typed.
+async fn objects(kinds: &[String], place: &Place) -> Vec<(String, String)> {
+    let typed = place.begun.split_once('/').map(|(word, _)| word);
+    let mut found = Vec::new();
+    for one in kinds {
+        let Some(kind) = Kind::of_placeholder(one) else { continue };
+        let word = match typed {
+            Some(word) if Kind::named(word) == Some(kind) => word,
+            None if kind.word().starts_with(&place.begun) => kind.word(),
+            _ => continue,
+        };
+        found.extend(behind(word, known([one], place).await));
+    }
+    found
+}
+
+fn behind(word: &str, names: Vec<(String, String)>) -> Vec<(String, String)> {
+    names.into_iter().map(|(name, about)| (format!("{word}/{name}"), about)).collect()
+}
+
+/// What there is. Whatever keeps it from being known, the person at the keyboard goes on without.
+async fn known(kinds: impl IntoIterator<Item = &String>, place: &Place) -> Vec<(String, String)> {
+    let kinds: Vec<&String> = kinds.into_iter().collect();
+    if kinds.iter().any(|kind| *kind == "CONTEXT") {
         return contexts(&place.connection);
     }
     let found = tokio::time::timeout(LONGEST, async {
         let cluster = Cluster::connect(&place.connection).await.ok()?;
         let mut found = Vec::new();
         for kind in kinds {
-            found.extend(of_kind(kind, &cluster).await);
+            found.extend(of_kind(kind, &cluster, place).await);
         }
         Some(found)
     });
@@ -98,7 +145,7 @@ fn contexts(connection: &Connection) -> Vec<(String, String)> {
     contexts.into_iter().map(|context| (context.name, String::new())).collect()
 }
 
-async fn of_kind(kind: &str, cluster: &Cluster) -> Vec<(String, String)> {
+async fn of_kind(kind: &str, cluster: &Cluster, place: &Place) -> Vec<(String, String)> {
     let asked = ListParams::default().limit(MOST);
     let api = match kind {
         "RUN" => cluster.as_they_are::<WorkflowRun>(),
@@ -106,6 +153,8 @@ async fn of_kind(kind: &str, cluster: &Cluster) -> Vec<(String, String)> {
         "BINDING" => cluster.as_they_are::<TrustBinding>(),
         "SCHEDULE" => cluster.as_they_are::<WorkflowSchedule>(),
         "ACTIVITY" => cluster.as_they_are::<Activity>(),
+        "ALIAS" => return aliases(cluster, place).await,
+        "USER" => return users(cluster).await,
         "NAMESPACE" => {
             let namespaces = Api::<Namespace>::all(cluster.client.clone()).list_metadata(&asked).await;
             return namespaces.into_iter().flatten().map(|one| (one.name_any(), String::new())).collect();
@@ -114,8 +163,40 @@ async fn of_kind(kind: &str, cluster: &Cluster) -> Vec<(String, String)> {
     };
     let mut objects = api.list(&asked).await.map(|list| list.items).unwrap_or_default();
     objects.sort_by_key(|object| std::cmp::Reverse(object.creation_timestamp()));
+    if kind == "RUN" {
+        objects.retain(|object| makes_sense(&place.verb, object));
+    }
     let now = Timestamp::now();
     objects.iter().map(|object| (object.name_any(), about(kind, object, now))).collect()
+}
+
+/// Whether the verb has something to do with a run. What is not known to make no sense may make some.
+fn makes_sense(verb: &str, object: &DynamicObject) -> bool {
+    let Ok(run) = typed::<WorkflowRun>(object.clone()) else { return true };
+    match verb {
+        "cancel" => !phase(&run).is_finished() && run.spec.cancel.is_none(),
+        "redrive" => {
+            let never = run.status.as_ref().and_then(|status| status.redrive.as_ref()).is_some_and(|one| !one.possible);
+            phase(&run).is_finished() && !phase(&run).is_good() && !run.wants_redrive() && !never
+        }
+        _ => true,
+    }
+}
+
+/// The aliases of the Workflow that was typed before.
+async fn aliases(cluster: &Cluster, place: &Place) -> Vec<(String, String)> {
+    let Some(name) = place.given.first().and_then(|name| bare(name).ok()) else { return Vec::new() };
+    let workflow = cluster.api::<Workflow>().get(name).await;
+    let aliases = workflow.into_iter().flat_map(|workflow| workflow.spec.aliases);
+    aliases.map(|alias| (alias.name, if alias.default { "the default".to_owned() } else { String::new() })).collect()
+}
+
+/// Who has asked for the runs that there are.
+async fn users(cluster: &Cluster) -> Vec<(String, String)> {
+    let runs = cluster.as_they_are::<WorkflowRun>().list(&ListParams::default().limit(MOST)).await;
+    let of = |run: DynamicObject| run.data.pointer("/status/requestedBy")?.as_str().map(str::to_owned);
+    let users: BTreeSet<String> = runs.into_iter().flatten().filter_map(of).collect();
+    users.into_iter().map(|user| (user, String::new())).collect()
 }
 
 /// What tells an object from others of its kind.

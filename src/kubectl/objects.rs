@@ -41,6 +41,29 @@ impl Kind {
         }
     }
 
+    /// The word of it that people type, as in `run/NAME`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Binding => "binding",
+            Self::Workflow => "workflow",
+            Self::Run => "run",
+        }
+    }
+
+    /// What the usage of verbs has in its place.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Binding => "BINDING",
+            Self::Workflow => "WORKFLOW",
+            Self::Run => "RUN",
+        }
+    }
+
+    /// The kind that the usage calls so.
+    pub fn of_placeholder(word: &str) -> Option<Self> {
+        [Self::Binding, Self::Workflow, Self::Run].into_iter().find(|kind| kind.placeholder() == word)
+    }
+
     pub fn named(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         let word = word.strip_suffix(".stepbound.dev").unwrap_or(&word);

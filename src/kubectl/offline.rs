@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::objects::{Named, manifests};
+use super::objects::{Kind, Named, manifests};
 use super::{Cluster, Exit, KubectlError};
+use crate::api::v1alpha1::is_object_name;
+use crate::cli::program::as_typed;
 use crate::cli::{CliError, files, say};
 
 /// Reads the objects that stand where files are taken, such as `workflow/fulfil`. A file of that name comes first, so that what
@@ -28,13 +30,17 @@ fn named(path: &Path) -> Option<Named> {
     Named::parse(path.to_str()?)
 }
 
-/// The end of an offline verb, with the exit codes of this plugin.
-pub(super) fn ended(answer: Result<std::process::ExitCode, CliError>) -> Exit {
+/// The end of an offline verb, with the exit codes of this plugin. Where the name of an object stands without its kind, which
+/// is that of a file, the objects that the verb takes are named.
+pub(super) fn ended(answer: Result<std::process::ExitCode, CliError>, paths: &[&Path], takes: Kind) -> Exit {
     match answer {
         Ok(code) if code == std::process::ExitCode::SUCCESS => Exit::Done,
         Ok(_) => Exit::Failed,
         Err(error) => {
-            say(&format!("error: {error}"));
+            let bare = paths.iter().filter(|path| !path.exists()).filter_map(|path| path.to_str());
+            let bare = bare.filter(|name| is_object_name(name) && Path::new(name).extension().is_none());
+            let hint: String = bare.map(|name| format!("; did you mean {}/{name}?", takes.word())).take(1).collect();
+            say(&format!("error: {}{hint}", as_typed(&error.to_string())));
             if error.exit_code() == 1 { Exit::Failed } else { Exit::Usage }
         }
     }

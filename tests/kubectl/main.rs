@@ -4,8 +4,10 @@
 
 mod api;
 mod job;
+mod completion;
 mod page;
 mod pipes;
+mod programs;
 mod release;
 mod terminal;
 mod verbs;

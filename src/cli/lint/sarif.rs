@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::report::{Located, Report};
 use crate::asl::lint::{Rule, rules};
+use crate::cli::program::as_typed;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -33,7 +34,7 @@ fn described(rule: &Rule) -> Value {
         "id": rule.code,
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.why},
-        "help": {"text": rule.fix, "markdown": rule.explain()},
+        "help": {"text": as_typed(rule.fix), "markdown": as_typed(&rule.explain())},
         "helpUri": format!("{}/blob/main/{}", env!("CARGO_PKG_REPOSITORY"), rule.page()),
         "defaultConfiguration": {"level": rule.severity.name()},
     })

@@ -6,6 +6,7 @@ use super::input::Source;
 use super::report::{Located, Report};
 use crate::asl::Lines;
 use crate::asl::lint::{Severity, rule};
+use crate::cli::program::as_typed;
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
@@ -78,7 +79,8 @@ fn frame(out: &mut String, found: &Located, sources: &[Source], paint: &impl Fn(
             let _ = writeln!(out, "{space} {equals} at {path}");
         }
     }
-    let _ = writeln!(out, "{space} {equals} help: stepbound lint --explain {}", found.finding.code);
+    let help = as_typed(&format!("stepbound lint --explain {}", found.finding.code));
+    let _ = writeln!(out, "{space} {equals} help: {help}");
 }
 
 /// Where AWS was asked: where the two do not agree, or that they do.

@@ -6,6 +6,7 @@ use super::input::Source;
 use super::report::Located;
 use crate::asl::lint::Finding;
 use crate::asl::{self, Lines, Span, has_directive};
+use crate::cli::program::as_typed;
 
 /// What a version of our kinds begins with.
 pub(super) const GROUP: &str = "stepbound.dev/";
@@ -22,7 +23,7 @@ pub(super) fn syntax(source: &Source, error: &asl::SyntaxError) -> Located {
         Finding::new("SB009", "/", message, Span::default())
     } else {
         let hint = template_hint(text, Lines::of(text).line(error.line), message);
-        Finding::new("SB025", "/", format!("{message}{hint}"), Span::default())
+        Finding::new("SB025", "/", as_typed(&format!("{message}{hint}")), Span::default())
     };
     Located { file: source.name.clone(), line: error.line, column: error.column, width: 1, finding, subject: None }
 }

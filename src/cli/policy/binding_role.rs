@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::asl::to_yaml;
 use crate::cli::trust::answer::{TrustError, print};
 use crate::cli::trust::manifest::{Manifest, Place, namespace};
 use crate::iam::binding_role::BindingScope;
@@ -48,6 +49,8 @@ enum Output {
     Text,
     /// The policy that the role needs
     Json,
+    /// The same as YAML, as a template of CloudFormation has it
+    Yaml,
     /// The session policies that the operator derives: one to see, and to start and write one for each object
     Session,
 }
@@ -61,6 +64,10 @@ pub(in crate::cli) fn run(flags: &BindingRoleFlags) -> Result<(), TrustError> {
     let text = match flags.output {
         Output::Text => table(&manifest.scope(&flags.file, binding, &place)?),
         Output::Json => manifest.scope(&flags.file, binding, &place)?.policy().pretty(),
+        Output::Yaml => {
+            let policy = manifest.scope(&flags.file, binding, &place)?.policy();
+            to_yaml(&policy.to_value()).map_err(|error| TrustError::Verdict(error.to_string()))?
+        }
         Output::Session => {
             let written = manifest.written(&flags.file, binding, &place)?;
             let groups = manifest.scope(&flags.file, binding, &place)?.log_groups;

@@ -3,14 +3,20 @@
 use clap::{Arg, Command};
 
 use super::super::flags::Connection;
+use super::super::objects::Kind;
+use crate::api::v1alpha1::Phase;
 
 /// What may stand somewhere.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// One of these, each with what it is.
     Words(Vec<(String, String)>),
-    /// The name of an object of one of these kinds, as the usage calls them: `RUN`, `WORKFLOW`.
+    /// A name of one of these kinds, as the usage calls them: `RUN`, `WORKFLOW`, `CONTEXT`. Behind its kind too, as in `run/`.
     Names(Vec<String>),
+    /// The name of an object, behind its kind.
+    Objects(Vec<String>),
+    /// A file, or the name of an object behind its kind.
+    FilesOrObjects(Vec<String>),
     /// A file.
     Files,
 }
@@ -21,6 +27,10 @@ pub(super) struct Place {
     pub what: What,
     /// What is typed of it.
     pub begun: String,
+    /// The verb, as in `rollout undo`.
+    pub verb: String,
+    /// The words before it that are neither verbs nor flags.
+    pub given: Vec<String>,
     /// Which cluster the words before it mean.
     pub connection: Connection,
 }
@@ -32,7 +42,7 @@ pub(super) fn place(root: &Command, typed: &[String]) -> Place {
     let (begun, before) = typed.split_last().map_or((String::new(), typed), |(last, before)| (last.clone(), before));
     let mut command = &root;
     let mut connection = Connection { request_timeout: "0".to_owned(), ..Connection::default() };
-    let (mut positional, mut only_positional) = (0, false);
+    let (mut verbs, mut given, mut only_positional) = (Vec::new(), Vec::new(), false);
     let mut open: Option<&Arg> = None;
     for word in before {
         if let Some(arg) = open.take() {
@@ -48,17 +58,19 @@ pub(super) fn place(root: &Command, typed: &[String]) -> Place {
         } else if word.starts_with('-') && !only_positional && word != "-" {
         } else if let Some(verb) = command.find_subcommand(word) {
             command = verb;
+            verbs.push(verb.get_name());
         } else {
-            positional += 1;
+            given.push(word.clone());
         }
     }
+    let verb = verbs.join(" ");
     let (what, begun) = match open {
-        Some(arg) => (values(arg), begun),
-        None if begun.starts_with("--") && begun.contains('=') && !only_positional => of_flag(command, &begun),
+        Some(arg) => (values(arg, &verb), begun),
+        None if begun.starts_with("--") && begun.contains('=') && !only_positional => of_flag(command, &verb, &begun),
         None if begun.starts_with('-') && !only_positional => (flags(command), begun),
-        None => (positionals(command, positional), begun),
+        None => (positionals(command, &verb, &given), begun),
     };
-    Place { what, begun, connection }
+    Place { what, begun, verb, given, connection }
 }
 
 /// Words of the form `--flag`, `--flag=value`, `-f`, `-fvalue`.
@@ -96,10 +108,10 @@ fn note(connection: &mut Connection, arg: &Arg, value: &str) {
 }
 
 /// Of a word `--flag=val` the whole word is completed.
-fn of_flag(command: &Command, begun: &str) -> (What, String) {
+fn of_flag(command: &Command, verb: &str, begun: &str) -> (What, String) {
     let Some((arg, _)) = flag(command, begun) else { return (What::Words(Vec::new()), begun.to_owned()) };
     let (name, value) = begun.split_once('=').unwrap_or((begun, ""));
-    match values(arg) {
+    match values(arg, verb) {
         What::Words(words) => {
             let whole = words.into_iter().map(|(word, about)| (format!("{name}={word}"), about));
             (What::Words(whole.collect()), begun.to_owned())
@@ -108,7 +120,7 @@ fn of_flag(command: &Command, begun: &str) -> (What, String) {
     }
 }
 
-fn values(arg: &Arg) -> What {
+fn values(arg: &Arg, verb: &str) -> What {
     let possible: Vec<(String, String)> = arg
         .get_possible_values()
         .iter()
@@ -119,10 +131,29 @@ fn values(arg: &Arg) -> What {
         return What::Words(possible);
     }
     let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+    let kinds = || name.split('|').map(str::to_owned).collect();
     match name.as_str() {
-        "FILE" | "DIR" => What::Files,
-        _ => What::Names(name.split('|').map(str::to_owned).collect()),
+        "PHASE" => What::Words(Phase::ALL.map(|phase| (phase.as_str().to_owned(), String::new())).to_vec()),
+        "KIND/NAME" => What::Objects(words(&["BINDING", "WORKFLOW", "RUN"])),
+        "NAME" if arg.get_id() == "alias" => What::Names(words(&["ALIAS"])),
+        _ if name.split('|').any(|part| part == "FILE" || part == "DIR") => files(arg, verb),
+        _ => What::Names(kinds()),
     }
+}
+
+/// Files; where the verb takes objects in the same place, those too.
+fn files(arg: &Arg, verb: &str) -> What {
+    let takes_objects = arg.is_positional() || arg.get_long() == Some("manifest");
+    match verb.split(' ').next() {
+        Some("graph" | "lint") if takes_objects => What::FilesOrObjects(words(&["WORKFLOW"])),
+        Some("policy") if takes_objects => What::FilesOrObjects(words(&["WORKFLOW", "BINDING"])),
+        Some("trust") if takes_objects => What::FilesOrObjects(words(&["BINDING"])),
+        _ => What::Files,
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn flags(command: &Command) -> What {
@@ -134,7 +165,7 @@ fn flags(command: &Command) -> What {
     What::Words(words.collect())
 }
 
-fn positionals(command: &Command, index: usize) -> What {
+fn positionals(command: &Command, verb: &str, given: &[String]) -> What {
     if command.has_subcommands() {
         let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
         let about = |verb: &Command| verb.get_about().map(ToString::to_string).unwrap_or_default();
@@ -142,8 +173,14 @@ fn positionals(command: &Command, index: usize) -> What {
     }
     let all: Vec<&Arg> = command.get_positionals().collect();
     let repeated = || all.last().filter(|arg| arg.get_num_args().is_some_and(|range| range.max_values() > 1));
-    let arg = all.get(index).or_else(repeated);
-    arg.map_or(What::Words(Vec::new()), |arg| values(arg))
+    let arg = all.get(given.len()).or_else(repeated);
+    // A kind may stand alone, with the name behind it.
+    let kind = given.last().filter(|_| verb == "describe").and_then(|word| Kind::named(word));
+    match (arg, kind) {
+        (Some(_), Some(kind)) => What::Names(words(&[kind.placeholder()])),
+        (Some(arg), None) => values(arg, verb),
+        (None, _) => What::Words(Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +199,15 @@ mod tests {
                     .arg(Arg::new("output").short('o').long("output").value_parser(["json", "yaml"])),
             )
             .subcommand(Command::new("describe").arg(Arg::new("what").value_name("BINDING|RUN").num_args(1..)))
-            .subcommand(Command::new("lint").arg(Arg::new("file").value_name("FILE")))
+            .subcommand(Command::new("lint").arg(Arg::new("file").value_name("FILE|DIR|-")))
+            .subcommand(Command::new("import").arg(Arg::new("file").value_name("FILE")))
+            .subcommand(Command::new("show").arg(Arg::new("what").value_name("KIND/NAME")))
+            .subcommand(
+                Command::new("start")
+                    .arg(Arg::new("w").value_name("WORKFLOW"))
+                    .arg(Arg::new("alias").long("alias").value_name("ALIAS"))
+                    .arg(Arg::new("phase").long("phase").value_name("PHASE")),
+            )
             .subcommand(Command::new("secret").hide(true))
             .subcommand(
                 Command::new("rollout").subcommand(Command::new("pause").arg(Arg::new("w").value_name("WORKFLOW"))),
@@ -179,7 +224,11 @@ mod tests {
             (&["-n", "shop", "get", ""], names(&["RUN"])),
             (&["get", "order", ""], What::Words(vec![])),
             (&["describe", "a", ""], names(&["BINDING", "RUN"])),
-            (&["lint", ""], What::Files),
+            (&["describe", "workflow", ""], names(&["WORKFLOW"])),
+            (&["show", ""], What::Objects(words(&["BINDING", "WORKFLOW", "RUN"]))),
+            (&["start", "fulfil", "--alias", ""], names(&["ALIAS"])),
+            (&["lint", ""], What::FilesOrObjects(words(&["WORKFLOW"]))),
+            (&["import", ""], What::Files),
             (&["rollout", "pause", ""], names(&["WORKFLOW"])),
             (&["get", "-n", ""], names(&["NAMESPACE"])),
             (&["get", "--context="], names(&["CONTEXT"])),
@@ -192,8 +241,12 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let verbs = offered(&[""]);
-        assert!(verbs.starts_with("get describe lint rollout") && !verbs.contains("secret"), "{verbs}");
+        assert!(
+            verbs.starts_with("get describe lint import show start rollout") && !verbs.contains("secret"),
+            "{verbs}"
+        );
         assert_eq!(offered(&["get", "-o", ""]), "json yaml");
+        assert!(offered(&["start", "--phase", ""]).starts_with("Pending "));
         assert_eq!(offered(&["get", "--output=j"]), "--output=json --output=yaml");
         let flags = offered(&["get", "--"]);
         assert!(flags.contains("--output") && flags.contains("--namespace"), "{flags}");

@@ -51,7 +51,10 @@ pub(super) async fn look(run: &mut Run<'_>, group: &str) -> Result<Done, Failure
     }
     let refusal = run.ctx.tracker.refusal(&followed.machine);
     let done = wait(run, &status, group);
-    refusal.map_or(Ok(done), Err)
+    // A refused group is asked for again after a rest, and the run is woken once it is read.
+    refusal.map_or(Ok(done), |refused| {
+        Err(Failure { message: format!("{} The log is tried again within a minute.", refused.message), ..refused })
+    })
 }
 
 fn wait(run: &mut Run<'_>, status: &WorkflowRunStatus, group: &str) -> Done {

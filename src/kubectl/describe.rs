@@ -9,7 +9,7 @@ use super::objects::{self, Kind, Named, Shown, name_of, see};
 use super::show::print;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
-use crate::cli::out::colour;
+use crate::cli::out::{colour, columns};
 use crate::cli::say;
 use chain::{Chain, Objects};
 
@@ -39,7 +39,7 @@ pub(super) async fn run(flags: &DescribeFlags, cluster: &Cluster) -> Result<Exit
     let chain = Chain::of(&objects, &cluster.namespace);
     match flags.output {
         Format::Text => {
-            print(&chain.text(colour()))?;
+            print(&chain.text(colour(), columns()))?;
             if let Some(next) = chain.next(&named) {
                 say(&format!("Next: {}", cluster.command(&next)));
             }
@@ -57,6 +57,9 @@ fn named(flags: &DescribeFlags) -> Result<Named, KubectlError> {
         ))
     };
     match &flags.name {
+        None if Kind::named(&flags.object).is_some() => {
+            Err(KubectlError::Usage(format!("the name is missing: write {} NAME, or {0}/NAME", flags.object)))
+        }
         None => Named::parse(&flags.object).ok_or_else(usage),
         Some(name) => {
             let kind = Kind::named(&flags.object).ok_or_else(usage)?;

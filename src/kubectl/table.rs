@@ -103,6 +103,48 @@ pub(super) fn clip(text: &str, to: usize) -> String {
     format!("{clipped}{dots}{end}")
 }
 
+/// The text in lines of at most so many columns, broken between words; all but the first begin with so many spaces. A word that
+/// is longer than a line is broken where the line ends.
+pub(super) fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
+    let indent = if indent * 2 > columns { 0 } else { indent };
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        let mut word = word;
+        loop {
+            let space = usize::from(!is_empty);
+            let room = columns.max(1).saturating_sub(width(&line) + space);
+            if width(word) <= room {
+                line.push_str(if is_empty { "" } else { " " });
+                line.push_str(word);
+                is_empty = false;
+                break;
+            }
+            if is_empty {
+                let at = cut(word, room.max(1));
+                line.push_str(&word[..at]);
+                word = &word[at..];
+            }
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            is_empty = true;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// Where a word is broken that is longer than the room for it; a character is taken at least.
+fn cut(word: &str, room: usize) -> usize {
+    let mut columns = 0;
+    let fits = |(_, character): &(usize, char)| {
+        columns += columns_of(*character);
+        columns <= room
+    };
+    let first = word.chars().next().map_or(0, char::len_utf8);
+    word.char_indices().take_while(fits).last().map_or(first, |(at, character)| at + character.len_utf8())
+}
+
 /// The text without characters that a terminal obeys, or that turn what is around them about.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|char| if is_obeyed(char) { '\u{fffd}' } else { char }).collect()
@@ -138,6 +180,21 @@ mod tests {
             assert_eq!(clip(text, to), clipped, "{text} {to}");
         }
         assert_eq!(printable_lines("a\nb\r\u{7}"), "a\nb\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn text_is_broken_between_words_and_long_words_where_the_line_ends() {
+        for (text, columns, indent, lines) in [
+            ("a bc def", 80, 2, &["a bc def"][..]),
+            ("a bc def", 4, 2, &["a bc", "  de", "  f"]),
+            ("Queued: it is third", 10, 2, &["Queued: it", "  is third"]),
+            ("注文注文", 5, 0, &["注文", "注文"]),
+            ("abcdef", 3, 2, &["abc", "def"]),
+            ("", 3, 2, &[""]),
+            ("ab", 0, 2, &["a", "b"]),
+        ] {
+            assert_eq!(wrap(text, columns, indent), lines, "{text} {columns}");
+        }
     }
 
     #[test]

@@ -55,6 +55,12 @@ fn what_is_wrong_is_told_with_what_to_do_next() {
         (&["list", "--phase", "done"], 2, "there are the phases"),
         (&["no-such-verb"], 2, "no-such-verb"),
         (&["get"], 2, "RUN"),
+        (&["describe", "run"], 2, "the name is missing: write run NAME, or run/NAME"),
+        (&["graph", "fulfil"], 2, "did you mean workflow/fulfil?"),
+        (&["lint", "fulfil"], 2, "did you mean workflow/fulfil?"),
+        (&["policy", "execution-role", "fulfil"], 2, "did you mean workflow/fulfil?"),
+        (&["policy", "binding-role", "orders"], 2, "did you mean binding/orders?"),
+        (&["trust", "lint", "orders"], 2, "did you mean binding/orders?"),
     ] {
         let ended = api.ends(arguments);
         assert_eq!(ended.code, code, "{arguments:?}: {ended:?}");

@@ -10,8 +10,12 @@ use crate::api::v1alpha1::{
 };
 use crate::asl::model::Arn;
 use crate::kubectl::objects::{Kind, Named, Shown};
-use crate::kubectl::table::printable;
+use crate::kubectl::table::{printable, wrap};
 use crate::kubectl::words::paint;
+use crate::plan::needs;
+
+/// Lines are not made shorter than this.
+const NARROWEST: usize = 20;
 
 /// What is there, as far as whoever asks may see it. What was not looked for is `None`.
 #[derive(Debug, Default)]
@@ -61,8 +65,8 @@ impl Chain {
         Self(links)
     }
 
-    /// Each link below the one that it hangs on.
-    pub fn text(&self, colour: bool) -> String {
+    /// Each link below the one that it hangs on, in lines of so many columns.
+    pub fn text(&self, colour: bool, columns: usize) -> String {
         let mut text = String::new();
         for (depth, link) in self.0.iter().enumerate() {
             let (sign, code) = match link.state {
@@ -74,12 +78,13 @@ impl Chain {
             let indent = "  ".repeat(depth + 1);
             let head = paint(&format!("{} {}", link.what, printable(&link.name)), "1", colour);
             let _ = writeln!(text, "{branch}{} {head}", paint(sign, code, colour));
-            for line in &link.lines {
-                let _ = writeln!(text, "{indent}{}", printable(line));
+            let room = columns.saturating_sub(indent.len()).max(NARROWEST);
+            for line in link.lines.iter().flat_map(|line| wrap(&printable(line), room, 2)) {
+                let _ = writeln!(text, "{indent}{line}");
             }
-            for wrong in &link.wrong {
-                let code = if link.state == State::Wrong { "31" } else { "33" };
-                let _ = writeln!(text, "{indent}{}", paint(&format!("! {}", printable(wrong)), code, colour));
+            let code = if link.state == State::Wrong { "31" } else { "33" };
+            for line in link.wrong.iter().flat_map(|wrong| wrap(&format!("! {}", printable(wrong)), room, 2)) {
+                let _ = writeln!(text, "{indent}{}", paint(&line, code, colour));
             }
         }
         text
@@ -282,6 +287,9 @@ fn of_workflow(namespace: &str, name: &str, seen: &Shown<Workflow>) -> Link {
     lines.push(status.state_machine_arn.clone().unwrap_or_else(|| "not made yet".into()));
     lines.push(format!("runs as {}", workflow.spec.execution_role_arn));
     lines.extend(versions(&status));
+    lines.extend(needs::results_from(&workflow.spec).map(|group| {
+        format!("ends of runs are read from the log {group}: the binding's role needs logs:FilterLogEvents on it")
+    }));
     lines.extend(behind(status.observed_generation, workflow.metadata.generation));
     let mut wrong = against(conditions, &["DefinitionValid", "Synced", "Drifted", "Ready", "Stalled"]);
     wrong.extend(
@@ -339,7 +347,12 @@ fn wrong_of_run(status: &WorkflowRunStatus, phase: Phase) -> Vec<String> {
         wrong.push(format!("{place}{error}{cause}"));
     }
     let kinds: &[&str] = if phase.is_finished() { &["Failed", "Stalled"] } else { &["Ready", "Stalled", "Started"] };
-    wrong.extend(against(&status.conditions, kinds));
+    // The condition says the same in a sentence, and more only where another attempt might have been expected.
+    let is_told = |said: &String| {
+        let error = status.error.as_deref().filter(|_| phase.is_finished());
+        error.is_some_and(|error| said.contains(error)) && !said.contains("not tried again")
+    };
+    wrong.extend(against(&status.conditions, kinds).into_iter().filter(|said| !is_told(said)));
     wrong
 }
 

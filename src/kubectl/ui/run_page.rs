@@ -43,7 +43,8 @@ struct RunPage {
     waits: Option<(String, String)>,
     stop: Option<String>,
     drawing: Option<String>,
-    no_drawing: String,
+    /// Of which version the drawing is, where that is not the run's, or why there is none.
+    drawing_note: Option<String>,
     gantt: Gantt,
     timeline_of: String,
     history: HistoryNote,
@@ -114,9 +115,9 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, run: W
         (None, last) => (last, "the run's status"),
     };
     let workflow = run.spec.workflow_ref.name.clone();
-    let (drawing, no_drawing) = match picture(site, &namespace, &workflow, timeline.as_ref()).await {
-        Ok(drawing) => (Some(drawing), String::new()),
-        Err(why) => (None, why),
+    let (drawing, drawing_note) = match picture(site, &namespace, &run, timeline.as_ref()).await {
+        Ok((drawing, note)) => (Some(drawing), note),
+        Err(why) => (None, Some(why)),
     };
     let ready = crate::status::find(&status.conditions, "Ready");
     let waits = ready.filter(|ready| !phase.is_finished() && ready.status == "False");
@@ -134,7 +135,7 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, run: W
         waits: waits.map(|ready| (ready.reason.clone(), ready.message.clone())),
         stop: stop(&run, &status),
         drawing,
-        no_drawing,
+        drawing_note,
         gantt: timeline.as_ref().map(|timeline| Gantt::of(timeline, now)).unwrap_or_default(),
         timeline_of: timeline_of.to_owned(),
         history,
@@ -243,14 +244,52 @@ fn payload(value: &Value) -> Payload {
 }
 
 /// The Workflow's drawing, coloured by what the run did.
-async fn picture(site: &Site, namespace: &str, name: &str, timeline: Option<&Timeline>) -> Result<String, String> {
+/// The drawing, and what is to be said of it.
+async fn picture(
+    site: &Site,
+    namespace: &str,
+    run: &WorkflowRun,
+    timeline: Option<&Timeline>,
+) -> Result<(String, Option<String>), String> {
+    let name = run.spec.workflow_ref.name.as_str();
     let workflows: Api<Workflow> = Api::namespaced(site.cluster.client.clone(), namespace);
     let found = workflows.get(name).await;
     let workflow = found.map_err(|error| KubectlError::of(&format!("get Workflow \"{name}\""), error).to_string())?;
+    let note = another_version(run, &workflow)?;
     let (definition, _) = machine::definition(site, namespace, &workflow).await?;
     let history = timeline.map(History::of_timeline);
     machine::drawing(&definition, &format!("What the run did in Workflow {name}"), history.as_ref())
+        .map(|drawing| (drawing, note))
         .ok_or_else(|| "The definition has no state that can be drawn.".to_owned())
+}
+
+/// The cluster has the newest definition alone: said where the run is known to be of another. What has not started is not drawn
+/// then, for there is nothing to see but what it will not do.
+fn another_version(run: &WorkflowRun, workflow: &Workflow) -> Result<Option<String>, String> {
+    let status = workflow.status.clone().unwrap_or_default();
+    let Some(newest) = status.latest_version.map(|latest| latest.number) else { return Ok(None) };
+    let attempts = run.status.as_ref().map(|status| status.attempts.as_slice()).unwrap_or_default();
+    if let Some(attempt) = attempts.last() {
+        let ran = kept::version(&attempt.target_arn).map(|version| version.to_string());
+        let other = ran.filter(|ran| *ran != newest.to_string());
+        return Ok(other.map(|ran| format!("The run is of version {ran}; the drawing is of version {newest}.")));
+    }
+    let reference = &run.spec.workflow_ref;
+    let asked = match (&reference.alias, reference.version) {
+        (_, Some(version)) if version != newest => format!("version {version}"),
+        (Some(alias), _) => {
+            let routes = status.aliases.iter().find(|one| one.name == *alias).map(|one| one.routes.as_slice());
+            let is_newest = routes.is_some_and(|routes| routes.iter().all(|route| route.version == newest));
+            if is_newest {
+                return Ok(None);
+            }
+            format!("alias {alias}")
+        }
+        _ => return Ok(None),
+    };
+    Err(format!(
+        "The run asks for {asked}, and has not started; the cluster has the definition of version {newest} alone."
+    ))
 }
 
 /// The newest timeline of the run's histories, and what is said of them.
@@ -274,4 +313,48 @@ async fn history(site: &Site, namespace: &str, run: &str, over: bool) -> (Option
     let status = newest.status.clone().unwrap_or_default();
     let said = format!("ExecutionHistory \"{}\": {}.", newest.name_any(), kept::reading(&status).trim_end_matches('.'));
     (status.timeline, note(said, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_another_version_is_not_drawn_as_that_of_the_run() {
+        let machine = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
+        let route = |version: i64| json!({"name": "live", "ARN": "arn", "phase": "Stable", "routes": [{"version": version, "weight": 100}]});
+        let workflow = |version: i64| -> Workflow {
+            serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "fulfil"},
+                "spec": {"trustBindingRef": {"name": "orders"}, "executionRoleARN": "arn:aws:iam::111122223333:role/x"},
+                "status": {"latestVersion": {"ARN": format!("{machine}:4"), "number": 4}, "aliases": [route(version)]}}))
+            .unwrap()
+        };
+        let run = |reference: &Value, started: Option<i64>| -> WorkflowRun {
+            let attempts = started.map(|version| {
+                json!([{"number": 1, "executionName": "a", "targetARN": format!("{machine}:{version}"),
+                "trustBindingName": "orders", "inputDigest": "d", "recordedAt": "2026-01-01T00:00:00Z"}])
+            });
+            serde_json::from_value(
+                json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": "order"},
+                "spec": {"workflowRef": reference}, "status": {"attempts": attempts.unwrap_or_else(|| json!([]))}}),
+            )
+            .unwrap()
+        };
+        let plain = json!({"name": "fulfil"});
+        let (live, other) = (json!({"name": "fulfil", "alias": "live"}), json!({"name": "fulfil", "alias": "none"}));
+        let third = json!({"name": "fulfil", "version": 3});
+        let said = |run: &WorkflowRun, version: i64| another_version(run, &workflow(version));
+        assert_eq!(said(&run(&plain, None), 4), Ok(None));
+        assert_eq!(said(&run(&plain, Some(4)), 4), Ok(None));
+        assert!(said(&run(&plain, Some(3)), 4).unwrap().unwrap().contains("of version 3; the drawing is of version 4"));
+        assert_eq!(said(&run(&live, None), 4), Ok(None));
+        for (reference, version, asked) in
+            [(&live, 3, "alias live"), (&other, 4, "alias none"), (&third, 4, "version 3")]
+        {
+            let why = said(&run(reference, None), version).unwrap_err();
+            assert!(why.contains(asked) && why.contains("has not started"), "{why}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use kube::Api;
 use super::frame::Frame;
 use super::rates::{Rates, rates};
 use super::site::{Site, answer};
-use super::store::Kind;
+use super::store::{Kind, Sight};
 use super::told::{Mark, Told};
 use super::{machine, problem, runs_page};
 use crate::api::v1alpha1::{AliasStatus, RolloutPhase, RunsAs, Workflow, WorkflowStatus, is_object_name};
@@ -44,6 +44,7 @@ struct WorkflowPage {
     policy: Option<String>,
     conditions: Vec<Told>,
     runs: Vec<runs_page::Row>,
+    no_runs: &'static str,
 }
 
 struct AliasRow {
@@ -129,10 +130,21 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, workfl
         policy: needed.as_ref().ok().filter(|needed| !needed.needs.is_empty()).map(|needed| needed.document().pretty()),
         no_needs: needed.err().unwrap_or_default(),
         conditions: status.conditions.iter().map(Told::of).collect(),
+        no_runs: no_runs(&site.store.runs.sight(), &namespace),
         runs: own.iter().take(NEWEST).map(|(key, run)| runs_page::row(key, run, now)).collect(),
         frame,
         namespace,
         name,
+    }
+}
+
+/// Why no run is shown. That there is none is known only where all of them may be seen.
+fn no_runs(sight: &Sight, namespace: &str) -> &'static str {
+    let is_elsewhere = sight.within.as_deref().is_some_and(|within| within != namespace);
+    match () {
+        () if sight.trouble.is_some() || is_elsewhere => "There are no runs that you may see.",
+        () if !sight.complete => "The runs are still being read.",
+        () => "There are no runs yet.",
     }
 }
 

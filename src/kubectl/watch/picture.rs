@@ -9,7 +9,7 @@ use super::super::await_run::phase;
 use super::super::list::duration;
 use super::super::pause::waits_for;
 use super::super::size::Size;
-use super::super::table::{clip, pad, printable, width};
+use super::super::table::{clip, pad, printable, width, wrap};
 use super::super::timeline::lines;
 use super::super::words::paint_phase;
 use crate::api::v1alpha1::{Timeline, VisitResult, WorkflowRun};
@@ -19,6 +19,8 @@ use crate::graph::{Flow, History, terminal};
 const GAP: usize = 3;
 /// A timeline is not put into less beside a graph.
 const NARROWEST: usize = 28;
+/// Rows below which states come before the word that the graph is left out.
+const LEAST: usize = 6;
 
 /// What there is to see.
 pub(super) struct Scene {
@@ -51,10 +53,22 @@ impl Scene {
     /// Lines that fit the terminal. What does not fit beside is put below, and what does not fit at all is left out: the
     /// graph first, then the oldest states.
     pub fn frame(&self, size: Size, now: Timestamp, colour: bool) -> Vec<String> {
-        let mut frame = self.head(now, colour);
-        let room = size.rows.saturating_sub(frame.len() + usize::from(self.note.is_some()) + 1);
+        // The only reason that is told is told in full.
+        let head = self.head(now, colour);
+        let most = size.rows.saturating_sub(2).max(1);
+        let told = head.iter().skip(1).flat_map(|line| wrap(line, size.columns, 2)).take(most);
+        let mut frame: Vec<String> = head.iter().take(1).cloned().chain(told).collect();
+        let mut room = size.rows.saturating_sub(frame.len() + usize::from(self.note.is_some()) + 1);
         let times = self.timeline().map(|timeline| lines(timeline, now, colour)).unwrap_or_default();
         let graph = self.graph(size, colour);
+        if self.flow.is_some() && (graph.is_empty() || graph.len() > room) && room >= LEAST {
+            let workflow = &self.run.spec.workflow_ref.name;
+            let why = format!("The graph does not fit: kubectl sfn graph workflow/{}", printable(workflow));
+            let told = wrap(&why, size.columns, 2);
+            room = room.saturating_sub(told.len() + 1);
+            frame.extend(told);
+            frame.push(String::new());
+        }
         let widest = graph.iter().map(|line| width(line)).max().unwrap_or(0);
         match () {
             () if graph.is_empty() || graph.len() > room => frame.extend(last(times, room)),
@@ -165,6 +179,26 @@ mod tests {
             assert!(lines.len() <= rows.max(3), "{rows}: {lines:#?}");
             assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:#?}");
         }
+    }
+
+    #[test]
+    fn a_graph_that_is_left_out_is_told_and_a_reason_is_not_cut() {
+        let now = "2026-01-01T00:00:10Z".parse().unwrap();
+        let low = scene().frame(Size { columns: 80, rows: 10 }, now, false);
+        assert!(low.contains(&"The graph does not fit: kubectl sfn graph workflow/fulfil".to_owned()), "{low:#?}");
+        let high = scene().frame(Size { columns: 80, rows: 50 }, now, false);
+        assert!(!high.iter().any(|line| line.contains("does not fit")), "{high:#?}");
+        let mut scene = scene();
+        scene.run.status = serde_json::from_value(json!({"phase": "Pending", "conditions": [{"type": "Ready",
+            "status": "False", "reason": "AliasNotFound", "message": "Workflow \"fulfil\" has no alias \"live\". Add it to spec.aliases.",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]}))
+        .unwrap();
+        let frame = scene.frame(Size { columns: 40, rows: 24 }, now, false);
+        let told: String = frame[1..4].iter().map(|line| format!("{} ", line.trim())).collect();
+        assert!(
+            told.starts_with("AliasNotFound: Workflow \"fulfil\" has no alias \"live\". Add it to spec.aliases."),
+            "{frame:#?}"
+        );
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn the_chain_goes_from_the_account_down_to_the_run() {
     let links: Vec<&str> = chain.0.iter().map(|link| link.what).collect();
     assert_eq!(links, ["Account", "TrustBinding", "Role", "Session policy", "State machine", "Run"]);
     assert!(chain.0.iter().all(|link| link.state == State::Good), "{chain:#?}");
-    let text = chain.text(false);
+    let text = chain.text(false, usize::MAX);
     assert!(text.starts_with("✔ Account 111122223333, region eu-west-1\n└ ✔ TrustBinding shop/orders\n"), "{text}");
     assert!(text.contains("asked for by alice"), "{text}");
     assert_eq!(chain.view().len(), 6);
@@ -104,7 +104,7 @@ fn what_is_wrong_stands_at_the_link_where_it_is_and_once() {
     let objects = Objects { run: Some(failed), ..Objects::default() };
     assert_eq!(wrong(&objects)[0].1[0], "in state Pay: Declined: no\u{1b}[2J funds");
     let chain = Chain::of(&objects, "shop");
-    assert!(!chain.text(false).contains('\u{1b}'));
+    assert!(!chain.text(false, usize::MAX).contains('\u{1b}'));
     assert_eq!(chain.next(&Named { kind: Kind::Run, name: "order".into() }).as_deref(), Some("logs order"));
 }
 
@@ -121,7 +121,7 @@ fn a_session_policy_wider_than_need_be_is_no_failure() {
             .unwrap();
     let objects = Objects { binding: Some(there("orders", one)), ..Objects::default() };
     assert!(wrong(&objects).is_empty());
-    assert!(Chain::of(&objects, "shop").text(false).contains("! Warning PassRoleTooBroad: List them."));
+    assert!(Chain::of(&objects, "shop").text(false, usize::MAX).contains("! Warning PassRoleTooBroad: List them."));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn what_may_not_be_seen_is_said_to_be_so_and_what_is_missing_is_wrong() {
         workflow: Some(there("fulfil", workflow(&[ready()]))),
         run: None,
     };
-    let text = Chain::of(&objects, "shop").text(false);
+    let text = Chain::of(&objects, "shop").text(false, usize::MAX);
     assert!(text.starts_with("✔ Account 111122223333, region eu-west-1\n"), "the machine's ARN tells it: {text}");
     assert!(
         text.contains("? TrustBinding shop/orders\n")
@@ -154,6 +154,27 @@ fn nobody_has_looked_yet_is_no_failure() {
         ..Objects::default()
     };
     assert!(wrong(&objects).is_empty());
-    let text = Chain::of(&objects, "shop").text(false);
+    let text = Chain::of(&objects, "shop").text(false, usize::MAX);
     assert!(text.contains("the operator has not looked at it yet") && text.contains("? Run shop/order\n"), "{text}");
+}
+
+#[test]
+fn what_went_wrong_is_told_once_and_broken_between_words() {
+    let failed = json!({"phase": "Failed", "observedGeneration": 1, "error": "OutOfBoxes", "cause": "no box of size L", "failedState": "Pack",
+        "conditions": [condition("Failed", "True", "ExecutionFailed", "The execution failed in state Pack: OutOfBoxes: no box of size L.")]});
+    let objects = Objects { run: Some(run(&failed)), ..Objects::default() };
+    let chain = Chain::of(&objects, "shop");
+    assert_eq!(chain.0[0].wrong, ["in state Pack: OutOfBoxes: no box of size L"]);
+    let text = chain.text(false, 30);
+    assert!(text.contains("  ! in state Pack: OutOfBoxes:\n    no box of size L\n"), "{text}");
+    let not_again = condition(
+        "Failed",
+        "True",
+        "ExecutionFailed",
+        "OutOfBoxes. It is not tried again: spec.retry has had its attempts.",
+    );
+    let mut tried = failed.clone();
+    tried["conditions"] = json!([not_again]);
+    let objects = Objects { run: Some(run(&tried)), ..Objects::default() };
+    assert_eq!(Chain::of(&objects, "shop").0[0].wrong.len(), 2);
 }

@@ -65,11 +65,10 @@ pub(super) async fn complete(command: &Command, typed: &[String]) -> Result<Exit
     let place = words::place(command, typed);
     let (mut offered, directive) = match &place.what {
         What::Words(words) => (words.clone(), NO_FILES),
-        What::Files => (Vec::new(), FILES),
         What::Names(kinds) => (names(kinds, &place).await, NO_FILES),
         What::Objects(kinds) => (objects(kinds, &place).await, NO_FILES),
         What::FilesOrObjects(kinds) if begins_a_kind(&place.begun) => (objects(kinds, &place).await, FILES),
-        What::FilesOrObjects(_) => (Vec::new(), FILES),
+        What::Files | What::FilesOrObjects(_) => (Vec::new(), FILES),
     };
     offered.retain(|(value, _)| value.starts_with(&place.begun));
     let lines: String = offered

@@ -96,8 +96,8 @@ fn one_run_is_joined_across_the_audit_logs_of_the_cluster_the_operator_and_aws()
     let mut waiting = workflow_run("waiting", "fulfil", &json!({}));
     waiting["spec"]["workflowRef"]["alias"] = json!("none");
     create_as(&tenant, "alice", &waiting).unwrap();
-    let waiting = tenant.wait_for(&operator, "sfnrun/waiting", "Ready", "False", "AliasNotFound");
-    assert_eq!(waiting["status"]["requestedBy"], "alice", "who asked is told before it starts");
+    let unstarted = tenant.wait_for(&operator, "sfnrun/waiting", "Ready", "False", "AliasNotFound");
+    assert_eq!(unstarted["status"]["requestedBy"], "alice", "who asked is told before it starts");
     let mut run = workflow_run("order", "fulfil", &json!({"input": {"orderId": 4711}}));
     run["metadata"]["annotations"] = json!({"stepbound.dev/git-revision": "main@sha1:4711"});
     create_as(&tenant, "alice", &run).unwrap();

@@ -194,7 +194,7 @@ mod tests {
             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}))
         .unwrap();
         let frame = scene.frame(Size { columns: 40, rows: 24 }, now, false);
-        let told: String = frame[1..4].iter().map(|line| format!("{} ", line.trim())).collect();
+        let told = frame[1..4].iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
         assert!(
             told.starts_with("AliasNotFound: Workflow \"fulfil\" has no alias \"live\". Add it to spec.aliases."),
             "{frame:#?}"

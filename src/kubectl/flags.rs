@@ -20,7 +20,7 @@ pub struct Connection {
     /// The kubeconfig; by default $KUBECONFIG, then ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) kubeconfig: Option<std::path::PathBuf>,
-    /// Ask with the token in this file and with nothing of the kubeconfig; read again before every request
+    /// Ask with the token in this file, in place of what the kubeconfig has; read again before every request
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<std::path::PathBuf>,
     /// The API server's address, for whoever has a token and no kubeconfig: none is read then

@@ -50,10 +50,15 @@ impl Told {
 
     /// What is said of a run to whoever stops waiting.
     pub fn standing(&self, name: &str) -> String {
-        match &self.0 {
-            Some(why) => format!("WorkflowRun \"{name}\" still waits: {}", why.trim_end_matches('.')),
-            None => format!("WorkflowRun \"{name}\" goes on"),
-        }
+        standing(name, self.0.as_deref())
+    }
+}
+
+/// How a run stands that nobody waits for any more.
+pub(super) fn standing(name: &str, waits_for: Option<&str>) -> String {
+    match waits_for {
+        Some(why) => format!("WorkflowRun \"{name}\" still waits: {}", why.trim_end_matches('.')),
+        None => format!("WorkflowRun \"{name}\" goes on"),
     }
 }
 

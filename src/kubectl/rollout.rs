@@ -118,13 +118,13 @@ async fn status(flags: &StatusFlags, cluster: &Cluster) -> Result<Exit, KubectlE
         cluster.command(&format!("rollout {verb} {name}{alias}"))
     };
     let again = format!("See it again: {}", command("status", flags.of.alias.as_deref()));
-    match seen_last {
+    let (how, next) = match seen_last {
         Some((alias, Standing::Paused)) => {
-            let what = format!("the rollout of workflow \"{name}\" is paused");
-            say_stopped(why, &what, &format!("Let it go on: {}. {again}", command("resume", Some(&alias))));
+            ("is paused", format!("Let it go on: {}. {again}", command("resume", Some(&alias))))
         }
-        _ => say_stopped(why, &format!("the rollout of workflow \"{name}\" goes on"), &again),
-    }
+        _ => ("goes on", again),
+    };
+    say_stopped(why, &format!("the rollout of workflow \"{name}\" {how}"), &next);
     Ok(Exit::GoesOn)
 }
 

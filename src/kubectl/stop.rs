@@ -55,7 +55,7 @@ pub(super) fn asked_to_end() -> impl Future<Output = ()> {
 pub(super) fn asked_to_end() -> impl Future<Output = ()> {
     async {
         if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -106,7 +106,7 @@ pub(super) async fn unread() {
 /// The same where the next write tells it.
 #[cfg(not(unix))]
 pub(super) async fn unread() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(all(test, unix))]

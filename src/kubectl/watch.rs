@@ -143,7 +143,8 @@ async fn watched(
             return Ok(exit);
         }
     };
-    say_stopped(why, &view.waits.standing(name), &back_to_run(cluster, name));
+    let waits_for = pause::waits_for(&view.scene.run);
+    say_stopped(why, &pause::standing(name, waits_for.as_deref()), &back_to_run(cluster, name));
     Ok(Exit::GoesOn)
 }
 

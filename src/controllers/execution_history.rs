@@ -8,7 +8,7 @@ mod room;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
@@ -23,7 +23,8 @@ use crate::api::v1alpha1::{
 };
 use crate::aws::Caller;
 use crate::iam::binding_role::session::Purpose;
-use crate::outcome::{Failure, Requeue};
+use crate::outcome::{Class, Failure, Requeue};
+use crate::plan::execution_history::waiting::{self, WaitsFor, waits_for};
 use crate::plan::execution_history::{self as plan, Logged, Source};
 use crate::plan::run::machine_name;
 use crate::reason::Reason;
@@ -43,7 +44,12 @@ impl Managed for ExecutionHistory {
         if is_finished(&work.object) {
             return expire(work, ctx).await;
         }
-        match pipeline(work, ctx).await? {
+        let came = match pipeline(work, ctx).await {
+            Err(failure) if failure.class != Class::Conflict => return Ok(refused(work, ctx, failure)),
+            came => came?,
+        };
+        ctx.histories.gets_on(&work.object.uid().unwrap_or_default());
+        match came {
             Came::Further(done) => Ok(done),
             Came::ToItsEnd => complete(work, ctx).await,
             Came::Nowhere(failure) => Ok(fail(work, ctx, failure)),
@@ -65,16 +71,22 @@ impl Managed for ExecutionHistory {
 
 /// The run, a place among those that are kept, a session, and as much of the history as there is time for.
 async fn pipeline(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>) -> Result<Came, Failure> {
-    if let Some(wait) = room::has_to_wait(work, ctx) {
+    if room::is_turned_away(work, ctx) {
+        return Ok(Came::Nowhere(waiting::turned_away()));
+    }
+    // Whether there is anything to be read is found out first: what waits for a run must not stand in the line for places.
+    if is_in_line(&work.object)
+        && let Some(wait) = room::has_to_wait(work, ctx)
+    {
         return Ok(waits(work, Reason::TooManyHistories, room::FULL, wait));
     }
     let (namespace, name) = (work.namespace(), work.object.spec.workflow_run_ref.name.clone());
     let recorded = work.status().execution_arn.clone();
     let Some(run) = run_of(ctx, &namespace, &name).await? else {
-        return match recorded {
-            Some(_) => Ok(Came::Nowhere(plan::run_gone(&name))),
-            None => Err(plan::no_run(&name, &namespace)),
-        };
+        return Ok(match recorded {
+            Some(_) => Came::Nowhere(plan::run_gone(&name)),
+            None => waits_for_run(work, plan::no_run(&name, &namespace)),
+        });
     };
     let status = run.status.clone().unwrap_or_default();
     let logged = logged(ctx, &namespace, &run, &status).await?;
@@ -102,14 +114,49 @@ async fn pipeline(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>) -> Resu
     read::go_on(work, ctx, &read::Of { caller: looks, run: status.clone(), arn, log }).await
 }
 
+/// True of one that was looked at before and lacks nothing but a place.
+fn is_in_line(history: &ExecutionHistory) -> bool {
+    history.status.is_some() && waits_for(history.status.as_ref()) == WaitsFor::Place
+}
+
 fn waits(work: &mut Work<ExecutionHistory>, reason: Reason, message: &str, wait: Duration) -> Came {
-    if work.status().phase.is_none() {
-        work.status().phase = Some(HistoryPhase::Pending);
-    }
+    let Some(left) = left(work, WaitsFor::Place) else {
+        return Came::Nowhere(waiting::waited_too_long(&Failure::new(Class::Waiting, reason, message)));
+    };
+    pending(work);
     work.conditions(|conditions| {
         conditions.progressing(reason, message);
     });
-    Came::Further(Done::again(Requeue::After(wait)))
+    Came::Further(Done::again(Requeue::After(wait.min(left))))
+}
+
+fn waits_for_run(work: &mut Work<ExecutionHistory>, no_run: Failure) -> Came {
+    let Some(left) = left(work, WaitsFor::Run) else { return Came::Nowhere(waiting::waited_too_long(&no_run)) };
+    pending(work);
+    Came::Further(Done { partly_failed: Some(no_run), ..Done::again(Requeue::After(left)) })
+}
+
+/// How long it may go on waiting.
+fn left(work: &Work<ExecutionHistory>, waits_for: WaitsFor) -> Option<Duration> {
+    let created = work.object.creation_timestamp().map(|time| time.0);
+    waiting::left_of(waits_for, created, Timestamp::now()).map(SignedDuration::unsigned_abs)
+}
+
+fn pending(work: &mut Work<ExecutionHistory>) {
+    work.status().phase.get_or_insert(HistoryPhase::Pending);
+}
+
+/// It was refused, and is tried again for so long. Where nothing was read yet, its place is for others meanwhile.
+fn refused(work: &mut Work<ExecutionHistory>, ctx: &Context, failure: Failure) -> Done {
+    let (uid, now) = (work.object.uid().unwrap_or_default(), Timestamp::now());
+    pending(work);
+    if work.status().phase == Some(HistoryPhase::Pending) {
+        ctx.histories.leave_place(&uid);
+    }
+    match waiting::left_of_refusal(ctx.histories.refused_since(&uid, now), now) {
+        Some(left) => Done { partly_failed: Some(failure), ..Done::again(Requeue::After(left.unsigned_abs())) },
+        None => fail(work, ctx, waiting::waited_too_long(&failure)),
+    }
 }
 
 /// The run. One that is under way is in memory; its end is read as the API server has it.
@@ -160,9 +207,7 @@ fn is_finished(history: &ExecutionHistory) -> bool {
 }
 
 /// The end, as it is told with whatever was read.
-fn finish(work: &mut Work<ExecutionHistory>, phase: HistoryPhase) -> Duration {
-    let (now, spec) = (Timestamp::now(), work.object.spec.clone());
-    let expires = plan::expires_at(&spec, now);
+fn finish(work: &mut Work<ExecutionHistory>, phase: HistoryPhase, now: Timestamp, expires: Timestamp) -> Duration {
     let status = work.status();
     status.phase = Some(phase);
     (status.finished_at, status.expires_at) = (Some(Timestamped { 0: now }), Some(Timestamped { 0: expires }));
@@ -171,7 +216,9 @@ fn finish(work: &mut Work<ExecutionHistory>, phase: HistoryPhase) -> Duration {
 
 /// All was read. What is remembered goes once the API server has it.
 async fn complete(work: &mut Work<ExecutionHistory>, ctx: &Context) -> Result<Done, Failure> {
-    let left = finish(work, HistoryPhase::Complete);
+    let now = Timestamp::now();
+    let expires = plan::expires_at(&work.object.spec, now);
+    let left = finish(work, HistoryPhase::Complete, now, expires);
     let message = message(work.status());
     work.conditions(|conditions| {
         conditions.remove(FAILED).ready(Reason::HistoryRead, &message);
@@ -192,8 +239,15 @@ fn message(status: &ExecutionHistoryStatus) -> String {
 
 /// It cannot be read. It waits for nobody: another one has to be created.
 fn fail(work: &mut Work<ExecutionHistory>, ctx: &Context, failure: Failure) -> Done {
-    ctx.histories.end_reading(&work.object.uid().unwrap_or_default());
-    let left = finish(work, HistoryPhase::Failed);
+    let (uid, now) = (work.object.uid().unwrap_or_default(), Timestamp::now());
+    let expires = if work.status().execution_arn.is_some() {
+        ctx.histories.end_reading(&uid);
+        plan::expires_at(&work.object.spec, now)
+    } else {
+        ctx.histories.forget(&uid);
+        waiting::unread_expires_at(&work.object.spec, failure.reason, room::unread_beside(work, ctx), now)
+    };
+    let left = finish(work, HistoryPhase::Failed, now, expires);
     work.conditions(|conditions| {
         conditions.failed(&failure).set(FAILED, Truth::True, failure.reason, &failure.message);
         conditions.set(STALLED, Truth::True, failure.reason, &failure.message);

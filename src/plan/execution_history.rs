@@ -3,6 +3,7 @@
 pub mod pace;
 pub mod pages;
 pub mod room;
+pub mod waiting;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -117,7 +118,7 @@ pub fn run_gone(run: &str) -> Failure {
 /// There is no such run yet.
 pub fn no_run(run: &str, namespace: &str) -> Failure {
     let message = format!(
-        "WorkflowRun \"{run}\" does not exist in namespace \"{namespace}\". Create it, or delete this ExecutionHistory; it goes on by itself once the run is there."
+        "WorkflowRun \"{run}\" does not exist in namespace \"{namespace}\". It is waited for for a minute, as where one manifest has both."
     );
     Failure::new(Class::Waiting, Reason::RunNotFound, message)
 }

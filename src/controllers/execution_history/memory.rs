@@ -42,6 +42,8 @@ pub(super) struct Begun {
     pub(super) kept: HashMap<String, Kept>,
     /// Those that were told to go.
     pub(super) going: HashSet<String>,
+    /// Since when those are refused that do not get on.
+    pub(super) refused: HashMap<String, Timestamp>,
 }
 
 impl Default for Histories {
@@ -67,7 +69,9 @@ impl Histories {
 
     pub(super) fn end_reading(&self, uid: &str) {
         self.readings.lock().remove(uid);
-        if let Some(kept) = self.begun.lock().kept.get_mut(uid) {
+        let mut begun = self.begun.lock();
+        begun.refused.remove(uid);
+        if let Some(kept) = begun.kept.get_mut(uid) {
             kept.finished.get_or_insert_with(Timestamp::now);
         }
     }
@@ -78,6 +82,22 @@ impl Histories {
         let mut begun = self.begun.lock();
         begun.kept.remove(uid);
         begun.going.remove(uid);
+        begun.refused.remove(uid);
+    }
+
+    /// Since when it is refused.
+    pub(super) fn refused_since(&self, uid: &str, now: Timestamp) -> Timestamp {
+        *self.begun.lock().refused.entry(uid.to_owned()).or_insert(now)
+    }
+
+    /// It gets on.
+    pub(super) fn gets_on(&self, uid: &str) {
+        self.begun.lock().refused.remove(uid);
+    }
+
+    /// Of what has a place others have none: nothing was read of it, so there is nothing to keep.
+    pub(super) fn leave_place(&self, uid: &str) {
+        self.begun.lock().kept.remove(uid);
     }
 
     /// Decides with what has begun. Nothing else begins meanwhile.

@@ -56,6 +56,10 @@ pub(super) async fn go_on(work: &mut Work<ExecutionHistory>, ctx: &Arc<Context>,
         None => begin(work, ctx, of).await?,
     };
     let read = if rests(&reading, work, ctx, of) { Ok(()) } else { read(&mut reading, work, ctx, of).await };
+    if reading.observed > 0 {
+        // What may stand on a page has a place, whoever looks at it next.
+        (work.status().execution_arn, work.status().phase) = (Some(of.arn.clone()), Some(HistoryPhase::Reading));
+    }
     let came = match read {
         Ok(()) => after(&mut reading, work, ctx, of).await,
         Err(failure) if failure.reason == Reason::ExecutionNotFound && failure.class == Class::Terminal => {

@@ -1,5 +1,6 @@
 //! A place among the histories that are kept, and room for their pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::controllers::runner::{Work, fenced};
 use crate::kube::api_failure;
 use crate::outcome::Failure;
 use crate::plan::execution_history::room::{BYTES, Kept, Room, to_begin, to_write};
+use crate::plan::execution_history::waiting::{self, Waiting, WaitsFor, waits_for};
 
 /// What is told of one that waits.
 pub(super) const FULL: &str = "This namespace has ten histories that are read or were a moment ago. It is read once one of them was finished for a minute, which is deleted then; delete one that nobody needs to have it read at once.";
@@ -28,7 +30,7 @@ fn phase(history: &ExecutionHistory) -> HistoryPhase {
 
 /// A history that has begun, as the watch shows it.
 fn kept(history: &ExecutionHistory) -> Option<Kept> {
-    if phase(history) == HistoryPhase::Pending || history.meta().deletion_timestamp.is_some() {
+    if phase(history) == HistoryPhase::Pending || is_unread(history) || history.meta().deletion_timestamp.is_some() {
         return None;
     }
     let status = history.status.as_ref()?;
@@ -41,6 +43,12 @@ fn kept(history: &ExecutionHistory) -> Option<Kept> {
     })
 }
 
+/// True of one that failed before anything was read: it has no page, so it takes no place.
+fn is_unread(history: &ExecutionHistory) -> bool {
+    let has_read = history.status.as_ref().is_some_and(|status| status.execution_arn.is_some());
+    phase(history) == HistoryPhase::Failed && !has_read
+}
+
 /// The others that have begun: those that this process knows best, and those that it knows from the watch alone.
 fn others(begun: &Begun, shown: impl Iterator<Item = Kept>, own: &str) -> Vec<Kept> {
     let stays = |one: &Kept| one.uid != own && !begun.going.contains(&one.uid);
@@ -48,34 +56,63 @@ fn others(begun: &Begun, shown: impl Iterator<Item = Kept>, own: &str) -> Vec<Ke
     begun.kept.values().cloned().chain(shown).filter(stays).collect()
 }
 
-/// What the namespace has: those that have begun, how many have waited for longer, and how many there are.
-fn beside(work: &Work<ExecutionHistory>, ctx: &Context, begun: &Begun) -> (Vec<Kept>, usize, usize) {
-    let (namespace, own) = (work.namespace(), work.object.uid().unwrap_or_default());
-    let Some(watches) = ctx.watches.of(&namespace) else { return (Vec::new(), 0, 0) };
-    let names = watches.histories.index().names(&namespace);
-    let place = |name: &String| ObjectRef::<ExecutionHistory>::new(name).within(&namespace);
-    let shown: Vec<_> = names.iter().filter_map(|name| watches.histories.store.get(&place(name))).collect();
-    let order = |history: &ExecutionHistory| (history.creation_timestamp().map(|time| time.0), history.uid());
-    let waits_for_longer = |other: &&std::sync::Arc<ExecutionHistory>| {
-        let uid = other.uid().unwrap_or_default();
-        phase(other) == HistoryPhase::Pending
+/// The histories of a namespace, as the watch shows them.
+fn shown(ctx: &Context, namespace: &str) -> Vec<Arc<ExecutionHistory>> {
+    let Some(watches) = ctx.watches.of(namespace) else { return Vec::new() };
+    let place = |name: &String| ObjectRef::<ExecutionHistory>::new(name).within(namespace);
+    let names = watches.histories.index().names(namespace);
+    names.iter().filter_map(|name| watches.histories.store.get(&place(name))).collect()
+}
+
+fn waiting(history: &ExecutionHistory, waits_for: WaitsFor) -> Waiting {
+    Waiting {
+        uid: history.uid().unwrap_or_default(),
+        run: history.spec.workflow_run_ref.name.clone(),
+        created: history.creation_timestamp().map(|time| time.0),
+        waits_for,
+    }
+}
+
+/// The others that wait.
+fn others_waiting(shown: &[Arc<ExecutionHistory>], begun: &Begun, own: &str) -> Vec<Waiting> {
+    let waits = |one: &&Arc<ExecutionHistory>| {
+        let uid = one.uid().unwrap_or_default();
+        phase(one) == HistoryPhase::Pending
+            && uid != own
             && !begun.kept.contains_key(&uid)
-            && other.meta().deletion_timestamp.is_none()
-            && order(other) < order(&work.object)
+            && one.meta().deletion_timestamp.is_none()
     };
-    let before = shown.iter().filter(waits_for_longer).count();
-    let mut kept = others(begun, shown.iter().filter_map(|one| kept(one)), &own);
-    kept.retain(|one| one.namespace == namespace);
-    (kept, before, names.len())
+    shown.iter().filter(waits).map(|one| waiting(one, waits_for(one.status.as_ref()))).collect()
+}
+
+/// Whether it has to go, since too many of its namespace wait.
+pub(super) fn is_turned_away(work: &Work<ExecutionHistory>, ctx: &Context) -> bool {
+    let own = waiting(&work.object, waits_for(work.object.status.as_ref()));
+    let shown = shown(ctx, &work.namespace());
+    if shown.len() < waiting::WAITING || phase(&work.object) != HistoryPhase::Pending {
+        return false;
+    }
+    ctx.histories.with_begun(|begun| {
+        !begun.kept.contains_key(&own.uid) && waiting::is_turned_away(&own, &others_waiting(&shown, begun, &own.uid))
+    })
+}
+
+/// How many others of its namespace failed before anything was read.
+pub(super) fn unread_beside(work: &Work<ExecutionHistory>, ctx: &Context) -> usize {
+    let own = work.object.uid();
+    shown(ctx, &work.namespace()).iter().filter(|one| one.uid() != own && is_unread(one)).count()
 }
 
 fn room(work: &Work<ExecutionHistory>, ctx: &Context, begun: &Begun) -> (Room, Duration) {
-    let own = work.object.uid().unwrap_or_default();
-    if begun.kept.contains_key(&own) || phase(&work.object) != HistoryPhase::Pending {
+    let (namespace, own) = (work.namespace(), waiting(&work.object, WaitsFor::Place));
+    if begun.kept.contains_key(&own.uid) || phase(&work.object) != HistoryPhase::Pending {
         return (Room::Now, Duration::ZERO);
     }
-    let (kept, before, all) = beside(work, ctx, begun);
-    let wait = WAITS_FOR_EACH.saturating_mul(u32::try_from(all).unwrap_or(u32::MAX)).max(WAITS);
+    let shown = shown(ctx, &namespace);
+    let before = waiting::before(&own, &others_waiting(&shown, begun, &own.uid));
+    let mut kept = others(begun, shown.iter().filter_map(|one| kept(one)), &own.uid);
+    kept.retain(|one| one.namespace == namespace);
+    let wait = WAITS_FOR_EACH.saturating_mul(u32::try_from(shown.len()).unwrap_or(u32::MAX)).max(WAITS);
     (to_begin(&kept, before, Timestamp::now()), wait)
 }
 

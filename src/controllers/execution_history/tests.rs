@@ -11,6 +11,7 @@ mod ends;
 mod followed;
 mod kept;
 mod logged;
+mod waiting;
 
 const ARN: &str = "arn:aws:states:eu-west-1:111122223333:execution:shop_orders:order";
 const EXPRESS: &str = "arn:aws:states:eu-west-1:111122223333:express:shop_orders:order:1";
@@ -69,7 +70,8 @@ fn add_run(world: &World<Faked>, status: &Value) {
 /// Asks for the history of the run.
 fn ask(world: &World<Faked>, name: &str, spec: &Value) {
     let whole = with(json!({"workflowRunRef": {"name": "order"}}), spec);
-    let metadata = json!({"name": name, "uid": format!("uid-{name}")});
+    let metadata =
+        json!({"name": name, "uid": format!("uid-{name}"), "creationTimestamp": Timestamp::now().to_string()});
     world.add("executionhistories", &json!({"kind": "ExecutionHistory", "metadata": metadata, "spec": whole}));
 }
 

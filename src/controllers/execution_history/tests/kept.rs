@@ -5,7 +5,7 @@ use kube::runtime::watcher::Event;
 use super::*;
 
 /// Shows the objects to the watch of histories, as the API server has them now.
-fn show(world: &World<Faked>, intake: &mut crate::controllers::intake::Intake<ExecutionHistory>) {
+pub(super) fn show(world: &World<Faked>, intake: &mut crate::controllers::intake::Intake<ExecutionHistory>) {
     let watches = world.ctx.watches.of("shop").unwrap();
     let listed = world.names::<ExecutionHistory>().into_iter().map(|name| Event::InitApply(world.get(&name)));
     for event in [Event::Init].into_iter().chain(listed).chain([Event::InitDone]) {

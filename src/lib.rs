@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod nesting;
 pub mod outcome;
 pub mod plan;
+pub mod printable;
 pub mod reason;
 #[cfg(feature = "operator")]
 pub mod runs;

@@ -6,6 +6,7 @@ use super::json::{self, JsonError};
 use super::parsed::{Parsed, SyntaxError};
 use super::position::Lines;
 use super::yaml;
+use crate::printable;
 
 /// Reads JSON or YAML. A text that starts with a brace is taken for JSON when it comes to reporting an error, because
 /// that is what its author meant.
@@ -53,14 +54,16 @@ pub fn parse_cut(text: &str, instead: &str) -> Result<Vec<Parsed>, SyntaxError> 
 }
 
 /// YAML that every reader takes for this value. The writer follows version 1.2, in which `n` is a text and in version 1.1 a
-/// boolean: where the versions differ it is written as JSON, which is YAML too.
+/// boolean: where the versions differ it is written as JSON, which is YAML too,
+/// and so is what has characters that only the escapes of JSON show.
 ///
 /// # Errors
 /// When the value cannot be written.
 pub fn to_yaml(value: &Value) -> Result<String, serde_yaml::Error> {
     let text = serde_yaml::to_string(value)?;
-    let is_clear = parse(&text).is_ok_and(|read| read.value == *value && read.ambiguous.is_empty());
-    Ok(if is_clear { text } else { format!("{value:#}\n") })
+    let is_clear = printable::is_printable(&text)
+        && parse(&text).is_ok_and(|read| read.value == *value && read.ambiguous.is_empty());
+    Ok(if is_clear { text } else { printable::json(&format!("{value:#}\n")) })
 }
 
 /// What is no JSON may be YAML.

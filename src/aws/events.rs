@@ -4,6 +4,7 @@ use aws_sdk_sfn::types::{HistoryEvent as SdkEvent, HistoryEventExecutionDataDeta
 
 use super::sdk_types::timestamp;
 use super::{EventPayload, HistoryEvent};
+use crate::printable::{printable, printable_lines};
 
 /// The event; what went in and out of it only `with_data`, whatever AWS has sent along.
 pub(super) fn event(mut event: SdkEvent, with_data: bool) -> HistoryEvent {
@@ -43,7 +44,8 @@ fn failure(event: &mut SdkEvent) -> (Option<String>, Option<String>) {
     macro_rules! first_of {
         ($($details:ident)*) => {
             $(if let Some(details) = &mut event.$details {
-                return (details.error.take(), details.cause.take());
+                let cause = details.cause.take().map(|cause| printable_lines(&cause));
+                return (details.error.take().map(|error| printable(&error)), cause);
             })*
         };
     }

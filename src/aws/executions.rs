@@ -14,6 +14,7 @@ use super::{
     AwsError, AwsErrorKind, Caller, Execution, ExecutionPage, ExecutionStatus, HistoryPage, HistoryRequest, ListPage,
     ListedExecution, MapRunCounts, StartExecution, StartedExecution,
 };
+use crate::printable::{printable, printable_lines};
 use crate::telemetry;
 
 /// Executions: how they are started, stopped and looked at. Called as the session's role: one call is one request to AWS; retries are the adapter's where the call is safe to
@@ -95,8 +96,8 @@ impl Executions for SdkStepFunctions {
             redrive_count: 0,
             input: ended.input,
             output: ended.output,
-            error: ended.error,
-            cause: ended.cause,
+            error: ended.error.map(|error| printable(&error)),
+            cause: ended.cause.map(|cause| printable_lines(&cause)),
             redrivable: None,
         })
     }
@@ -119,8 +120,8 @@ impl Executions for SdkStepFunctions {
             redrive_count: found.redrive_count.unwrap_or_default(),
             input: found.input,
             output: found.output,
-            error: found.error,
-            cause: found.cause,
+            error: found.error.map(|error| printable(&error)),
+            cause: found.cause.map(|cause| printable_lines(&cause)),
             redrivable: redrivable(found.redrive_status.as_ref(), found.redrive_status_reason),
         }))
     }

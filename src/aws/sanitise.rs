@@ -2,15 +2,17 @@
 
 use jiff::Timestamp;
 
+use crate::printable::printable;
+
 /// What stands for anything that was taken out.
 const MASK: &str = "…";
 /// Words longer than this are encoded messages, signatures or tokens, not words.
 const LONGEST_WORD: usize = 80;
 
 /// Takes out what differs from one answer to the next or must not be shown: request ids, times, tokens and encoded
-/// authorization messages. ARNs and addresses stay, since they say what the message is about.
+/// authorization messages, and characters that are obeyed instead of being shown. ARNs and addresses stay, since they say what the message is about.
 pub(crate) fn sanitised(message: &str) -> String {
-    message.split_whitespace().map(masked).collect::<Vec<_>>().join(" ")
+    printable(&message.split_whitespace().map(masked).collect::<Vec<_>>().join(" "))
 }
 
 fn masked(word: &str) -> String {
@@ -67,6 +69,11 @@ mod tests {
         assert_eq!(message, format!("token … on {arn}"));
         let execution = "arn:aws:states:eu-west-1:111122223333:execution:m:6f6f3b7e-0f7a-4b6e-9d5c-0123456789ab";
         assert_eq!(sanitised(execution), execution);
+    }
+
+    #[test]
+    fn nothing_in_a_message_is_obeyed() {
+        assert_eq!(sanitised("no\u{1b}[2J\r\nNext: \u{9b}31m\u{202e}x"), "no\u{fffd}[2J Next: \u{fffd}31m\u{fffd}x");
     }
 
     #[test]

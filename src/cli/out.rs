@@ -1,7 +1,9 @@
-//! What the commands print. A reader that has seen enough, such as `head`, is no failure of theirs: nothing more is printed, and
+//! What the commands print, with nothing in it that a terminal obeys but our own colours. A reader that has seen enough, such as `head`, is no failure of theirs: nothing more is printed, and
 //! the exit code says what it would have said.
 
 use std::io::{ErrorKind, IsTerminal, Result, Write};
+
+use crate::printable::shown;
 
 /// Writes to standard output, all of it at once.
 ///
@@ -16,6 +18,15 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// # Errors
 /// When it cannot be written, as on a full disk.
 pub(crate) fn is_read(text: &str) -> Result<bool> {
+    draw(&shown(text, colour()))
+}
+
+/// Writes as [`is_read`] does what moves about on a terminal, and whatever is in it is obeyed: values go into it by
+/// [`printable`](crate::printable::printable).
+///
+/// # Errors
+/// When it cannot be written, as on a full disk.
+pub(crate) fn draw(text: &str) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -25,7 +36,7 @@ pub(crate) fn is_read(text: &str) -> Result<bool> {
 
 /// Writes a line to standard error. Where that cannot be written there is nobody left to tell.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", shown(line, false));
 }
 
 /// True on a terminal that knows more than letters.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::asl::to_yaml;
 use crate::iam::execution_role::Derived;
+use crate::printable::json;
 use answer::{document, findings_to_stderr, write};
 use machines::{MachineFlags, of_one_role, states_exist};
 
@@ -105,7 +106,7 @@ fn execution_role(flags: &ExecutionRoleFlags) -> Result<ExitCode, PolicyError> {
         Output::Text => write(&view::text(&machines))?,
         Output::Json => {
             findings_to_stderr(&all);
-            write(&format!("{}\n", all.document().pretty()))?;
+            write(&json(&format!("{}\n", all.document().pretty())))?;
         }
         Output::Yaml => {
             findings_to_stderr(&all);

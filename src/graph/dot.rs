@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::flow::{EdgeKind, Flow, Shape, Vertex};
 use super::history::{History, Outcome};
 use super::style::subtitle;
+use crate::printable::printable_lines;
 
 /// Writes a graph in DOT; with a history, each state in the colour of what became of it.
 pub fn dot(flow: &Flow, title: &str, history: Option<&History>) -> String {
@@ -123,5 +124,5 @@ fn label(vertex: &Vertex) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!("\"{}\"", printable_lines(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::flow::{EdgeKind, Flow, Shape, Vertex};
 use super::history::History;
 use super::style::subtitle;
+use crate::printable::printable;
 
 /// Writes a graph as a Mermaid flowchart; with a history, each state in the colour of what became of it.
 pub fn mermaid(flow: &Flow, history: Option<&History>) -> String {
@@ -69,7 +70,7 @@ fn label(vertex: &Vertex) -> String {
 }
 
 fn escaped_retry(text: &str) -> String {
-    text.replace('"', "#quot;")
+    printable(text).replace('"', "#quot;")
 }
 
 fn shape(vertex: &Vertex) -> String {
@@ -85,5 +86,5 @@ fn shape(vertex: &Vertex) -> String {
 
 /// Mermaid reads entities with `#` in place of `&`.
 fn escaped(text: &str) -> String {
-    text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    printable(text).replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::flow::{Edge, Flow};
 use super::history::History;
 use super::style::{sign, subtitle};
+use crate::printable::printable;
 
 /// Lists the states in the author's order, inner ones under the state that holds them.
 pub fn outline(flow: &Flow, history: Option<&History>) -> String {
@@ -30,7 +31,8 @@ fn machine(text: &mut String, flow: &Flow, history: Option<&History>, depth: usi
         let mark = became.map(|(outcome, times)| format!(" {} ×{times}", sign(*outcome))).unwrap_or_default();
         let indent = "  ".repeat(depth);
         let (name, subtitle) = (&vertex.name, subtitle(vertex));
-        let _ = writeln!(text, "{indent}{start}{name}{mark} [{subtitle}] → {}", ways.join(", "));
+        let line = format!("{start}{name}{mark} [{subtitle}] → {}", ways.join(", "));
+        let _ = writeln!(text, "{indent}{}", printable(&line));
         for inner in &vertex.inner {
             machine(text, inner, history, depth + 1);
         }

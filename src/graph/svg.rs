@@ -9,6 +9,7 @@ use super::layered::Point;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
 use super::ranked::{Gaps, Size};
 use super::style::{subtitle, width};
+use crate::printable::markup;
 
 const MARGIN: f64 = 24.0;
 const NAME: f64 = 14.0;
@@ -125,10 +126,10 @@ fn drawn(flow: &Flow, title: &str, history: Option<&History>, rules: &str) -> Dr
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<title>{2}</title>\n{rules}<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n",
         number(width),
         number(height),
-        escaped(title),
+        markup(title),
     );
     if let Some(note) = &note {
-        let _ = writeln!(text, "<text class=\"small\" x=\"{MARGIN}\" y=\"15\">{}</text>", escaped(note));
+        let _ = writeln!(text, "<text class=\"small\" x=\"{MARGIN}\" y=\"15\">{}</text>", markup(note));
     }
     draw(&mut text, &level, Point { x: MARGIN, y: MARGIN }, history);
     text.push_str("</svg>\n");
@@ -175,7 +176,7 @@ fn state(text: &mut String, one: &Placed<'_>, at: Point, history: Option<&Histor
     let _ = writeln!(
         text,
         "<title>{}</title>",
-        escaped(&hover(one, became.flatten().map(|(outcome, times)| (outcome.name(), *times))))
+        markup(&hover(one, became.flatten().map(|(outcome, times)| (outcome.name(), *times))))
     );
     shape(text, one, x, y);
     let nested = !vertex.inner.is_empty();
@@ -187,14 +188,14 @@ fn state(text: &mut String, one: &Placed<'_>, at: Point, history: Option<&Histor
         "<text class=\"name\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
         number(left),
         number(name),
-        escaped(&vertex.name)
+        markup(&vertex.name)
     );
     let _ = writeln!(
         text,
         "<text class=\"small\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
         number(left),
         number(small),
-        escaped(&subtitle(vertex))
+        markup(&subtitle(vertex))
     );
     if !one.untold.is_empty() {
         let _ = writeln!(
@@ -322,7 +323,7 @@ fn retry(text: &mut String, one: &Placed<'_>, x: f64, y: f64) {
         "<text class=\"label retry\" x=\"{}\" y=\"{}\">{}</text>",
         number(right + 23.0),
         number(y + 29.0),
-        escaped(&retry_label(one.vertex))
+        markup(&retry_label(one.vertex))
     );
 }
 
@@ -420,7 +421,7 @@ fn label_of(text: &mut String, way: &Way<'_>, at: Point) {
         way_class(way),
         number(x),
         number(y + 4.0),
-        escaped(&edge.label)
+        markup(&edge.label)
     );
 }
 
@@ -429,8 +430,4 @@ fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" { "0".into() } else { text.to_owned() }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

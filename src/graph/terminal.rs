@@ -8,6 +8,7 @@ use super::outline::outline;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
 use super::ranked::{Gaps, Size};
 use super::style::{sign, subtitle};
+use crate::printable::is_obeyed;
 
 struct Characters;
 
@@ -142,7 +143,7 @@ impl Canvas {
         let mut at = x;
         for character in text.chars() {
             // A terminal would obey it.
-            let character = if character.is_control() { '?' } else { character };
+            let character = if is_obeyed(character) { '\u{fffd}' } else { character };
             self.put(at, y, character, outcome);
             at += 1;
             if character as u32 >= 0x2E80 {

@@ -87,6 +87,22 @@ fn texts_of_a_definition_cannot_break_out_of_a_drawing() {
     assert!(dot(&flow, "a", None).contains("\\\""));
 }
 
+#[test]
+fn nothing_that_is_obeyed_stands_in_a_drawing() {
+    let name = "a\u{1b}[2J\u{9b}\u{202e}b\u{200b}\u{7}\u{85}";
+    let flow = flow(&json!({"StartAt": name, "States": {name: {"Type": "Task", "Resource": name, "End": true,
+        "Retry": [{"ErrorEquals": [name]}]}}}));
+    for text in [
+        svg(&flow, name, None).text,
+        dot(&flow, name, None),
+        mermaid(&flow, None),
+        terminal(&flow, None, false).text,
+        super::outline(&flow, None),
+    ] {
+        assert!(crate::printable::is_printable(&text) && text.contains("a\u{fffd}[2J\u{fffd}\u{fffd}b"), "{text}");
+    }
+}
+
 fn event(id: u64, previous: u64, kind: &str, name: &str) -> Value {
     let details = json!({"name": name});
     let mut event = json!({"id": id, "previousEventId": previous, "type": kind});

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::objects::{self, Kind, Named, Shown, name_of, see};
-use super::show::print;
+use super::show::{self, print};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
 use crate::cli::out::{colour, columns};
@@ -44,7 +44,7 @@ pub(super) async fn run(flags: &DescribeFlags, cluster: &Cluster) -> Result<Exit
                 say(&format!("Next: {}", cluster.command(&next)));
             }
         }
-        Format::Json => print(&format!("{:#}\n", Value::Array(chain.view())))?,
+        Format::Json => print(&show::json(&Value::Array(chain.view())))?,
     }
     Ok(Exit::Done)
 }

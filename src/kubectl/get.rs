@@ -14,7 +14,7 @@ use super::flags::Output;
 use super::list::duration;
 use super::pause::waits_for;
 use super::show::{self, print};
-use super::table::{Table, printable, printable_lines};
+use super::table::{Table, printable};
 use super::timeline;
 use super::words::{paint_phase, since, written};
 use super::{Cluster, Exit, KubectlError};
@@ -22,6 +22,7 @@ use crate::api::v1alpha1::{
     Attempt, AttemptCause, ExecutionHistory, OutputStore, Timeline, WorkflowRun, WorkflowRunStatus,
 };
 use crate::cli::out::{colour, columns, say};
+use crate::printable::{indented, json};
 
 /// Flags of `kubectl sfn get`.
 #[derive(Debug, Args)]
@@ -76,10 +77,10 @@ fn text(run: &WorkflowRun, timeline: Option<&Timeline>, now: Timestamp, colour: 
         let _ = write!(text, "\nTimeline:\n{}", timeline::table(timeline, now, columns()));
     }
     if let Some(cause) = &status.cause {
-        let _ = writeln!(text, "\nCause:\n{}", printable_lines(cause.trim_end()));
+        let _ = writeln!(text, "\nCause:\n  {}", indented(cause.trim_end()));
     }
     if let Some(output) = output(run, &status) {
-        let _ = writeln!(text, "\nOutput:\n{}", printable_lines(&output));
+        let _ = writeln!(text, "\nOutput:\n  {}", indented(&json(&output)));
     }
     text
 }
@@ -194,7 +195,7 @@ mod tests {
         };
         let run = run(&json!({"phase": "Failed", "attempts": [attempt(1, 0, "Run"), attempt(2, 1, "Retry")],
             "requestedBy": "alice", "sessionName": "alice-1", "startedAt": "2026-01-01T00:00:02Z", "duration": "3s",
-            "error": "Bro\u{1b}[2Jken", "cause": "two\nlines\u{7}", "failedState": "Pack", "consoleURL": "https://console"}));
+            "error": "Bro\u{1b}[2Jken", "cause": "two\nlines\u{7}\nNext: kubectl delete ns shop", "failedState": "Pack", "consoleURL": "https://console"}));
         let now = "2026-01-01T00:05:00Z".parse().unwrap();
         let timeline = serde_json::from_value(json!({"visits": [{"path": "/States/Pack", "state": "Pack"}]})).unwrap();
         let text = text(&run, Some(&timeline), now, false);
@@ -208,7 +209,7 @@ mod tests {
             "\nAttempts:\nNUMBER   KIND        EXECUTION   REQUESTED BY   RECORDED",
             "2        redrive 1   e           spec.retry     2026-01-01T00:00:01Z              Broken\n",
             "\nTimeline:\nSTATE   RESULT",
-            "\nCause:\ntwo\nlines\u{fffd}\n",
+            "\nCause:\n  two\n  lines\u{fffd}\n  Next: kubectl delete ns shop\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");
         }
@@ -238,9 +239,9 @@ mod tests {
             "message": "The execution runs.", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}));
         assert!(!text(&usual, None, now, false).contains("Waits:"));
         let large = run(&json!({"phase": "Succeeded", "outputBytes": 20_000}));
-        assert!(text(&large, None, now, false).ends_with("\nOutput:\n20000 bytes, not kept\n"));
+        assert!(text(&large, None, now, false).ends_with("\nOutput:\n  20000 bytes, not kept\n"));
         let small = run(&json!({"phase": "Succeeded", "output": {"a": 1}}));
-        assert!(text(&small, None, now, false).ends_with("\nOutput:\n{\n  \"a\": 1\n}\n"));
+        assert!(text(&small, None, now, false).ends_with("\nOutput:\n  {\n    \"a\": 1\n  }\n"));
         assert_eq!(started_version("arn:aws:states:eu-west-1:1:stateMachine:a"), None);
     }
 }

@@ -23,6 +23,7 @@ use super::{Cluster, Exit, KubectlError, target};
 use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, Workflow, WorkflowRef, WorkflowRun};
 use crate::cli::out::say;
 use crate::plan::run::MAX_INPUT_BYTES;
+use crate::printable;
 
 /// So long a dry run of the client waits for a word of the API server.
 const SOON: Duration = Duration::from_secs(2);
@@ -252,7 +253,7 @@ async fn output(cluster: &Cluster, name: &str, longest: Option<Duration>) -> Res
     }
     let status = run.status.clone().unwrap_or_default();
     if let Some(output) = status.output {
-        print(&format!("{output}\n"))?;
+        print(&printable::json(&format!("{output}\n")))?;
         return Ok(exit);
     }
     if run.spec.output.store == OutputStore::ConfigMap {
@@ -260,7 +261,7 @@ async fn output(cluster: &Cluster, name: &str, longest: Option<Duration>) -> Res
         let stored = cluster.api::<ConfigMap>().get(&map).await;
         let stored = stored.map_err(|error| KubectlError::of(&format!("get ConfigMap \"{map}\""), error))?;
         if let Some(text) = stored.data.as_ref().and_then(|data| data.get("output.json")) {
-            print(&format!("{}\n", text.trim_end()))?;
+            print(&printable::json(&format!("{}\n", text.trim_end())))?;
             return Ok(exit);
         }
     }

@@ -8,6 +8,7 @@ use super::KubectlError;
 use crate::api::v1alpha1::GROUP;
 use crate::asl::to_yaml;
 use crate::cli::out;
+use crate::printable;
 
 /// Writes to standard output.
 pub(super) fn print(text: &str) -> Result<(), KubectlError> {
@@ -17,6 +18,12 @@ pub(super) fn print(text: &str) -> Result<(), KubectlError> {
 /// Writes what goes on to be told. Where nobody reads any more, as behind `head`, there is nothing to go on for.
 pub(super) fn tell(text: &str) -> Result<(), KubectlError> {
     let is_read = out::is_read(text).map_err(KubectlError::Write)?;
+    if is_read { Ok(()) } else { Err(KubectlError::Unread) }
+}
+
+/// Writes what moves about on a terminal: see [`out::draw`].
+pub(super) fn draw(text: &str) -> Result<(), KubectlError> {
+    let is_read = out::draw(text).map_err(KubectlError::Write)?;
     if is_read { Ok(()) } else { Err(KubectlError::Unread) }
 }
 
@@ -36,7 +43,7 @@ pub(super) fn list(objects: &[DynamicObject]) -> Result<Value, KubectlError> {
 }
 
 pub(super) fn json(value: &Value) -> String {
-    format!("{value:#}\n")
+    printable::json(&format!("{value:#}\n"))
 }
 
 pub(super) fn yaml(value: &Value) -> Result<String, KubectlError> {

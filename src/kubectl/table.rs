@@ -1,5 +1,7 @@
 //! Tables as kubectl prints them: columns as wide as their widest value, three spaces apart.
 
+pub(super) use crate::printable::{printable, printable_lines};
+
 /// A table.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
@@ -143,20 +145,6 @@ fn cut(word: &str, room: usize) -> usize {
     };
     let first = word.chars().next().map_or(0, char::len_utf8);
     word.char_indices().take_while(fits).last().map_or(first, |(at, character)| at + character.len_utf8())
-}
-
-/// The text without characters that a terminal obeys, or that turn what is around them about.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|char| if is_obeyed(char) { '\u{fffd}' } else { char }).collect()
-}
-
-/// The same of a text of several lines.
-pub(super) fn printable_lines(text: &str) -> String {
-    text.chars().map(|char| if is_obeyed(char) && char != '\n' { '\u{fffd}' } else { char }).collect()
-}
-
-fn is_obeyed(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
         let differences: Vec<Value> = report.differences.iter().map(difference).collect();
         value["aws"] = json!({"asked": asked, "differences": differences});
     }
-    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+    Ok(crate::printable::json(&format!("{}\n", serde_json::to_string_pretty(&value)?)))
 }
 
 fn difference(one: &Difference) -> Value {

@@ -26,7 +26,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
             "results": results,
         }],
     });
-    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+    Ok(crate::printable::json(&format!("{}\n", serde_json::to_string_pretty(&value)?)))
 }
 
 fn described(rule: &Rule) -> Value {

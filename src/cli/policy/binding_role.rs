@@ -10,6 +10,7 @@ use crate::cli::trust::answer::{TrustError, print};
 use crate::cli::trust::manifest::{Manifest, Place, namespace};
 use crate::iam::binding_role::BindingScope;
 use crate::iam::binding_role::session::{Kind, Purpose, Writing};
+use crate::printable;
 
 /// Flags of `stepbound policy binding-role`.
 #[derive(Debug, Args)]
@@ -95,7 +96,7 @@ fn sessions(scope: &BindingScope, written: &[(String, Writing)], groups: &[Strin
     for group in groups {
         all["readLog"][group] = policy(group, &Purpose::ReadLog(group))?;
     }
-    Ok(format!("{all:#}"))
+    Ok(printable::json(&format!("{all:#}")))
 }
 
 /// One line an action and resource, under what it is for.

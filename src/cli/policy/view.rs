@@ -5,13 +5,14 @@ use std::fmt::Write;
 use crate::iam::compare::{Excess, Missing, TooMuch, excess, missing};
 use crate::iam::document::Document;
 use crate::iam::execution_role::{Derived, Finding, Need, TargetRole};
+use crate::printable::{json, printable};
 
 /// Every need under the state that has it.
 pub(super) fn text(machines: &[(String, Derived)]) -> String {
     let mut text = String::new();
     for (what, derived) in machines {
         if machines.len() > 1 {
-            let _ = writeln!(text, "## {what}");
+            let _ = writeln!(text, "## {}", printable(what));
         }
         needs(&mut text, &derived.needs);
         for finding in &derived.findings {
@@ -36,34 +37,34 @@ pub(super) fn needs(text: &mut String, needs: &[Need]) {
     for need in needs {
         if reason != Some(&need.reason) {
             let state = if need.reason.state.is_empty() { String::new() } else { format!("{}: ", need.reason.state) };
-            let _ = writeln!(text, "# {state}{}", need.reason.why);
+            let _ = writeln!(text, "# {}", printable(&format!("{state}{}", need.reason.why)));
             reason = Some(&need.reason);
         }
         for row in 0..need.actions.len().max(need.resources.len()) {
             let action = need.actions.get(row).map_or("", String::as_str);
             let resource = need.resources.get(row).map_or("", String::as_str);
             let line = format!("  {action:width$}  {resource}");
-            let _ = writeln!(text, "{}", line.trim_end());
+            let _ = writeln!(text, "{}", printable(line.trim_end()));
         }
         for (operator, keys) in &need.conditions {
             for (key, values) in keys {
-                let _ = writeln!(text, "    when {key} {operator} {}", values.join(" or "));
+                let _ = writeln!(text, "    when {}", printable(&format!("{key} {operator} {}", values.join(" or "))));
             }
         }
     }
 }
 
 fn target(text: &mut String, role: &TargetRole) {
-    let _ = writeln!(text, "# role {} needs:", role.role_arn);
+    let _ = writeln!(text, "# role {} needs:", printable(&role.role_arn));
     needs(text, &role.needs);
     if let Some(trust) = &role.trust {
-        let _ = writeln!(text, "# and this trust policy:\n{}", trust.pretty());
+        let _ = writeln!(text, "# and this trust policy:\n{}", json(&trust.pretty()));
     }
 }
 
 pub(super) fn finding(finding: &Finding) -> String {
     let kind = if finding.missing { "not resolvable" } else { "note" };
-    format!("# {kind}: {}", finding.message)
+    format!("# {kind}: {}", printable(&finding.message))
 }
 
 /// A policy beside what is needed.
@@ -105,7 +106,7 @@ impl Compared {
         let width = lines.iter().map(|(what, _)| what.len()).filter(|width| *width <= 60).max().unwrap_or_default();
         let mut text = String::new();
         for (what, why) in &lines {
-            let _ = writeln!(text, "{what:width$}  {why}");
+            let _ = writeln!(text, "{}", printable(&format!("{what:width$}  {why}")));
         }
         for finding in &self.findings {
             let _ = writeln!(text, "{}", self::finding(finding));

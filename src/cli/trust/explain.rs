@@ -11,6 +11,7 @@ use crate::api::v1alpha1::TrustBinding;
 use crate::cli::{files, flags};
 use crate::iam::document::Document;
 use crate::iam::trust::{Audiences, Claims, Explanation, Outcome, Subject, Verdict, explain};
+use crate::printable;
 
 /// Flags of `stepbound trust explain`.
 #[derive(Debug, Args)]
@@ -62,7 +63,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<(), TrustError> {
         let answer = answer(flags, policy, &claims, role)?;
         match flags.output {
             Output::Text => print(&answer.text)?,
-            Output::Json => print(&format!("{:#}", answer.view))?,
+            Output::Json => print(&printable::json(&format!("{:#}", answer.view)))?,
         }
         return answer.refusal.map_or(Ok(()), |why| Err(TrustError::Verdict(why)));
     }
@@ -92,7 +93,7 @@ fn of_bindings(flags: &ExplainFlags, policies: &[Policy], asked: Vec<Asked>) -> 
     }
     match flags.output {
         Output::Text => print(&texts.join("\n\n"))?,
-        Output::Json => print(&format!("{:#}", Value::Array(views)))?,
+        Output::Json => print(&printable::json(&format!("{:#}", Value::Array(views))))?,
     }
     if !refused.is_empty() {
         return Err(TrustError::Verdict(format!("the trust policies do not allow {}", refused.join(", "))));

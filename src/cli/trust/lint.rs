@@ -11,6 +11,7 @@ use crate::api::v1alpha1::Finding;
 use crate::cli::out::say;
 use crate::iam::document::Document;
 use crate::iam::trust::{Severity, Weakness, lint_permissions, lint_service_trust, lint_trust};
+use crate::printable;
 
 /// Flags of `stepbound trust lint`.
 #[derive(Debug, Args)]
@@ -51,7 +52,7 @@ pub(super) fn run(flags: &LintFlags) -> Result<(), TrustError> {
         found.extend(lint(path)?);
     }
     match flags.output {
-        Output::Json => print(&format!("{:#}", found.iter().map(view).collect::<Value>()))?,
+        Output::Json => print(&printable::json(&format!("{:#}", found.iter().map(view).collect::<Value>())))?,
         Output::Text if found.is_empty() => print("nothing found")?,
         Output::Text => print(&found.iter().map(line).collect::<Vec<_>>().join("\n"))?,
     }

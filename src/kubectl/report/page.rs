@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::v1alpha1::{Attempt, Phase, Timeline, Visit, VisitResult, WorkflowRun, WorkflowRunStatus};
 use crate::kubectl::words::{result, took, written};
+use crate::printable::printable_lines;
 
 const STYLE: &str = include_str!("style.css");
 /// Width of the picture of a timeline.
@@ -123,6 +124,7 @@ pub(super) fn page(
         written: written(now),
     }
     .render()
+    .map(|page| printable_lines(&page))
 }
 
 /// Nothing is loaded and nothing runs; only the styles that are in the file hold.

@@ -10,6 +10,7 @@ use super::door::Door;
 use super::opened::Opened;
 use super::store::Store;
 use crate::kubectl::Cluster;
+use crate::printable::printable_lines;
 
 /// What every page needs.
 pub(super) struct Site {
@@ -22,7 +23,10 @@ pub(super) struct Site {
 /// A page, or why there is none.
 pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
-        Ok(text) => (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
+        // What turns text about is seen in a page as it is on a terminal.
+        Ok(text) => {
+            (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], printable_lines(&text)).into_response()
+        }
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("the page cannot be written: {error}\n")).into_response()
         }

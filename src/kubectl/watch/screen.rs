@@ -1,7 +1,7 @@
 //! Lines that are drawn again in their place.
 
 use super::super::KubectlError;
-use super::super::show::tell;
+use super::super::show::draw;
 use super::super::size::Size;
 
 /// What was drawn last.
@@ -17,7 +17,7 @@ impl Screen {
         let size = Size::now();
         let lines = frame(size);
         let text = self.text(lines, size);
-        if text.is_empty() { Ok(()) } else { tell(&text) }
+        if text.is_empty() { Ok(()) } else { draw(&text) }
     }
 
     fn text(&mut self, lines: Vec<String>, size: Size) -> String {

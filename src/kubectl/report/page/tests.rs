@@ -48,6 +48,15 @@ fn every_value_is_escaped_and_nothing_can_run_or_load() {
 }
 
 #[test]
+fn nothing_in_it_is_obeyed_or_turns_text_about() {
+    let hostile = json!({"phase": "Failed", "error": "a\u{1b}[2J", "cause": "b\u{9b}31m\u{202e}c\u{200b}", "output": {"a": "\u{9b}\u{2066}"}});
+    let mut run = run();
+    run.status = Some(serde_json::from_value(hostile).unwrap());
+    let text = page(&run, "shop", &drawn(), true, now()).unwrap();
+    assert!(crate::printable::is_printable(&text) && text.contains("b\u{fffd}31m\u{fffd}c\u{fffd}"), "{text}");
+}
+
+#[test]
 fn only_the_styles_of_the_file_hold() {
     let text = page(&run(), "shop", &drawn(), true, now()).unwrap();
     let hash = |style: &str| format!("sha256-{}", STANDARD.encode(Sha256::digest(style.as_bytes())));

@@ -45,8 +45,8 @@ use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
-pub use token_file::TokenError;
 use objects::Kind;
+pub use token_file::TokenError;
 
 use crate::cli::{graph, lint, policy, program, trust};
 

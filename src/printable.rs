@@ -2,6 +2,7 @@
 //! XML and YAML have no place for some; whoever names a state or ends an execution with an error chooses them.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// What stands for a character that is not shown.
 const INSTEAD: char = '\u{fffd}';
@@ -51,7 +52,7 @@ pub fn json(text: &str) -> String {
     for char in text.chars() {
         if is_obeyed_in_a_text(char) {
             for unit in char.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         } else {
             escaped.push(char);

@@ -2,7 +2,7 @@
 //! build and reads nothing of this.
 #![allow(dead_code, unused_imports, missing_docs, reason = "not all of a module is fuzzed")]
 
-pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, reason, similar};
+pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, printable, reason, similar};
 
 #[path = "../../src"]
 mod source {
@@ -13,6 +13,7 @@ mod source {
     pub mod iam;
     pub mod integrations;
     pub mod outcome;
+    pub mod printable;
     pub mod reason;
     pub mod similar;
 

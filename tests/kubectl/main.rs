@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod api;
-mod job;
 mod completion;
+mod job;
 mod page;
 mod pipes;
 mod programs;

@@ -93,9 +93,9 @@ fn one_run_is_joined_across_the_audit_logs_of_the_cluster_the_operator_and_aws()
     assert!(early["status"]["sessionName"].as_str().unwrap().starts_with("joined.orders-"));
 
     until_stamps_are_believed(&tenant);
-    let mut waiting = workflow_run("waiting", "fulfil", &json!({}));
-    waiting["spec"]["workflowRef"]["alias"] = json!("none");
-    create_as(&tenant, "alice", &waiting).unwrap();
+    let mut asked = workflow_run("waiting", "fulfil", &json!({}));
+    asked["spec"]["workflowRef"]["alias"] = json!("none");
+    create_as(&tenant, "alice", &asked).unwrap();
     let unstarted = tenant.wait_for(&operator, "sfnrun/waiting", "Ready", "False", "AliasNotFound");
     assert_eq!(unstarted["status"]["requestedBy"], "alice", "who asked is told before it starts");
     let mut run = workflow_run("order", "fulfil", &json!({"input": {"orderId": 4711}}));

@@ -17,7 +17,7 @@ async fn what_waits_holds_no_place() {
         (
             "a run that was not started",
             |world| {
-                world.change("workflowruns", "other", &json!({"status": {"executionARN": null, "phase": "Pending"}}))
+                world.change("workflowruns", "other", &json!({"status": {"executionARN": null, "phase": "Pending"}}));
             },
             "RunNotStarted",
         ),

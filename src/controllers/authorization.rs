@@ -78,7 +78,7 @@ pub(super) fn session_policy(
 /// A value that may not stand in a policy. It can only come from an object that is older than the schema's pattern.
 pub(super) fn value_not_allowed(value: &NotAllowed) -> Failure {
     let message = format!(
-        "{value}, so nothing was asked of AWS for this object. Correct it, in a new object where it cannot be changed."
+        "{value}, so no session of AWS was asked for that would be limited to it. Correct it, in a new object where it cannot be changed."
     );
     Failure::new(Class::Terminal, Reason::ValueNotAllowed, message)
 }

@@ -254,6 +254,7 @@ fn desired(
     check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn)?;
     guardrail::check_listed_steps(&binding.spec.allowed_step_role_arns, spec, definition.value())?;
     check_key(&binding.spec, spec.encryption.as_ref())?;
+    needs::check_log_group(&binding.spec, spec)?;
     let name = machine_name(work, ctx);
     let arn = state_machine_arn(&binding.spec.role_arn, &binding.spec.region, &name);
     let recorded = work.object.status.as_ref().and_then(|status| status.state_machine_arn.as_ref());

@@ -4,10 +4,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::v1alpha1::Phase;
 use crate::aws::{EventPayload, ExecutionStatus, HistoryEvent, LogEvent};
+use crate::printable::{printable, printable_lines};
 
 /// Longest time that an Express execution runs (service quotas, "Maximum execution time").
 const LONGEST: SignedDuration = SignedDuration::from_mins(5);
@@ -38,6 +40,8 @@ pub enum LoggedOutput {
     Whole(String),
     /// A part, of which nothing is taken: AWS cuts what makes an event larger than 248 KB.
     Cut,
+    /// A text that is no JSON, of which nothing is taken.
+    NotJson,
     /// Nothing: the state machine does not log data, or there is none.
     Nothing,
 }
@@ -48,6 +52,7 @@ impl std::fmt::Debug for LoggedOutput {
         f.write_str(match self {
             Self::Whole(_) => "Whole(…)",
             Self::Cut => "Cut",
+            Self::NotJson => "NotJson",
             Self::Nothing => "Nothing",
         })
     }
@@ -91,7 +96,7 @@ pub fn history_event(logged: &LogEvent, arn: &str, started_at: Timestamp, with_d
         (Some(kind), Some(resource)) => Some(format!("{kind}:{resource}")),
         (_, resource) => resource,
     };
-    let cause = details.cause;
+    let cause = details.cause.map(|cause| printable_lines(&cause));
     let bounded = cause.as_deref().map(|cause| cause.chars().take(HistoryEvent::MAX_CAUSE).collect());
     let data = EventPayload {
         input: text(details.input),
@@ -110,7 +115,7 @@ pub fn history_event(logged: &LogEvent, arn: &str, started_at: Timestamp, with_d
         length: number(&details.length).and_then(|length| length.try_into().ok()),
         map_run_arn: details.map_run_arn,
         resource,
-        error: details.error,
+        error: details.error.map(|error| printable(&error)),
         cause: bounded,
         data: Some(data).filter(|data| with_data && *data != EventPayload::default()).map(Box::new),
     })
@@ -190,6 +195,7 @@ pub fn end(logged: &LogEvent) -> Option<LoggedEnd> {
     let Payload { output, output_details, error, cause, .. } = event.details;
     let output = match text(output).filter(|_| status == ExecutionStatus::Succeeded) {
         _ if output_details.truncated => LoggedOutput::Cut,
+        Some(output) if serde_json::from_str::<IgnoredAny>(&output).is_err() => LoggedOutput::NotJson,
         Some(output) => LoggedOutput::Whole(output),
         None => LoggedOutput::Nothing,
     };
@@ -198,8 +204,8 @@ pub fn end(logged: &LogEvent) -> Option<LoggedEnd> {
         status,
         at: Timestamp::from_millisecond(number(&event.event_timestamp)?).ok()?,
         output,
-        error,
-        cause,
+        error: error.map(|error| printable(&error)),
+        cause: cause.map(|cause| printable_lines(&cause)),
     })
 }
 
@@ -219,6 +225,9 @@ pub fn no_output(end: &LoggedEnd) -> Option<&'static str> {
         LoggedOutput::Cut => {
             Some("The log has a part of the output alone: AWS cuts what makes an event larger than 248 KB.")
         }
+        LoggedOutput::NotJson => Some(
+            "The log has an output that is no JSON, which Step Functions does not write: somebody else wrote it, or changes what is logged.",
+        ),
         LoggedOutput::Nothing => {
             Some("The log has no output: set logging.includeExecutionData of the Workflow to have that of later runs.")
         }
@@ -229,6 +238,14 @@ pub fn no_output(end: &LoggedEnd) -> Option<&'static str> {
 pub fn unknown(group: &str) -> (Phase, String) {
     let message = format!(
         "The log {group} has no end of the execution, ten minutes after its start; an Express execution takes five at most. Whether it ran is not known. The version that ran may log to another group or not at all; look there before you create another run."
+    );
+    (Phase::Failed, message)
+}
+
+/// What is told of a run whose log can never be read.
+pub fn unreadable(group: &str, why: &str) -> (Phase, String) {
+    let message = format!(
+        "The log {group} cannot be read, so how the execution ended is not known; an Express execution takes five minutes at most. {why} Look into the log before you create another run."
     );
     (Phase::Failed, message)
 }

@@ -4,10 +4,14 @@
 use std::collections::BTreeSet;
 
 use crate::api::v1alpha1::{
-    Activity, ActivitySpec, Encryption, ExpressResults, LogLevel, StateMachineType, Workflow, WorkflowSpec,
+    Activity, ActivitySpec, Encryption, ExpressResults, LogLevel, StateMachineType, TrustBindingSpec, Workflow,
+    WorkflowSpec,
 };
 use crate::iam::binding_role::session::{Kind, Writing};
+use crate::iam::binding_role::values;
+use crate::outcome::{Class, Failure};
 use crate::plan::workflow::default_name;
+use crate::reason::Reason;
 
 /// What one object asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,6 +110,27 @@ pub fn results_from(spec: &WorkflowSpec) -> Option<&str> {
 pub fn complete_log(spec: &WorkflowSpec) -> Option<&str> {
     let logging = spec.logging.as_ref().filter(|logging| logging.level == LogLevel::All);
     logging?.log_group_arn.as_deref().filter(|_| spec.machine_type == StateMachineType::Express)
+}
+
+/// Refuses a log group from which the results of runs can never be read: the role of the binding is asked in its own account and
+/// region, by the exact name of the group. What is only logged to is between Step Functions and its log.
+///
+/// # Errors
+/// `ValueNotAllowed`.
+pub fn check_log_group(binding: &TrustBindingSpec, spec: &WorkflowSpec) -> Result<(), Failure> {
+    let Some(group) = results_from(spec) else { return Ok(()) };
+    let part = |at: usize| binding.role_arn.split(':').nth(at).unwrap_or_default();
+    let (partition, account) = (part(1), part(4));
+    match values::log_group(partition, &binding.region, account, group) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!(
+                "spec.logging.logGroupARN: {error}, so no result can be read from it, as spec.expressResults asks; nothing was written to AWS. Name arn:{partition}:logs:{}:{account}:log-group:<name>, without wildcards, or set spec.expressResults to Dispatched.",
+                binding.region
+            );
+            Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message))
+        }
+    }
 }
 
 fn alarms(spec: &WorkflowSpec) -> bool {

@@ -20,6 +20,7 @@ use crate::nesting;
 use crate::outcome::Failure;
 use crate::plan::binding::{check_pool, check_region, wanted_policy};
 use crate::plan::guardrail::unlisted_steps;
+use crate::plan::needs::check_log_group;
 use crate::plan::retry::check_mode;
 use crate::plan::run::{check_input, check_source};
 use crate::plan::schedule;
@@ -122,6 +123,7 @@ impl<'o> Check<'_, 'o> {
         let role = check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn);
         self.told("/spec/executionRoleARN", role);
         self.told("/spec/encryption/kmsKeyID", check_key(&binding.spec, spec.encryption.as_ref()));
+        self.told("/spec/logging/logGroupARN", check_log_group(&binding.spec, spec));
         self.name(&namespace, binding, spec.state_machine_name.as_deref(), "stateMachineName");
         self.elsewhere(elsewhere::of_workflow(spec, &binding.spec));
     }

@@ -13,7 +13,7 @@ use super::result::Run;
 use super::session::binding_name;
 use crate::api::v1alpha1::{Workflow, WorkflowRunStatus};
 use crate::controllers::runner::Done;
-use crate::outcome::{Failure, Requeue};
+use crate::outcome::{Class, Failure, Requeue};
 use crate::plan::{express_log, needs, run_result};
 use crate::reason::Reason;
 use crate::runs::{Followed, MachineKey};
@@ -50,11 +50,23 @@ pub(super) async fn look(run: &mut Run<'_>, group: &str) -> Result<Done, Failure
         Seen::Described(_) | Seen::Listed(_) | Seen::Nothing => {}
     }
     let refusal = run.ctx.tracker.refusal(&followed.machine);
-    let done = wait(run, &status, group);
-    // A refused group is asked for again after a rest, and the run is woken once it is read.
-    refusal.map_or(Ok(done), |refused| {
-        Err(Failure { message: format!("{} The log is tried again within a minute.", refused.message), ..refused })
-    })
+    let left = express_log::gives_up_at(followed.started_at).duration_since(Timestamp::now());
+    match refusal {
+        // Nobody can mend that: the log is that of the start.
+        Some(refusal) if refusal.class == Class::Terminal && !left.is_positive() => {
+            let (phase, message) = express_log::unreadable(group, &refusal.message);
+            Ok(run.ends_unstarted(phase, Reason::OutcomeUnknown, &message))
+        }
+        // A refused group is asked for again after a rest, and the run is woken once it is read.
+        Some(refusal) => {
+            let message = format!("{} The log is tried again within a minute.", refusal.message);
+            let refusal = Failure { message, ..refusal };
+            let again = if left.is_positive() { left.unsigned_abs().min(LONGEST) } else { LONGEST };
+            wait(run, &status, group);
+            Ok(Done { partly_failed: Some(refusal), ..Done::again(Requeue::After(again)) })
+        }
+        None => Ok(wait(run, &status, group)),
+    }
 }
 
 fn wait(run: &mut Run<'_>, status: &WorkflowRunStatus, group: &str) -> Done {

@@ -40,6 +40,37 @@ async fn what_aws_refuses_is_told_by_its_reason_and_made_once_it_may_be() {
 }
 
 #[tokio::test]
+async fn a_log_from_which_no_result_can_be_read_is_refused_before_anything_is_written() {
+    let ours = "arn:aws:logs:eu-west-1:111122223333:log-group:";
+    for (group, is_read) in [
+        (format!("{ours}/aws/vendedlogs/states/shop:*"), true),
+        (format!("{ours}shop"), true),
+        (ours.replace("111122223333", "999988887777") + "shop", false),
+        (ours.replace("eu-west-1", "us-east-1") + "shop", false),
+        (ours.replace("arn:aws:", "arn:aws-cn:") + "shop", false),
+        (format!("{ours}*"), false),
+        (format!("{ours}/aws/*:*"), false),
+        (format!("{ours}shop:log-stream:"), false),
+        (format!("{ours}${{aws:userid}}"), false),
+        (format!("{ours}a\"b"), false),
+        (format!("{ours}a\u{1b}[2J"), false),
+    ] {
+        for results in ["FromLogs", "Dispatched"] {
+            let mut world = World::fake().await;
+            let logging = json!({"level": "All", "logGroupARN": group});
+            add(&world, &json!({"type": "Express", "expressResults": results, "logging": logging}));
+            world.settle::<Workflow>("orders").await;
+            let fits = is_read || results == "Dispatched";
+            let expected = if fits { "True/Synced" } else { "False/ValueNotAllowed" };
+            let message = world.message::<Workflow>("orders");
+            assert_eq!(world.says::<Workflow>("orders", "Ready"), expected, "{group} {results}: {message}");
+            assert_eq!(world.aws.calls("CreateStateMachine"), usize::from(fits), "{group} {results}");
+            assert!(fits || message.contains("spec.logging.logGroupARN") && !message.contains('\u{1b}'), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_look_or_tag_is_told_and_nothing_is_written_on_it() {
     for (operation, code, reason, changes) in [
         ("DescribeStateMachine", "AccessDeniedException", "AccessDenied", vec![]),

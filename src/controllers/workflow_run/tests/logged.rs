@@ -67,9 +67,11 @@ async fn a_bad_end_is_told_with_error_and_cause_and_is_not_redriven() {
 
 #[tokio::test]
 async fn a_log_without_the_output_says_so_and_the_run_has_succeeded_all_the_same() {
-    for (details, words) in
-        [(json!({}), "includeExecutionData"), (json!({"outputDetails": {"truncated": true}}), "248 KB")]
-    {
+    for (details, words) in [
+        (json!({}), "includeExecutionData"),
+        (json!({"outputDetails": {"truncated": true}}), "248 KB"),
+        (json!({"output": "{not json"}), "no JSON"),
+    ] {
         let world = woken(&from_logs(), &json!({})).await;
         logs(&world, "ExecutionSucceeded", &details);
         world.wake("order").await;
@@ -104,6 +106,22 @@ async fn a_log_that_may_not_be_read_is_told_and_ends_nothing() {
     logs(&world, "ExecutionSucceeded", &json!({"output": "1"}));
     world.wake("order").await;
     assert_eq!(phase(&world), Some(Phase::Succeeded));
+}
+
+#[tokio::test]
+async fn a_log_that_can_never_be_read_leaves_the_outcome_unknown_after_ten_minutes() {
+    let world = woken(&from_logs(), &json!({})).await;
+    let group = MachineKey { namespace: "shop".into(), binding: "orders".into(), arn: GROUP.into() };
+    let failure = Failure::new(Class::Terminal, Reason::ValueNotAllowed, "It is no log group.");
+    world.ctx.tracker.was_refused(group, Some(failure));
+    world.wake("order").await;
+    assert_eq!((phase(&world), says(&world.run("order"), "Ready").0), (Some(Phase::Running), "ValueNotAllowed".into()));
+    let long_ago = Timestamp::now() - jiff::SignedDuration::from_mins(11);
+    world.change("workflowruns", "order", &json!({"status": {"startedAt": long_ago.to_string()}}));
+    world.wake("order").await;
+    let (reason, message) = says(&world.run("order"), "Ready");
+    assert_eq!((phase(&world), reason.as_str()), (Some(Phase::Failed), "OutcomeUnknown"));
+    assert!(message.contains(GROUP) && message.contains("It is no log group."), "{message}");
 }
 
 /// AWS stops no Express execution, so what asks for it is told so, and a run that is deleted goes.

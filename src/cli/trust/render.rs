@@ -10,6 +10,7 @@ use super::manifest::{Manifest, namespace, tokens};
 use crate::api::v1alpha1::DEFAULT_AUDIENCE;
 use crate::cli::flags;
 use crate::iam::trust::{TrustedToken, cloud_formation, render, terraform};
+use crate::printable;
 
 /// Flags of `stepbound trust render`.
 #[derive(Debug, Args)]
@@ -69,9 +70,9 @@ pub(super) fn run(flags: &RenderFlags) -> Result<(), TrustError> {
     let (role_arn, tokens) = wanted(flags)?;
     let rendered = render(&role_arn, &tokens);
     let text = match flags.output {
-        Format::Json => rendered.policy.pretty(),
+        Format::Json => printable::json(&rendered.policy.pretty()),
         Format::Terraform => terraform(&role_arn, &tokens),
-        Format::Cloudformation => pretty(&cloud_formation(&role_arn, &tokens)),
+        Format::Cloudformation => printable::json(&pretty(&cloud_formation(&role_arn, &tokens))),
     };
     print(&text)?;
     match rendered.too_large {
@@ -85,7 +86,9 @@ fn wanted(flags: &RenderFlags) -> Result<(String, Vec<TrustedToken>), TrustError
         let manifest = Manifest::read(file)?;
         let binding = manifest.binding(file, flags.binding.as_deref())?;
         let namespace = namespace(binding, flags.namespace.as_deref())?;
-        return Ok((binding.spec.role_arn.clone(), tokens(binding, namespace, flags.issuer.as_deref())?));
+        let tokens = tokens(binding, namespace, flags.issuer.as_deref())?;
+        check_issuer(flags.issuer.as_deref(), &tokens)?;
+        return Ok((binding.spec.role_arn.clone(), tokens));
     }
     let needed = |value: &Option<String>, name: &str| {
         value.clone().ok_or_else(|| TrustError::Usage(format!("give a manifest, or --{name} beside the other flags")))
@@ -104,6 +107,35 @@ fn wanted(flags: &RenderFlags) -> Result<(String, Vec<TrustedToken>), TrustError
     Ok((needed(&flags.role_arn, "role-arn")?, vec![token]))
 }
 
+/// A policy for another issuer than was asked for would look like an answer.
+fn check_issuer(asked: Option<&str>, tokens: &[TrustedToken]) -> Result<(), TrustError> {
+    let Some(asked) = asked.filter(|asked| tokens.iter().all(|token| token.issuer != *asked)) else { return Ok(()) };
+    let shown: Vec<&str> = tokens.iter().map(|token| token.issuer.as_str()).collect();
+    Err(TrustError::Usage(format!(
+        "--issuer {asked} is none of those whose tokens the binding shows, as its status says: {}; leave --issuer out, or give --role-arn and the other flags instead of the binding",
+        shown.join(", ")
+    )))
+}
+
 fn pretty(value: &Value) -> String {
     format!("{value:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_issuer_than_the_bindings_is_refused_and_not_passed_over() {
+        let token = TrustedToken {
+            issuer: "https://ours.example".into(),
+            subject: "a".into(),
+            audience: "b".into(),
+            authorized_party: None,
+        };
+        assert!(check_issuer(None, std::slice::from_ref(&token)).is_ok());
+        assert!(check_issuer(Some("https://ours.example"), std::slice::from_ref(&token)).is_ok());
+        let refused = check_issuer(Some("https://evil.example"), &[token]).unwrap_err().to_string();
+        assert!(refused.contains("https://evil.example") && refused.contains("https://ours.example"), "{refused}");
+    }
 }

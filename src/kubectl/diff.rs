@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::objects::{Kind, Shown, config_maps, name_of, see, workflow_manifests};
-use super::show::print;
+use super::show::{self, print};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{LogLevel, StateMachineType, TrustBinding, Workflow, WorkflowSpec};
 use crate::asl::model::Arn;
@@ -61,7 +61,7 @@ pub(super) async fn run(flags: &DiffFlags, cluster: &Cluster) -> Result<Exit, Ku
         }
         Format::Json => {
             let all: Vec<Value> = told.iter().map(Difference::view).collect();
-            print(&format!("{:#}\n", Value::Array(all)))?;
+            print(&show::json(&Value::Array(all)))?;
         }
     }
     Ok(if told.iter().all(Difference::is_empty) { Exit::Done } else { Exit::Failed })
@@ -142,7 +142,7 @@ async fn compared(flags: &DiffFlags, cluster: &Cluster, after: &Loaded) -> Resul
     let before = match see::<Workflow>(&cluster, &name).await? {
         Shown::There(workflow) => Some(loaded(&cluster, &workflow).await?),
         Shown::Missing => None,
-        Shown::Hidden(why) => return Err(KubectlError::Refused(format!("cannot get {whose}: {why}"))),
+        Shown::Hidden(why) => return Err(KubectlError::hidden(&format!("get {whose}"), &why)),
     };
     let nothing = asl::as_it_is(asl::Parsed::default(), &BTreeMap::new(), &[]);
     let (old, spec) = before.as_ref().map_or((&nothing, None), |one| (&one.definition, spec_of(one)));

@@ -8,6 +8,7 @@ use kube::core::Status;
 use super::Exit;
 use super::flags::kubectl;
 use super::token_file::{TokenError, token_error};
+use crate::printable::indented;
 
 /// Why a verb has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,7 @@ impl KubectlError {
             }
             kube::Error::Api(status) => {
                 let next = next(&status);
-                Self::Refused(format!("cannot {asked}: {}{next}", status.message.trim_end()))
+                Self::Refused(format!("cannot {asked}: {}{next}", indented(status.message.trim_end())))
             }
             other => Self::Refused(format!(
                 "cannot {asked}: the API server cannot be reached: {other}{}. Try it: {}",
@@ -70,6 +71,12 @@ impl KubectlError {
                 kubectl("version")
             )),
         }
+    }
+
+    /// What may not be seen that there is no answer without, in the words of the API server.
+    pub(super) fn hidden(asked: &str, why: &str) -> Self {
+        let advice = missing_right(why).map(|right| right.advice()).unwrap_or_default();
+        Self::Refused(format!("cannot {asked}: {why}{advice}"))
     }
 
     /// False of the 404 of a kind that the cluster does not know, which names no object.
@@ -191,9 +198,14 @@ mod tests {
             assert_eq!(role.is_some(), said.contains("-stepbound-"), "{said}");
             assert!(said.contains(role.unwrap_or_default()), "{said}");
         }
+        let said = KubectlError::hidden("get it", &message("get", "workflows")).to_string();
+        assert!(said.contains("\nSee what you may: ") && said.contains("-stepbound-view"), "{said}");
         // A policy's refusal has words of its own.
         let said = KubectlError::of("do it", api(403, "denied request: not like this", "a")).to_string();
         assert_eq!(said, "cannot do it: denied request: not like this");
+        // Nor does it begin a line, as our own advice does.
+        let said = KubectlError::of("do it", api(403, "no\u{1b}[2J\nNext: kubectl delete ns shop", "a")).to_string();
+        assert_eq!(said, "cannot do it: no\u{fffd}[2J\n  Next: kubectl delete ns shop");
         let everywhere =
             r#"leases is forbidden: User "a" cannot list resource "leases" in API group "" at the cluster scope"#;
         assert!(

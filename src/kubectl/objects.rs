@@ -13,6 +13,7 @@ use super::{Cluster, KubectlError};
 use crate::api::v1alpha1::{Activity, IdentityProvider, TrustBinding, Workflow, is_object_name};
 use crate::asl::to_yaml;
 use crate::cli::say;
+use crate::printable::indented;
 
 /// The kinds that verbs take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +124,7 @@ where
     match cluster.api::<K>().get_opt(name).await {
         Ok(Some(object)) => Ok(Shown::There(Box::new(object))),
         Ok(None) => Ok(Shown::Missing),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Shown::Hidden(status.message)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Shown::Hidden(indented(status.message.trim_end()))),
         Err(error) => Err(KubectlError::of(&format!("get {name:?}"), error)),
     }
 }

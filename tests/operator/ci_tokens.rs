@@ -16,7 +16,7 @@ enum Layer {
     Authenticator,
     /// RBAC: 403, it is somebody without the right.
     Rbac,
-    /// A ValidatingAdmissionPolicy: 403, it is somebody with the right, and not for this Workflow.
+    /// An admission policy of validation: 403, it is somebody with the right, and not for this Workflow.
     Admission,
 }
 

@@ -115,9 +115,11 @@ impl Api {
                 "definition": definition}}));
     }
 
-    /// The plugin with these arguments, which ends by itself.
+    /// The plugin with these arguments, which ends by itself. Signals have their usual meaning there, whatever the tests were started
+    /// by: what runs under `nohup` or in the background of a script ignores some of them, and so would the plugin.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-sfn"));
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_kubectl-sfn")]);
         command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env_remove("NO_COLOR").stdin(Stdio::null());
         command
     }
@@ -151,9 +153,17 @@ impl Ended {
     }
 
     /// How it ended by this signal.
-    pub fn by(child: Child, signal: &str) -> Self {
+    pub fn by(mut child: Child, signal: &str) -> Self {
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                panic!("{signal} does not end it");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Self::of(&child.wait_with_output().unwrap())
     }
 }

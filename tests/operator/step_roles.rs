@@ -123,11 +123,11 @@ fn requirement_21_no_door_leads_past_what_bounds_step_roles() {
     let hint = "every step needs a role of its own, and the Task at /States/Each/ItemProcessor/States/Charge has none";
     refused(&tenant, &operator, "sfn/without", "Stalled", "RefusedByGuardrail", hint);
     tenant.kubectl(&["patch", "sfn/without", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]);
-    tenant.apply(&workflow_run("without", "without", &json!({})));
+    tenant.apply(&workflow_run("late", "without", &json!({})));
     refused(
         &tenant,
         &operator,
-        "sfnrun/without",
+        "sfnrun/late",
         "Ready",
         "RefusedByGuardrail",
         "is not started, because of what it runs as",

@@ -187,6 +187,11 @@ impl<'a> Walk<'a, '_> {
         if let Some(most) = most.filter(|most| count > *most) {
             self.wrong(node, format!("{name} has {count} entries; at most {most} are taken"));
         }
+        if let Some(least) =
+            schema["minItems"].as_u64().or(schema["minProperties"].as_u64()).filter(|least| count < *least)
+        {
+            self.wrong(node, format!("{name} has {count} entries; at least {least} must be there"));
+        }
     }
 
     fn text(&mut self, node: Node<'a>, text: &str, schema: &Value, name: &str) {

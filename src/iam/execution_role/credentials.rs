@@ -11,6 +11,7 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
         "rdsdata" => secret(task, if operation.name == "ExecuteSql" { "AwsSecretStoreArn" } else { "SecretArn" }),
         "redshiftdata" if operation.parameters().any(|parameter| parameter.name == "SecretArn") => redshift(task),
         "ssm" => referenced(task),
+        "secretsmanager" if operation.name == "BatchGetSecretValue" => listed(task),
         _ => {}
     }
 }
@@ -28,6 +29,35 @@ fn referenced(task: &mut Task<'_>) {
             resources::secret(task.here.arn("secretsmanager", &format!("secret:{name}")))
         })
         .collect();
+    task.need(&["secretsmanager:GetSecretValue"], secrets);
+}
+
+/// Several secrets are read with the right to read each, and found by what they have in common with the right to list them
+/// (Secrets Manager API reference, `BatchGetSecretValue`, "Required permissions").
+fn listed(task: &mut Task<'_>) {
+    if !task.payload.get("Filters").is_absent() {
+        task.need(&["secretsmanager:ListSecrets"], ["*".to_owned()]);
+        if task.given("secretsmanager", "secret:").is_empty() {
+            task.missing(format!(
+                "needs secretsmanager:GetSecretValue on what its Filters find, which is not known here; give it with {}",
+                task.flag(&task.here.arn("secretsmanager", "secret:NAME-??????"))
+            ));
+        }
+    }
+    let (mut secrets, mut open) = (task.given("secretsmanager", "secret:"), None);
+    for field in task.payload.values("SecretIdList") {
+        match (field.text(), field) {
+            (Some(text), _) if text.starts_with("arn:") => secrets.push(resources::secret(text)),
+            (Some(text), _) => {
+                secrets.push(resources::secret(task.here.arn("secretsmanager", &format!("secret:{text}"))));
+            }
+            (None, field @ Field::FromInput(_)) => open = Some(field),
+            (None, _) => {}
+        }
+    }
+    if let Some(field) = open {
+        task.open(&field, "the resource of secretsmanager:GetSecretValue", "SecretIdList");
+    }
     task.need(&["secretsmanager:GetSecretValue"], secrets);
 }
 

@@ -193,11 +193,24 @@ fn find(task: &Task<'_>, permission: &Permission, format: &Format) -> Found {
     in_full(permission, format, written_or_filled(task, permission, format, fits))
 }
 
+/// What is allowed on the state machine itself where a version or an alias of it is named (Step Functions developer guide, "How
+/// Step Functions authorizes versions and aliases").
+const BY_MACHINE: [&str; 4] =
+    ["states:DescribeStateMachine", "states:ListExecutions", "states:StartExecution", "states:StartSyncExecution"];
+
+/// The ARN of the machine of a version or an alias.
+fn machine_arn(arn: &str) -> String {
+    if arn.contains(":stateMachine:") { arn.split(':').take(7).collect::<Vec<_>>().join(":") } else { arn.to_owned() }
+}
+
 /// What was found, in the form in which the action is allowed on it.
 fn in_full(permission: &Permission, format: &Format, found: Found) -> Found {
     match found {
         Found::Arns(arns) if format.arn.ends_with(":log-group:${LogGroupName}") => {
             Found::Arns(arns.into_iter().map(|arn| log_group(&permission.action, arn)).collect())
+        }
+        Found::Arns(arns) if BY_MACHINE.contains(&permission.action.as_str()) => {
+            Found::Arns(arns.into_iter().map(|arn| machine_arn(&arn)).collect())
         }
         Found::Arns(arns) if permission.action.starts_with("organizations:") => {
             Found::Arns(arns.into_iter().map(|arn| organizations::of_aws(&arn).unwrap_or(arn)).collect())
@@ -220,10 +233,14 @@ fn written_or_filled(
     let mut top = if by_fields { Vec::new() } else { arns_at_the_top(task) };
     top.extend(task.payload.get("QueueUrl").text().and_then(|url| messaging::queue_arn(task, &url)));
     top.retain(|arn| fits(&arn));
-    if !top.is_empty() {
-        return Found::Arns(top);
-    }
     let filled = fill(task, permission, format);
+    if !top.is_empty() {
+        // A list may name some by ARN and others by name.
+        return match filled {
+            Found::Arns(filled) if top.iter().all(|arn| filled.contains(arn)) => Found::Arns(filled),
+            _ => Found::Arns(top),
+        };
+    }
     if by_fields || matches!(filled, Found::Arns(_)) {
         return filled;
     }

@@ -210,13 +210,51 @@ fn what_is_named_by_its_arn_is_of_one_kind() {
         ("stopExecution", "ExecutionArn", "execution:m:one"),
         ("listExecutions", "StateMachineArn", "stateMachine:m"),
         ("listExecutions", "MapRunArn", "mapRun:m/label:one"),
+        ("updateStateMachineAlias", "StateMachineAliasArn", "stateMachine:m:live"),
     ] {
         let (needs, findings) = needs(&format!("aws-sdk:sfn:{action}"), &json!({field: states(resource)}));
         assert_eq!(findings, [], "{action} {resource}");
         assert_eq!(needs[0].resources, [states(resource)], "{action}");
     }
+    // By a version or an alias, what is allowed is the machine.
+    for action in ["describeStateMachine", "listExecutions", "startSyncExecution"] {
+        for qualified in ["stateMachine:m:3", "stateMachine:m:live"] {
+            let (needs, _) = needs(&format!("aws-sdk:sfn:{action}"), &json!({"StateMachineArn": states(qualified)}));
+            assert_eq!(needs[0].resources, [states("stateMachine:m")], "{action} {qualified}");
+        }
+    }
     let (open, findings) = needs("aws-sdk:sfn:describeExecution", &json!({"ExecutionArn.$": "$.arn"}));
     assert!(open.is_empty() && findings.iter().any(|finding| finding.missing), "{findings:?}");
+}
+
+#[test]
+fn a_list_may_name_some_by_arn_and_others_by_name() {
+    for (resource, field, kind, format) in [
+        ("ssm:getParameters", "Names", "ssm", "parameter/"),
+        ("codebuild:batchGetProjects", "Names", "codebuild", "project/"),
+        ("ecs:describeClusters", "Clusters", "ecs", "cluster/"),
+    ] {
+        let other = format!("arn:aws:{kind}:eu-west-1:999988887777:{format}shared");
+        let (needs, _) = needs(&format!("aws-sdk:{resource}"), &json!({field: ["own", other.clone()]}));
+        let own = format!("arn:aws:{kind}:eu-west-1:111122223333:{format}own");
+        assert_eq!(needs[0].resources, [own, other], "{resource}");
+    }
+}
+
+#[test]
+fn secrets_that_are_read_together_are_each_to_be_read() {
+    let whole = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:y-AbCdEf";
+    let batch = |fields: &serde_json::Value| needs("aws-sdk:secretsmanager:batchGetSecretValue", fields);
+    let of = |needs: &[Need], action: &str| {
+        needs.iter().find(|need| need.actions.iter().any(|one| one == action)).map(|need| need.resources.clone())
+    };
+    let (needs, findings) = batch(&json!({"SecretIdList": ["x", whole]}));
+    let named = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-??????";
+    assert_eq!(of(&needs, "secretsmanager:GetSecretValue"), Some(vec![named.to_owned(), whole.to_owned()]));
+    assert!(of(&needs, "secretsmanager:ListSecrets").is_none() && findings.is_empty(), "{findings:?}");
+    let (needs, findings) = batch(&json!({"Filters": [{"Key": "name", "Values": ["shop"]}]}));
+    assert_eq!(of(&needs, "secretsmanager:ListSecrets"), Some(vec!["*".to_owned()]));
+    assert!(findings.iter().any(|finding| finding.missing), "{findings:?}");
 }
 
 #[test]

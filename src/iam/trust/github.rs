@@ -48,7 +48,7 @@ pub(super) fn other_style(expected: &str, actual: &str, key: &str, wildcards: bo
             "the token has GitHub's newer subject, with the ids of owner and repository (the default of repositories created, renamed or transferred since 15 July 2026)"
         }
         (true, false) => "the token has GitHub's older subject, without ids",
-        (true, true) if wanted.owner.1 != found.owner.1 || wanted.name.1 != found.name.1 => {
+        (true, true) if differs(wanted.owner.1, found.owner.1) || differs(wanted.name.1, found.name.1) => {
             return Some("another owner or repository has the name now: the ids differ".into());
         }
         (true, true) | (false, false) => return None,
@@ -62,6 +62,11 @@ pub(super) fn other_style(expected: &str, actual: &str, key: &str, wildcards: bo
     Some(format!("{what}{rest}; put \"{key}\": \"{line}\""))
 }
 
+/// Whether both have an id, and the one that was found is not of the other, which may be a pattern.
+fn differs(wanted: Option<&str>, found: Option<&str>) -> bool {
+    wanted.zip(found).is_some_and(|(wanted, found)| !pattern::matches(wanted, found))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +77,21 @@ mod tests {
 
     fn said(expected: &str, actual: &str, wildcards: bool) -> String {
         other_style(expected, actual, KEY, wildcards).unwrap_or_default()
+    }
+
+    #[test]
+    fn ids_are_compared_as_the_patterns_that_they_may_be() {
+        for expected in [
+            "repo:octo-org@*/octo-repo@*:environment:prod",
+            "repo:octo-org@12/octo-repo@*:environment:prod",
+            "repo:octo-org@*/octo-repo@74:environment:prod",
+            "repo:octo-org@12/*:environment:prod",
+        ] {
+            assert_eq!(other_style(expected, NEW, KEY, true), None, "{expected}");
+        }
+        for expected in ["repo:octo-org@13/octo-repo@*:*", "repo:octo-org@*/octo-repo@75:*"] {
+            assert!(said(expected, NEW, true).contains("the ids differ"), "{expected}");
+        }
     }
 
     #[test]

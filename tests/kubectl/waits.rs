@@ -49,18 +49,18 @@ fn why_a_run_waits_is_told_while_it_is_waited_for_and_at_the_end_of_the_waiting(
         let second = waits("Pending", "Queued", "It is third.");
         waits("Pending", "AliasNotFound", "There is no alias.");
         api.world.lock().unwrap().news.insert("workflowruns".into(), vec![second]);
-        let ended = api.ends(&[verb, "order", "--timeout", "2s"]);
+        let ended = api.ends(&[verb, "order", "--timeout", "8s"]);
         assert_eq!(ended.code, 6, "{verb}: {ended:?}");
         let told =
             ["waits: AliasNotFound: There is no alias.\n", "WorkflowRun \"order\" waits: Queued: It is third.\n"];
         assert!(told.iter().all(|told| ended.said.matches(told).count() == 1), "{verb}: {ended:?}");
         let stopped =
-            "Stopped waiting after 2s: WorkflowRun \"order\" still waits: Queued: It is third. See it again: ";
+            "Stopped waiting after 8s: WorkflowRun \"order\" still waits: Queued: It is third. See it again: ";
         assert!(ended.said.contains(stopped), "{verb}: {ended:?}");
     }
     // An Express run whose log may not be read runs, and is not seen to end.
     waits("Running", "AccessDenied", "The log may not be read.");
-    let ended = api.ends(&["wait", "order", "--timeout", "1s"]);
+    let ended = api.ends(&["wait", "order", "--timeout", "5s"]);
     assert!(ended.said.contains("waits: AccessDenied: The log may not be read."), "{ended:?}");
 }
 
@@ -130,9 +130,9 @@ fn a_rollout_that_is_held_says_how_to_let_it_go_on() {
             "ARN": "arn", "routes": [{"version": 3, "weight": 90}, {"version": 4, "weight": 10}], "phase": "Paused", "target": 4}]});
     }
     let next = "Next: kubectl sfn rollout resume fulfil --alias live\n";
-    let ended = api.ends(&["rollout", "status", "fulfil", "--timeout", "1s"]);
+    let ended = api.ends(&["rollout", "status", "fulfil", "--timeout", "5s"]);
     assert!(ended.code == 6 && ended.said.starts_with(next), "{ended:?}");
-    let stopped = "Stopped waiting after 1s: the rollout of workflow \"fulfil\" is paused. Let it go on: kubectl sfn rollout resume fulfil --alias live. See it again: ";
+    let stopped = "Stopped waiting after 5s: the rollout of workflow \"fulfil\" is paused. Let it go on: kubectl sfn rollout resume fulfil --alias live. See it again: ";
     assert!(ended.said.contains(stopped), "{ended:?}");
     let ended = api.ends(&["rollout", "status", "fulfil", "--watch=false"]);
     assert_eq!((ended.code, ended.said.as_str()), (0, next));

@@ -20,7 +20,7 @@ use super::ended::ended;
 use super::show::{self, print};
 use super::waiting::{Waiting, wait_for};
 use super::{Cluster, Exit, KubectlError, target};
-use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, Workflow, WorkflowRef, WorkflowRun};
+use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, WorkflowRef, WorkflowRun};
 use crate::cli::out::say;
 use crate::plan::run::MAX_INPUT_BYTES;
 use crate::printable;
@@ -116,9 +116,7 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
         shown(flags.output, &object, " (dry run)")?;
         return Ok(Exit::Done);
     }
-    target::check(cluster, &reference(flags)?).await?;
-    let workflow = workflow(bare(&flags.workflow)?, cluster).await?;
-    if let Some(workflow) = workflow.and_then(as_typed) {
+    if let Some(workflow) = target::check(cluster, &reference(flags)?).await? {
         fit::check(&workflow, &object)?;
     }
     let parameters = PostParams { dry_run: flags.dry_run == DryRun::Server, ..PostParams::default() };
@@ -195,15 +193,6 @@ fn check(input: &Value) -> Result<(), KubectlError> {
     crate::nesting::check("the input", &text).map_err(|failure| KubectlError::Usage(failure.message))
 }
 
-/// A run of a Workflow that is not there would wait for it. Whoever may start runs need not be allowed to see Workflows.
-async fn workflow(name: &str, cluster: &Cluster) -> Result<Option<DynamicObject>, KubectlError> {
-    match cluster.as_they_are::<Workflow>().get_opt(name).await {
-        Ok(None) => cluster.get::<Workflow>(name).await.map(Some),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        answer => answer.map_err(|error| KubectlError::of(&format!("get Workflow \"{name}\""), error)),
-    }
-}
-
 /// Says that there is no such Workflow, where that is known soon: what is printed may be for another cluster.
 async fn note_what_is_missing(flags: &RunFlags, cluster: &Cluster) -> Result<(), KubectlError> {
     if let Ok(Ok(Some(why))) = timeout(SOON, target::missing(cluster, &reference(flags)?)).await {
@@ -215,11 +204,6 @@ async fn note_what_is_missing(flags: &RunFlags, cluster: &Cluster) -> Result<(),
 fn reference(flags: &RunFlags) -> Result<WorkflowRef, KubectlError> {
     let name = bare(&flags.workflow)?.to_owned();
     Ok(WorkflowRef { name, alias: flags.alias.clone(), version: flags.version })
-}
-
-/// One that a newer API server has, which this program cannot read, is no hindrance: the operator checks every input again.
-fn as_typed(object: DynamicObject) -> Option<Workflow> {
-    typed(object).ok()
 }
 
 fn shown(output: Option<Shown>, object: &DynamicObject, how: &str) -> Result<(), KubectlError> {

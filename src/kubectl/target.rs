@@ -1,25 +1,36 @@
 //! Whether there is what a run names: a run of what is not there would wait for it without a word.
 
-use super::objects::{Shown, see};
+use super::cluster::typed;
 use super::{Cluster, KubectlError};
 use crate::api::v1alpha1::{AdoptionPolicy, Workflow, WorkflowRef};
 use crate::similar::nearest;
 
-/// Refuses a run of a Workflow, an alias or a version that is not there.
-pub(super) async fn check(cluster: &Cluster, wanted: &WorkflowRef) -> Result<(), KubectlError> {
-    missing(cluster, wanted).await?.map_or(Ok(()), |why| Err(KubectlError::Refused(why)))
+/// Refuses a run of a Workflow, an alias or a version that is not there. Gives the Workflow, as far as it can be read.
+pub(super) async fn check(cluster: &Cluster, wanted: &WorkflowRef) -> Result<Option<Workflow>, KubectlError> {
+    look(cluster, wanted).await?.map_err(KubectlError::Refused)
 }
 
-/// What is not there. Whoever may start runs need not be allowed to see Workflows; then the operator says it.
+/// What is not there.
 pub(super) async fn missing(cluster: &Cluster, wanted: &WorkflowRef) -> Result<Option<String>, KubectlError> {
-    match see::<Workflow>(cluster, &wanted.name).await? {
-        Shown::Hidden(_) => Ok(None),
-        Shown::There(workflow) => Ok(lacks(&workflow, wanted)),
-        Shown::Missing => match cluster.get::<Workflow>(&wanted.name).await {
-            Err(KubectlError::Refused(why)) => Ok(Some(why)),
-            answer => answer.map(|_| None),
+    look(cluster, wanted).await.map(Result::err)
+}
+
+/// Whoever may start runs need not be allowed to see Workflows, and one of a newer API server may be unreadable here: that is no
+/// hindrance, since the operator looks at all of it again.
+async fn look(cluster: &Cluster, wanted: &WorkflowRef) -> Result<Result<Option<Workflow>, String>, KubectlError> {
+    let name = &wanted.name;
+    let object = match cluster.as_they_are::<Workflow>().get_opt(name).await {
+        Ok(Some(object)) => object,
+        // The same again, with the names that there are.
+        Ok(None) => match cluster.get::<Workflow>(name).await {
+            Err(KubectlError::Refused(why)) => return Ok(Err(why)),
+            answer => answer?,
         },
-    }
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(Ok(None)),
+        Err(error) => return Err(KubectlError::of(&format!("get Workflow \"{name}\""), error)),
+    };
+    let Ok(workflow) = typed::<Workflow>(object) else { return Ok(Ok(None)) };
+    Ok(lacks(&workflow, wanted).map_or(Ok(Some(workflow)), Err))
 }
 
 /// What the Workflow has not, and what it has. What is about to be there is waited for.

@@ -1,11 +1,10 @@
 //! A run that is cancelled while nobody has AWS's answer to its start or redrive: it is asked for no more, and what it may have
 //! started is stopped.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::result::Run;
+use super::stop::LANDS_LATER;
 use super::{attempt, calls, end, own, session, start, stop};
 use crate::api::v1alpha1::{Attempt, Phase, StateMachineType, StopIntent, Workflow};
 use crate::aws::AwsErrorKind;
@@ -15,9 +14,6 @@ use crate::outcome::{Failure, Requeue};
 use crate::plan::ownership::adopt;
 use crate::plan::run;
 use crate::reason::Reason;
-
-/// When a call that may still land is looked for again.
-const LANDS_LATER: Duration = Duration::from_secs(1);
 
 /// A start: it is stopped by its name, which is known before AWS answers, until no call of ours can land any more.
 pub(super) async fn a_start(run: &mut Run<'_>, recorded: Attempt) -> Result<Done, Failure> {

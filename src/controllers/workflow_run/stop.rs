@@ -20,7 +20,7 @@ use crate::plan::run;
 use crate::reason::Reason;
 
 /// When a call that may still land is looked for again.
-const LANDS_LATER: Duration = Duration::from_secs(1);
+pub(super) const LANDS_LATER: Duration = Duration::from_secs(1);
 
 /// The intent is in the status before AWS is asked, because it decides the phase at the end.
 pub(super) async fn record(run: &mut Run<'_>, intent: StopIntent) -> Result<Done, Failure> {

@@ -13,6 +13,7 @@ mod exit;
 mod flags;
 mod get;
 mod import;
+mod kinds;
 mod list;
 mod logs;
 mod objects;
@@ -45,7 +46,7 @@ use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
-use objects::Kind;
+use kinds::Kind;
 pub use token_file::TokenError;
 
 use crate::cli::{graph, lint, policy, program, trust};

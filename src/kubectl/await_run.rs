@@ -100,10 +100,10 @@ pub(super) async fn until(
 
 /// Why it is not seen any more, which does not stop it.
 pub(super) fn unseen(cluster: &Cluster, name: &str, error: kube::Error) -> KubectlError {
-    let is_of_the_token =
-        token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if status.code == 401);
+    let may_not_look =
+        token_error(&error).is_some() || matches!(&error, kube::Error::Api(status) if matches!(status.code, 401 | 403));
     match KubectlError::of(&format!("watch WorkflowRun \"{name}\""), error) {
-        KubectlError::Refused(why) if is_of_the_token => {
+        KubectlError::Refused(why) if may_not_look => {
             KubectlError::Refused(format!("{why}\nThe run goes on. {}", back_to_run(cluster, name)))
         }
         error => error,

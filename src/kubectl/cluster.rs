@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::KubectlError;
 use super::flags::Connection;
+use super::kinds::{Kind, name_of};
 use super::token_file::{TokenFile, with_token};
 use crate::api::v1alpha1::{DurationString, is_object_name};
 use crate::kube::client::readable;
@@ -94,7 +95,11 @@ impl Cluster {
         K: Resource,
         K::DynamicType: Default,
     {
-        let (kind, name) = (K::kind(&K::DynamicType::default()).into_owned(), bare(name)?);
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        let name = match Kind::of::<K>() {
+            Some(kind) => &name_of(kind, name)?,
+            None => name,
+        };
         let api = self.as_they_are::<K>();
         match api.get(name).await {
             Err(kube::Error::Api(status)) if status.code == 404 && KubectlError::is_of_an_object(&status) => {
@@ -206,17 +211,6 @@ pub(super) fn typed<K: DeserializeOwned>(object: DynamicObject) -> Result<K, Kub
     serde_json::from_value(serde_json::to_value(object).map_err(unreadable)?).map_err(unreadable)
 }
 
-/// The name alone of `kind/name`, refused where it is none.
-pub(super) fn bare(name: &str) -> Result<&str, KubectlError> {
-    let bare = name.rsplit_once('/').map_or(name, |(_, bare)| bare);
-    if is_object_name(bare) {
-        return Ok(bare);
-    }
-    Err(KubectlError::Usage(format!(
-        "{name:?} is no name of an object: those have small letters, digits, - and . alone"
-    )))
-}
-
 fn resource<K>() -> ApiResource
 where
     K: Resource,
@@ -243,22 +237,6 @@ pub(super) fn duration(flag: &str, text: &str) -> Result<Option<Duration>, Kubec
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_taken_as_o_name_prints_it() {
-        for (given, taken) in [
-            ("order", Some("order")),
-            ("sfnrun/order", Some("order")),
-            ("workflowrun.stepbound.dev/order.1", Some("order.1")),
-            ("a?b", None),
-            ("../pods", Some("pods")),
-            ("Order", None),
-            ("", None),
-            ("sfnrun/", None),
-        ] {
-            assert_eq!(bare(given).ok(), taken, "{given}");
-        }
-    }
 
     #[test]
     fn a_token_goes_over_https_or_nowhere_but_to_this_machine() {

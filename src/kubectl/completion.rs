@@ -13,9 +13,9 @@ use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt};
 
 use super::await_run::phase;
-use super::cluster::{bare, typed};
+use super::cluster::typed;
 use super::flags::Connection;
-use super::objects::Kind;
+use super::kinds::{Kind, name_of};
 use super::show::print;
 use super::table::printable;
 use super::words::since;
@@ -184,8 +184,8 @@ fn makes_sense(verb: &str, object: &DynamicObject) -> bool {
 
 /// The aliases of the Workflow that was typed before.
 async fn aliases(cluster: &Cluster, place: &Place) -> Vec<(String, String)> {
-    let Some(name) = place.given.first().and_then(|name| bare(name).ok()) else { return Vec::new() };
-    let workflow = cluster.api::<Workflow>().get(name).await;
+    let Some(name) = place.given.first().and_then(|name| name_of(Kind::Workflow, name).ok()) else { return Vec::new() };
+    let workflow = cluster.api::<Workflow>().get(&name).await;
     let aliases = workflow.into_iter().flat_map(|workflow| workflow.spec.aliases);
     aliases.map(|alias| (alias.name, if alias.default { "the default".to_owned() } else { String::new() })).collect()
 }

@@ -5,7 +5,8 @@ mod chain;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::objects::{self, Kind, Named, Shown, name_of, see};
+use super::kinds::{Kind, Named, name_of};
+use super::objects::{self, Shown, see};
 use super::show::{self, print};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};

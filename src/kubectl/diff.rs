@@ -9,7 +9,8 @@ use clap::Args;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::objects::{Kind, Shown, config_maps, name_of, see, workflow_manifests};
+use super::kinds::{Kind, name_of};
+use super::objects::{Shown, config_maps, see, workflow_manifests};
 use super::show::{self, print};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{LogLevel, StateMachineType, TrustBinding, Workflow, WorkflowSpec};

@@ -79,6 +79,15 @@ impl KubectlError {
         Self::Refused(format!("cannot {asked}: {why}{advice}"))
     }
 
+    /// A right of Stepbound's kinds is missing, as the API server says when it is asked for it.
+    pub(super) fn lacks(asked: &str, verb: &str, resource: &str, namespace: &str) -> Self {
+        let right = Right { verb, resource, group: crate::api::v1alpha1::GROUP, namespace: Some(namespace) };
+        let advice = right.advice();
+        Self::Refused(format!(
+            "cannot {asked}: you cannot {verb} resource \"{resource}\" in the namespace \"{namespace}\"{advice}"
+        ))
+    }
+
     /// False of the 404 of a kind that the cluster does not know, which names no object.
     pub(super) fn is_of_an_object(status: &Status) -> bool {
         status.details.as_ref().is_some_and(|details| !details.name.is_empty())

@@ -4,10 +4,12 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, ListParams};
+use serde_json::Value;
 
 use super::await_run::phase;
-use super::cluster::{all, bare, typed};
+use super::cluster::{all, typed};
 use super::flags::Output;
+use super::kinds::{Kind, name_of};
 use super::show;
 use super::table::Table;
 use super::target::missing;
@@ -74,7 +76,7 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
         }
         output => {
             let is_wide = output == Some(Output::Wide);
-            let table = table(runs, flags.all_namespaces, is_wide, Timestamp::now())?;
+            let table = table(&runs, flags.all_namespaces, is_wide, Timestamp::now());
             // Whoever asks for all gets all.
             let room = if is_wide { usize::MAX } else { columns() };
             show::print(&table.fit(room, &["REQUESTED BY", "DURATION", "WORKFLOW", "AGE"]).text())?;
@@ -86,7 +88,7 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
 fn asked(flags: &ListFlags) -> Result<ListParams, KubectlError> {
     let mut fields = Vec::new();
     if let Some(workflow) = &flags.workflow {
-        fields.push(format!("spec.workflowRef.name={}", bare(workflow)?));
+        fields.push(format!("spec.workflowRef.name={}", name_of(Kind::Workflow, workflow)?));
     }
     if let Some(phase) = flags.phase {
         fields.push(format!("status.phase={}", phase.as_str()));
@@ -114,7 +116,7 @@ fn none_found(flags: &ListFlags, place: &str) -> String {
 /// A name that was mistyped has no runs either.
 async fn note_a_missing_workflow(flags: &ListFlags, cluster: &Cluster) -> Result<(), KubectlError> {
     let Some(workflow) = flags.workflow.as_ref().filter(|_| !flags.all_namespaces) else { return Ok(()) };
-    let wanted = WorkflowRef { name: bare(workflow)?.to_owned(), alias: None, version: None };
+    let wanted = WorkflowRef { name: name_of(Kind::Workflow, workflow)?, alias: None, version: None };
     // Whoever may list runs and ask nothing else has their answer.
     if let Ok(Some(why)) = missing(cluster, &wanted).await {
         say(&format!("note: {why}"));
@@ -122,12 +124,7 @@ async fn note_a_missing_workflow(flags: &ListFlags, cluster: &Cluster) -> Result
     Ok(())
 }
 
-fn table(
-    objects: Vec<DynamicObject>,
-    all_namespaces: bool,
-    is_wide: bool,
-    now: Timestamp,
-) -> Result<Table, KubectlError> {
+fn table(objects: &[DynamicObject], all_namespaces: bool, is_wide: bool, now: Timestamp) -> Table {
     let mut columns = vec!["NAME", "WORKFLOW", "PHASE", "REQUESTED BY", "DURATION", "AGE"];
     if all_namespaces {
         columns.insert(0, "NAMESPACE");
@@ -137,30 +134,68 @@ fn table(
     }
     let mut table = Table::new(&columns);
     for object in objects {
-        table.row(row(&typed(object)?, all_namespaces, is_wide, now));
+        // One run that another version wrote hides none of the others.
+        let cells = match typed::<WorkflowRun>(object.clone()) {
+            Ok(run) => Cells::of(&run, now),
+            Err(why) => {
+                say(&format!("note: WorkflowRun \"{}\": {why}", object.name_any()));
+                Cells::as_far_as_read(object)
+            }
+        };
+        table.row(cells.row(object, all_namespaces, is_wide, now));
     }
-    Ok(table)
+    table
 }
 
-fn row(run: &WorkflowRun, all_namespaces: bool, is_wide: bool, now: Timestamp) -> Vec<String> {
-    let status = run.status.clone().unwrap_or_default();
-    let told = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
-    let mut row = vec![
-        run.name_any(),
-        run.spec.workflow_ref.name.clone(),
-        phase(run).as_str().to_owned(),
-        told(status.requested_by.clone()),
-        told(duration(run, now)),
-        told(run.creation_timestamp().map(|time| since(time.0, now))),
-    ];
-    if all_namespaces {
-        row.insert(0, run.namespace().unwrap_or_default());
+/// What the table tells of a run, beside its name and age.
+struct Cells {
+    workflow: Option<String>,
+    phase: Option<String>,
+    requested_by: Option<String>,
+    duration: Option<String>,
+    state: Option<String>,
+    attempts: Option<String>,
+    execution: Option<String>,
+}
+
+impl Cells {
+    fn of(run: &WorkflowRun, now: Timestamp) -> Self {
+        let status = run.status.clone().unwrap_or_default();
+        Self {
+            workflow: Some(run.spec.workflow_ref.name.clone()),
+            phase: Some(phase(run).as_str().to_owned()),
+            requested_by: status.requested_by,
+            duration: duration(run, now),
+            state: status.state,
+            attempts: status.attempts.last().map(|attempt| attempt.number.to_string()),
+            execution: status.execution_arn,
+        }
     }
-    if is_wide {
-        let attempts = status.attempts.last().map(|attempt| attempt.number.to_string());
-        row.extend([told(status.state), told(attempts), told(status.execution_arn)]);
+
+    fn as_far_as_read(object: &DynamicObject) -> Self {
+        let text = |pointer: &str| object.data.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            workflow: text("/spec/workflowRef/name"),
+            phase: text("/status/phase"),
+            requested_by: text("/status/requestedBy"),
+            duration: text("/status/duration"),
+            state: text("/status/state"),
+            attempts: None,
+            execution: text("/status/executionARN"),
+        }
     }
-    row
+
+    fn row(self, object: &DynamicObject, all_namespaces: bool, is_wide: bool, now: Timestamp) -> Vec<String> {
+        let age = object.creation_timestamp().map(|time| since(time.0, now));
+        let mut cells = vec![self.workflow, self.phase, self.requested_by, self.duration, age];
+        if is_wide {
+            cells.extend([self.state, self.attempts, self.execution]);
+        }
+        let told = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into());
+        let names =
+            all_namespaces.then(|| object.namespace().unwrap_or_default()).into_iter().chain([object.name_any()]);
+        names.chain(cells.into_iter().map(told)).collect()
+    }
 }
 
 /// How long it ran, or has run so far, in the words of a status that has its end.
@@ -195,14 +230,14 @@ mod tests {
             ]
         };
         assert_eq!(
-            table(runs(), false, false, now).unwrap().text(),
+            table(&runs(), false, false, now).text(),
             "NAME   WORKFLOW   PHASE     REQUESTED BY   DURATION   AGE
 b      fulfil     Running   -              4m0s       5m
 a      fulfil     Failed    ali\u{fffd}ce         1m2s       5m
 new    fulfil     Pending   -              -          5m
 "
         );
-        let wide = table(runs(), true, true, now).unwrap().text();
+        let wide = table(&runs(), true, true, now).text();
         assert!(
             wide.starts_with("NAMESPACE   NAME   WORKFLOW") && wide.contains("Pack") && wide.contains("arn"),
             "{wide}"
@@ -227,6 +262,29 @@ new    fulfil     Pending   -              -          5m
             Some(
                 r"spec.workflowRef.name=fulfil,status.phase=TimedOut,status.requestedBy=CN\=alice\,O\=a,metadata.name!=b"
             )
+        );
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_read_hides_no_other() {
+        let run = |name: &str, spec: Value| -> DynamicObject {
+            serde_json::from_value(json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun",
+                "metadata": {"name": name}, "spec": spec, "status": {"phase": "Failed", "requestedBy": "alice"}}))
+            .unwrap()
+        };
+        let reference = json!({"name": "fulfil"});
+        let runs = vec![
+            run("new", json!({"workflowRef": reference, "mode": "FromTomorrow"})),
+            run("bare", json!({"workflowRef": 3})),
+            run("old", json!({"workflowRef": reference})),
+        ];
+        assert_eq!(
+            table(&runs, false, false, Timestamp::now()).text(),
+            "NAME   WORKFLOW   PHASE    REQUESTED BY   DURATION   AGE
+new    fulfil     Failed   alice          -          -
+bare   -          Failed   alice          -          -
+old    fulfil     Failed   alice          -          -
+"
         );
     }
 

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::await_run::{Seen, at, seen, tell_of_a_silent_operator};
 use super::cluster::duration;
-use super::objects::{Kind, Shown, name_of, see};
+use super::kinds::{Kind, name_of};
+use super::objects::{Shown, see};
 use super::show::tell;
 use super::stop::{Why, asked_to_end, say_stopped, unread};
 use super::table::printable;

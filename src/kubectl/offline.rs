@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::objects::{Kind, Named, manifests};
+use super::kinds::{Kind, Named};
+use super::objects::manifests;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::is_object_name;
 use crate::cli::program::as_typed;

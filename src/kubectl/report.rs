@@ -9,7 +9,8 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::objects::{self, Kind, Shown, name_of, see, workflow_manifests};
+use super::kinds::{Kind, name_of};
+use super::objects::{self, Shown, see, workflow_manifests};
 use super::show::print;
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Workflow, WorkflowRun};

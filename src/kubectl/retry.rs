@@ -22,6 +22,7 @@ pub(super) struct RetryFlags {
 
 pub(super) async fn run(flags: &RetryFlags, cluster: &Cluster) -> Result<Exit, KubectlError> {
     flags.waiting.check()?;
+    flags.waiting.is_allowed(cluster).await?;
     let old = cluster.get::<WorkflowRun>(&flags.run).await?;
     // Of a version that was removed meanwhile, for example. What this program cannot read is for the API server to judge.
     let wanted = old.data.pointer("/spec/workflowRef").cloned().map(serde_json::from_value::<WorkflowRef>);

@@ -15,10 +15,11 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::await_run::{Goal, until};
-use super::cluster::{bare, typed};
+use super::cluster::typed;
 use super::ended::ended;
+use super::kinds::{Kind, name_of};
 use super::show::{self, print};
-use super::waiting::{Waiting, wait_for};
+use super::waiting::{Waiting, may_watch, wait_for};
 use super::{Cluster, Exit, KubectlError, target};
 use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, WorkflowRef, WorkflowRun};
 use crate::cli::out::say;
@@ -116,6 +117,13 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
         shown(flags.output, &object, " (dry run)")?;
         return Ok(Exit::Done);
     }
+    if flags.dry_run == DryRun::None {
+        if flags.output == Some(Shown::Output) {
+            may_watch(cluster).await?
+        } else {
+            flags.waiting.is_allowed(cluster).await?
+        }
+    }
     if let Some(workflow) = target::check(cluster, &reference(flags)?).await? {
         fit::check(&workflow, &object)?;
     }
@@ -163,11 +171,12 @@ fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
     {
         return Err(KubectlError::Usage(format!("--timeout {timeout:?} is no duration; write 30s, 90m or 2h")));
     }
+    let name = flags.name.as_deref().map(|name| name_of(Kind::Run, name)).transpose()?;
     let wanted = manifest::Wanted {
-        workflow: bare(&flags.workflow)?,
+        workflow: &name_of(Kind::Workflow, &flags.workflow)?,
         alias: flags.alias.as_deref(),
         version: flags.version,
-        name: flags.name.as_deref().map(bare).transpose()?,
+        name: name.as_deref(),
         generate_name: flags.generate_name.as_deref(),
         labels: manifest::labels(&flags.labels).map_err(KubectlError::Usage)?,
         mode: flags.mode.map(|mode| if mode == Mode::Sync { RunMode::Sync } else { RunMode::Async }),
@@ -202,7 +211,7 @@ async fn note_what_is_missing(flags: &RunFlags, cluster: &Cluster) -> Result<(),
 }
 
 fn reference(flags: &RunFlags) -> Result<WorkflowRef, KubectlError> {
-    let name = bare(&flags.workflow)?.to_owned();
+    let name = name_of(Kind::Workflow, &flags.workflow)?;
     Ok(WorkflowRef { name, alias: flags.alias.clone(), version: flags.version })
 }
 

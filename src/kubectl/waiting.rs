@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::Api;
+use kube::api::PostParams;
 
 use super::await_run::{Goal, until};
 use super::cluster::duration;
 use super::ended::ended;
 use super::{Cluster, Exit, KubectlError, refused, watch};
-use crate::api::v1alpha1::WorkflowRun;
+use crate::api::v1alpha1::{GROUP, WorkflowRun};
 use crate::cli::out::say;
 
 /// Flags of verbs that start something.
@@ -31,6 +34,11 @@ impl Waiting {
         duration("--wait-timeout", &self.wait_timeout)
     }
 
+    /// Whoever waits has to be allowed to: this is told before anything is created, and not after.
+    pub async fn is_allowed(&self, cluster: &Cluster) -> Result<(), KubectlError> {
+        if self.is_asked() { may_watch(cluster).await } else { Ok(()) }
+    }
+
     pub fn is_asked(&self) -> bool {
         self.wait || self.watch
     }
@@ -38,6 +46,32 @@ impl Waiting {
     pub fn draws(&self) -> bool {
         self.watch
     }
+}
+
+/// Refuses where the API server says that runs may not be listed or watched. Where it says nothing, the wait itself will tell.
+pub(super) async fn may_watch(cluster: &Cluster) -> Result<(), KubectlError> {
+    for verb in ["list", "watch"] {
+        let asked = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(GROUP.into()),
+                    resource: Some("workflowruns".into()),
+                    verb: Some(verb.into()),
+                    namespace: Some(cluster.namespace.clone()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+        let answer = reviews.create(&PostParams::default(), &asked).await.ok().and_then(|review| review.status);
+        if answer.is_some_and(|status| !status.allowed) {
+            let asked = "wait for a run, so none was created; without waiting it needs no such right";
+            return Err(KubectlError::lacks(asked, verb, "workflowruns", &cluster.namespace));
+        }
+    }
+    Ok(())
 }
 
 /// Waits as the flags say. Of a run that is redriven it is given how it was before: what it did then is no news.

@@ -26,6 +26,8 @@ pub struct World {
     pub news: BTreeMap<String, Vec<Value>>,
     /// The same for a watch that goes on: told as soon as it is here.
     pub later: BTreeMap<String, Vec<Value>>,
+    /// Verbs that whoever asks has no right to, as the API server says when it is asked.
+    pub denied: Vec<&'static str>,
     /// Kinds that are not installed.
     pub unknown: Vec<&'static str>,
     /// Method and path of each request.
@@ -208,6 +210,12 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
         }
         ("GET", None) => listed(&world, &plural, query.get("fieldSelector").map_or("", String::as_str)),
         ("GET", Some(name)) => one(&world, &plural, &name),
+        ("POST", _) if plural == "selfsubjectaccessreviews" => {
+            let mut review: Value = serde_json::from_slice(&body).unwrap();
+            let verb = review["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or_default().to_owned();
+            review["status"] = json!({"allowed": !world.denied.iter().any(|denied| *denied == verb)});
+            json_of(StatusCode::CREATED, &review)
+        }
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
         ("PATCH", Some(name)) => {
             let change: Value = serde_json::from_slice(&body).unwrap();

@@ -7,6 +7,33 @@ use serde_json::json;
 use crate::api::{Api, Ended};
 
 #[test]
+fn whoever_may_not_wait_is_told_before_anything_is_created() {
+    let api = Api::start();
+    api.workflow("fulfil");
+    api.run("old", &json!({"phase": "Failed"}));
+    for verb in ["list", "watch"] {
+        api.world.lock().unwrap().denied = vec![verb];
+        for arguments in [
+            &["run", "fulfil", "--wait"][..],
+            &["run", "fulfil", "--watch"],
+            &["run", "fulfil", "-o", "output"],
+            &["run", "fulfil", "--wait", "-o", "json"],
+            &["retry", "old", "--wait"],
+        ] {
+            let ended = api.ends(arguments);
+            let words = format!("you cannot {verb} resource \"workflowruns\" in the namespace \"shop\"");
+            assert!(ended.code == 3 && ended.said.contains(&words), "{arguments:?}: {ended:?}");
+            assert!(ended.said.contains(&format!("kubectl auth can-i {verb} workflowruns.stepbound.dev -n shop")));
+        }
+    }
+    let runs =
+        || api.asked().into_iter().filter(|one| one.starts_with("POST") && one.ends_with("workflowruns")).count();
+    assert_eq!(runs(), 0);
+    let ended = api.ends(&["run", "fulfil"]);
+    assert!(ended.code == 0 && runs() == 1, "who does not wait needs no such right: {ended:?}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_to_do_next() {
     let api = Api::start();
     api.run("order", &json!({"phase": "Running"}));
@@ -16,6 +43,9 @@ fn what_is_wrong_is_told_with_what_to_do_next() {
     api.put(old);
     for (arguments, code, said) in [
         (&["get", "ordr"][..], 3, "there is no WorkflowRun \"ordr\" in namespace \"shop\"; did you mean \"order\"?"),
+        (&["cancel", "secret/order"], 2, "\"secret\" is no WorkflowRun; name one, as in workflowrun/NAME or NAME"),
+        (&["run", "run/fulfil"], 2, "\"run\" is no Workflow"),
+        (&["list", "tb/fulfil"], 2, "\"tb\" is no Workflow"),
         (&["get", "something"], 3, "See which there are: kubectl get workflowruns -n shop"),
         (&["wait", "ordr"], 3, "did you mean"),
         (&["watch", "ordr"], 3, "did you mean"),

@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 
 use super::super::flags::Connection;
-use super::super::objects::Kind;
+use super::super::kinds::Kind;
 use crate::api::v1alpha1::Phase;
 
 /// What may stand somewhere.

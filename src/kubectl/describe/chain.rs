@@ -9,7 +9,8 @@ use crate::api::v1alpha1::{
     Phase, SessionPolicyChoice, TrustBinding, Workflow, WorkflowRun, WorkflowRunStatus, WorkflowStatus,
 };
 use crate::asl::model::Arn;
-use crate::kubectl::objects::{Kind, Named, Shown};
+use crate::kubectl::kinds::{Kind, Named};
+use crate::kubectl::objects::Shown;
 use crate::kubectl::table::{printable, wrap};
 use crate::kubectl::words::paint;
 use crate::plan::needs;

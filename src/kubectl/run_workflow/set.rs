@@ -8,14 +8,17 @@ const MOST: usize = 10_000;
 const DEEPEST: usize = 100;
 
 /// A value as JSON would read it, where it is a number, a boolean or null; else a text. `1e3` and `007` are texts: who writes
-/// them seldom means a number.
+/// them seldom means a number. So is a whole number of more than 64 bits, which would be rounded.
 pub(super) fn typed(text: &str) -> Value {
     let is_plain = |c: char| c.is_ascii_digit() || c == '-' || c == '.';
     match text {
         "null" => Value::Null,
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        _ if text.chars().all(is_plain) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        _ if text.chars().all(is_plain) => {
+            let number = serde_json::from_str(text).ok();
+            number.filter(|number: &Value| text.contains('.') || !number.is_f64()).unwrap_or_else(|| text.into())
+        }
         _ => text.into(),
     }
 }
@@ -200,7 +203,8 @@ mod tests {
                 &["a=1.50,b=-3,c=007,d=1e3,e=-,f="],
                 json!({"a": 1.5, "b": -3, "c": "007", "d": "1e3", "e": "-", "f": ""}),
             ),
-            (None, &["a=12345678901234567890123"], json!({"a": 1.234_567_890_123_456_8e22})),
+            (None, &["a=12345678901234567890123"], json!({"a": "12345678901234567890123"})),
+            (None, &["a=18446744073709551615,b=-9223372036854775808"], json!({"a": u64::MAX, "b": i64::MIN})),
             (None, &["a[1].b=x", "a[0].b=y"], json!({"a": [{"b": "y"}, {"b": "x"}]})),
             (None, &["a[1].b=x", "a[0]=y"], json!({"a": ["y", {"b": "x"}]})),
             (None, &["a[0][1]=x,a[0][0]=null"], json!({"a": [[null, "x"]]})),

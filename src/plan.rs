@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod alias_move;
 pub mod analysis;
+pub mod approval;
 pub mod attribution;
 pub mod binding;
 pub mod changes;

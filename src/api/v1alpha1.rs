@@ -2,6 +2,7 @@
 
 mod activity;
 mod alias;
+mod approval;
 mod binding_settings;
 mod common;
 mod execution_history;
@@ -20,6 +21,7 @@ mod workflow_settings;
 
 pub use activity::{Activity, ActivitySpec, ActivityStatus};
 pub use alias::{Alias, AliasStatus, OnRollback, Rollout, RolloutPhase, RolloutStrategy, Route};
+pub use approval::{Approval, ApprovalDecision, ApprovalRequest, ApprovalSpec, RunApproval, Verdict, WorkflowApproval};
 pub use binding_settings::{
     BindingEvents, ExecutionRoleArn, Finding, IdentityPhase, SessionPolicy, SessionPolicyChoice, StateMachineNames,
     StepRoleArn, TrustedIdentity,
@@ -86,6 +88,7 @@ pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, se
         ExecutionHistory::crd(),
         ExecutionHistoryPage::crd(),
         ExecutionDataPage::crd(),
+        Approval::crd(),
     ]
     .into_iter()
     .map(with_unobserved_status)

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::kube::api_failure;
 use crate::outcome::Failure;
+use crate::plan::approval::{self, Enforced, Guard};
 use crate::plan::attribution::{Installation, Installed, Policies, believed_since, covers};
 use crate::reason::Reason;
 
@@ -68,9 +69,30 @@ impl Attribution {
         Ok(look.is_ok_and(|since| covers(since, created)).then(|| user.clone()))
     }
 
+    fn installation(&self) -> Installation<'_> {
+        Installation { prefix: &self.prefix, operator: &self.operator, namespaces: &self.namespaces }
+    }
+
+    /// Which state of the policy of approvals is in force now, or why none is. It is looked at every time: a start hangs on it.
+    pub(super) async fn approvals(&self) -> Result<Result<Enforced, String>, Failure> {
+        if self.prefix.is_empty() {
+            return Ok(Err("the chart's admission policies are not installed".to_owned()));
+        }
+        let installation = self.installation();
+        let (name, client) = (approval::guard_name(&installation), &self.client);
+        let read = tokio::try_join!(
+            installed(client, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &name),
+            installed(client, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &name),
+        );
+        let (policy, binding) = match read {
+            Err(failure) if failure.reason == Reason::Forbidden => return Ok(Err(failure.message)),
+            other => other?,
+        };
+        Ok(approval::enforced(&installation, &Guard { policy, binding }))
+    }
+
     async fn look(&self) -> Result<Result<Timestamp, String>, Failure> {
-        let installation =
-            Installation { prefix: &self.prefix, operator: &self.operator, namespaces: &self.namespaces };
+        let installation = self.installation();
         let (stamp, guard, client) = (installation.stamp(), installation.guard(), &self.client);
         let read = tokio::try_join!(
             installed(client, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &stamp),
@@ -102,5 +124,7 @@ async fn installed(client: &Client, kind: &str, plural: &str, name: &str) -> Res
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
     // Without a time nothing can be older than it.
     let changed_at = written.chain(created).max().unwrap_or(Timestamp::MAX);
-    Ok(Some(Installed { changed_at, spec: object.data["spec"].clone() }))
+    let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+    let spec = object.data["spec"].clone();
+    Ok(Some(Installed { changed_at, revision: format!("{uid}/{generation}"), spec }))
 }

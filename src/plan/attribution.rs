@@ -13,13 +13,15 @@ const STAMP: &str = include_str!("../../charts/stepbound/policies/attribution-st
 const GUARD: &str = include_str!("../../charts/stepbound/policies/attribution-guard.yaml");
 
 /// Every API server has read a new policy by then; several of them serve a cluster.
-const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// A policy or a binding of one as the API server has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Installed {
     /// When it was last written, by whomever.
     pub changed_at: Timestamp,
+    /// Another one with every change of the spec: UID and generation, which nobody can write.
+    pub revision: String,
     /// Its spec.
     pub spec: Value,
 }
@@ -67,9 +69,7 @@ impl Installation<'_> {
 pub fn believed_since(installation: &Installation<'_>, policies: &Policies) -> Result<Timestamp, String> {
     let mut stamp_spec = expected(STAMP, installation)?;
     defaults(&mut stamp_spec);
-    let mut guard_spec = expected(GUARD, installation)?;
-    defaults(&mut guard_spec);
-    guard_spec["failurePolicy"] = json!("Fail");
+    let guard_spec = validating_spec(GUARD, installation)?;
     let (stamp, guard) = (installation.stamp(), installation.guard());
     let parts = [
         ("MutatingAdmissionPolicy", &stamp, &policies.stamp, stamp_spec),
@@ -91,6 +91,17 @@ pub fn believed_since(installation: &Installation<'_>, policies: &Policies) -> R
         since = since.max(installed.changed_at);
     }
     Ok(since)
+}
+
+/// The spec of a validating policy as the API server has it once the chart has installed it.
+///
+/// # Errors
+/// Where the text in this binary is no YAML, which a test rules out.
+pub(super) fn validating_spec(text: &str, installation: &Installation<'_>) -> Result<Value, String> {
+    let mut spec = expected(text, installation)?;
+    defaults(&mut spec);
+    spec["failurePolicy"] = json!("Fail");
+    Ok(spec)
 }
 
 /// Whether the stamps of an object that was created then can be believed.
@@ -159,12 +170,11 @@ mod tests {
     }
 
     fn policies() -> Policies {
-        let (mut stamp, mut guard) =
-            (expected(STAMP, &installation()).unwrap(), expected(GUARD, &installation()).unwrap());
+        let mut stamp = expected(STAMP, &installation()).unwrap();
         defaults(&mut stamp);
-        defaults(&mut guard);
-        guard["failurePolicy"] = json!("Fail");
-        let installed = |changed_at, spec| Some(Installed { changed_at: at(changed_at), spec });
+        let guard = validating_spec(GUARD, &installation()).unwrap();
+        let installed =
+            |changed_at, spec| Some(Installed { changed_at: at(changed_at), revision: String::new(), spec });
         Policies {
             stamp: installed(100, stamp),
             stamp_binding: installed(101, json!({"policyName": "system-stepbound-attribution-stamp"})),

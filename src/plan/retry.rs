@@ -147,7 +147,15 @@ pub fn redrive_step(attempt: &Attempt, found: &Execution) -> RedriveStep {
 }
 
 fn following(last: &Attempt, cause: AttemptCause, now: Timestamp) -> Attempt {
-    Attempt { cause, recorded_at: Time(now), requested_by: None, finished_at: None, error: None, ..last.clone() }
+    Attempt {
+        cause,
+        recorded_at: Time(now),
+        requested_by: None,
+        approved_by: None,
+        finished_at: None,
+        error: None,
+        ..last.clone()
+    }
 }
 
 /// Records an attempt and takes back what the status says of an end.

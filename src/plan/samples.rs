@@ -21,6 +21,8 @@ pub(crate) fn attempt() -> Attempt {
         redrive_count: 0,
         cause: AttemptCause::Run,
         requested_by: None,
+        approved_by: None,
+        alias_arn: None,
         finished_at: None,
         error: None,
     }

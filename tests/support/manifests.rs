@@ -52,6 +52,12 @@ pub fn right(kind: &str) -> Value {
         "Guardrail" => json!({"namespaceSelector": {}}),
         "ExecutionHistory" => json!({"workflowRunRef": {"name": "order"}}),
         "ExecutionHistoryPage" | "ExecutionDataPage" => json!({"number": 1}),
+        "Approval" => {
+            json!({"request": {"runName": "order", "runUID": "4f2c", "attempt": 1, "requester": "alice",
+            "inputDigest": "0", "targetARN": "arn:aws:states:eu-west-1:111122223333:stateMachine:fulfil:1",
+            "definitionHash": "0", "executionRoleARN": "arn:aws:iam::111122223333:role/exec", "bindingUID": "0",
+            "policyRevision": "0", "expiresAt": "2027-01-31T12:00:00Z", "digest": "0"}})
+        }
         other => panic!("no manifest of kind {other}"),
     };
     json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": kind, "metadata": {"name": "right"}, "spec": spec})

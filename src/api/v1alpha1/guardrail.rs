@@ -66,6 +66,9 @@ pub struct GuardrailSpec {
     /// Every Workflow needs an alias, and every run goes by one.
     #[serde(default)]
     pub require_alias: bool,
+    /// Every start of a run needs the approval of somebody else than its requester.
+    #[serde(default)]
+    pub require_approval: bool,
     /// Integrations that no definition may use, at any depth: `aws-sdk:*`, `lambda:invoke`, `bedrock`; `*` stands for any
     /// characters, and a service alone for all its operations. A service goes by its own name and by its prefix in IAM:
     /// `bedrock` also forbids `aws-sdk:bedrockruntime`. A name without `aws-sdk:` also forbids the SDK's call of that name.

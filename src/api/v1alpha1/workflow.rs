@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, AliasStatus};
+use super::approval::WorkflowApproval;
 use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, conditions_schema, opaque_object_schema};
 use super::forms::ROLE_ARN_PATTERN;
 use super::kept_schema::KeptInputSchema;
@@ -48,6 +49,7 @@ use crate::iam::binding_role::values;
 #[x_kube(validation = ("!has(self.tags) || self.tags.all(key, !key.startsWith('stepbound.dev/') && !key.lowerAscii().startsWith('aws:'))", "tag keys must not start with stepbound.dev/ or aws:"))]
 #[x_kube(validation = ("!has(self.aliases) || self.aliases.filter(alias, alias.default).size() <= 1", "at most one alias is the default"))]
 #[x_kube(validation = ("!has(self.aliases) || self.aliases.size() == 0 || !has(self.versions) || self.versions.publish != 'Never'", "aliases need versions: set versions.publish to OnChange"))]
+#[x_kube(validation = ("!has(self.approval) || !self.approval.required || !has(self.versions) || self.versions.publish != 'Never'", "approval needs versions, because one of them is approved: set versions.publish to OnChange"))]
 #[x_kube(validation = ("!has(self.logging) || self.logging.level == 'None' || has(self.logging.logGroupARN)", "logging needs logGroupARN unless its level is None"))]
 #[x_kube(validation = ("!has(self.expressResults) || self.expressResults == 'Dispatched' || (self.type == 'Express' && has(self.logging) && self.logging.level == 'All' && has(self.logging.logGroupARN))", "expressResults FromLogs needs the type Express and logging of level All with a logGroupARN: success is logged at no other level"))]
 #[x_kube(validation = ("!has(self.substitutions) || self.substitutions.all(key, key.matches('^[A-Za-z0-9_.-]{1,255}$'))", "names of substitutions are 1 to 255 letters, digits, and the characters _ . -"))]
@@ -131,6 +133,9 @@ pub struct WorkflowSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent_runs: Option<i64>,
+    /// Whether somebody else has to approve a run before it starts. It starts the version that was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<WorkflowApproval>,
     /// Of which WorkflowRuns `status.timeline` tells what the execution did. Express executions have no history to tell it from.
     #[serde(default)]
     pub timeline: TimelinePolicy,

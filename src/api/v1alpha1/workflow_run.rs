@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::approval::RunApproval;
 use super::common::{
     ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, WrittenTime, any_json_schema, conditions_schema, some_value,
 };
@@ -263,6 +264,12 @@ pub struct Attempt {
     /// begins, and where the API server's word cannot be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// Who approved just this attempt. Absent where it needed no approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// ARN of the alias by which the version was chosen that was approved.
+    #[serde(rename = "aliasARN", default, skip_serializing_if = "Option::is_none")]
+    pub alias_arn: Option<String>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamped>,
@@ -382,6 +389,12 @@ pub struct WorkflowRunStatus {
     /// Who asked for the run, as the API server knew them; absent where its word for it cannot be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// Who approved the last start that needed an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// The Approval that the run waits for, or by which it was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<RunApproval>,
     /// Name of the STS session in which the execution was started, as CloudTrail shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<String>,

@@ -87,6 +87,8 @@ fn first_attempt(run: &Run<'_>, workflow: &Workflow, target_arn: String, input: 
         redrive_count: 0,
         cause: AttemptCause::Run,
         requested_by: status.requested_by,
+        approved_by: None,
+        alias_arn: None,
         finished_at: None,
         error: None,
     }

@@ -1,5 +1,6 @@
 //! From JSON to a document. Whatever IAM would refuse is refused with its place.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -36,11 +37,29 @@ impl Document {
         Self::from_value(&value)
     }
 
+    /// Reads what somebody has in a file: a document, or one that is URL-encoded.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_file(text: &str) -> Result<Self, DocumentError> {
+        Self::parse(decoded(text).as_deref().unwrap_or(text))
+    }
+
+    /// A document that stands in a text, as IAM's API answers it (`GetRole`: "URL-encoded compliant with RFC 3986"), or as JSON within
+    /// JSON; any other value as it is.
+    pub fn unwrapped(value: &Value) -> Cow<'_, Value> {
+        let Some(text) = value.as_str() else { return Cow::Borrowed(value) };
+        let decoded = decoded(text);
+        let read = serde_json::from_str(decoded.as_deref().unwrap_or(text)).ok();
+        read.filter(Value::is_object).map_or(Cow::Borrowed(value), Cow::Owned)
+    }
+
     /// Reads a document that is JSON already.
     ///
     /// # Errors
     /// When it is no policy.
     pub fn from_value(value: &Value) -> Result<Self, DocumentError> {
+        evaluated(value, "policy")?;
         let fields =
             value.as_object().ok_or_else(|| shape("policy", "must be an object with Version and Statement"))?;
         only(fields, &["Version", "Id", "Statement"], "policy")?;
@@ -63,7 +82,40 @@ impl Document {
     }
 }
 
+/// A text with `%7B` and the like for its signs, without them.
+fn decoded(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches('"');
+    if !text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%7b")) {
+        return None;
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Refuses a value that CloudFormation would put another into.
+fn evaluated(value: &Value, place: &str) -> Result<(), DocumentError> {
+    let fields = value.as_object().filter(|fields| fields.len() == 1);
+    let function =
+        fields.and_then(|fields| fields.keys().next()).filter(|name| *name == "Ref" || name.starts_with("Fn::"));
+    match function {
+        None => Ok(()),
+        Some(name) => Err(shape(
+            place,
+            format!(
+                "is a function of CloudFormation ({name}), which nothing evaluates here; write the value that it gives, or read the policy from AWS once the stack has made it (aws iam get-role)"
+            ),
+        )),
+    }
+}
+
 fn statement(value: &Value, place: &str) -> Result<Statement, DocumentError> {
+    evaluated(value, place)?;
     let fields = value.as_object().ok_or_else(|| shape(place, "must be an object"))?;
     let known =
         ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
@@ -133,6 +185,7 @@ fn patterns(
 }
 
 fn principals(value: &Value, place: &str) -> Result<Principals, DocumentError> {
+    evaluated(value, place)?;
     match value {
         Value::String(text) if text == "*" => Ok(Principals::Everybody),
         Value::Object(kinds) => {
@@ -146,10 +199,12 @@ fn principals(value: &Value, place: &str) -> Result<Principals, DocumentError> {
 
 fn conditions(value: Option<&Value>, place: &str) -> Result<Conditions, DocumentError> {
     let Some(value) = value else { return Ok(Conditions::new()) };
+    evaluated(value, place)?;
     let operators = value.as_object().ok_or_else(|| shape(place, "must be an object of operators"))?;
     let mut conditions = Conditions::new();
     for (operator, keys) in operators {
         let place = format!("{place}, {operator}");
+        evaluated(keys, &place)?;
         let keys = keys.as_object().ok_or_else(|| shape(&place, "must be an object of condition keys"))?;
         let values: Result<BTreeMap<_, _>, DocumentError> =
             keys.iter().map(|(key, values)| Ok((key.clone(), scalars(values, &place)?))).collect();
@@ -160,7 +215,10 @@ fn conditions(value: Option<&Value>, place: &str) -> Result<Conditions, Document
 
 /// A string or a list of strings.
 fn texts(value: &Value, place: &str) -> Result<Vec<String>, DocumentError> {
-    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| shape(place, "must hold strings alone"));
+    let text = |value: &Value| {
+        evaluated(value, place)?;
+        value.as_str().map(str::to_owned).ok_or_else(|| shape(place, "must hold strings alone"))
+    };
     match value {
         Value::Array(items) => items.iter().map(text).collect(),
         one => Ok(vec![text(one)?]),
@@ -173,7 +231,10 @@ fn scalars(value: &Value, place: &str) -> Result<Vec<String>, DocumentError> {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(shape(place, "must hold strings, numbers or booleans")),
+        other => {
+            evaluated(other, place)?;
+            Err(shape(place, "must hold strings, numbers or booleans"))
+        }
     };
     match value {
         Value::Array(items) => items.iter().map(text).collect(),

@@ -136,3 +136,49 @@ proptest! {
         prop_assert_eq!(smaller.clone().minimised(), smaller);
     }
 }
+
+#[test]
+fn a_document_is_read_as_iams_api_answers_it() {
+    let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"states.amazonaws.com"}}]}"#;
+    let encode = |text: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        text.bytes()
+            .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect::<String>()
+    };
+    let plain = Document::parse(text).unwrap();
+    for encoded in [encode(text), format!("\"{}\"\n", encode(text)), encode(text).replace("%7B", "%7b")] {
+        assert_eq!(Document::parse_file(&encoded).unwrap(), plain, "{encoded}");
+        assert!(Document::parse(&encoded).is_err(), "what is sent on has to be JSON");
+    }
+    for written in [encode(text), text.to_owned()] {
+        let value = serde_json::Value::String(written);
+        assert_eq!(Document::from_value(&Document::unwrapped(&value)).unwrap(), plain);
+    }
+    assert!(Document::parse_file("%7Bnot").is_err() && Document::parse_file("\"text\"").is_err());
+}
+
+#[test]
+fn a_function_of_cloud_formation_is_told_as_one() {
+    let with = |part: &str, value: serde_json::Value| {
+        let mut statement =
+            serde_json::json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "a"}});
+        statement[part] = value;
+        Document::from_value(&serde_json::json!({"Statement": statement})).unwrap_err().to_string()
+    };
+    let function = serde_json::json!({"Fn::GetAtt": ["Role", "Arn"]});
+    for (part, value, place) in [
+        ("Principal", serde_json::json!({"AWS": function}), "Statement 1, Principal"),
+        ("Principal", serde_json::json!({"AWS": [{"Fn::Sub": "x"}]}), "Statement 1, Principal"),
+        ("Principal", function.clone(), "Statement 1, Principal"),
+        ("Action", serde_json::json!({"Ref": "Action"}), "Statement 1, Action"),
+        ("Resource", function.clone(), "Statement 1, Resource"),
+        ("Condition", serde_json::json!({"StringEquals": {"a": function}}), "Statement 1, Condition, StringEquals"),
+        ("Condition", serde_json::json!({"Fn::If": []}), "Statement 1, Condition"),
+    ] {
+        let told = with(part, value);
+        assert!(told.starts_with(&format!("{place}: is a function of CloudFormation (")), "{told}");
+    }
+    let whole = Document::from_value(&serde_json::json!({"Fn::Transform": {}})).unwrap_err().to_string();
+    assert!(whole.contains("policy: is a function of CloudFormation"), "{whole}");
+}

@@ -73,6 +73,16 @@ pub enum PolicyError {
     /// A role is written with its trust policy.
     #[error("the roles trust the execution role, which is not known; give it with --execution-role ARN")]
     NoExecutionRole,
+    /// A role that is there already, and does more than to be a step's, would be written anew.
+    #[error(
+        "{states} act as {role}, which is an execution role itself: writing it as the role of a step would replace the trust policy by which Step Functions assumes it. Give the steps a role of their own in spec.stepRoles, or leave them out of it"
+    )]
+    StepIsExecutionRole {
+        /// The role.
+        role: String,
+        /// The steps.
+        states: String,
+    },
     /// A proposal is no policy.
     #[error(
         "--split proposes spec.stepRoles; print it as text, yaml or json, and the policies once the Workflow has the roles"
@@ -104,7 +114,7 @@ impl PolicyError {
 /// A policy document of a file.
 pub(super) fn document(path: &Path) -> Result<Document, PolicyError> {
     let text = files::read(path).map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
-    Document::parse(&text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
+    Document::parse_file(&text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
 }
 
 /// The document on standard output is for machines; what it lacks is for people.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::iam::document::Document;
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +56,15 @@ impl TrustError {
 /// A file, or standard input for `-`.
 pub(super) fn read(path: &Path) -> Result<String, TrustError> {
     crate::cli::files::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })
+}
+
+/// A text as JSON, also one that is URL-encoded, as IAM's API gives documents.
+pub(super) fn json_of(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text).or_else(|error| {
+        let encoded = Value::String(text.to_owned());
+        let value = Document::unwrapped(&encoded).into_owned();
+        if value.is_object() { Ok(value) } else { Err(error) }
+    })
 }
 
 pub(super) fn content(path: &Path, problem: &impl ToString) -> TrustError {

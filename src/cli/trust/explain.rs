@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::answer::{Output, TrustError, content, print, read};
+use super::answer::{Output, TrustError, content, json_of, print, read};
 use super::manifest::{Manifest, manifests, namespace, subject, tokens};
 use crate::api::v1alpha1::TrustBinding;
 use crate::cli::{files, flags};
@@ -209,10 +209,10 @@ fn policy_of(path: &Path, text: &str) -> Result<Policy, TrustError> {
             &"is empty; give the role's trust policy as JSON, or what `aws iam get-role` prints",
         ));
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| content(path, &format!("is not JSON: {error}")))?;
+    let value: Value = json_of(text).map_err(|error| content(path, &format!("is not JSON: {error}")))?;
     let role = &value["Role"];
-    let document = if role.is_object() { &role["AssumeRolePolicyDocument"] } else { &value };
-    let document = Document::from_value(document).map_err(|error| content(path, &error))?;
+    let document = Document::unwrapped(if role.is_object() { &role["AssumeRolePolicyDocument"] } else { &value });
+    let document = Document::from_value(&document).map_err(|error| content(path, &error))?;
     Ok(Policy { document, role: role["Arn"].as_str().map(str::to_owned) })
 }
 

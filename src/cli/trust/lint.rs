@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::answer::{Output, TrustError, content, print, read};
+use super::answer::{Output, TrustError, content, json_of, print, read};
 use super::manifest::Manifest;
 use crate::api::v1alpha1::Finding;
 use crate::cli::out::say;
@@ -75,7 +75,7 @@ fn lint(path: &Path) -> Result<Vec<Found>, TrustError> {
         return Ok(of_manifest(path, &Manifest::read(path)?));
     }
     let text = read(path)?;
-    let value = serde_json::from_str::<Value>(&text);
+    let value = json_of(&text);
     let is_manifest = |value: &Value| value.get("kind").is_some() && value.get("apiVersion").is_some();
     match value {
         Ok(value) if !is_manifest(&value) => of_policy(path, &value),
@@ -87,7 +87,7 @@ fn lint(path: &Path) -> Result<Vec<Found>, TrustError> {
 
 fn of_policy(path: &Path, value: &Value) -> Result<Vec<Found>, TrustError> {
     let role = &value["Role"];
-    let document = if role.is_object() { &role["AssumeRolePolicyDocument"] } else { value };
+    let document = &*Document::unwrapped(if role.is_object() { &role["AssumeRolePolicyDocument"] } else { value });
     if document.get("Statement").is_none() {
         let fields: Vec<&str> =
             value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).take(4).collect();

@@ -1,12 +1,14 @@
 //! What makes a trust policy, a session policy or a role's permissions weaker than they need be.
 
 mod bounds;
+mod federated;
 mod keys;
 mod principal;
 mod step;
 mod weakness;
 
-use self::bounds::{bounds_app, bounds_tenant, subject_missing, wildcard_severity};
+use self::bounds::{bounds_app, bounds_tenant, subject_missing, takes_in, wildcard_severity};
+use self::federated::federated;
 use self::keys::{absent_keys, literal_wildcard, providers, takes_nobody};
 use self::principal::{keeps_web_identities_out, principal};
 use self::step::step_trust;
@@ -23,6 +25,7 @@ pub fn lint_trust(policy: &Document) -> Vec<Weakness> {
     let weak = allows.flat_map(|(number, statement)| {
         principal(number, statement)
             .into_iter()
+            .chain(federated(number, statement))
             .chain(web_identity(number, statement))
             .chain(step_trust(number, statement))
     });
@@ -149,7 +152,9 @@ fn wildcards(entry: &Entry<'_>, is_pinned: bool) -> Vec<(Severity, String)> {
         let such: Vec<&str> = entry.values.iter().filter(is_so).map(String::as_str).collect();
         let takes = if such.len() == 1 { "takes" } else { "each take" };
         let (values, claim) = (such.join(", "), entry.stands_for);
-        let message = format!("{values} {takes} more than one {claim}; use StringEquals with the exact one");
+        let open =
+            such.iter().find_map(|value| takes_in(entry, value)).map(|who| format!(" ({who})")).unwrap_or_default();
+        let message = format!("{values} {takes} more than one {claim}{open}; use StringEquals with the exact one");
         (!such.is_empty()).then_some((severity, message))
     };
     [Severity::Error, Severity::Warning].into_iter().filter_map(of).collect()

@@ -173,5 +173,46 @@ fn is_of_tenant(entry: &Entry<'_>, value: &str) -> bool {
         let is_workspace = provider_of(entry).to_ascii_lowercase().starts_with("api.bitbucket.org/2.0/workspaces/");
         value.strip_prefix('{').filter(|_| is_workspace)?.split_once('}')
     };
-    named.or_else(of_bitbucket).is_some_and(|(tenant, _)| !tenant.is_empty() && !tenant.contains(['*', '?']))
+    let named = named.or_else(of_bitbucket).or_else(|| of_azure(entry, value));
+    named.is_some_and(|(tenant, _)| !tenant.is_empty() && !tenant.contains(['*', '?']))
+}
+
+/// Each organization of Azure DevOps has an issuer of its own, and its subjects are `sc://ORGANIZATION/PROJECT/CONNECTION` of a service
+/// connection and `p://ORGANIZATION/PROJECT/PIPELINE` of a pipeline: whose they are is the project (AWS Toolkit for Azure DevOps user
+/// guide, "OpenID Connect"; Azure DevOps documentation, "Workload identity federation").
+fn of_azure<'a>(entry: &Entry<'_>, value: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_azure = provider_of(entry).to_ascii_lowercase().starts_with("vstoken.dev.azure.com/");
+    let rest = value.strip_prefix("sc://").or_else(|| value.strip_prefix("p://")).filter(|_| is_azure)?;
+    rest.rsplit_once('/').filter(|(project, _)| project.contains('/'))
+}
+
+/// Whom the wildcard of a subject takes in, where the form of the subject tells (HCP Terraform documentation, "Workload identity":
+/// `organization:…:project:…:workspace:…:run_phase:…`; of Azure DevOps see above).
+pub(super) fn takes_in(entry: &Entry<'_>, value: &str) -> Option<&'static str> {
+    let provider = provider_of(entry).to_ascii_lowercase();
+    let value_of = |part: &str| {
+        let rest = value.split_once(part)?.1;
+        Some(rest.split_once(':').map_or(rest, |(value, _)| value))
+    };
+    let is_wild = |text: &str| text.contains(['*', '?']);
+    if entry.stands_for != "sub" {
+        return None;
+    }
+    if provider == "app.terraform.io" {
+        return match (value_of("organization:"), value_of(":project:"), value_of(":workspace:")) {
+            (Some(one), ..) if is_wild(one) => Some("organizations of others too"),
+            (_, None, _) => Some("every workspace of the organization, whatever its project"),
+            (_, Some(one), _) if is_wild(one) => Some("workspaces of other projects of the organization too"),
+            (.., None) => Some("every workspace of the project"),
+            (.., Some(one)) if is_wild(one) => Some("other workspaces of the project too"),
+            _ => Some("each phase: a plan too, which runs what nobody has approved"),
+        };
+    }
+    if !provider.starts_with("vstoken.dev.azure.com/") {
+        return None;
+    }
+    Some(match of_azure(entry, value) {
+        Some((project, _)) if !is_wild(project) => "each service connection or pipeline of the project",
+        _ => "other projects of the organization too, where whoever may make a service connection gets in",
+    })
 }

@@ -95,3 +95,45 @@ fn conditions_of(conditions: &Value) -> Vec<(Severity, &'static str, String)> {
     let provider = json!({"Federated": "arn:aws:iam::111122223333:oidc-provider/i.example"});
     found(&assuming(&json!("sts:AssumeRoleWithWebIdentity"), &provider, conditions))
 }
+
+/// What a wildcard takes in is told where the form of the subject tells it.
+#[test]
+fn wildcards_of_hcp_terraform_and_azure_devops_say_whom_they_take_in() {
+    let azure = "vstoken.dev.azure.com/61c028b9-510c-4f84-bfb2-f48d33b6b542";
+    let of = |provider: &str, audience: &str, sub: &str| {
+        let keys = |claim: &str, value: &str| json!({format!("{provider}:{claim}"): value});
+        let conditions = json!({"StringEquals": keys("aud", audience), "StringLike": keys("sub", sub)});
+        let found = found(&federated(provider, &conditions));
+        assert_eq!(found.len(), 1, "{sub}: {found:?}");
+        (found[0].0, found[0].2.clone())
+    };
+    for (sub, severity, who) in [
+        ("organization:acme:project:p:workspace:w:run_phase:*", Severity::Warning, "a plan too"),
+        (
+            "organization:acme:project:p:workspace:prod-*:run_phase:apply",
+            Severity::Warning,
+            "other workspaces of the project",
+        ),
+        (
+            "organization:acme:project:*:workspace:w:run_phase:apply",
+            Severity::Warning,
+            "other projects of the organization",
+        ),
+        ("organization:acme:*", Severity::Warning, "every workspace of the organization"),
+        ("organization:*:project:p:workspace:w:run_phase:apply", Severity::Error, "organizations of others"),
+        ("organization:acme*", Severity::Error, "organizations of others"),
+    ] {
+        let (found, message) = of("app.terraform.io", "aws.workload.identity", sub);
+        assert!(found == severity && message.contains(who), "{sub}: {found:?} {message}");
+    }
+    for (sub, severity, who) in [
+        ("sc://acme/shop/*", Severity::Warning, "of the project"),
+        ("p://acme/shop/deploy*", Severity::Warning, "of the project"),
+        ("sc://acme/*", Severity::Error, "other projects"),
+        ("sc://acme/*/deploy", Severity::Error, "other projects"),
+        ("*", Severity::Error, "other projects"),
+    ] {
+        let (found, message) = of(azure, "api://AzureADTokenExchange", sub);
+        assert!(found == severity && message.contains(who), "{sub}: {found:?} {message}");
+    }
+}

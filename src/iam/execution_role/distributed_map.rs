@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::derived::{Derived, Surroundings};
 use super::object_store;
-use super::payload::{Field, Payload};
+use super::payload::{Field, Payload, origin};
 use super::task::Task;
 use super::walk::Found;
 
@@ -127,8 +127,10 @@ fn objects(task: &mut Task<'_>, payload: &Payload<'_>, part: &str, after: &str) 
                 return given;
             }
             task.note(format!(
-                "takes the {} of its objects from the input ({expression}), so all objects of the bucket are allowed; narrow it with {}",
-                part.to_lowercase(), task.flag("arn:aws:s3:::BUCKET/KEY")
+                "takes the {} of its objects from {}, so all objects of the bucket are allowed; narrow it with {}",
+                part.to_lowercase(),
+                origin(&expression),
+                task.flag("arn:aws:s3:::BUCKET/KEY")
             ));
             "*".into()
         }

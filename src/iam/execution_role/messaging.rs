@@ -1,5 +1,6 @@
 //! Topics, queues and event buses.
 
+use super::payload::origin;
 use super::task::Task;
 use crate::iam::partition;
 
@@ -68,7 +69,8 @@ pub(super) fn events(task: &mut Task<'_>, action: &str) -> bool {
             let buses = task.given("events", "event-bus/");
             if buses.is_empty() {
                 task.missing(format!(
-                    "takes its events and their buses from the input ({expression}); give the bus with {}",
+                    "takes its events and their buses from {}; give the bus with {}",
+                    origin(&expression),
                     task.flag("ARN")
                 ));
             }

@@ -12,7 +12,7 @@ pub(super) enum Field<'a> {
     Known(&'a Value),
     /// It is the key of an object.
     Named(&'a str),
-    /// It comes from the input: the path or expression.
+    /// It is known only when the state runs: the path or expression that it comes from.
     FromInput(String),
     /// It is not there.
     Absent,
@@ -45,6 +45,32 @@ pub(super) fn policy_text(text: &str) -> String {
         Some(named) => pattern::literal(named) + ":*",
         None => pattern::literal(text),
     }
+}
+
+/// What a path or an expression takes its value from, with the expression.
+pub(super) fn origin(expression: &str) -> String {
+    let inner = expression.trim().strip_prefix("{%").map_or(expression, |inner| inner.trim_end_matches("%}")).trim();
+    let is_jsonata = expression.trim().starts_with("{%");
+    let rest = if is_jsonata { inner.replace("$states.context", "") } else { inner.replace("$$", "") };
+    let (has_context, has_more) = (rest != inner, rest.contains('$'));
+    let from = match (has_context, has_more) {
+        (true, false) => "the context object",
+        (true, true) => "the context object and what else it names",
+        (false, _) if !is_jsonata && is_variable(inner) => "a variable",
+        (false, _) => "the input",
+    };
+    format!("{from} ({expression})")
+}
+
+/// `$name`, which Assign has set.
+fn is_variable(path: &str) -> bool {
+    path.strip_prefix('$').is_some_and(|name| name.starts_with(|first: char| first.is_alphabetic() || first == '_'))
+}
+
+/// True where the ARN of the state machine itself is asked for, and nothing else.
+pub(super) fn is_own_machine(expression: &str) -> bool {
+    let inner = expression.trim().trim_start_matches("{%").trim_end_matches("%}").trim();
+    matches!(inner, "$$.StateMachine.Id" | "$$['StateMachine']['Id']" | "$states.context.StateMachine.Id")
 }
 
 /// The payload of a state.

@@ -1,6 +1,6 @@
 //! Any operation of the AWS SDK: the action from the table of integrations, the resource from the operation's own fields.
 
-use super::payload::Field;
+use super::payload::{Field, origin};
 use super::task::Task;
 use super::{bedrock, credentials, data, instances, object_store, optional, parti_ql, resources, stored};
 use crate::asl::model::Arn;
@@ -31,7 +31,7 @@ pub(super) fn derive(task: &mut Task<'_>, operation: &Operation) {
         }
         Known::Needs(permissions) => {
             if let Some(expression) = task.payload.whole_from_input() {
-                task.note(format!("takes all that it hands over from the input ({expression})"));
+                task.note(format!("takes all that it hands over from {}", origin(&expression)));
             }
             passed_roles(task, operation, permissions);
             let is_transaction = matches!(operation.name, "TransactGetItems" | "TransactWriteItems");

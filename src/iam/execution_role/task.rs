@@ -1,7 +1,7 @@
 //! One Task: what all integrations have in common.
 
 use super::derived::{Finding, Need, Reason, Surroundings};
-use super::payload::{Field, Payload};
+use super::payload::{Field, Payload, is_own_machine, origin};
 use super::template;
 use super::walk::Found;
 use crate::asl::model::{Arn, Pattern};
@@ -64,7 +64,8 @@ impl<'a> Task<'a> {
         actions.dedup();
         let needs = if actions.is_empty() { String::new() } else { format!(", which needs {}", actions.join(", ")) };
         self.missing(format!(
-            "takes the role that it assumes (Credentials.RoleArn) from the input ({field}){needs}; the execution role needs sts:AssumeRole on it: give it with {}",
+            "takes the role that it assumes (Credentials.RoleArn) from {}{needs}; the execution role needs sts:AssumeRole on it: give it with {}",
+            origin(field),
             self.flag("ARN")
         ));
     }
@@ -121,9 +122,15 @@ impl<'a> Task<'a> {
         let of_template = field.text().and_then(|text| template::told(what, &text));
         self.missing(match field {
             _ if of_template.is_some() => of_template.unwrap_or_default(),
-            Field::FromInput(expression) => {
-                format!("takes {what} from the input ({expression}); give it with {flag}")
+            Field::FromInput(expression) if is_own_machine(expression) => {
+                let arn = self.here.state_machine_arn();
+                let flag = arn.as_ref().map_or(flag, |arn| self.flag(arn));
+                format!(
+                    "takes {what} from {}, which is the state machine itself; give it with {flag}",
+                    origin(expression)
+                )
             }
+            Field::FromInput(expression) => format!("takes {what} from {}; give it with {flag}", origin(expression)),
             _ => format!("does not say {what} ({name}); give it with {flag}"),
         });
     }

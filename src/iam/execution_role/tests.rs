@@ -96,6 +96,41 @@ fn what_comes_from_the_input_can_be_given_from_outside() {
 }
 
 #[test]
+fn what_a_resource_is_taken_from_is_told_as_what_it_is() {
+    let own = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil";
+    let told = |fields: &Value| derive(&task(fields), &here()).findings[0].message.clone();
+    let start = |path: &str| {
+        told(&json!({"Resource": "arn:aws:states:::states:startExecution", "Parameters": {"StateMachineArn.$": path}}))
+    };
+    let message = start("$$.StateMachine.Id");
+    assert!(
+        message.contains("from the context object ($$.StateMachine.Id), which is the state machine itself"),
+        "{message}"
+    );
+    assert!(message.contains(&format!("--resource A={own}")), "{message}");
+    for (path, from) in [
+        ("$$.Execution.Input.machine", "from the context object ($$.Execution.Input.machine); give"),
+        ("$machine", "from a variable ($machine); give"),
+        ("$.machine", "from the input ($.machine); give"),
+        ("States.Format('{}{}', $.a, $$.Execution.Name)", "from the context object and what else it names ("),
+        ("States.Format('{}', $$.Execution.Name)", "from the context object ("),
+    ] {
+        assert!(start(path).contains(from), "{}", start(path));
+    }
+    let jsonata = |expression: &str| {
+        told(&json!({"QueryLanguage": "JSONata", "Resource": "arn:aws:states:::sns:publish",
+            "Arguments": {"TopicArn": expression, "Message": "m"}}))
+    };
+    assert!(jsonata("{% $states.context.Execution.Input.topic %}").contains("from the context object ("));
+    assert!(jsonata("{% $states.input.topic %}").contains("from the input ("));
+    let role = told(
+        &json!({"Resource": "arn:aws:states:::sns:publish", "Credentials": {"RoleArn.$": "$$.Execution.Input.role"},
+        "Parameters": {"TopicArn": "arn:aws:sns:eu-west-1:111122223333:t"}}),
+    );
+    assert!(role.contains("from the context object ($$.Execution.Input.role)"), "{role}");
+}
+
+#[test]
 fn a_role_of_another_account_is_assumed_and_must_trust_the_execution_role() {
     let role = "arn:aws:iam::444455556666:role/theirs";
     let definition = task(&json!({

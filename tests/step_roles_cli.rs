@@ -123,3 +123,57 @@ fn what_a_role_lacks_and_what_it_has_too_much_is_told_role_by_role() {
     assert_eq!(ran.status.code(), Some(2));
     assert!(err(&ran).contains(&format!("with a role of these by its name or ARN: {PAY}, {EXEC}")), "{}", err(&ran));
 }
+
+/// As a role of a step it would be written with a trust policy that names itself, in place of its own.
+#[test]
+fn an_execution_role_is_not_written_anew_as_the_role_of_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let workflow = workflow(folder.path(), &json!([{"roleARN": EXEC, "states": ["Charge"]}]));
+    for form in ["terraform", "cloudformation"] {
+        let ran = run(&[&workflow, "--region", "eu-west-1", "-o", form]);
+        assert_eq!((ran.status.code(), out(&ran).as_str()), (Some(2), ""), "{form}");
+        assert!(
+            err(&ran).contains(&format!("Charge act as {EXEC}, which is an execution role itself")),
+            "{}",
+            err(&ran)
+        );
+    }
+    let told = out(&run(&[&workflow, "--region", "eu-west-1"]));
+    assert!(told.contains("# note: this is an execution role itself"), "{told}");
+}
+
+#[test]
+fn a_proposal_sorts_by_service_what_it_does_not_know_and_leaves_out_what_has_its_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = |resource: &str, fields: &Value| {
+        let mut task = json!({"Type": "Task", "Resource": format!("arn:aws:states:::{resource}"), "End": true});
+        task.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        task
+    };
+    let topic = "arn:aws:sns:eu-west-1:111122223333:t";
+    let states = json!({
+        "Known": task("sns:publish", &json!({"Parameters": {"TopicArn": topic, "Message": "m"}, "Next": "Open"})),
+        "Open": task("sns:publish", &json!({"Parameters": {"TopicArn.$": "$.topic", "Message": "m"}, "Next": "Call"})),
+        "Call": task("aws-sdk:dynamodb:getItem", &json!({"Parameters": {"TableName.$": "$.t", "Key": {}}, "Next": "Own"})),
+        "Own": task("sqs:sendMessage", &json!({"Credentials": {"RoleArn": PAY},
+            "Parameters": {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "MessageBody": "m"}})),
+    });
+    let mut definition = json!({"StartAt": "Known", "States": states});
+    for name in ["Known", "Open", "Call"] {
+        definition["States"][name].as_object_mut().unwrap().remove("End");
+    }
+    let workflow = file(
+        folder.path(),
+        "w.json",
+        &json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "namespace": "shop"},
+            "spec": {"trustBindingRef": {"name": "orders"}, "executionRoleARN": EXEC, "definition": definition}}),
+    );
+    let ran = run(&[&workflow, "--region", "eu-west-1", "--split"]);
+    let told = out(&ran);
+    assert!(told.contains("#   Known, Open: sns\n#   Call: dynamodb\n"), "{told}{}", err(&ran));
+    assert!(told.contains("# note: not all that Open, Call use is known"), "{told}");
+    assert!(told.contains("# note: Own act as a role by Credentials of the definition"), "{told}");
+    let roles = stepbound::asl::parse(&told).unwrap().value["stepRoles"].clone();
+    let named: Vec<&Value> = roles.as_array().unwrap().iter().map(|role| &role["states"]).collect();
+    assert_eq!(named, [&json!(["Known", "Open"]), &json!(["Call"])]);
+}

@@ -14,8 +14,9 @@ use crate::asl::to_yaml;
 use crate::cli::input::Loaded;
 use crate::cli::out::say;
 use crate::iam::document::Document;
-use crate::iam::execution_role::Derived;
+use crate::iam::execution_role::{Derived, Need, Reason};
 use crate::iam::step_roles::{Set, StepRole, cloud_formation, of_tasks, split, step_roles, still_held, terraform};
+use crate::integrations::sdk;
 
 /// Flags of `stepbound policy step-roles`.
 #[derive(Debug, clap::Args)]
@@ -67,6 +68,9 @@ pub(super) fn run(flags: &StepRolesFlags) -> Result<ExitCode, PolicyError> {
     if writes_roles && roles.iter().any(|role| role.trust.is_empty()) {
         return Err(PolicyError::NoExecutionRole);
     }
+    if writes_roles && let Some(own) = own_of(&roles, &executions).next() {
+        return Err(PolicyError::StepIsExecutionRole { role: own.role_arn.clone(), states: state_names(own) });
+    }
     if !flags.compare.is_empty() {
         return compared(&flags.compare, &roles, &executions);
     }
@@ -80,6 +84,15 @@ pub(super) fn run(flags: &StepRolesFlags) -> Result<ExitCode, PolicyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Roles of steps that are the execution role of one of the state machines.
+fn own_of<'a>(roles: &'a [StepRole], executions: &'a Executions) -> impl Iterator<Item = &'a StepRole> {
+    roles.iter().filter(|role| executions.contains_key(&role.role_arn))
+}
+
+fn state_names(role: &StepRole) -> String {
+    role.states.iter().map(|state| state.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn execution_role(one: &Loaded) -> Option<String> {
@@ -117,8 +130,7 @@ fn told(executions: &Executions, text: &str) -> Result<(), PolicyError> {
 fn text(roles: &[StepRole], executions: &Executions) -> String {
     let mut text = String::new();
     for role in roles {
-        let states: Vec<&str> = role.states.iter().map(|state| state.name.as_str()).collect();
-        let _ = writeln!(text, "## {}, of {}", role.role_arn, states.join(", "));
+        let _ = writeln!(text, "## {}, of {}", role.role_arn, state_names(role));
         view::needs(&mut text, &role.needs);
         if role.needs.is_empty() {
             text.push_str("# nothing: what its steps call needs no right of IAM\n");
@@ -129,6 +141,9 @@ fn text(roles: &[StepRole], executions: &Executions) -> String {
             text.push_str("# its trust policy names the execution role, which is not known here; give it with --execution-role ARN\n");
         }
         text.extend(shared(role).map(|finding| format!("# note: {finding}\n")));
+        if executions.contains_key(&role.role_arn) {
+            text.push_str("# note: this is an execution role itself, so its steps gain nothing by it: the policy and the trust policy above come on top of what it has, and must not replace that; give the steps a role of their own, or leave them out of spec.stepRoles\n");
+        }
     }
     for (role, (derived, _)) in executions {
         let _ = writeln!(text, "## {role}, instead of what its steps need");
@@ -237,6 +252,14 @@ fn file_of<'a>(given: &'a str, arn: &str) -> Option<&'a str> {
     of(arn).or_else(|| of(name))
 }
 
+/// A proposal for a state machine.
+struct Proposal {
+    what: String,
+    sets: Vec<Set>,
+    roles: Value,
+    notes: Vec<String>,
+}
+
 /// Roles as a spec could have them: of each state machine, the smallest sets of steps.
 fn proposed(
     flags: &StepRolesFlags,
@@ -248,32 +271,23 @@ fn proposed(
         for finding in derived.findings.iter().filter(|finding| finding.missing) {
             say(&view::finding(finding));
         }
-        let here = surroundings(one, &flags.machines)?;
-        let tasks = tasks(one);
-        let (states, needs) = of_tasks(what, derived, &tasks);
-        let sets = split(&states, &needs);
-        let machine = here.name.clone().unwrap_or_else(|| "steps".into());
-        let names = role_names(&machine, &sets);
-        let entry = |(set, name): (&Set, &String)| {
-            let states: Vec<&str> = set.states.iter().map(|state| written(&state.name, &state.path, &tasks)).collect();
-            json!({"roleARN": format!("arn:{}:iam::{}:role/{name}", here.partition, here.account), "states": states})
-        };
-        let entries: Vec<Value> = sets.iter().zip(&names).map(entry).collect();
-        all.push((what.clone(), sets, json!({"stepRoles": entries})));
+        all.push(proposal(flags, one, what, derived)?);
     }
     match flags.output {
         Form::Json => {
+            all.iter().flat_map(|one| &one.notes).for_each(|note| say(note));
             let values: Vec<Value> =
-                all.into_iter().map(|(what, _, roles)| json!({"of": what, "stepRoles": roles["stepRoles"]})).collect();
+                all.into_iter().map(|one| json!({"of": one.what, "stepRoles": one.roles["stepRoles"]})).collect();
             write(&format!("{:#}\n", Value::Array(values)))?;
         }
         Form::Text | Form::Yaml => {
-            for (what, sets, roles) in &all {
+            for Proposal { what, sets, roles, notes } in &all {
                 let mut text =
                     format!("# {what}: {} of steps that share no service and no resource\n", counted(sets.len()));
                 for set in sets {
                     let _ = writeln!(text, "#   {}: {}", names(set), services(set));
                 }
+                text.extend(notes.iter().map(|note| format!("# note: {}\n", note.replace('\n', " "))));
                 text.push_str(&to_yaml(roles)?);
                 write(&text)?;
             }
@@ -285,24 +299,103 @@ fn proposed(
     Ok(ExitCode::SUCCESS)
 }
 
+fn proposal(flags: &StepRolesFlags, one: &Loaded, what: &str, derived: &Derived) -> Result<Proposal, PolicyError> {
+    let here = surroundings(one, &flags.machines)?;
+    let (own, calls): (Vec<Call>, Vec<Call>) = calls(one).into_iter().partition(|call| call.has_own_role);
+    let tasks: Vec<(String, String)> = calls.iter().map(|call| (call.path.clone(), call.name.clone())).collect();
+    let (states, mut needs) = of_tasks(what, derived, &tasks);
+    let open: Vec<&Call> =
+        calls.iter().filter(|call| derived.findings.iter().any(|one| one.missing && one.path == call.path)).collect();
+    needs.extend(open.iter().flat_map(|call| call.by_service()));
+    let mut notes = Vec::new();
+    if !open.is_empty() {
+        notes.push(format!(
+            "not all that {} use is known, so they are sorted by their services; they may share a resource with others: give it with --resource",
+            named(&open)
+        ));
+    }
+    if !own.is_empty() {
+        notes.push(format!(
+            "{} act as a role by Credentials of the definition, so spec.stepRoles leaves them out",
+            named(&own.iter().collect::<Vec<_>>())
+        ));
+    }
+    let sets = split(&states, &needs);
+    let machine = here.name.clone().unwrap_or_else(|| "steps".into());
+    let names = role_names(&machine, &sets);
+    let entry = |(set, name): (&Set, &String)| {
+        let states: Vec<&str> = set.states.iter().map(|state| written(&state.name, &state.path, one)).collect();
+        json!({"roleARN": format!("arn:{}:iam::{}:role/{name}", here.partition, here.account), "states": states})
+    };
+    let entries: Vec<Value> = sets.iter().zip(&names).map(entry).collect();
+    Ok(Proposal { what: what.to_owned(), sets, roles: json!({"stepRoles": entries}), notes })
+}
+
+fn named(calls: &[&Call]) -> String {
+    calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 fn counted(sets: usize) -> String {
     if sets == 1 { "1 set".into() } else { format!("{sets} sets") }
 }
 
-/// Tasks that call something, with their names, by pointer.
-fn tasks(one: &Loaded) -> Vec<(String, String)> {
-    let machine = one.definition.machine();
-    let visits = machine.walk();
-    let calls = visits.iter().filter(|visit| match &visit.state.kind {
-        Kind::Task(task) => !task.resource.is_some_and(|resource| matches!(resource.target, Target::Activity(_))),
-        _ => false,
-    });
-    calls.map(|visit| (machine.node.path_to(visit.state.node), visit.state.name.to_owned())).collect()
+/// A Task that calls something.
+struct Call {
+    /// JSON pointer to it.
+    path: String,
+    name: String,
+    /// By Credentials that the definition has and not the spec.
+    has_own_role: bool,
+    /// Prefixes in IAM of the services that it calls.
+    services: Vec<String>,
 }
 
-/// The name of a state, or the pointer to it where several have the name.
-fn written<'a>(name: &'a str, path: &'a str, tasks: &[(String, String)]) -> &'a str {
-    if tasks.iter().filter(|(_, other)| other == name).count() > 1 { path } else { name }
+impl Call {
+    /// What it needs where nothing is known but whom it calls.
+    fn by_service(&self) -> Option<Need> {
+        let actions: Vec<String> = self.services.iter().map(|service| format!("{service}:*")).collect();
+        let reason = Reason { state: self.name.clone(), path: self.path.clone(), why: String::new() };
+        let conditions = BTreeMap::new();
+        (!actions.is_empty()).then(|| Need { actions, resources: vec!["*".into()], conditions, reason })
+    }
+}
+
+fn calls(one: &Loaded) -> Vec<Call> {
+    let spec = one.workflow.as_ref().map(|workflow| &workflow.spec.step_roles);
+    let of_spec = |name: &str, path: &str| {
+        let states = spec.into_iter().flatten().flat_map(|role| &role.states);
+        states.into_iter().any(|state| state.0 == name || state.0 == path)
+    };
+    let machine = one.definition.machine();
+    let visits = machine.walk();
+    let calls = visits.iter().filter_map(|visit| {
+        let Kind::Task(task) = &visit.state.kind else { return None };
+        let target = task.resource.map(|resource| resource.target);
+        if matches!(target, Some(Target::Activity(_))) {
+            return None;
+        }
+        let (path, name) = (machine.node.path_to(visit.state.node), visit.state.name.to_owned());
+        let has_own_role = task.credentials.is_some() && !of_spec(&name, &path);
+        Some(Call { has_own_role, services: target.map(services_of).unwrap_or_default(), path, name })
+    });
+    calls.collect()
+}
+
+fn services_of(target: Target<'_>) -> Vec<String> {
+    match target {
+        Target::Lambda(_) => vec!["lambda".into()],
+        Target::Sdk { service, action } => sdk::prefixes_of(service, action),
+        Target::Optimised { service: "apigateway", .. } => vec!["execute-api".into()],
+        Target::Optimised { service: "http", .. } => vec!["states".into()],
+        Target::Optimised { service, .. } => vec![service.to_owned()],
+        Target::Activity(_) | Target::OtherArn(_) | Target::Unknown => Vec::new(),
+    }
+}
+
+/// The name of a state, or the pointer to it where several states have the name.
+fn written<'a>(name: &'a str, path: &'a str, one: &Loaded) -> &'a str {
+    let machine = one.definition.machine();
+    if machine.walk().iter().filter(|visit| visit.state.name == name).count() > 1 { path } else { name }
 }
 
 /// Names that roles can have (at most 64 characters), each once.

@@ -8,29 +8,66 @@ use std::fmt::Write;
 const INSTEAD: char = '\u{fffd}';
 
 /// True of a character that does something instead of being seen: controls (C0, DEL, C1), those that turn the direction of text, and
-/// those that have no width. Ends of lines and tabs are such characters too.
+/// those that have no width. Ends of lines and tabs are such characters too, and so are joiners, which a text may need
+/// ([`printable`]).
 pub fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn is_obeyed_in_a_text(char: char) -> bool {
-    is_obeyed(char) && char != '\n' && char != '\t'
+fn is_end_or_tab(char: char) -> bool {
+    matches!(char, '\n' | '\t')
 }
 
-fn replaced(text: &str, is_obeyed: fn(char) -> bool) -> String {
-    text.chars().map(|char| if is_obeyed(char) { INSTEAD } else { char }).collect()
+const NON_JOINER: char = '\u{200c}';
+const JOINER: char = '\u{200d}';
+
+/// True of a joiner where its script or a picture needs it (Unicode standard, chapter 23, "Cursive Connection and Ligatures"; UTS #51,
+/// "Emoji ZWJ Sequences"): between Arabic or Indic letters, and a `JOINER` between the parts of a picture. Elsewhere nobody sees it.
+fn is_needed(before: Option<char>, char: char, after: Option<char>) -> bool {
+    let is = |of: fn(char) -> bool| [before, after].into_iter().all(|char| char.is_some_and(of));
+    match char {
+        NON_JOINER => is(is_joining_letter),
+        JOINER => is(is_joining_letter) || is(is_picture),
+        _ => false,
+    }
+}
+
+/// Of a script whose letters change with their neighbours: Arabic and its like, those of India, Tibetan, Burmese, Khmer, Mongolian.
+fn is_joining_letter(char: char) -> bool {
+    matches!(char, '\u{600}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+        && !is_obeyed(char)
+}
+
+/// A picture, or what says how the one before it looks.
+fn is_picture(char: char) -> bool {
+    matches!(char, '\u{2190}'..='\u{21ff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// Each character of a text, and whether it is obeyed where it stands.
+fn judged(text: &str) -> impl Iterator<Item = (char, bool)> + '_ {
+    let (mut before, mut chars) = (None, text.chars().peekable());
+    std::iter::from_fn(move || {
+        let char = chars.next()?;
+        let is_harmful = is_obeyed(char) && !is_needed(before, char, chars.peek().copied());
+        before = Some(char);
+        Some((char, is_harmful))
+    })
+}
+
+fn replaced(text: &str, stays: fn(char) -> bool) -> String {
+    judged(text).map(|(char, is_obeyed)| if is_obeyed && !stays(char) { INSTEAD } else { char }).collect()
 }
 
 /// A value as it may be shown in a line.
 pub fn printable(text: &str) -> String {
-    replaced(text, is_obeyed)
+    replaced(text, |_| false)
 }
 
 /// The same of a text of several lines.
 pub fn printable_lines(text: &str) -> String {
-    replaced(text, is_obeyed_in_a_text)
+    replaced(text, is_end_or_tab)
 }
 
 /// The same of a text of several lines of which none begins a line of what is printed: there stand our own words alone.
@@ -40,7 +77,7 @@ pub fn indented(text: &str) -> String {
 
 /// True of a text that nobody needs to change to show it.
 pub fn is_printable(text: &str) -> bool {
-    !text.contains(is_obeyed_in_a_text)
+    !judged(text).any(|(char, is_obeyed)| is_obeyed && !is_end_or_tab(char))
 }
 
 /// JSON that says the same and can be shown: within its texts such characters are written as escapes. Outside of them it has none.
@@ -49,8 +86,8 @@ pub fn json(text: &str) -> String {
         return text.to_owned();
     }
     let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_obeyed_in_a_text(char) {
+    for (char, is_obeyed) in judged(text) {
+        if is_obeyed && !is_end_or_tab(char) {
             for unit in char.encode_utf16(&mut [0; 2]) {
                 let _ = write!(escaped, "\\u{unit:04x}");
             }
@@ -67,15 +104,16 @@ pub fn shown(text: &str, colour: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut before) = (text, None);
     while let Some(char) = rest.chars().next() {
         let code = if colour && char == '\u{1b}' { colour_code(rest) } else { None };
         let length = code.unwrap_or(char.len_utf8());
         match code {
             Some(length) => shown.push_str(&rest[..length]),
-            None if is_obeyed_in_a_text(char) => shown.push(INSTEAD),
-            None => shown.push(char),
+            None if is_end_or_tab(char) || is_needed(before, char, rest.chars().nth(1)) => shown.push(char),
+            None => shown.push(if is_obeyed(char) { INSTEAD } else { char }),
         }
+        before = Some(char);
         rest = &rest[length..];
     }
     Cow::Owned(shown)
@@ -94,14 +132,14 @@ fn colour_code(text: &str) -> Option<usize> {
 /// A text between tags and in quoted attributes, of HTML and of XML.
 pub fn markup(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
+    for (char, is_obeyed) in judged(text) {
         match char {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            char if is_obeyed_in_a_text(char) => escaped.push(INSTEAD),
+            char if is_obeyed && !is_end_or_tab(char) => escaped.push(INSTEAD),
             char => escaped.push(char),
         }
     }
@@ -126,6 +164,34 @@ mod tests {
         assert_eq!(printable_lines(&format!("a\n\tb\r{OBEYED}")), format!("a\n\tb\u{fffd}{many}"));
         assert_eq!(markup(&format!("<a b=\"&\">\n{OBEYED}")), format!("&lt;a b=&quot;&amp;&quot;&gt;\n{many}"));
         assert_eq!(indented("a\r\nNext: rm\nb"), "a\u{fffd}\n  Next: rm\n  b");
+    }
+
+    /// "I want" in Persian, "ksha" with a visible virama and an eyelash ra of Devanagari, a family and a rainbow flag.
+    #[test]
+    fn joiners_stay_where_their_script_or_picture_needs_them_and_nowhere_else() {
+        for text in [
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "र्\u{200c}य",
+            "👩\u{200d}👧",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "🙋🏽\u{200d}♀\u{fe0f}",
+        ] {
+            assert_eq!((printable(text), markup(text), shown(text, true).as_ref()), (text.into(), text.into(), text));
+            assert!(is_printable(text) && json(text) == text, "{text}");
+        }
+        for text in [
+            "a\u{200d}b",
+            "\u{200c}م",
+            "م\u{200c}",
+            "م\u{200c}\u{200c}م",
+            "👩\u{200c}👧",
+            "注\u{200d}文",
+            "م\u{200d}\u{61c}",
+        ] {
+            assert!(!is_printable(text) && printable(text).contains('\u{fffd}'), "{text:?}");
+            assert!(shown(text, false).contains('\u{fffd}') && !json(text).contains('\u{200d}'), "{text:?}");
+        }
     }
 
     #[test]

@@ -17,10 +17,24 @@ fn advance(character: char) -> f64 {
         '$' | '_' | '=' | '<' | '>' | '≤' | '≥' | '×' | '+' => 0.62,
         _ if character.is_ascii_uppercase() => 0.72,
         _ if character.is_ascii() => 0.59,
-        // Scripts such as Chinese fill the square.
-        _ if character as u32 >= 0x2E80 => 1.05,
+        // Pictures are wider than the square, and scripts such as Chinese fill it.
+        _ if is_picture(character) => 1.4,
+        _ if is_wide(character) => 1.05,
         _ => 0.66,
     }
+}
+
+/// True of a character that takes two columns of a terminal.
+pub(super) fn is_wide(character: char) -> bool {
+    character as u32 >= 0x2E80 || matches!(character, '\u{1100}'..='\u{115f}') || is_picture(character)
+}
+
+/// Pictures in colour: those beyond the first plane, and those of the first that are shown as such (Unicode, `emoji-data.txt`,
+/// `Emoji_Presentation`).
+fn is_picture(character: char) -> bool {
+    matches!(character, '\u{1f000}'..='\u{1faff}' | '⌚'..='⌛' | '⏩'..='⏬' | '⏰' | '⏳' | '◽'..='◾' | '☔'..='☕' | '♈'..='♓' | '♿'
+        | '⚓' | '⚡' | '⚪'..='⚫' | '⚽'..='⚾' | '⛄'..='⛅' | '⛎' | '⛔' | '⛪' | '⛲'..='⛳' | '⛵' | '⛺' | '⛽' | '✅' | '✊'..='✋' | '✨'
+        | '❌' | '❎' | '❓'..='❕' | '❗' | '➕'..='➗' | '➰' | '➿' | '⬛'..='⬜' | '⭐' | '⭕')
 }
 
 /// The word that says what a state is.
@@ -52,5 +66,19 @@ pub(super) fn sign(outcome: Outcome) -> &'static str {
         Outcome::Running => "…",
         Outcome::Aborted => "■",
         Outcome::Failed => "✘",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Widths of `Noto Color Emoji` and of a face of Chinese, in shares of the font's size, are 1.25 and 1.
+    #[test]
+    fn no_character_is_wider_than_it_is_taken_for() {
+        for (text, least) in [("😀", 1.25), ("✅", 1.25), ("⚡", 1.25), ("注", 1.0), ("한", 1.0), ("é", 0.6)] {
+            assert!(width(&text.repeat(80), 10.0) >= 800.0 * least, "{text}");
+        }
+        assert!(is_wide('✅') && is_wide('注') && is_wide('😀') && !is_wide('✔') && !is_wide('↷') && !is_wide('é'));
     }
 }

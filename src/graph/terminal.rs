@@ -7,14 +7,14 @@ use super::layered::Point;
 use super::outline::outline;
 use super::picture::{Level, Measure, Padding, Placed, Way, picture};
 use super::ranked::{Gaps, Size};
-use super::style::{sign, subtitle};
-use crate::printable::is_obeyed;
+use super::style::{is_wide, sign, subtitle};
+use crate::printable::{is_obeyed, printable};
 
 struct Characters;
 
 fn columns(text: &str) -> f64 {
     // Names of a hundred thousand characters are refused long before.
-    text.chars().map(|character| if character as u32 >= 0x2E80 { 2.0 } else { 1.0 }).sum()
+    text.chars().map(|character| if is_wide(character) { 2.0 } else { 1.0 }).sum()
 }
 
 impl Measure for Characters {
@@ -141,12 +141,11 @@ impl Canvas {
 
     fn write(&mut self, x: usize, y: usize, text: &str, outcome: Option<Outcome>) {
         let mut at = x;
-        for character in text.chars() {
-            // A terminal would obey it.
-            let character = if is_obeyed(character) { '\u{fffd}' } else { character };
+        // A joiner that may stay has no cell of its own: each sign stands for itself then.
+        for character in printable(text).chars().filter(|character| !is_obeyed(*character)) {
             self.put(at, y, character, outcome);
             at += 1;
-            if character as u32 >= 0x2E80 {
+            if is_wide(character) {
                 if let Some(cell) = self.rows.get_mut(y).and_then(|row| row.get_mut(at)) {
                     *cell = (Mark::Covered, outcome);
                 }

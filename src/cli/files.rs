@@ -57,7 +57,10 @@ fn is_ours(bytes: &[u8]) -> bool {
 fn text(bytes: Vec<u8>) -> Result<String> {
     // Neither JSON nor YAML has the byte 0, and UTF-16 of English letters is UTF-8 but for that.
     let problem = match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => return Ok(text),
+        // Editors of Windows put a mark before a text, which neither JSON nor our readers have.
+        Ok(text) if !text.contains('\0') => {
+            return Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text));
+        }
         Ok(text) => no_utf8(text.as_bytes(), None),
         Err(error) => no_utf8(error.as_bytes(), Some(error.utf8_error().valid_up_to())),
     };
@@ -119,7 +122,8 @@ mod tests {
         ] {
             assert!(told(&bytes).contains(part), "{}", told(&bytes));
         }
-        assert_eq!(text(b"\xef\xbb\xbfa: \xc3\xb6".to_vec()).unwrap(), "\u{feff}a: ö");
+        assert_eq!(text(b"\xef\xbb\xbfa: \xc3\xb6".to_vec()).unwrap(), "a: ö", "without the mark");
+        assert_eq!(text(b"\xef\xbb\xbf".to_vec()).unwrap(), "");
         assert!(is_ours(&wide(true)) && !is_ours(b"binary \xff"));
     }
 }

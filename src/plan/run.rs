@@ -255,6 +255,10 @@ pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
 /// `InputInvalid` with line and column, `InputTooLarge` with the size, `NestedTooDeep`.
 pub fn check_input(text: &str) -> Result<(), Failure> {
     nesting::check("The input", text)?;
+    if text.starts_with('\u{feff}') {
+        let message = "The input begins with a byte order mark (U+FEFF), which JSON does not have. Save the ConfigMap's value as UTF-8 without one; the run starts by itself then.";
+        return Err(Failure::new(Class::Terminal, Reason::InputInvalid, message));
+    }
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| no_json(&error))?;
     if text.len() > MAX_INPUT_BYTES {
         let message = format!(

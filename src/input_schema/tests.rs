@@ -102,7 +102,16 @@ fn a_large_input_is_told_its_first_miss_without_listing_all() {
 fn a_schema_that_is_none_is_refused_with_its_place() {
     for (schema, expected) in [
         (json!(true), "the schema is no object; {} takes every input"),
-        (json!({"type": "strin"}), "/type must fit"),
+        (
+            json!({"type": "strin"}),
+            "/type names no type: \"strin\" is not among string, number, integer, boolean, object, array, null; did you mean \"string\"?",
+        ),
+        (
+            json!({"properties": {"a": {"type": "int"}}}),
+            "/properties/a/type names no type: \"int\" is not among string, number, integer, boolean, object, array, null; did you mean \"integer\"?",
+        ),
+        (json!({"type": ["String", "null"]}), "/type names no type: \"String\" is not among"),
+        (json!({"type": ["null", "null"]}), "/type must be a type, or a list"),
         (json!({"properties": {"a": {"minimum": "1"}}}), "/properties/a/minimum must be of type number"),
         (json!({"required": "a"}), "/required must be of type array"),
         (json!({"properties": []}), "/properties must be of type object"),

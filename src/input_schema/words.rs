@@ -5,6 +5,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::found::{Fault, Miss};
+use crate::similar::nearest;
 
 /// Longest text of a schema or name of a property that is repeated, in characters.
 const LONGEST: usize = 80;
@@ -29,7 +30,37 @@ pub(super) fn fault(error: &ValidationError<'_>) -> Fault {
             format!("cannot be resolved: {}", cut(&why.to_string())),
         );
     }
-    Fault::at(pointer(error.instance_path().as_str()), expected(error.kind()))
+    let place = error.instance_path().as_str();
+    let of_type = place.ends_with("/type").then(|| no_type(error.instance())).flatten();
+    Fault::at(pointer(place), of_type.unwrap_or_else(|| expected(error.kind())))
+}
+
+/// The types that there are.
+const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
+
+/// What is wrong with the name of a type, and which is meant; nothing where it is no name.
+fn no_type(value: &Value) -> Option<String> {
+    let names: Vec<&str> = match value {
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let wrong = names.iter().find(|name| !TYPES.contains(name));
+    let Some(wrong) = wrong else {
+        return value.is_array().then(|| "must be a type, or a list of types of which none stands twice".to_owned());
+    };
+    let small = wrong.to_lowercase();
+    let meant = match small.as_str() {
+        "str" | "text" | "date" | "datetime" | "uuid" => Some("string"),
+        "int" | "long" | "int32" | "int64" => Some("integer"),
+        "float" | "double" | "decimal" => Some("number"),
+        "bool" => Some("boolean"),
+        "map" | "dict" | "struct" | "record" => Some("object"),
+        "list" | "tuple" | "set" => Some("array"),
+        "none" | "nil" | "undefined" => Some("null"),
+        other => nearest(other, TYPES.into_iter()),
+    };
+    let hint = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+    Some(format!("names no type: \"{}\" is not among {}{hint}", cut(wrong), TYPES.join(", ")))
 }
 
 fn pointer(text: &str) -> String {

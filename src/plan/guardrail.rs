@@ -1,12 +1,14 @@
 //! What Guardrails say of an object. Admission asks most of this too, but it may be switched off or be older than the
 //! object; and what stands deep in a definition it cannot see.
 
+mod every;
 mod pattern;
 mod runs_as;
 mod start;
 mod steps;
 mod uses;
 
+pub use every::{Refused, of_binding, of_definition, of_run, of_spec};
 pub use runs_as::{
     forget_machine, forget_version, of_machine, of_moving_machine, of_version, remember_machine, remember_version,
     runs_as, settle_machine, update_machine,
@@ -178,47 +180,72 @@ impl<'a> Subject<'a> {
 }
 
 fn check_runs_as(rule: &Rule, namespace: &str, subject: &Subject<'_>) -> Result<(), Failure> {
-    let refuse = |problem: String, remedy: &str| Err(subject.refused(rule, namespace, &problem, remedy));
+    let first = problems(&rule.spec, subject).into_iter().next();
+    first.map_or(Ok(()), |one| Err(subject.refused(rule, namespace, &one.what, one.remedy)))
+}
+
+/// What a Guardrail does not allow.
+struct Problem {
+    /// JSON pointer into the definition, or into the object where it begins with `/spec/`; `None` where it is not known.
+    path: Option<String>,
+    what: String,
+    remedy: &'static str,
+}
+
+impl Problem {
+    fn new(path: Option<&str>, what: String, remedy: &'static str) -> Self {
+        Self { path: path.map(str::to_owned), what, remedy }
+    }
+}
+
+/// All of it, in the order in which it is told.
+fn problems(rule: &GuardrailSpec, subject: &Subject<'_>) -> Vec<Problem> {
+    const ROLE: Option<&str> = Some("/spec/executionRoleARN");
+    let mut found = Vec::new();
     let acts_as = subject.execution_role;
-    if let Some(allowed) = &rule.spec.allowed_account_ids {
-        let listed = allowed.join(", ");
-        let account = account_of(acts_as);
-        if !allowed.iter().any(|one| one == account) {
-            let problem = format!("AWS account of the execution role {account} is not among {listed}");
-            return refuse(problem, "Use a role of one of them");
-        }
-        if let Some((account, path)) = subject.accounts.iter().find(|(id, _)| !allowed.iter().any(|one| one == id)) {
-            let problem = format!("AWS account {account}{} is not among {listed}", at(*path));
-            return refuse(problem, "Name what is in one of them");
-        }
-        if let Some(path) = subject.open_credentials {
-            let problem = format!(
-                "the role in Credentials at {path} is known only when it runs, so its AWS account may not be among {listed}"
-            );
-            return refuse(problem, "Write the role's ARN out, or its account in the template of States.Format");
-        }
+    if let Some(allowed) = &rule.allowed_account_ids {
+        accounts(allowed, subject, ROLE, &mut found);
     }
-    let patterns = rule.spec.allowed_execution_role_arns.as_ref();
+    let patterns = rule.allowed_execution_role_arns.as_ref();
     if let Some(patterns) = patterns.filter(|patterns| !any_matches(patterns, acts_as)) {
-        let problem = format!("execution role {acts_as} matches none of {}", patterns.join(", "));
-        return refuse(problem, "Use a role that does");
+        let what = format!("execution role {acts_as} matches none of {}", patterns.join(", "));
+        found.push(Problem::new(ROLE, what, "Use a role that does"));
     }
-    if let Some((problem, remedy)) = steps::problem(&rule.spec, acts_as, &subject.steps) {
-        return refuse(problem, remedy);
+    found.extend(steps::problems(rule, acts_as, &subject.steps));
+    if rule.forbid_definition_from && subject.from_config_map {
+        let what = "a definition must not come from a ConfigMap".to_owned();
+        found.push(Problem::new(None, what, "Put it into spec.definition, and its values into spec.substitutions"));
     }
-    if rule.spec.forbid_definition_from && subject.from_config_map {
-        let problem = "a definition must not come from a ConfigMap".to_owned();
-        return refuse(problem, "Put it into spec.definition, and its values into spec.substitutions");
-    }
-    let forbidden = &rule.spec.forbidden_integrations;
+    let forbidden = &rule.forbidden_integrations;
     for (name, path) in subject.integrations.iter().filter(|_| !forbidden.is_empty()) {
         let names = uses::names_of(name);
         if let Some(pattern) = forbidden.iter().find(|pattern| uses::is_named(&names, pattern)) {
-            let problem = format!("integration {name}{} is forbidden by \"{pattern}\"", at(*path));
-            return refuse(problem, "Take it out of the definition");
+            let what = format!("integration {name}{} is forbidden by \"{pattern}\"", at(*path));
+            found.push(Problem::new(*path, what, "Take it out of the definition"));
         }
     }
-    Ok(())
+    found
+}
+
+fn accounts(allowed: &[String], subject: &Subject<'_>, role: Option<&str>, found: &mut Vec<Problem>) {
+    let listed = allowed.join(", ");
+    let is_foreign = |account: &str| !allowed.iter().any(|one| one == account);
+    let account = account_of(subject.execution_role);
+    if is_foreign(account) {
+        let what = format!("AWS account of the execution role {account} is not among {listed}");
+        found.push(Problem::new(role, what, "Use a role of one of them"));
+    }
+    for (account, path) in subject.accounts.iter().filter(|(id, _)| is_foreign(id)) {
+        let what = format!("AWS account {account}{} is not among {listed}", at(*path));
+        found.push(Problem::new(*path, what, "Name what is in one of them"));
+    }
+    if let Some(path) = subject.open_credentials {
+        let what = format!(
+            "the role in Credentials at {path} is known only when it runs, so its AWS account may not be among {listed}"
+        );
+        let remedy = "Write the role's ARN out, or its account in the template of States.Format";
+        found.push(Problem::new(Some(path), what, remedy));
+    }
 }
 
 fn at(path: Option<&str>) -> String {
@@ -245,10 +272,9 @@ fn account_of(role_arn: &str) -> &str {
 
 /// Stalled at once: only a change of the object or of the Guardrail helps.
 fn refusal(rule: &Rule, namespace: &str, what: &str) -> Failure {
-    let message = format!(
-        "Guardrail \"{}\" for namespace \"{namespace}\": {what}, or ask whoever keeps the Guardrail.",
-        rule.name
-    );
+    // A manifest may leave the namespace to whoever applies it.
+    let of = if namespace.is_empty() { String::new() } else { format!(" for namespace \"{namespace}\"") };
+    let message = format!("Guardrail \"{}\"{of}: {what}, or ask whoever keeps the Guardrail.", rule.name);
     Failure::new(Class::Terminal, Reason::RefusedByGuardrail, message)
 }
 

@@ -118,6 +118,7 @@ pub fn complete_log(spec: &WorkflowSpec) -> Option<&str> {
 /// # Errors
 /// `ValueNotAllowed`.
 pub fn check_log_group(binding: &TrustBindingSpec, spec: &WorkflowSpec) -> Result<(), Failure> {
+    check_log_stream(spec)?;
     let Some(group) = results_from(spec) else { return Ok(()) };
     let part = |at: usize| binding.role_arn.split(':').nth(at).unwrap_or_default();
     let (partition, account) = (part(1), part(4));
@@ -131,6 +132,19 @@ pub fn check_log_group(binding: &TrustBindingSpec, spec: &WorkflowSpec) -> Resul
             Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message))
         }
     }
+}
+
+/// Refuses a log stream in the place of its group: Step Functions makes the streams itself.
+///
+/// # Errors
+/// `ValueNotAllowed`.
+pub fn check_log_stream(spec: &WorkflowSpec) -> Result<(), Failure> {
+    let group = spec.logging.as_ref().and_then(|logging| logging.log_group_arn.as_deref());
+    let Some((group, _)) = group.and_then(|arn| arn.split_once(":log-stream:")) else { return Ok(()) };
+    let message = format!(
+        "spec.logging.logGroupARN names a log stream, and a state machine logs to a group, in which it makes its streams itself; nothing was written to AWS. Name {group}:*."
+    );
+    Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message))
 }
 
 fn alarms(spec: &WorkflowSpec) -> bool {

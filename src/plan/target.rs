@@ -42,7 +42,8 @@ fn name(workflow: &Workflow) -> &str {
     workflow.metadata.name.as_deref().unwrap_or_default()
 }
 
-fn default_alias(workflow: &Workflow) -> Option<&String> {
+/// The alias that a run goes by which names none.
+pub fn default_alias(workflow: &Workflow) -> Option<&String> {
     let aliases = &workflow.spec.aliases;
     let only = aliases.first().filter(|_| aliases.len() == 1);
     aliases.iter().find(|alias| alias.default).or(only).map(|alias| &alias.name)

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::Problem;
 use super::pattern::any_matches;
 use super::uses::uses;
 use crate::api::v1alpha1::{GuardrailSpec, RunsAs, StepRoleArn, WorkflowSpec};
@@ -37,39 +38,42 @@ pub(super) fn steps_of(runs_as: &RunsAs) -> Steps<'_> {
 }
 
 /// What a Guardrail does not allow, and what to do.
-pub(super) fn problem(rule: &GuardrailSpec, execution_role: &str, steps: &Steps<'_>) -> Option<(String, &'static str)> {
+pub(super) fn problems(rule: &GuardrailSpec, execution_role: &str, steps: &Steps<'_>) -> Vec<Problem> {
     const WRITE: &str = "Write the role's ARN out";
     let patterns = rule.allowed_step_role_arns.as_ref();
+    let mut found = Vec::new();
     if patterns.is_none() && !rule.require_step_roles {
-        return None;
+        return found;
     }
     if !steps.is_known {
-        let problem = "nobody knows what its steps act as, and the Guardrail bounds that".to_owned();
-        return Some((problem, "Let the Workflow be written again"));
+        let what = "nobody knows what its steps act as, and the Guardrail bounds that".to_owned();
+        return vec![Problem::new(None, what, "Let the Workflow be written again")];
     }
     let at = |path: Option<&str>| path.map(|path| format!(" at {path}")).unwrap_or_default();
-    let is_foreign = |acting: &&Acting<'_>| patterns.is_some_and(|patterns| !any_matches(patterns, acting.role_arn));
-    if let Some((acting, patterns)) = steps.roles.iter().find(is_foreign).zip(patterns) {
-        let listed = patterns.join(", ");
-        let problem = format!("step role {}{} matches none of {listed}", acting.role_arn, at(acting.path));
-        return Some((problem, "Use a role that does"));
+    if let Some(patterns) = patterns {
+        for acting in steps.roles.iter().filter(|acting| !any_matches(patterns, acting.role_arn)) {
+            let listed = patterns.join(", ");
+            let what = format!("step role {}{} matches none of {listed}", acting.role_arn, at(acting.path));
+            found.push(Problem::new(acting.path, what, "Use a role that does"));
+        }
     }
     if let Some(path) = steps.open {
-        let problem =
-            format!("the role in Credentials at {path} is known only when it runs, and step roles are bounded");
-        return Some((problem, WRITE));
+        let what = format!("the role in Credentials at {path} is known only when it runs, and step roles are bounded");
+        found.push(Problem::new(Some(path), what, WRITE));
     }
     if !rule.require_step_roles {
-        return None;
+        return found;
     }
     if let Some(path) = steps.without {
-        let problem = format!("every step needs a role of its own, and the Task at {path} has none");
-        return Some((problem, "Name it in spec.stepRoles"));
+        let what = format!("every step needs a role of its own, and the Task at {path} has none");
+        found.push(Problem::new(Some(path), what, "Name it in spec.stepRoles"));
     }
-    let own = steps.roles.iter().find(|acting| acting.role_arn == execution_role)?;
-    let problem =
-        format!("every step needs a role of its own, and {execution_role}{} is the execution role", at(own.path));
-    Some((problem, "Name another role in spec.stepRoles"))
+    for own in steps.roles.iter().filter(|acting| acting.role_arn == execution_role) {
+        let what =
+            format!("every step needs a role of its own, and {execution_role}{} is the execution role", at(own.path));
+        found.push(Problem::new(own.path, what, "Name another role in spec.stepRoles"));
+    }
+    found
 }
 
 #[cfg(test)]

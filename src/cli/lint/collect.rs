@@ -9,6 +9,7 @@ use super::finding::finding;
 use super::input::Source;
 use super::nothing;
 use super::operator::{self, Objects};
+use super::prepared::Run;
 use super::report::{Definition, Difference, Located, Question, Report, Subject};
 use super::schema::Schemas;
 use super::unread::{GROUP, no_json, syntax};
@@ -16,11 +17,9 @@ use super::{verdict, words};
 use crate::asl::lint::{Finding, IGNORE_ANNOTATION, lint};
 use crate::asl::model::Machine;
 use crate::asl::{
-    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Places, Span, StepRole, doubts, substitute,
-    unresolved, with_placeholders, with_step_roles, without_use,
+    self, Circumstances, Ignore, Lines, MAX_DEFINITION_BYTES, Node, Parsed, Span, doubts, unresolved, with_placeholders,
 };
 use crate::aws::DefinitionDiagnostic;
-use crate::iam::partition;
 
 /// Largest inline definition: the API server keeps no larger objects.
 const MAX_INLINE_BYTES: usize = 512 * 1024;
@@ -110,6 +109,10 @@ fn text_at<'a>(node: Node<'a>, pointer: &str) -> Option<&'a str> {
     node.pointer(pointer)?.as_str()
 }
 
+fn is_namespace(object: Node<'_>) -> bool {
+    ["kind", "apiVersion"].map(|field| object.get(field).and_then(Node::as_str)) == [Some("Namespace"), Some("v1")]
+}
+
 struct Collector<'a> {
     options: &'a Options,
     schemas: Schemas,
@@ -119,7 +122,7 @@ struct Collector<'a> {
     objects: Objects,
     /// Where each object stands that was met first, by kind, namespace and name.
     first: HashMap<[&'a str; 3], String>,
-    /// Namespace and name of each ConfigMap that a Workflow takes something from.
+    /// Namespace and name of each ConfigMap that a Workflow, a run or a schedule takes something from.
     read: HashSet<[&'a str; 2]>,
     report: Report,
 }
@@ -138,19 +141,25 @@ impl<'a> Collector<'a> {
         if let (true, Some(name), Some(data)) = (is_map, text_at(object, "/metadata/name"), object.get("data")) {
             let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
             self.config_maps.insert((namespace, name), (file, data));
+            self.objects.add_config_map(namespace, name, data.value());
         }
         let version = object.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
+        if is_namespace(object) {
+            self.objects.guardrails.add_namespace(object.value());
+        }
         if let Some(kind) = text_at(object, "/kind").filter(|_| version.starts_with(GROUP)) {
             self.objects.add(kind, &self.schemas.completed(object, kind));
             let from = object.pointer("/spec/definitionFrom/configMapKeyRef").into_iter();
             let values = object.pointer("/spec/substitutionsFrom").into_iter().flat_map(Node::items);
             let maps = from.chain(values.filter_map(|from| from.get("configMapRef")));
+            let inputs = ["/spec/inputFrom/configMapKeyRef", "/spec/runTemplate/spec/inputFrom/configMapKeyRef"];
+            let maps = maps.chain(inputs.into_iter().filter_map(|at| object.pointer(at)));
             let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
             self.read.extend(maps.filter_map(|map| Some([namespace, text_at(map, "/name")?])));
         }
     }
 
-    /// True of a ConfigMap that a Workflow takes something from.
+    /// True of a ConfigMap that something takes from.
     fn is_read(&self, map: Node<'a>) -> bool {
         let place = ["/metadata/namespace", "/metadata/name"].map(|at| text_at(map, at).unwrap_or_default());
         self.read.contains(&place)
@@ -180,9 +189,13 @@ impl<'a> Collector<'a> {
             return self.manifest(file, document, object, kind);
         }
         if kind == Some("ConfigMap") && self.is_read(object) {
+            file.looked_at.set(true);
             let place = Place { file, subject: None, embedded: None };
             let again = self.again(file, object);
             return self.add(&place, again.into_iter().collect(), &Ignore::default());
+        }
+        if is_namespace(object) && self.objects.guardrails.asks_for_labels() {
+            file.looked_at.set(true);
         }
         let is_definition = object.get("States").is_some() || object.get("StartAt").is_some();
         if kind.is_none() && (is_definition || is_named_as_definition(file.source)) {
@@ -250,7 +263,9 @@ impl<'a> Collector<'a> {
         let namespace = text_at(object, "/metadata/namespace").unwrap_or_default();
         let (values, complete) = self.values(object, namespace, outer);
         let express = text_at(object, "/spec/type") == Some("Express");
-        let run = Run { object, values: &values, complete, express, asking: self.options.asking };
+        let (full, asking) = (self.schemas.completed(object, "Workflow"), self.options.asking);
+        let guardrails = &self.objects.guardrails;
+        let run = Run { object, values: &values, complete, express, asking, full: &full, guardrails };
         if let Some(definition) = object.pointer("/spec/definition").filter(|node| node.value().is_object()) {
             let (mut findings, question) = run.findings(definition, outer);
             doubts(definition, document, None, false, &mut findings);
@@ -381,58 +396,6 @@ impl<'a> Collector<'a> {
         let definition = Definition { file, subject, states, question, asked: answer.is_some() };
         self.add(place, findings, ignore);
         self.report.definitions.push(definition);
-    }
-}
-
-/// A Workflow's definition under its circumstances.
-struct Run<'a, 'v> {
-    object: Node<'a>,
-    values: &'v BTreeMap<String, String>,
-    complete: bool,
-    express: bool,
-    asking: bool,
-}
-
-impl Run<'_, '_> {
-    /// What is found, and the definition as it would be submitted, where all its names have values.
-    fn findings(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> (Vec<Finding>, Option<Question>) {
-        let mut open = unresolved(definition, self.values);
-        if !self.complete {
-            open.clear();
-        }
-        let mut value = definition.value().clone();
-        let used = substitute(&mut value, self.values);
-        let own = self.object.pointer("/spec/substitutions").into_iter().flat_map(Node::fields);
-        for (name, node) in own.filter(|(name, _)| !used.contains(*name)) {
-            outer.push(Finding { span: node.key_span(), ..without_use(name) });
-        }
-        let (value, places) = self.with_step_roles(definition.with_value(&value), outer);
-        let placeholders = !open.is_empty() || !self.complete;
-        let question =
-            (self.asking && !placeholders).then(|| Question { text: value.to_string(), express: self.express });
-        let role = self.object.pointer("/spec/executionRoleARN").and_then(Node::as_str);
-        let circumstances =
-            Circumstances { express: self.express, placeholders, partition: role.and_then(partition::of_arn) };
-        open.extend(lint(Node::root(&value, &places), circumstances));
-        (open, question)
-    }
-
-    /// With the roles of its steps, as the operator puts them in.
-    fn with_step_roles(&self, definition: Node<'_>, outer: &mut Vec<Finding>) -> (Value, Places) {
-        let entries: Vec<Node<'_>> = self.object.pointer("/spec/stepRoles").into_iter().flat_map(Node::items).collect();
-        let roles: Vec<StepRole<'_>> = entries
-            .iter()
-            .map(|entry| StepRole {
-                states: entry.get("states").into_iter().flat_map(Node::items).filter_map(Node::as_str).collect(),
-                role_arn: entry.get("roleARN").and_then(Node::as_str).unwrap_or_default(),
-            })
-            .collect();
-        let (value, places, misplaced) = with_step_roles(definition, &roles);
-        for one in misplaced {
-            let node = self.object.pointer(&one.pointer()).unwrap_or(self.object);
-            outer.push(finding(self.object, node, "SB094", one.message));
-        }
-        (value, places)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::api::v1alpha1::{Encryption, TrustBindingSpec, WorkflowSpec};
 use crate::asl::model::Arn;
+use crate::iam::partition::by_id;
 
 /// Where, and what about it.
 pub(super) type Doubt = (String, String);
@@ -44,6 +45,30 @@ pub(super) fn of_workflow(spec: &WorkflowSpec, binding: &TrustBindingSpec) -> Ve
         ("/spec/logging/logGroupARN".to_owned(), message)
     });
     group.into_iter().chain(of_key(spec.encryption.as_ref(), binding)).collect()
+}
+
+/// Of a Workflow whose binding is not known: what is of another partition than its execution role.
+pub(super) fn of_partition(spec: &WorkflowSpec) -> Vec<Doubt> {
+    let Some(own) = Arn::parse(&spec.execution_role_arn) else { return Vec::new() };
+    let group = spec.logging.as_ref().and_then(|logging| logging.log_group_arn.as_deref());
+    let key = spec.encryption.as_ref().map(|encryption| encryption.kms_key_id.as_str());
+    let named = [("/spec/logging/logGroupARN", group), ("/spec/encryption/kmsKeyID", key)];
+    let foreign = named.into_iter().filter_map(|(pointer, arn)| {
+        let partition = foreign_partition(arn?, own.partition)?;
+        Some((pointer.to_owned(), another_partition(partition, own.partition)))
+    });
+    foreign.collect()
+}
+
+/// The partition of an ARN, where it is another.
+pub(super) fn foreign_partition<'a>(arn: &'a str, own: &str) -> Option<&'a str> {
+    Arn::parse(arn).map(|arn| arn.partition).filter(|partition| *partition != own && by_id(partition).is_some())
+}
+
+pub(super) fn another_partition(partition: &str, own: &str) -> String {
+    format!(
+        "this is of partition {partition}, and the state machine lives in {own}: no call of one reaches the other; name what is in {own}"
+    )
 }
 
 /// Of a Workflow or an Activity: its key, which KMS knows in its own region alone.

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::finding::finding;
+use super::guardrails::Guardrails;
 use super::{elsewhere, typed_input};
 use crate::api::v1alpha1::{
     Activity, DurationString, IdentityProvider, LocalRef, TrustBinding, Workflow, WorkflowRun, WorkflowRunSpec,
@@ -19,20 +20,23 @@ use crate::asl::lint::Finding;
 use crate::nesting;
 use crate::outcome::Failure;
 use crate::plan::binding::{check_pool, check_region, wanted_policy};
-use crate::plan::guardrail::unlisted_steps;
-use crate::plan::needs::check_log_group;
+use crate::plan::guardrail::{self, Refused, unlisted_steps};
+use crate::plan::needs::{check_log_group, check_log_stream};
 use crate::plan::retry::check_mode;
 use crate::plan::run::{check_input, check_source};
 use crate::plan::schedule;
-use crate::plan::step_roles;
 use crate::plan::workflow::{check_execution_role, check_key, check_name, names_of};
+use crate::plan::{step_roles, tags};
 use crate::reason::Reason;
 
-/// Bindings and Workflows among the files, by namespace and name, each with the defaults of its kind.
+/// Guardrails among the files, and bindings, Workflows and ConfigMaps by namespace and name, each with the defaults of its kind.
 #[derive(Default)]
 pub(super) struct Objects {
+    pub(super) guardrails: Guardrails,
     bindings: HashMap<(String, String), TrustBinding>,
     workflows: HashMap<(String, String), Workflow>,
+    /// Texts of each ConfigMap.
+    config_maps: HashMap<(String, String), Value>,
 }
 
 impl Objects {
@@ -42,9 +46,15 @@ impl Objects {
         let place = (text("namespace"), text("name"));
         match kind {
             "TrustBinding" => self.bindings.extend(typed(full).map(|binding| (place, binding))),
+            "Guardrail" => typed(full).into_iter().for_each(|guardrail| self.guardrails.add(guardrail)),
             "Workflow" => self.workflows.extend(typed(full).map(|workflow| (place, workflow))),
             _ => {}
         }
+    }
+
+    /// Keeps what a run may take its input from.
+    pub(super) fn add_config_map(&mut self, namespace: &str, name: &str, data: &Value) {
+        self.config_maps.insert((namespace.to_owned(), name.to_owned()), data.clone());
     }
 }
 
@@ -65,7 +75,7 @@ pub(super) fn check(object: Node<'_>, kind: &str, full: &Value, others: &Objects
     check.findings
 }
 
-fn typed<T: DeserializeOwned>(full: &Value) -> Option<T> {
+pub(super) fn typed<T: DeserializeOwned>(full: &Value) -> Option<T> {
     serde_json::from_value(full.clone()).ok()
 }
 
@@ -84,12 +94,18 @@ impl<'o> Check<'_, 'o> {
         }
     }
 
+    fn guarded(&mut self, refused: Vec<Refused>) {
+        refused.into_iter().for_each(|(pointer, failure)| self.told(&pointer, Err(failure)));
+    }
+
     fn doubted(&mut self, pointer: &str, code: &'static str, message: &str) {
         let node = self.object.pointer(pointer).unwrap_or(self.object);
         self.findings.push(finding(self.object, node, code, message.to_owned()));
     }
 
     fn binding(&mut self, binding: &TrustBinding) {
+        let namespace = binding.namespace().unwrap_or_default();
+        self.guarded(guardrail::of_binding(&self.others.guardrails.of(&namespace), &namespace, &binding.spec));
         self.told("/spec/region", check_region(&binding.spec));
         self.told("/spec/sessionPolicy", wanted_policy(&binding.spec).map(drop));
         self.elsewhere(elsewhere::of_binding(&binding.spec));
@@ -117,7 +133,14 @@ impl<'o> Check<'_, 'o> {
             self.told(&pointer, Err(failure));
         }
         self.schema(spec);
-        let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
+        self.tags(spec.tags.iter().map(|(key, value)| (key, &value.0)));
+        self.intervals(spec);
+        self.own_role(spec);
+        self.guarded(guardrail::of_spec(&self.others.guardrails.of(&namespace), &namespace, spec));
+        let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else {
+            self.told("/spec/logging/logGroupARN", check_log_stream(spec));
+            return self.elsewhere(elsewhere::of_partition(spec));
+        };
         self.step_roles(spec, binding);
         let allowed = &binding.spec.allowed_execution_role_arns;
         let role = check_execution_role(&binding.spec.role_arn, allowed, &spec.execution_role_arn);
@@ -155,8 +178,40 @@ impl<'o> Check<'_, 'o> {
         }
     }
 
+    /// What AWS refuses, which the operator hands on.
+    fn tags<'t>(&mut self, given: impl Iterator<Item = (&'t String, &'t String)>) {
+        for (key, value) in given {
+            let told = tags::problem(key, value);
+            let pointer = format!("/spec/tags/{}", key.replace('~', "~0").replace('/', "~1"));
+            told.into_iter().for_each(|message| self.doubted(&pointer, "SB094", &message));
+        }
+    }
+
+    /// A step that is taken at once proves nothing of the version.
+    fn intervals(&mut self, spec: &WorkflowSpec) {
+        for (index, alias) in spec.aliases.iter().enumerate() {
+            let interval = alias.rollout.as_ref().and_then(|rollout| rollout.interval.as_ref()?.to_std());
+            if interval.is_some_and(|length| length.is_zero()) {
+                let pointer = format!("/spec/aliases/{index}/rollout/interval");
+                let message = "an interval of nothing lets the rollout go on at once, before an execution of the new version has ended; write for example 10m, or strategy AllAtOnce";
+                self.doubted(&pointer, "SB098", message);
+            }
+        }
+    }
+
+    /// Steps that are told to act as what they act as anyway.
+    fn own_role(&mut self, spec: &WorkflowSpec) {
+        for (index, one) in spec.step_roles.iter().enumerate() {
+            if one.role_arn == spec.execution_role_arn {
+                let message = "this is the execution role itself: the steps gain nothing by it, and the role would have to trust itself. Name a role of their own, or leave them out";
+                self.doubted(&step_roles::pointer(index), "SB104", message);
+            }
+        }
+    }
+
     fn activity(&mut self, activity: &Activity) {
         let (namespace, spec) = (activity.namespace().unwrap_or_default(), &activity.spec);
+        self.tags(spec.tags.iter().map(|(key, value)| (key, &value.0)));
         let Some(binding) = self.binding_of(&namespace, &spec.trust_binding_ref) else { return };
         self.told("/spec/encryption/kmsKeyID", check_key(&binding.spec, spec.encryption.as_ref()));
         self.name(&namespace, binding, spec.name.as_deref(), "name");
@@ -183,8 +238,18 @@ impl<'o> Check<'_, 'o> {
             }
             self.text_of_json(input, &format!("{at}/input"));
         }
+        let text = self.text_of_input(spec, namespace);
+        if let Some(text) = text {
+            let key = format!("{at}/inputFrom/configMapKeyRef");
+            self.told(&key, check_input(text));
+        }
         let place = (namespace.to_owned(), spec.workflow_ref.name.clone());
-        if let Some(workflow) = self.others.workflows.get(&place) {
+        let workflow = self.others.workflows.get(&place);
+        let rules = self.others.guardrails.of(namespace);
+        if let Some((pointer, failure)) = guardrail::of_run(&rules, namespace, &spec.workflow_ref, workflow) {
+            self.told(&format!("{at}{pointer}"), Err(failure));
+        }
+        if let Some(workflow) = workflow {
             let result = check_mode(spec, workflow.spec.machine_type);
             let field = if result.as_ref().is_err_and(|failure| failure.reason == Reason::ModeNotSupported) {
                 "mode"
@@ -192,10 +257,18 @@ impl<'o> Check<'_, 'o> {
                 "retry"
             };
             self.told(&format!("{at}/{field}"), result);
-            let misfit = typed_input::misfit(spec, &workflow.spec);
-            self.told(&format!("{at}/input"), misfit.map_or(Ok(()), Err));
+            let misfit = typed_input::misfit(spec, &workflow.spec, text);
+            let field = if spec.input_from.is_some() { "inputFrom/configMapKeyRef" } else { "input" };
+            self.told(&format!("{at}/{field}"), misfit.map_or(Ok(()), Err));
             self.alias(spec, workflow, at);
         }
+    }
+
+    /// What the ConfigMap holds that a run takes its input from, where it is among the files.
+    fn text_of_input(&self, spec: &WorkflowRunSpec, namespace: &str) -> Option<&'o str> {
+        let from = &spec.input_from.as_ref()?.config_map_key_ref;
+        let data = self.others.config_maps.get(&(namespace.to_owned(), from.name.clone()))?;
+        data.get(&from.key)?.as_str()
     }
 
     fn alias(&mut self, spec: &WorkflowRunSpec, workflow: &Workflow, at: &str) {

@@ -1,12 +1,13 @@
 //! What is wrong with an `inputSchema`, and which inputs among the files do not fit theirs.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::elsewhere::Doubt;
 use crate::api::v1alpha1::{WorkflowRunSpec, WorkflowSpec};
 use crate::input_schema::{InputSchema, unfit_examples};
 use crate::outcome::{Class, Failure};
 use crate::plan::input_schema::refusal;
+use crate::plan::run::read_input;
 use crate::reason::Reason;
 
 /// Where the operator refuses a schema, and why.
@@ -32,13 +33,17 @@ pub(super) fn examples(spec: &WorkflowSpec) -> Vec<Doubt> {
 }
 
 /// Why a run's input is refused that starts what the Workflow is now. An older version, and what an alias leads to, may have another
-/// schema, which no file tells.
-pub(super) fn misfit(run: &WorkflowRunSpec, workflow: &WorkflowSpec) -> Option<Failure> {
+/// schema, which no file tells. `text` is what the ConfigMap holds that the run names.
+pub(super) fn misfit(run: &WorkflowRunSpec, workflow: &WorkflowSpec, text: Option<&str>) -> Option<Failure> {
     let is_of_newest = run.workflow_ref.version.is_none() && run.workflow_ref.alias.is_none();
-    let schema = workflow.input_schema.as_ref().filter(|_| is_of_newest && run.input_from.is_none())?;
+    let schema = workflow.input_schema.as_ref().filter(|_| is_of_newest)?;
     let compiled = InputSchema::compile(schema.text()).ok()?;
-    let empty: Value = json!({});
-    let misses = compiled.check(run.input.as_ref().unwrap_or(&empty)).err()?;
+    let input = match (&run.input_from, &run.input) {
+        (Some(_), None) => read_input(text?).ok()?,
+        (None, input) => input.clone().unwrap_or_else(|| json!({})),
+        (Some(_), Some(_)) => return None,
+    };
+    let misses = compiled.check(&input).err()?;
     let message =
         format!("the input does not fit spec.inputSchema of Workflow \"{}\": {misses}", run.workflow_ref.name);
     Some(Failure::new(Class::Terminal, Reason::InputInvalid, message))

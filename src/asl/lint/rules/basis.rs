@@ -156,5 +156,11 @@ const BASES: &[(&str, Basis)] = &[
     ("SB096", Recorded("It is the answer of AWS itself.")),
     ("SB102", Believed("The developer guide speaks of calls of AWS alone.")),
     ("SB103", Ours("The operator starts no run with such an input.")),
+    (
+        "SB104",
+        Believed(
+            "IAM user guide, \"AWS JSON policy elements: Principal\": a role that assumes itself has to trust itself. What AWS answers to such a step is not on record.",
+        ),
+    ),
     ("SB097", Ours("A run that looked at nothing says nothing.")),
 ];

@@ -75,3 +75,64 @@ fn a_value_with_one_mistake_is_told_once() {
         assert!(found.len() == 1 && found[0].2.contains(said), "{text}: {found:?}");
     }
 }
+
+fn workflow(more: &str, state: &str) -> Vec<(&'static str, String)> {
+    let spec = format!(
+        "spec:\n  trustBindingRef: {{name: orders}}\n  executionRoleARN: 'arn:aws-us-gov:iam::111122223333:role/exec'\n{more}  definition: {{StartAt: A, States: {{A: {{{state}, End: true}}}}}}\n"
+    );
+    let text =
+        format!("apiVersion: stepbound.dev/v1alpha1\nkind: Workflow\nmetadata: {{name: a, namespace: shop}}\n{spec}");
+    told("<stdin>", &text).into_iter().map(|(code, _, message)| (code, message)).collect()
+}
+
+#[test]
+fn what_aws_refuses_of_a_workflow_is_told_before_it_is_asked() {
+    let task = "Type: Task, Resource: 'arn:aws-us-gov:states:::sns:publish', TimeoutSeconds: 9, Parameters: {Message: m, TopicArn: 'arn:aws-us-gov:sns:us-gov-west-1:111122223333:t'}";
+    let own = format!("{task}, Credentials: {{RoleArn: 'arn:aws-us-gov:iam::111122223333:role/exec'}}");
+    let group = |partition: &str, after: &str| {
+        format!(
+            "  logging: {{level: All, logGroupARN: 'arn:{partition}:logs:us-gov-west-1:111122223333:log-group:/aws/vendedlogs/states/a{after}'}}\n"
+        )
+    };
+    let rollout = |interval: &str| {
+        format!("  aliases: [{{name: live, rollout: {{strategy: Canary, percent: 10, interval: {interval}}}}}]\n")
+    };
+    let own_role = "  stepRoles: [{roleARN: 'arn:aws-us-gov:iam::111122223333:role/exec', states: [A]}]\n";
+    for (more, state, expected) in [
+        ("  tags: {team: shop}\n".to_owned(), task, None),
+        ("  tags: {'a#b': shop}\n".to_owned(), task, Some(("SB094", "the sign \"#\""))),
+        ("  tags: {team: 'a;b'}\n".to_owned(), task, Some(("SB094", "the value of tag team"))),
+        (group("aws-us-gov", ":*"), task, None),
+        (group("aws-us-gov", ":log-stream:b"), task, Some(("SB094", "names a log stream"))),
+        (group("aws-cn", ":*"), task, Some(("SB099", "of partition aws-cn"))),
+        (rollout("10m"), task, None),
+        (rollout("0s"), task, Some(("SB098", "an interval of nothing"))),
+        (own_role.to_owned(), task, Some(("SB104", "the execution role itself"))),
+        (String::new(), own.as_str(), Some(("SB104", "the execution role itself"))),
+        (String::new(), &task.replace("arn:aws-us-gov:sns", "arn:aws:sns"), Some(("SB099", "of partition aws,"))),
+    ] {
+        let found = workflow(&more, state);
+        let is_told = |(code, said): (&str, &str)| found.len() == 1 && found[0].0 == code && found[0].1.contains(said);
+        assert!(expected.map_or(found.is_empty(), is_told), "{more} {state}: {found:?}");
+    }
+}
+
+#[test]
+fn a_field_in_another_style_is_told_with_the_one_that_is_meant() {
+    for (field, meant) in [
+        ("max_concurrent_runs", Some("maxConcurrentRuns")),
+        ("MaxConcurrentRuns", Some("maxConcurrentRuns")),
+        ("max-starts-per-second", Some("maxStartsPerSecond")),
+        ("requireAliases", Some("requireAlias")),
+        ("requireStepRole", Some("requireStepRoles")),
+        ("colour", None),
+    ] {
+        let text = format!(
+            "apiVersion: stepbound.dev/v1alpha1\nkind: Guardrail\nmetadata: {{name: a}}\nspec: {{namespaceSelector: {{}}, {field}: 1}}\n"
+        );
+        let found = told("<stdin>", &text);
+        assert!(found.len() == 1 && found[0].0 == "SB090", "{found:?}");
+        let hint = meant.map(|meant| format!("; did you mean {meant}?"));
+        assert_eq!(found[0].2.split_once("here").unwrap().1, hint.unwrap_or_default(), "{field}");
+    }
+}

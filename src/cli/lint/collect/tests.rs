@@ -133,6 +133,6 @@ fn a_field_in_another_style_is_told_with_the_one_that_is_meant() {
         let found = told("<stdin>", &text);
         assert!(found.len() == 1 && found[0].0 == "SB090", "{found:?}");
         let hint = meant.map(|meant| format!("; did you mean {meant}?"));
-        assert_eq!(found[0].2.split_once("here").unwrap().1, hint.unwrap_or_default(), "{field}");
+        assert_eq!(found[0].2.split_once("\" here").unwrap().1, hint.unwrap_or_default(), "{field}");
     }
 }

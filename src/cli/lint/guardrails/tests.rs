@@ -50,19 +50,19 @@ fn what_a_guardrail_forbids_is_told_at_its_place_in_each_object_that_it_selects(
     let own = format!("{TASK}, Credentials: {{RoleArn: 'arn:aws:iam::111122223333:role/step'}}");
     let foreign = TASK.replace(":111122223333:function", ":999988887777:function");
     let step = "  stepRoles: [{roleARN: 'arn:aws:iam::111122223333:role/step', states: [A]}]\n";
-    let cases: Vec<(&str, &str, Vec<&str>)> = vec![
-        ("forbiddenIntegrations: [lambda]", &task, vec!["/States/A"]),
-        ("forbiddenIntegrations: [sqs]", &task, vec![]),
-        ("requireStepRoles: true", &task, vec!["/States/A"]),
-        ("allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/other']", &task, vec!["/spec/executionRoleARN"]),
-        ("allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/ex*']", &task, vec![]),
-        ("allowedAccountIDs: ['111122223333']", &task, vec![]),
-        ("allowedAccountIDs: ['999988887777']", &task, vec!["/spec/executionRoleARN", "/States/A"]),
-        ("requireAlias: true", &task, vec!["/"]),
-        ("allowedRegions: [us-east-1]", &binding, vec!["/spec/region"]),
-        ("allowedRegions: [eu-west-1]", &binding, vec![]),
-        ("allowedRoleARNs: ['arn:aws:iam::111122223333:role/x']", &binding, vec!["/spec/roleARN"]),
-        ("allowedAccountIDs: ['999988887777']", &binding, vec!["/spec/roleARN"]),
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("forbiddenIntegrations: [lambda]", &task, &["/States/A"]),
+        ("forbiddenIntegrations: [sqs]", &task, &[]),
+        ("requireStepRoles: true", &task, &["/States/A"]),
+        ("allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/other']", &task, &["/spec/executionRoleARN"]),
+        ("allowedExecutionRoleARNs: ['arn:aws:iam::111122223333:role/ex*']", &task, &[]),
+        ("allowedAccountIDs: ['111122223333']", &task, &[]),
+        ("allowedAccountIDs: ['999988887777']", &task, &["/spec/executionRoleARN", "/States/A"]),
+        ("requireAlias: true", &task, &["/"]),
+        ("allowedRegions: [us-east-1]", &binding, &["/spec/region"]),
+        ("allowedRegions: [eu-west-1]", &binding, &[]),
+        ("allowedRoleARNs: ['arn:aws:iam::111122223333:role/x']", &binding, &["/spec/roleARN"]),
+        ("allowedAccountIDs: ['999988887777']", &binding, &["/spec/roleARN"]),
     ];
     for (rule, object, expected) in cases {
         let found = paths(&[&guardrail("{}", rule), object]);

@@ -177,9 +177,9 @@ fn is_of_tenant(entry: &Entry<'_>, value: &str) -> bool {
     named.is_some_and(|(tenant, _)| !tenant.is_empty() && !tenant.contains(['*', '?']))
 }
 
-/// Each organization of Azure DevOps has an issuer of its own, and its subjects are `sc://ORGANIZATION/PROJECT/CONNECTION` of a service
-/// connection and `p://ORGANIZATION/PROJECT/PIPELINE` of a pipeline: whose they are is the project (AWS Toolkit for Azure DevOps user
-/// guide, "OpenID Connect"; Azure DevOps documentation, "Workload identity federation").
+/// Each organization of `Azure DevOps` has an issuer of its own, and its subjects are `sc://ORGANIZATION/PROJECT/CONNECTION` of a service
+/// connection and `p://ORGANIZATION/PROJECT/PIPELINE` of a pipeline: whose they are is the project (AWS Toolkit for `Azure DevOps` user
+/// guide, "OpenID Connect"; `Azure DevOps` documentation, "Workload identity federation").
 fn of_azure<'a>(entry: &Entry<'_>, value: &'a str) -> Option<(&'a str, &'a str)> {
     let is_azure = provider_of(entry).to_ascii_lowercase().starts_with("vstoken.dev.azure.com/");
     let rest = value.strip_prefix("sc://").or_else(|| value.strip_prefix("p://")).filter(|_| is_azure)?;
@@ -187,7 +187,7 @@ fn of_azure<'a>(entry: &Entry<'_>, value: &'a str) -> Option<(&'a str, &'a str)>
 }
 
 /// Whom the wildcard of a subject takes in, where the form of the subject tells (HCP Terraform documentation, "Workload identity":
-/// `organization:…:project:…:workspace:…:run_phase:…`; of Azure DevOps see above).
+/// `organization:…:project:…:workspace:…:run_phase:…`; of `Azure DevOps` see above).
 pub(super) fn takes_in(entry: &Entry<'_>, value: &str) -> Option<&'static str> {
     let provider = provider_of(entry).to_ascii_lowercase();
     let value_of = |part: &str| {

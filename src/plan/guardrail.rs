@@ -3,6 +3,7 @@
 
 mod every;
 mod pattern;
+mod problem;
 mod runs_as;
 mod start;
 mod steps;
@@ -22,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
 use pattern::any_matches;
+use problem::Problem;
 use steps::steps_of;
 use uses::Uses;
 
@@ -182,20 +184,6 @@ impl<'a> Subject<'a> {
 fn check_runs_as(rule: &Rule, namespace: &str, subject: &Subject<'_>) -> Result<(), Failure> {
     let first = problems(&rule.spec, subject).into_iter().next();
     first.map_or(Ok(()), |one| Err(subject.refused(rule, namespace, &one.what, one.remedy)))
-}
-
-/// What a Guardrail does not allow.
-struct Problem {
-    /// JSON pointer into the definition, or into the object where it begins with `/spec/`; `None` where it is not known.
-    path: Option<String>,
-    what: String,
-    remedy: &'static str,
-}
-
-impl Problem {
-    fn new(path: Option<&str>, what: String, remedy: &'static str) -> Self {
-        Self { path: path.map(str::to_owned), what, remedy }
-    }
 }
 
 /// All of it, in the order in which it is told.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Problem;
 use super::pattern::any_matches;
+use super::problem::Problem;
 use super::uses::uses;
 use crate::api::v1alpha1::{GuardrailSpec, RunsAs, StepRoleArn, WorkflowSpec};
 use crate::outcome::Failure;

@@ -119,9 +119,9 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
     }
     if flags.dry_run == DryRun::None {
         if flags.output == Some(Shown::Output) {
-            may_watch(cluster).await?
+            may_watch(cluster).await?;
         } else {
-            flags.waiting.is_allowed(cluster).await?
+            flags.waiting.is_allowed(cluster).await?;
         }
     }
     if let Some(workflow) = target::check(cluster, &reference(flags)?).await? {

@@ -95,7 +95,9 @@ impl<'o> Check<'_, 'o> {
     }
 
     fn guarded(&mut self, refused: Vec<Refused>) {
-        refused.into_iter().for_each(|(pointer, failure)| self.told(&pointer, Err(failure)));
+        for (pointer, failure) in refused {
+            self.told(&pointer, Err(failure));
+        }
     }
 
     fn doubted(&mut self, pointer: &str, code: &'static str, message: &str) {
@@ -183,7 +185,9 @@ impl<'o> Check<'_, 'o> {
         for (key, value) in given {
             let told = tags::problem(key, value);
             let pointer = format!("/spec/tags/{}", key.replace('~', "~0").replace('/', "~1"));
-            told.into_iter().for_each(|message| self.doubted(&pointer, "SB094", &message));
+            for message in told {
+                self.doubted(&pointer, "SB094", &message);
+            }
         }
     }
 

@@ -306,7 +306,7 @@ fn proposal(flags: &StepRolesFlags, one: &Loaded, what: &str, derived: &Derived)
     let (states, mut needs) = of_tasks(what, derived, &tasks);
     let open: Vec<&Call> =
         calls.iter().filter(|call| derived.findings.iter().any(|one| one.missing && one.path == call.path)).collect();
-    needs.extend(open.iter().flat_map(|call| call.by_service()));
+    needs.extend(open.iter().filter_map(|call| call.by_service()));
     let mut notes = Vec::new();
     if !open.is_empty() {
         notes.push(format!(

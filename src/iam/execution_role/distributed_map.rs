@@ -129,7 +129,7 @@ fn objects(task: &mut Task<'_>, payload: &Payload<'_>, part: &str, after: &str) 
             task.note(format!(
                 "takes the {} of its objects from {}, so all objects of the bucket are allowed; narrow it with {}",
                 part.to_lowercase(),
-                origin(&expression),
+                origin(expression),
                 task.flag("arn:aws:s3:::BUCKET/KEY")
             ));
             "*".into()

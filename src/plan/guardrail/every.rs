@@ -91,10 +91,9 @@ pub fn of_run(
     let rule = rules.iter().find(|rule| rule.spec.require_alias)?;
     let is_without = || workflow.is_some_and(|workflow| default_alias(workflow).is_none());
     let pointer = match (&wanted.alias, wanted.version) {
-        (Some(_), _) => return None,
         (None, Some(_)) => "/workflowRef/version",
         (None, None) if is_without() => "/workflowRef",
-        (None, None) => return None,
+        _ => return None,
     };
     let what = "a run goes by an alias, and this one names none. Name workflowRef.alias, or mark an alias of the Workflow as default";
     Some((pointer, refusal(rule, namespace, what)))

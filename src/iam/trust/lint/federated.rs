@@ -44,18 +44,21 @@ pub(super) fn federated(number: usize, statement: &Statement) -> Vec<Weakness> {
 /// A name in Federated by which no token comes (IAM user guide, "AWS JSON policy elements: Principal", "OIDC federated principals":
 /// an ARN of a provider of the account, or the name alone of one that every account has).
 fn of_no_provider(number: usize, name: &str) -> Option<Weakness> {
-    let report = |code, message: String| Some(weakness(Severity::Error, code, number, message));
+    let report = |severity, code, message: String| Some(weakness(severity, code, number, message));
     if name.contains(['*', '?']) || name.contains("://") {
         return None;
     }
     match name.split_once(":oidc-provider/") {
+        // AWS documents the name alone; no source says that a provider made under such a name is refused.
         Some((_, provider)) if is_built_in(provider) || is_cognito_host(provider) => report(
+            Severity::Warning,
             "ProviderBuiltIn",
             format!(
-                "nobody gets in by {name}: AWS has this provider built in, and its principal is {provider} without an ARN"
+                "probably nobody gets in by {name}: AWS has this provider built in, and its principal is {provider} without an ARN"
             ),
         ),
         None if !name.starts_with("arn:") && !is_built_in(name) && !is_cognito_host(name) => report(
+            Severity::Error,
             "ProviderWithoutARN",
             format!(
                 "{name} is no provider's name, so nobody gets in by it; write arn:aws:iam::ACCOUNT:oidc-provider/{name}"

@@ -75,7 +75,7 @@ pub fn assumption(
 
 /// A call was made.
 pub fn call(caller: &Caller, api: &str, target_arn: &str, request_id: &str, outcome: &str) {
-    let Caller { session, cause, requester } = caller;
+    let Caller { session, cause, requester, approver } = caller;
     let origin = &session.origin;
     tracing::info!(
         target: TARGET,
@@ -86,6 +86,7 @@ pub fn call(caller: &Caller, api: &str, target_arn: &str, request_id: &str, outc
         name = &*field(&cause.name, NAME),
         uid = &*field(&cause.uid, ID),
         requester = &*field(requester.as_deref().unwrap_or_default(), USER),
+        approver = &*field(approver.as_deref().unwrap_or_default(), USER),
         git_revision = &*field(cause.git_revision.as_deref().unwrap_or_default(), REVISION),
         binding = &*field(&origin.binding, NAME),
         service_account_uid = &*field(&origin.service_account_uid, ID),
@@ -147,7 +148,7 @@ mod tests {
     /// Quotes and backslashes double in JSON, and nothing grows more.
     #[test]
     fn a_record_is_bounded_whatever_an_object_or_an_answer_holds() {
-        let longest = 5 * NAME.max(ID) + 7 * ID + 2 * ARN + USER + REVISION;
+        let longest = 5 * NAME.max(ID) + 7 * ID + 2 * ARN + 2 * USER + REVISION;
         let keys_and_time = 600;
         assert!(2 * longest + keys_and_time <= MAX_BYTES, "{longest}");
         assert_eq!(field(&"\"".repeat(10_000), ARN).len(), ARN);

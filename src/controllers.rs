@@ -36,6 +36,7 @@ use futures::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use tokio::sync::watch;
 
+use crate::api::v1alpha1::Approval;
 pub use attribution::{Attribution, own_name};
 pub use context::{Context, Ports, Settings};
 use dereference::BindingSessions;
@@ -84,6 +85,7 @@ fn controllers_of(scope: &Scope) -> Vec<BoxFuture<'static, ()>> {
         scope.watch(|all| &all.histories, scope.events(), |all, _, change| all.history_changed(change)),
         scope.watch_metadata::<ServiceAccount>(Needed::ServiceAccount, trust_binding::account_changed),
         scope.watch_metadata::<ConfigMap>(Needed::ConfigMap, |_, _, _, _| {}),
+        scope.watch_metadata::<Approval>(Needed::Approval, |_, _, _, _| {}),
         scope.drive(|all| &all.bindings, sessions),
         scope.drive(|all| &all.providers, futures::stream::pending()),
         scope.drive(|all| &all.workflows, futures::stream::pending()),

@@ -41,12 +41,14 @@ pub struct Caller {
     /// Who asked for just this call, where the API server's word for it can be had. Whoever asked for the object did not ask for
     /// all that is done for its sake: another may delete it.
     pub requester: Option<String>,
+    /// Who approved just this call, where it needed that.
+    pub approver: Option<String>,
 }
 
 impl Caller {
     /// For the sake of an object, and nobody's request.
     pub fn new(session: Arc<Session>, cause: &Arc<Cause>) -> Self {
-        Self { session, cause: cause.clone(), requester: None }
+        Self { session, cause: cause.clone(), requester: None, approver: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whatever goes wrong at whatever change, the end is the same: each scenario is played once undisturbed, and then once for each
 //! change that it makes and each way in which that change can go wrong.
 
+mod approvals;
+
 use serde_json::{Value, json};
 
 use super::runner::Managed;

@@ -17,6 +17,8 @@ pub(super) enum Needed {
     Workflow(String),
     /// A WorkflowRun whose history it is.
     WorkflowRun(String),
+    /// An Approval that it waits for.
+    Approval(String),
 }
 
 impl Needed {
@@ -27,7 +29,8 @@ impl Needed {
             | Self::IdentityProvider(name)
             | Self::TrustBinding(name)
             | Self::Workflow(name)
-            | Self::WorkflowRun(name) => name,
+            | Self::WorkflowRun(name)
+            | Self::Approval(name) => name,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::aws::stand_in::{Seen, StandIn};
 use crate::aws::{SdkQueues, SdkStepFunctions, http_client};
 use crate::identity::{IssuerRules, Issuers, Reach, Web};
 use crate::kube::{Events, Fence, Shard};
+use crate::plan::attribution::Installation;
 use crate::plan::run;
 use objects::{Objects, client, merge};
 pub(super) use over_fake::{Faked, with};
@@ -32,6 +33,9 @@ pub(crate) use sessions::caller;
 
 const GROUP: &str = "/apis/stepbound.dev/v1alpha1/namespaces/shop";
 pub(super) const MACHINE: &str = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_orders";
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/";
+const INSTALLATION: Installation<'static> =
+    Installation { prefix: "system-stepbound", operator: "system:serviceaccount:system:stepbound", namespaces: &[] };
 const ROLE: &str = "arn:aws:iam::111122223333:role/shop";
 
 /// A namespace `shop`, AWS of some kind, and a process that works on both.
@@ -262,7 +266,11 @@ struct Begun {
 /// Begins to work on objects, and knows the Guardrails once this comes back.
 async fn begin(objects: &Arc<Objects>, ports: Ports, settings: Settings) -> Begun {
     let client: Client = client(objects.clone());
-    let attribution = Arc::new(Attribution::new(client.clone(), Vec::new(), String::new(), String::new()));
+    // As the chart says it where its policies are installed.
+    let installed = objects.by_path.lock().keys().any(|path| path.starts_with(POLICIES));
+    let (prefix, operator) = if installed { (INSTALLATION.prefix, INSTALLATION.operator) } else { ("", "") };
+    let attribution = Attribution::new(client.clone(), Vec::new(), prefix.to_owned(), operator.to_owned());
+    let attribution = Arc::new(attribution);
     let events = Events::new(client.clone(), "test".into());
     let ctx = Arc::new(Context::new(client, ports, attribution, events, Arc::default(), Fence::open(), settings));
     let watches = ctx.watches.add(None);

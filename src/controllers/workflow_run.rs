@@ -3,6 +3,7 @@
 
 mod abandon;
 mod admission;
+mod approval;
 mod attempt;
 mod calls;
 mod end;
@@ -25,13 +26,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 
 use super::runner::{Done, EventWhenReady, Managed, Work};
 use super::{Context, Needed, measure};
 use crate::api::v1alpha1::{Phase, WorkflowRun, WorkflowRunStatus};
 use crate::metrics::Metrics;
 use crate::outcome::{Failure, Requeue};
+use crate::plan::approval::approval_name;
 use crate::plan::run::Step;
 use crate::runs::{is_settled, owes_output};
 use result::Run;
@@ -81,6 +83,14 @@ impl Managed for WorkflowRun {
         let refused_to =
             refused.and_then(|status| status.attempts.last()).map(|attempt| attempt.trust_binding_name.clone());
         let mut needs: Vec<Needed> = refused_to.into_iter().map(Needed::TrustBinding).collect();
+        let last = self.status.as_ref().and_then(|status| status.attempts.last());
+        let next = match last {
+            Some(last) if self.wants_redrive() => Some(last.number + 1),
+            _ => waits_for_start(self).then_some(1),
+        };
+        // Known before there is one, so that whoever decides in that moment wakes it too.
+        let uid = self.meta().uid.clone().unwrap_or_default();
+        needs.extend(next.map(|attempt| Needed::Approval(approval_name(&self.name_any(), &uid, attempt))));
         if waits_for_start(self) {
             needs.push(Needed::Workflow(self.spec.workflow_ref.name.clone()));
             let input = self.spec.input_from.iter().map(|from| from.config_map_key_ref.name.clone());

@@ -159,6 +159,15 @@ pub fn enforced(installation: &Installation<'_>, guard: &Guard) -> Result<Enforc
     Ok(Enforced { revision: revisions.join(","), since })
 }
 
+/// What the chart installs, for tests: kind in the plural, name and spec of each.
+#[cfg(test)]
+pub(crate) fn installed_by_the_chart(installation: &Installation<'_>) -> Vec<(&'static str, String, Value)> {
+    let name = guard_name(installation);
+    let binding = json!({"policyName": name, "validationActions": ["Deny"]});
+    let spec = validating_spec(GUARD, installation).unwrap_or_default();
+    vec![("validatingadmissionpolicies", name.clone(), spec), ("validatingadmissionpolicybindings", name, binding)]
+}
+
 /// What is known of a start without asking AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {

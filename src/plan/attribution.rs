@@ -104,6 +104,24 @@ pub(super) fn validating_spec(text: &str, installation: &Installation<'_>) -> Re
     Ok(spec)
 }
 
+/// What the chart installs, for tests: kind in the plural, name and spec of each.
+#[cfg(test)]
+pub(crate) fn installed_by_the_chart(installation: &Installation<'_>) -> Vec<(&'static str, String, Value)> {
+    let (stamp, guard) = (installation.stamp(), installation.guard());
+    let mut stamps = expected(STAMP, installation).unwrap_or_default();
+    defaults(&mut stamps);
+    vec![
+        ("mutatingadmissionpolicies", stamp.clone(), stamps),
+        ("mutatingadmissionpolicybindings", stamp.clone(), json!({"policyName": stamp})),
+        ("validatingadmissionpolicies", guard.clone(), validating_spec(GUARD, installation).unwrap_or_default()),
+        (
+            "validatingadmissionpolicybindings",
+            guard.clone(),
+            json!({"policyName": guard, "validationActions": ["Deny"]}),
+        ),
+    ]
+}
+
 /// Whether the stamps of an object that was created then can be believed.
 pub fn covers(since: Timestamp, created: Timestamp) -> bool {
     created.duration_since(since) >= SETTLED_AFTER

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::objects::{Objects, merge};
 use super::{
-    AnySession, Begun, GROUP, Managed, Ports, ROLE, Settings, World, begin, issuers, put_account, put_guardrail,
-    settings,
+    AnySession, Begun, GROUP, INSTALLATION, Managed, POLICIES, Ports, ROLE, Settings, World, begin, issuers,
+    put_account, put_guardrail, settings,
 };
 use crate::aws::LogEvent;
 use crate::aws::fake::{FakeAws, Life};
 use crate::identity::Issuers;
-use crate::plan::express_log;
+use crate::plan::{approval, attribution, express_log};
 use crate::runs::Evidence;
 use crate::status::find;
 
@@ -56,6 +56,28 @@ impl World<Faked> {
         let world = Self { aws: faked, objects, ctx, watches, stop };
         world.add_binding(&json!({}));
         world
+    }
+
+    /// Installs the admission policies of the chart, long before all else, for a process that knows of them.
+    pub(in crate::controllers) async fn install_policies(&mut self) {
+        let attribution = attribution::installed_by_the_chart(&INSTALLATION);
+        for (plural, name, spec) in attribution.into_iter().chain(approval::installed_by_the_chart(&INSTALLATION)) {
+            self.put_policy(plural, &name, &spec, 1);
+        }
+        self.restart().await;
+    }
+
+    /// A policy or its binding, as it is after so many changes of its spec.
+    pub(in crate::controllers) fn put_policy(&self, plural: &str, name: &str, spec: &Value, generation: i64) {
+        let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "Policy", "spec": spec,
+            "metadata": {"name": name, "uid": format!("{plural}-{name}"), "generation": generation,
+                "creationTimestamp": "2025-12-01T00:00:00Z"}});
+        self.objects.put(&format!("{POLICIES}{plural}/{name}"), policy);
+    }
+
+    /// Takes away what is at a path of the API server.
+    pub(in crate::controllers) fn take_away(&self, path: &str) -> Option<Value> {
+        self.objects.by_path.lock().remove(path)
     }
 
     /// Another process goes on, which remembers nothing.

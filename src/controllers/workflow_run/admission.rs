@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::approval::Approved;
 use super::result::Run;
-use super::session::{self, Looks};
+use super::session::{self, Asked, Looks};
 use crate::api::v1alpha1::{Attempt, REQUESTED_BY, RunsAs, TrustBinding, Workflow};
 use crate::aws::{Caller, Execution};
 use crate::controllers::authorization::Authorization;
@@ -24,18 +25,29 @@ const RENEWED_EVERY: Duration = Duration::from_secs(300);
 /// How often one that waits for a slot of its namespace asks again, so that its position in the line is not forgotten.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run.
+/// The Guardrails of the run's namespace.
+pub(super) async fn rules(run: &Run<'_>) -> Result<Vec<Rule>, Failure> {
+    guardrails::rules(run.ctx, &run.namespace()).await
+}
+
+/// Refuses to start what a Guardrail or the binding's list does not allow, judged by what will really run. `by` is what the run
+/// goes by: the target itself, or the alias by which a version was chosen that was approved.
 pub(super) async fn allowed(
     run: &Run<'_>,
     workflow: &Workflow,
     found: &Authorization,
+    rules: &[Rule],
     target_arn: &str,
-) -> Result<Vec<Rule>, Failure> {
-    let rules = guardrails::rules(run.ctx, &run.namespace()).await?;
+    by: &str,
+) -> Result<(), Failure> {
     let aliases = workflow.status.as_ref().map(|status| status.aliases.as_slice()).unwrap_or_default();
     let runs = || guardrail::what_runs(target_arn, aliases);
-    guardrails::may_start(run.ctx, run.cause(), &rules, workflow, found, target_arn, runs).await?;
-    Ok(rules)
+    guardrails::may_start(run.ctx, run.cause(), rules, workflow, found, by, runs).await
+}
+
+/// What an attempt goes by.
+pub(super) fn goes_by(attempt: &Attempt) -> &str {
+    attempt.alias_arn.as_deref().unwrap_or(&attempt.target_arn)
 }
 
 /// Refuses to redrive an execution where a Guardrail or the binding's list does not allow what it runs: what it was started
@@ -62,7 +74,7 @@ pub(super) async fn may_redrive(
         let with_steps = guardrail::are_bounded(&rules, binding);
         runs.push(execution_runs_as(run, &looks.caller, execution, with_steps).await?);
     }
-    let target_arn = attempt.target_arn.as_str();
+    let target_arn = goes_by(attempt);
     guardrail::may_start(&Start { namespace: &namespace, rules: &rules, binding, target_arn, runs: &runs })?;
     Ok(rules)
 }
@@ -143,15 +155,26 @@ pub(super) async fn tell_requester(run: &mut Run<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A session for the start: of whoever asked for the run, as far as that can be believed. Both are kept in the status.
+/// A session for the start: of whoever asked for the run, as far as that can be believed. Both are kept in the status. Who asked
+/// for what was approved was proven before somebody else was asked.
 pub(super) async fn session_of_requester(
     run: &mut Run<'_>,
     binding: &TrustBinding,
     target_arn: &str,
+    approved: Option<&Approved>,
 ) -> Result<Caller, Failure> {
-    let requester = run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?;
-    let caller = session::starts(run, &binding.name_any(), target_arn, requester.clone()).await?;
+    let asked = match approved {
+        Some(Approved { by, requester, .. }) => {
+            Asked { requester: Some(requester.clone()), approver: Some(by.clone()) }
+        }
+        None => Asked { requester: run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?, approver: None },
+    };
+    let (requester, approver) = (asked.requester.clone(), asked.approver.clone());
+    let caller = session::starts(run, &binding.name_any(), target_arn, asked).await?;
     run.asked_for_by(requester);
+    if let Some(approver) = approver {
+        run.approved_by(approver);
+    }
     run.starts_in(caller.session_name.clone());
     Ok(caller)
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::approval::{Approved, Held};
 use super::calls::Redriven;
 use super::result::{Recorded, Run};
-use super::session::{self, Looks};
-use super::{admission, calls, end, input, observe, own, refusal, start};
+use super::session::{self, Asked, Looks};
+use super::{admission, approval, calls, end, input, observe, own, refusal, start};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Phase, REDRIVE_REQUESTED_BY, RetryStrategy, Workflow};
 use crate::aws::{AwsError, AwsErrorKind, Caller};
 use crate::controllers::input_schemas::misfit_of;
@@ -33,6 +34,7 @@ struct Ready {
     caller: Caller,
     attempt: Attempt,
     input: String,
+    approved: Option<Approved>,
 }
 
 /// The first: everything is resolved and its turn has come before it is recorded.
@@ -49,6 +51,7 @@ pub(super) async fn first(run: &mut Run<'_>) -> Result<Done, Failure> {
         }
     };
     let attempt = run.record_first(ready.attempt).await?;
+    approval::tell(run, ready.approved.as_ref()).await;
     start::start(run, &ready.workflow, ready.caller, &attempt, &ready.input).await
 }
 
@@ -57,24 +60,41 @@ async fn ready(run: &mut Run<'_>) -> Result<ControlFlow<Done, Ready>, Failure> {
     admission::tell_requester(run).await?;
     let (workflow, binding) = input::workflow_and_binding(run).await?;
     let target_arn = target(&workflow, &run.spec.workflow_ref)?;
-    let rules = admission::allowed(run, &workflow, &binding, &target_arn).await?;
+    let rules = admission::rules(run).await?;
+    // Before AWS is asked for anything: what waits for an approval asks for nothing.
+    let asks = match Box::pin(approval::first(run, &workflow, &binding, &target_arn, &rules)).await? {
+        ControlFlow::Continue(asks) => asks,
+        ControlFlow::Break(held) => return held.of_start(run).await.map(ControlFlow::Break),
+    };
+    admission::allowed(run, &workflow, &binding, &rules, &target_arn, &target_arn).await?;
     let machine_type = workflow.spec.machine_type;
     retry::check_mode(&run.spec, machine_type)?;
     let input = input::read(run).await?;
     if let Some(why) = misfit_of(run.ctx, &workflow, &target_arn, &input).await? {
         return Ok(ControlFlow::Break(run.ends_unstarted(Phase::Failed, Reason::InputInvalid, &why)));
     }
+    let approved = match Box::pin(approval::pass(run, asks, &binding)).await? {
+        ControlFlow::Continue(approved) => approved,
+        ControlFlow::Break(later) => return Ok(ControlFlow::Break(later)),
+    };
     own::claim(run, machine_type, &target_arn)?;
     if let Some(later) = admission::turn(run, Some(&workflow), &rules).await? {
         return Ok(ControlFlow::Break(later));
     }
-    let caller = admission::session_of_requester(run, &binding.binding, &target_arn).await?;
-    let attempt = first_attempt(run, &workflow, target_arn, &input);
-    Ok(ControlFlow::Continue(Ready { workflow, caller, attempt, input }))
+    let target_arn = approved.as_ref().map_or(target_arn, |approved| approved.target_arn.clone());
+    let caller = admission::session_of_requester(run, &binding.binding, &target_arn, approved.as_ref()).await?;
+    let attempt = first_attempt(run, &workflow, target_arn, &input, approved.as_ref());
+    Ok(ControlFlow::Continue(Ready { workflow, caller, attempt, input, approved }))
 }
 
 /// The first attempt. One that AWS has refused keeps the time at which it was first recorded.
-fn first_attempt(run: &Run<'_>, workflow: &Workflow, target_arn: String, input: &str) -> Attempt {
+fn first_attempt(
+    run: &Run<'_>,
+    workflow: &Workflow,
+    target_arn: String,
+    input: &str,
+    approved: Option<&Approved>,
+) -> Attempt {
     let status = run.known();
     let recorded_at = status.attempts.into_iter().next().map(|refused| refused.recorded_at);
     Attempt {
@@ -87,8 +107,8 @@ fn first_attempt(run: &Run<'_>, workflow: &Workflow, target_arn: String, input: 
         redrive_count: 0,
         cause: AttemptCause::Run,
         requested_by: status.requested_by,
-        approved_by: None,
-        alias_arn: None,
+        approved_by: approved.map(|approved| approved.by.clone()),
+        alias_arn: approved.and_then(|approved| approved.alias_arn.clone()),
         finished_at: None,
         error: None,
     }
@@ -115,7 +135,9 @@ async fn restart(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, Failure> {
     if let Some(why) = retry::is_of_an_earlier_workflow(&workflow, &run.known(), &attempt.target_arn) {
         return Ok(run.ends_unstarted(Phase::Failed, Reason::WorkflowReplaced, &why));
     }
-    let rules = admission::allowed(run, &workflow, &found, &attempt.target_arn).await?;
+    let rules = admission::rules(run).await?;
+    let by = admission::goes_by(&attempt);
+    admission::allowed(run, &workflow, &found, &rules, &attempt.target_arn, by).await?;
     let purpose = Purpose::Run(run::machine_name(&attempt.target_arn).unwrap_or_default());
     let caller = found.session(run.ctx, run.cause(), &purpose).await?;
     let input = input::read(run).await?;
@@ -155,8 +177,24 @@ pub(super) async fn refuse(run: &mut Run<'_>, why: &str) -> Result<Done, Failure
     Ok(Done { release: run.is_over(), ..Done::again(Requeue::After(SHOWN_LATER)) })
 }
 
-async fn redrive(run: &mut Run<'_>, attempt: Attempt, asked: Option<String>) -> Result<Done, Failure> {
+async fn redrive(run: &mut Run<'_>, mut attempt: Attempt, asked: Option<String>) -> Result<Done, Failure> {
     let looks = session::looks(run).await?;
+    // One that had ended has given its slot up; a retry by spec.retry has it still.
+    let workflow = match &asked {
+        Some(_) => named::<Workflow>(run.ctx, &run.namespace(), &run.spec.workflow_ref.name).await?,
+        None => None,
+    };
+    let asks = if asked.is_some() {
+        match Box::pin(approval::redrive(run, workflow.as_ref(), &looks, &attempt)).await {
+            Ok(ControlFlow::Continue(asks)) => asks,
+            Ok(ControlFlow::Break(Held::Waits(later))) => return Ok(later),
+            Ok(ControlFlow::Break(Held::Refused((_, message)))) => return refuse(run, &message).await,
+            Err(failure) if failure.class == Class::Terminal => return refuse(run, &failure.message).await,
+            Err(failure) => return Err(failure),
+        }
+    } else {
+        None
+    };
     let rules = match admission::may_redrive(run, &looks, &attempt, None).await {
         Ok(rules) => rules,
         // What somebody asked for is answered; a retry waits until it may.
@@ -165,15 +203,21 @@ async fn redrive(run: &mut Run<'_>, attempt: Attempt, asked: Option<String>) -> 
         }
         Err(failure) => return Err(failure),
     };
-    // One that had ended has given its slot up; a retry by spec.retry has it still.
-    let workflow = match &asked {
-        Some(_) => named::<Workflow>(run.ctx, &run.namespace(), &run.spec.workflow_ref.name).await?,
-        None => None,
+    let approved = match Box::pin(approval::pass(run, asks, &looks.binding)).await {
+        Ok(ControlFlow::Continue(approved)) => approved,
+        Ok(ControlFlow::Break(later)) => return Ok(later),
+        Err(failure) if failure.class == Class::Terminal => return refuse(run, &failure.message).await,
+        Err(failure) => return Err(failure),
     };
+    if let Some(approved) = &approved {
+        (attempt.requested_by, attempt.approved_by) = (Some(approved.requester.clone()), Some(approved.by.clone()));
+        run.approved_by(approved.by.clone());
+    }
     if let Some(later) = admission::turn(run, workflow.as_ref(), &rules).await? {
         return Ok(later);
     }
     let attempt = run.record_next(attempt, asked).await?;
+    approval::tell(run, approved.as_ref()).await;
     go_on(run, &looks, &attempt).await
 }
 
@@ -198,9 +242,16 @@ async fn go_on(run: &mut Run<'_>, looks: &Looks, attempt: &Recorded) -> Result<D
         Err(_) => return Ok(later),
     }
     // It was recorded after its turn, and has its slot.
-    admission::may_redrive(run, looks, attempt, Some(&shown)).await?;
-    let (binding, requester) = (&attempt.trust_binding_name, attempt.requested_by.clone());
-    let caller = session::starts(run, binding, &attempt.target_arn, requester).await?;
+    let rules = admission::may_redrive(run, looks, attempt, Some(&shown)).await?;
+    let workflow = named::<Workflow>(run.ctx, &run.namespace(), &run.spec.workflow_ref.name).await?;
+    match Box::pin(approval::still(run, workflow.as_ref(), &rules, &looks.binding, attempt)).await {
+        Err(failure) if failure.reason == Reason::ApprovalTimedOut => {
+            return Ok(run.ends_unstarted(Phase::Failed, failure.reason, &failure.message));
+        }
+        approved => approved?,
+    }
+    let asked = Asked::from(&**attempt);
+    let caller = session::starts(run, &attempt.trust_binding_name, &attempt.target_arn, asked).await?;
     fenced(run.ctx)?;
     let token = format!("{}-{}", run.uid(), attempt.redrive_count);
     match calls::redrive(run.ctx, &caller, &arn, &token, attempt).await {

@@ -12,7 +12,7 @@ use kube::api::Api;
 
 use super::calls::{Redriven, Shown, Started};
 use crate::api::v1alpha1::{
-    Attempt, OutputStore, Phase, StopIntent, StopRequest, Timeline, WorkflowRun, WorkflowRunStatus,
+    Attempt, OutputStore, Phase, RunApproval, StopIntent, StopRequest, Timeline, WorkflowRun, WorkflowRunStatus,
 };
 use crate::cause::Cause;
 use crate::controllers::Context;
@@ -125,6 +125,16 @@ impl Run<'_> {
         self.work.status().requested_by = user;
     }
 
+    /// The Approval that it has asked for.
+    pub(super) fn asks_approval(&mut self, approval: RunApproval) {
+        self.work.status().approval = Some(approval);
+    }
+
+    /// Who has approved what is about to start.
+    pub(super) fn approved_by(&mut self, user: String) {
+        self.work.status().approved_by = Some(user);
+    }
+
     /// The session in which it starts.
     pub(super) fn starts_in(&mut self, session_name: String) {
         self.work.status().session_name = Some(session_name);
@@ -167,14 +177,20 @@ impl Run<'_> {
         Ok(Recorded(attempt))
     }
 
-    /// An attempt that was recorded by a process which did not come to write what became of it. The watch may show it although the
-    /// answer is written already; then nothing is to be resumed.
-    pub(super) async fn recorded(&self, attempt: Attempt) -> Result<Recorded, Failure> {
+    /// That the watch shows the run as the API server has it.
+    pub(super) async fn is_current(&self) -> Result<(), Failure> {
         let api = Api::<WorkflowRun>::namespaced(self.ctx.client.clone(), &self.namespace());
         let fresh = api.get_metadata(&self.name_any()).await.map_err(|error| api_failure(&error))?;
         if fresh.resource_version() != self.resource_version() {
             return Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was changed meanwhile"));
         }
+        Ok(())
+    }
+
+    /// An attempt that was recorded by a process which did not come to write what became of it. The watch may show it although the
+    /// answer is written already; then nothing is to be resumed.
+    pub(super) async fn recorded(&self, attempt: Attempt) -> Result<Recorded, Failure> {
+        self.is_current().await?;
         Ok(Recorded(attempt))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::result::Run;
-use crate::api::v1alpha1::WorkflowRunStatus;
+use crate::api::v1alpha1::{Attempt, WorkflowRunStatus};
 use crate::aws::Caller;
 use crate::controllers::authorization::Authorization;
 use crate::controllers::dereference::{session_as, session_for};
@@ -18,6 +18,19 @@ pub(super) struct Looks {
     pub(super) caller: Caller,
 }
 
+/// Who asked for a call, and who approved it.
+#[derive(Clone, Default)]
+pub(super) struct Asked {
+    pub(super) requester: Option<String>,
+    pub(super) approver: Option<String>,
+}
+
+impl From<&Attempt> for Asked {
+    fn from(attempt: &Attempt) -> Self {
+        Self { requester: attempt.requested_by.clone(), approver: attempt.approved_by.clone() }
+    }
+}
+
 /// A session to see the execution.
 pub(super) async fn looks(run: &Run<'_>) -> Result<Looks, Failure> {
     let status = run.known();
@@ -28,14 +41,11 @@ pub(super) async fn looks(run: &Run<'_>) -> Result<Looks, Failure> {
 
 /// A session to start what a target is, or let it go on, in the name of whoever asked for it. That of a recorded attempt is as it
 /// was recorded, so that its repeat is the same call.
-pub(super) async fn starts(
-    run: &Run<'_>,
-    binding: &str,
-    target_arn: &str,
-    requester: Option<String>,
-) -> Result<Caller, Failure> {
+pub(super) async fn starts(run: &Run<'_>, binding: &str, target_arn: &str, asked: Asked) -> Result<Caller, Failure> {
     let purpose = Purpose::Run(run::machine_name(target_arn).unwrap_or_default());
-    Ok(session_as(run.ctx, run.cause(), &run.namespace(), binding, &purpose, requester).await?)
+    let Asked { requester, approver } = asked;
+    let caller = session_as(run.ctx, run.cause(), &run.namespace(), binding, &purpose, requester).await?;
+    Ok(Caller { approver, ..caller })
 }
 
 /// Name of the state machine that the run's last attempt starts.

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::result::{Recorded, Run};
-use super::{admission, calls, end, input, logged, observe, own, refusal, session};
+use super::session::Asked;
+use super::{admission, approval, calls, end, input, logged, observe, own, refusal, session};
 use crate::api::v1alpha1::{Attempt, Phase, RunMode, StateMachineType, Workflow};
 use crate::aws::{AwsErrorKind, Caller, StartExecution};
+use crate::controllers::authorization::Authorization;
 use crate::controllers::input_schemas::misfit_of;
 use crate::controllers::runner::{Done, fenced};
 use crate::outcome::{Class, Failure, Requeue};
@@ -42,8 +44,8 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         return Ok(unknown(run));
     }
     let input = input::read(run).await?;
-    let mut refused = match admission::allowed(run, &workflow, &found, &attempt.target_arn).await {
-        Ok(_) => None,
+    let mut refused = match may_resume(run, &workflow, &found, &attempt).await {
+        Ok(()) => None,
         Err(failure) if matches!(failure.class, Class::Conflict | Class::Transient) => return Err(failure),
         Err(failure) => Some(failure),
     };
@@ -58,8 +60,8 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
     };
     let missed = run::missed_deadline(&run.spec, Timestamp::now());
     if refused.is_none() && misfit.is_none() && missed.is_none() && is_same {
-        let (binding, requester) = (found.binding.name_any(), attempt.requested_by.clone());
-        let caller = session::starts(run, &binding, &attempt.target_arn, requester).await?;
+        let (binding, asked) = (found.binding.name_any(), Asked::from(&*attempt));
+        let caller = session::starts(run, &binding, &attempt.target_arn, asked).await?;
         return start_standard(run, &caller, &attempt, &input, Some(attempt.recorded_at.0)).await;
     }
     // Neither what is refused or too late by now nor another input is started under the recorded attempt; what it had started may be
@@ -75,6 +77,9 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
             return Ok(run.ends_unstarted(Phase::Failed, Reason::StartDeadlineExceeded, &message));
         }
         if let Some(failure) = refused {
+            if failure.reason == Reason::ApprovalTimedOut {
+                return Ok(run.ends_unstarted(Phase::Failed, failure.reason, &failure.message));
+            }
             return Err(failure);
         }
         if let Some(why) = misfit {
@@ -85,6 +90,18 @@ pub(super) async fn resume(run: &mut Run<'_>, attempt: Attempt) -> Result<Done, 
         return Ok(run.ends_unstarted(Phase::Failed, Reason::InputChanged, message));
     }
     Box::pin(own::take(run, &looks, &attempt, None)).await
+}
+
+/// Whether a recorded start may still be made, as Guardrails, the binding's list and its approval say.
+async fn may_resume(
+    run: &Run<'_>,
+    workflow: &Workflow,
+    found: &Authorization,
+    attempt: &Attempt,
+) -> Result<(), Failure> {
+    let rules = admission::rules(run).await?;
+    admission::allowed(run, workflow, found, &rules, &attempt.target_arn, admission::goes_by(attempt)).await?;
+    Box::pin(approval::still(run, Some(workflow), &rules, found, attempt)).await
 }
 
 /// Of a start of an Express execution that was recorded and not answered.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::result::Run;
 use super::session::{self, binding_name, machine};
-use super::{observe, own};
+use super::{approval, observe, own};
 use crate::api::v1alpha1::{
     CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, Workflow, WorkflowRunSpec, WorkflowRunStatus,
 };
@@ -48,6 +48,7 @@ pub(super) async fn end_unstarted(
     reason: Reason,
     message: &str,
 ) -> Result<Done, Failure> {
+    approval::withdraw(run).await?;
     if reason == Reason::Cancelled {
         let by = run.ctx.attribution.stamped(&**run, CANCEL_REQUESTED_BY).await?;
         run.cancelled(by);

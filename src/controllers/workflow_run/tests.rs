@@ -15,6 +15,7 @@ use crate::status::find;
 
 mod abandoned;
 mod again;
+mod approvals;
 mod ends;
 mod express;
 mod lag;

@@ -21,6 +21,7 @@ pub mod iam;
 pub mod identity;
 pub mod input_schema;
 pub mod integrations;
+pub mod jsonata;
 pub mod kube;
 #[cfg(feature = "kubectl")]
 pub mod kubectl;

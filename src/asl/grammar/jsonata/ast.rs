@@ -259,6 +259,11 @@ impl<'a> Expr<'a> {
         }
     }
 
+    /// How many parts are nested in it, itself included.
+    pub fn height(&self) -> usize {
+        self.height.into()
+    }
+
     /// The name of a path that is one name and nothing else.
     pub(super) fn as_plain_name(&self) -> Option<&str> {
         let Kind::Path(Path { steps, group: None, keeps_array: false }) = &self.kind else { return None };

@@ -20,7 +20,7 @@ pub(super) fn run<'e>(
     depth: usize,
 ) -> Result<Option<Value>, Error> {
     let mut evaluator = Evaluator::new(labels, variables, env, depth);
-    let input = input.map_or(Ok(Val::Undefined), |input| evaluator.from_json(input))?;
+    let input = input.map_or(Ok(Val::Undefined), |input| evaluator.read_json(input))?;
     evaluator.root = input.clone();
     let input = match input {
         Val::Array(_) => Array { is_sequence: true, is_outer: true, ..Array::new(vec![input]) }.into(),
@@ -32,7 +32,7 @@ pub(super) fn run<'e>(
     if value.is_undefined() {
         return Ok(None);
     }
-    evaluator.to_json(&value).map(Some)
+    evaluator.write(&value).map(Some)
 }
 
 impl<'e> Evaluator<'e> {
@@ -55,7 +55,7 @@ impl<'e> Evaluator<'e> {
         }
         let variables = self.variables;
         if let Some(json) = variables.get(name) {
-            let value = self.from_json(json)?;
+            let value = self.read_json(json)?;
             self.read.insert(name, value.clone());
             return Ok(value);
         }
@@ -85,17 +85,17 @@ impl<'e> Evaluator<'e> {
         if let (Some(group), false) = (&node.group, matches!(node.kind, Kind::Path { .. })) {
             value = self.group(group, &value, frame, node.at)?;
         }
-        if let Val::Array(array) = &mut value {
-            if array.is_sequence {
-                if node.keeps_array && !array.keeps_one {
-                    self.charge(array.items.len())?;
-                    std::rc::Rc::make_mut(array).keeps_one = true;
-                }
-                match array.items.as_slice() {
-                    [] => return Ok(Val::Undefined),
-                    [one] if !array.keeps_one => return Ok(one.clone()),
-                    _ => {}
-                }
+        if let Val::Array(array) = &mut value
+            && array.is_sequence
+        {
+            if node.keeps_array && !array.keeps_one {
+                self.charge(array.items.len())?;
+                std::rc::Rc::make_mut(array).keeps_one = true;
+            }
+            match array.items.as_slice() {
+                [] => return Ok(Val::Undefined),
+                [one] if !array.keeps_one => return Ok(one.clone()),
+                _ => {}
             }
         }
         if value.nesting() > MAX_NESTING {
@@ -204,7 +204,7 @@ impl<'e> Evaluator<'e> {
         match operator {
             Operator::And | Operator::Or => Ok(Val::Bool(self.is_true(&right)?)),
             Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Divide | Operator::Remainder => {
-                self.arithmetic(operator, &left, &right)
+                Self::arithmetic(operator, &left, &right)
             }
             Operator::Concatenate => self.concatenate(&left, &right),
             Operator::Equal | Operator::NotEqual => {
@@ -221,7 +221,7 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    fn arithmetic(&mut self, operator: Operator, left: &Val<'e>, right: &Val<'e>) -> Res<'e> {
+    fn arithmetic(operator: Operator, left: &Val<'e>, right: &Val<'e>) -> Res<'e> {
         let sign = sign(operator);
         let numeric = |value: &Val<'e>, code, side: &str| match value {
             Val::Undefined => Ok(None),

@@ -18,11 +18,11 @@ impl<'e> Evaluator<'e> {
     }
 
     /// From JSON. A number is a double, as in the reference implementation.
-    pub(super) fn from_json(&mut self, json: &Value) -> Res<'e> {
-        self.from_json_at(json, 0)
+    pub(super) fn read_json(&mut self, json: &Value) -> Res<'e> {
+        self.read_json_at(json, 0)
     }
 
-    fn from_json_at(&mut self, json: &Value, depth: u32) -> Res<'e> {
+    fn read_json_at(&mut self, json: &Value, depth: u32) -> Res<'e> {
         self.charge(2)?;
         if depth > MAX_NESTING {
             return Err(nested());
@@ -36,13 +36,13 @@ impl<'e> Evaluator<'e> {
                 Val::str(text.as_str())
             }
             Value::Array(items) => {
-                let items = items.iter().map(|item| self.from_json_at(item, depth + 1));
+                let items = items.iter().map(|item| self.read_json_at(item, depth + 1));
                 Val::array(items.collect::<Result<_, _>>()?)
             }
             Value::Object(fields) => {
                 let mut map = IndexMap::with_capacity(fields.len());
                 for (key, value) in fields {
-                    map.insert(key.as_str().into(), self.from_json_at(value, depth + 1)?);
+                    map.insert(key.as_str().into(), self.read_json_at(value, depth + 1)?);
                 }
                 Val::object(map)
             }
@@ -50,12 +50,12 @@ impl<'e> Evaluator<'e> {
     }
 
     /// To JSON: fields that are undefined are left out, and functions are empty texts, as in the reference implementation.
-    pub(super) fn to_json(&mut self, value: &Val<'e>) -> Result<Value, Error> {
-        self.to_json_within(value, &mut 0)
+    pub(super) fn write(&mut self, value: &Val<'e>) -> Result<Value, Error> {
+        self.write_within(value, &mut 0)
     }
 
     /// What is shared in a value is written once for each place, so what is written is counted, about as it is printed.
-    fn to_json_within(&mut self, value: &Val<'e>, written: &mut usize) -> Result<Value, Error> {
+    fn write_within(&mut self, value: &Val<'e>, written: &mut usize) -> Result<Value, Error> {
         self.step()?;
         *written += if let Val::Str(text) = value { 3 + text.len() } else { 2 };
         if *written > self.size() {
@@ -71,12 +71,12 @@ impl<'e> Evaluator<'e> {
                 match value {
                     Val::Tuples(tuples) => {
                         for tuple in tuples.iter() {
-                            items.push(self.to_json_within(&tuple.item, written)?);
+                            items.push(self.write_within(&tuple.item, written)?);
                         }
                     }
                     other => {
                         for item in other.items() {
-                            items.push(self.to_json_within(item, written)?);
+                            items.push(self.write_within(item, written)?);
                         }
                     }
                 }
@@ -86,7 +86,7 @@ impl<'e> Evaluator<'e> {
                 let mut map = Map::new();
                 for (key, value) in object.map.iter().filter(|(_, value)| !value.is_undefined()) {
                     *written += 3 + key.len();
-                    map.insert(key.to_string(), self.to_json_within(value, written)?);
+                    map.insert(key.to_string(), self.write_within(value, written)?);
                 }
                 Value::Object(map)
             }

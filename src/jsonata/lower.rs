@@ -143,7 +143,7 @@ impl Lowering {
             }
             _ => return Err(Error::syntax(expr.span.start, "this cannot stand here".into())),
         };
-        Ok(Node { is_cons, keeps_array, seeking, ..Node::new(kind, expr.span.start) })
+        Ok(Node { keeps_array, is_cons, seeking, ..Node::new(kind, expr.span.start) })
     }
 
     fn pairs(&mut self, pairs: &[(Expr<'_>, Expr<'_>)]) -> Result<Vec<(Node, Node)>, Error> {
@@ -191,10 +191,12 @@ impl Lowering {
             }
         }
         // A name that is bound to what no step follows is never seen.
-        if let ([only], None) = (steps.as_slice(), &path.group) {
-            if only.focus.is_some() && only.index.is_none() && !matches!(only.kind, Kind::Name(_)) {
-                return steps.pop().ok_or_else(|| orphan(at));
-            }
+        if let ([only], None) = (steps.as_slice(), &path.group)
+            && only.focus.is_some()
+            && only.index.is_none()
+            && !matches!(only.kind, Kind::Name(_))
+        {
+            return steps.pop().ok_or_else(|| orphan(at));
         }
         let is_joined = steps.iter().skip(1).any(|step| !matches!(step.kind, Kind::Sort(_)));
         for (number, step) in steps.iter_mut().enumerate() {

@@ -23,7 +23,7 @@ pub(super) fn print(number: f64) -> String {
     let (digits, place) = digits(number.abs());
     let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
-    let text = if place > 21 || place < -5 {
+    let text = if !(-5..=21).contains(&place) {
         let (first, rest) = digits.split_at(1);
         let point = if rest.is_empty() { "" } else { "." };
         let exponent = place - 1;
@@ -50,10 +50,11 @@ pub(super) fn round(number: f64, places: i32) -> f64 {
     let scaled = shift(number, places);
     let mut rounded = (scaled + 0.5).floor();
     // Adding a half is not exact for every number.
+    #[allow(clippy::float_cmp)] // Halves are.
     if (scaled + 0.5) - scaled != 0.5 {
         rounded = scaled.round();
     }
-    #[allow(clippy::float_cmp)] // Halves are exact.
+    #[allow(clippy::float_cmp)]
     if (rounded - scaled).abs() == 0.5 && (rounded % 2.0).abs() == 1.0 {
         rounded -= 1.0;
     }

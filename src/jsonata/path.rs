@@ -93,7 +93,7 @@ impl<'e> Evaluator<'e> {
                 continue;
             }
             let only: Map<String, Value> = inner.map(|inner| (name.to_string(), inner.clone())).into_iter().collect();
-            return Ok(Some((self.from_json(&Value::Object(only))?, done)));
+            return Ok(Some((self.read_json(&Value::Object(only))?, done)));
         }
         Ok(None)
     }
@@ -121,10 +121,10 @@ impl<'e> Evaluator<'e> {
                 results.push(result);
             }
         }
-        if let (true, [Val::Array(only)]) = (is_last, results.as_slice()) {
-            if !only.is_sequence {
-                return Ok(results.remove(0));
-            }
+        if let (true, [Val::Array(only)]) = (is_last, results.as_slice())
+            && !only.is_sequence
+        {
+            return Ok(results.remove(0));
         }
         let mut flat = Vec::with_capacity(results.len());
         for result in results {
@@ -156,17 +156,16 @@ impl<'e> Evaluator<'e> {
         frame: Frame,
     ) -> Result<Vec<Tuple<'e>>, Error> {
         if let Kind::Sort(terms) = &step.kind {
-            let sorted = match tuples {
-                Some(tuples) => self.sorted_tuples(terms, tuples, frame, step.at)?,
-                None => {
-                    let sorted = self.sorted(terms, input, frame, step.at)?;
-                    let index = step.index.as_deref();
-                    let tuple = |(number, item): (usize, &Val<'e>)| {
-                        let bound = index.map(|name| (name, count(number))).into_iter().collect();
-                        Tuple { item: item.clone(), bound }
-                    };
-                    sorted.items().iter().enumerate().map(tuple).collect()
-                }
+            let sorted = if let Some(tuples) = tuples {
+                self.sorted_tuples(terms, tuples, frame, step.at)?
+            } else {
+                let sorted = self.sorted(terms, input, frame, step.at)?;
+                let index = step.index.as_deref();
+                let tuple = |(number, item): (usize, &Val<'e>)| {
+                    let bound = index.map(|name| (name, count(number))).into_iter().collect();
+                    Tuple { item: item.clone(), bound }
+                };
+                sorted.items().iter().enumerate().map(tuple).collect()
             };
             return self.stages(&step.stages, sorted, frame);
         }

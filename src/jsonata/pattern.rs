@@ -95,11 +95,11 @@ fn escape(rest: &mut Rest<'_>, in_class: bool, out: &mut String) -> Result<(), S
         '0' => out.push_str(r"\x00"),
         '1'..='9' | 'k' => return Err("back-references take more than linear time".into()),
         'x' | 'u' => match code(rest, if escaped == 'x' { 2 } else { 4 }) {
-            Some(code) => out.push_str(&format!("\\u{{{code:x}}}")),
+            Some(code) => out.extend(unit(code)),
             None => out.push(escaped),
         },
         'c' => match rest.next_if(char::is_ascii_alphabetic) {
-            Some(letter) => out.push_str(&format!("\\u{{{:x}}}", u32::from(letter) % 32)),
+            Some(letter) => out.extend(unit(u32::from(letter) % 32)),
             None => out.push_str(r"\\c"),
         },
         letter if letter.is_ascii_alphanumeric() => out.push(letter),
@@ -113,6 +113,11 @@ fn escape(rest: &mut Rest<'_>, in_class: bool, out: &mut String) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// A character by its number, whatever it means.
+fn unit(code: u32) -> [String; 1] {
+    [format!("\\u{{{code:x}}}")]
 }
 
 fn code(rest: &mut Rest<'_>, digits: usize) -> Option<u32> {

@@ -1,4 +1,4 @@
-//! Pictures: how numbers and times are written and read, after XPath 3.1.
+//! Pictures: how numbers and times are written and read, after `XPath` 3.1.
 
 pub(super) mod calendar;
 pub(super) mod integer;

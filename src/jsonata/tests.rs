@@ -88,6 +88,12 @@ fn numbers_are_doubles_and_integers_are_printed_as_such() {
 }
 
 #[test]
+fn an_expression_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    is_shared(&Expression::parse("/a/").unwrap());
+}
+
+#[test]
 fn time_and_chance_come_with_the_call() {
     let first = value("[$now(), $millis(), $uuid(), $random(), $shuffle([1..9])]");
     assert_eq!(first, value("[$now(), $millis(), $uuid(), $random(), $shuffle([1..9])]"));

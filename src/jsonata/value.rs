@@ -32,6 +32,7 @@ pub(super) enum Val<'e> {
 }
 
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "marks that are independent, as in the reference implementation")]
 pub(super) struct Array<'e> {
     pub items: Vec<Val<'e>>,
     /// It came out of a path or the like: one item stands for itself, and none is undefined.

@@ -11,7 +11,7 @@ pub(super) fn arg<'a, 'e>(arguments: &'a [Val<'e>], place: usize) -> &'a Val<'e>
 }
 
 /// An argument that is a text; none where it is undefined.
-pub(super) fn text<'e>(arguments: &[Val<'e>], place: usize) -> Result<Option<Arc<str>>, Error> {
+pub(super) fn text(arguments: &[Val<'_>], place: usize) -> Result<Option<Arc<str>>, Error> {
     match arg(arguments, place) {
         Val::Undefined => Ok(None),
         Val::Str(text) => Ok(Some(text.clone())),

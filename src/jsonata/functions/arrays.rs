@@ -1,4 +1,5 @@
 //! Arrays.
+#![allow(clippy::unnecessary_wraps, reason = "all functions have one form")]
 
 use super::arguments::{arg, count as as_count};
 use crate::jsonata::value::{Array, Evaluator, Res, Val};

@@ -17,6 +17,11 @@ fn limit(arguments: &[Val<'_>], place: usize, code: &'static str, words: &str) -
     }
 }
 
+#[allow(clippy::cast_precision_loss)] // Below 2^53.
+fn less(count: usize, limit: f64) -> bool {
+    (count as f64) < limit
+}
+
 pub(super) fn contains<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) -> Res<'e> {
     let Some(whole) = text(arguments, 0)? else { return Ok(Val::Undefined) };
     evaluator.grow(whole.len())?;
@@ -31,7 +36,7 @@ pub(super) fn find<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) -> 
     let limit = limit(arguments, 2, "D3040", "Third argument of match function must evaluate to a positive number")?;
     let mut results = Vec::new();
     let mut next = None;
-    while (results.len() as f64) < limit {
+    while less(results.len(), limit) {
         let Some(found) = step(evaluator, arg(arguments, 1), &whole, next.as_ref())? else { break };
         let fields = [("match", Val::Str(found.text)), ("index", count(found.start)), ("groups", found.groups)];
         results.push(Val::object(IndexMap::from_iter(fields.map(|(name, value)| (Arc::from(name), value)))));
@@ -71,13 +76,13 @@ pub(super) fn split<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) ->
     }
     let mut next = None;
     let mut start = 0;
-    while (pieces.len() as f64) < limit {
+    while less(pieces.len(), limit) {
         let Some(found) = step(evaluator, arg(arguments, 1), &whole, next.as_ref())? else { break };
         pieces.push(Val::str(piece(evaluator, &whole, start, Some(found.start))?));
         start = found.end;
         next = Some(found.next);
     }
-    if (pieces.len() as f64) < limit {
+    if less(pieces.len(), limit) {
         pieces.push(Val::str(piece(evaluator, &whole, start, None)?));
     }
     Ok(Val::array(pieces))

@@ -1,4 +1,5 @@
 //! Objects, kinds of values, and errors.
+#![allow(clippy::unnecessary_wraps, reason = "all functions have one form")]
 
 use std::sync::Arc;
 
@@ -84,7 +85,7 @@ pub(super) fn spread<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) -
             let mut found = Vec::new();
             collect_spread(evaluator, value, &mut found)?;
             // More than one piece were put together by `$append`, which makes no sequence.
-            let is_sequence = !value.as_array().is_some_and(|array| !array.items.is_empty());
+            let is_sequence = value.as_array().is_none_or(|array| array.items.is_empty());
             Ok(Array { is_sequence, ..Array::new(found) }.into())
         }
         other => Ok(other.clone()),

@@ -17,7 +17,8 @@ pub(super) fn substring<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]
     let characters: Vec<char> = text.chars().collect();
     #[allow(clippy::cast_precision_loss)]
     let total = characters.len() as f64;
-    let mut start = number(arguments, 1)?.unwrap_or(0.0);
+    // An undefined start is no number, so that no end can be counted from it.
+    let mut start = number(arguments, 1)?.unwrap_or(f64::NAN);
     if total + start < 0.0 {
         start = 0.0;
     }
@@ -78,10 +79,10 @@ pub(super) fn trim<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) -> 
 pub(super) fn pad<'e>(evaluator: &mut Evaluator<'e>, arguments: &[Val<'e>]) -> Res<'e> {
     let Some(whole) = text(arguments, 0)? else { return Ok(Val::Undefined) };
     let width = number(arguments, 1)?.unwrap_or(f64::NAN);
-    let with = text(arguments, 2)?.filter(|with| !with.is_empty()).unwrap_or_else(|| " ".into());
+    let filler = text(arguments, 2)?.filter(|filler| !filler.is_empty()).unwrap_or_else(|| " ".into());
     let missing = as_length(width.abs().ceil()).saturating_sub(whole.chars().count());
     evaluator.grow(whole.len().saturating_add(missing.saturating_mul(4)))?;
-    let padding: String = with.chars().cycle().take(missing).collect();
+    let padding: String = filler.chars().cycle().take(missing).collect();
     Ok(Val::str(if width > 0.0 { format!("{whole}{padding}") } else { format!("{padding}{whole}") }))
 }
 

@@ -1,4 +1,5 @@
 //! Points in time.
+#![allow(clippy::unnecessary_wraps, reason = "all functions have one form")]
 
 use super::arguments::{number, text};
 use crate::jsonata::error::Error;

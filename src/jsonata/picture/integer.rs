@@ -79,6 +79,9 @@ impl Picture {
                 separators.push((place, character));
             }
         }
+        if separators.len() > MAX_WIDTH {
+            return Err(Error::new("D3131", "The picture string has more separators than it may"));
+        }
         let primary = match zero.and_then(char::from_u32) {
             Some(zero) => Primary::Decimal { zero, optional, grouping: Grouping::of(separators) },
             None => Primary::Sequence(format.to_owned()),
@@ -121,19 +124,17 @@ impl Picture {
         let mut characters: Vec<char> = shifted.collect();
         let total = characters.len();
         let places: Vec<(usize, char)> = match grouping {
-            Grouping::Regular(every, character) => (1..)
+            Grouping::Regular(every, character) => (1..total)
                 .map(|times| times * every)
-                .take_while(|place| *place < total)
+                .filter(|place| *place < total)
                 .map(|place| (place, *character))
                 .collect(),
             Grouping::Irregular(places) => places.clone(),
         };
         // From the right, so that the places to the left stay what they are.
-        let mut inserted = 0;
-        for (place, character) in places {
+        for (inserted, (place, character)) in places.into_iter().enumerate() {
             let at = characters.len().saturating_sub(place + inserted);
             characters.insert(at, character);
-            inserted += 1;
         }
         if self.is_ordinal {
             let last = characters.last().copied();

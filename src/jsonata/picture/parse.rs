@@ -74,13 +74,13 @@ fn value(marker: &Marker, text: &str) -> Result<Option<f64>, Error> {
         _ => &["am", "pm"],
     };
     let short = |name: &str| name.chars().take(marker.max_width.unwrap_or(usize::MAX)).collect::<String>();
-    let is_it = |name: &&str| match marker.component {
+    let is_it = |name: &str| match marker.component {
         'P' => name.eq_ignore_ascii_case(text),
         _ => short(name) == text,
     };
     #[allow(clippy::cast_precision_loss)]
     let number = |place: usize| (place + usize::from(marker.component != 'P')) as f64;
-    Ok(names.iter().position(|name| is_it(&name)).map(number))
+    Ok(names.iter().position(|name| is_it(name)).map(number))
 }
 
 /// Milliseconds since 1970; none where the text does not look like the picture.
@@ -92,7 +92,7 @@ pub(crate) fn parse(text: &str, picture: &str, now: f64) -> Result<Option<f64>, 
         match part {
             Part::Literal(literal) => whole.push_str(&regex::escape(literal)),
             Part::Marker(marker) => {
-                whole.push_str(&format!("({})", pattern(marker)?));
+                whole.extend(["(", &pattern(marker)?, ")"]);
                 markers.push(marker);
             }
         }
@@ -145,13 +145,13 @@ fn total(mut components: BTreeMap<char, f64>, now: f64) -> Result<f64, Error> {
             if has_ended {
                 return Err(missing());
             }
-        } else if has_begun {
-            components.insert(component, if "MDd".contains(component) { 1.0 } else { 0.0 });
-            has_ended = true;
-        } else {
-            #[allow(clippy::cast_precision_loss)]
-            components.insert(component, today.component(component).unwrap_or(0) as f64);
+            continue;
         }
+        has_ended = has_begun;
+        let usual =
+            if has_begun { i64::from("MDd".contains(component)) } else { today.component(component).unwrap_or(0) };
+        #[allow(clippy::cast_precision_loss)]
+        components.insert(component, usual as f64);
     }
     if by_month_week || by_week {
         return Err(missing());

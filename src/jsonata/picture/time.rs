@@ -233,7 +233,7 @@ const FURTHEST: f64 = 8.64e15;
 
 pub(crate) fn format(millis: f64, picture: &str, zone: Option<&str>) -> Result<String, Error> {
     let out_of_range = || Error::new("D3110", "The number of milliseconds is no point in time");
-    if !(millis.abs() <= FURTHEST) {
+    if millis.is_nan() || millis.abs() > FURTHEST {
         return Err(out_of_range());
     }
     let (hours, minutes) = match zone {

@@ -242,8 +242,8 @@ pub(crate) fn format(millis: f64, picture: &str, zone: Option<&str>) -> Result<S
             Error::new("D3110", format!("The timezone {zone:?} is none; an offset such as \"+0100\" is expected"))
         })?,
     };
-    #[allow(clippy::cast_possible_truncation)] // It is in range.
-    let date = Date::of(millis.trunc() as i64 + (60 * hours + minutes) * 60_000);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // It is in range.
+    let date = Date::of((millis + ((60 * hours + minutes) * 60_000) as f64).trunc() as i64);
     let mut text = String::new();
     for part in read(picture)? {
         match part {

@@ -2,7 +2,7 @@
 //!
 //! The suite is not part of this repository. `STEPBOUND_JSONATA` names the folder `test/test-suite` of a copy of
 //! <https://github.com/jsonata-js/jsonata>, with `groups` and `datasets` in it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -285,6 +285,8 @@ fn people_may_run_without_editing_and_edit_without_binding() {
     assert!(into("view", "view") && into("run", "edit") && into("edit", "edit") && into("bind", "admin"));
     assert!(!into("bind", "edit") && !into("run", "view"));
     assert!(into("use", "edit") && into("use", "admin") && !into("use", "view"));
+    assert!(text("approve").contains("\"patch\"") && !text("approve").contains("create"));
+    assert!(["view", "edit", "admin"].iter().all(|name| !into("approve", name)), "who approves is bound by hand");
     let own = render(&["userRoles.aggregateTo.run=[]"]);
     assert!(own.iter().any(|object| object["metadata"]["name"] == "system-stepbound-run"), "it can be bound by hand");
     assert!(render(&["userRoles.create=false"]).iter().all(|one| one["metadata"]["name"] != "system-stepbound-run"));

@@ -24,8 +24,8 @@ const PAGE: u32 = 500;
 /// Objects named in a refusal.
 const NAMED: usize = 20;
 
-/// Kinds that never carry our finalizer: they go with their ExecutionHistory, and are not even looked at.
-const PAGES: [&str; 2] = ["ExecutionHistoryPage", "ExecutionDataPage"];
+/// Kinds that never carry our finalizer: they go with their ExecutionHistory or WorkflowRun, and are not even looked at.
+const NEVER_HELD: [&str; 3] = ["ExecutionHistoryPage", "ExecutionDataPage", "Approval"];
 
 /// An object that carries our finalizer.
 struct Held {
@@ -85,7 +85,7 @@ fn check(held: &[Held]) -> Result<(), ReleaseError> {
 async fn held(client: &Client, flags: &ReleaseFlags) -> Result<Vec<Held>, ReleaseError> {
     let mut held = Vec::new();
     for definition in
-        custom_resource_definitions()?.iter().rev().filter(|one| !PAGES.contains(&one.spec.names.kind.as_str()))
+        custom_resource_definitions()?.iter().rev().filter(|one| !NEVER_HELD.contains(&one.spec.names.kind.as_str()))
     {
         let resource = resource_of(definition);
         let namespaced = definition.spec.scope == "Namespaced";

@@ -3,6 +3,7 @@
 
 mod admission;
 mod again;
+mod approvals;
 mod attempts;
 mod attribution;
 mod bad_input;

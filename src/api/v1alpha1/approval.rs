@@ -39,8 +39,8 @@ const UNDECIDED_MESSAGE: &str = "an Approval is created without a decision; patc
 ]))]
 #[x_kube(validation = ("self.request == oldSelf.request", "request cannot be changed: it is what is approved"))]
 #[x_kube(validation = ("!has(oldSelf.decision) || (has(self.decision) && self.decision == oldSelf.decision)", "decision is written once and can be neither changed nor taken back"))]
-#[x_kube(validation = ("!has(self.decision) || self.decision.digest == self.request.digest", "decision.digest must be request.digest: only what was looked at is decided"))]
-#[x_kube(validation = ("!has(self.decision) || self.decision.by != self.request.requester", "whoever asked for the run cannot decide it; somebody else has to"))]
+#[x_kube(validation = ("!has(self.decision) || has(oldSelf.decision) || self.decision.digest == self.request.digest", "decision.digest must be request.digest: only what was looked at is decided"))]
+#[x_kube(validation = ("!has(self.decision) || has(oldSelf.decision) || self.decision.by != self.request.requester", "whoever asked for the run cannot decide it; somebody else has to"))]
 pub struct ApprovalSpec {
     /// What is to be allowed. Written by the operator. Immutable.
     pub request: ApprovalRequest,

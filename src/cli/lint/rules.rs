@@ -4,6 +4,8 @@
 //! Each entry has the rule's own text, by which it is found in a schema; a test holds that there is one for every rule, and
 //! another that the API server decides alike. They see the object with its defaults.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::api::v1alpha1::DurationString;
@@ -102,6 +104,16 @@ fn session_duration(value: &Value) -> Broken {
     )
 }
 
+fn approval_timeout(value: &Value) -> Broken {
+    let length = DurationString(text(value, "/timeout").to_owned()).to_std();
+    let longest = Duration::from_secs(720 * 3600);
+    at("/timeout", length.is_none_or(|length| (Duration::from_secs(60)..=longest).contains(&length)))
+}
+
+fn approval_of_versions(value: &Value) -> Broken {
+    at("/versions/publish", value["approval"]["required"] != true || text(value, "/versions/publish") != "Never")
+}
+
 fn second_default(value: &Value) -> Broken {
     let aliases = value["aliases"].as_array();
     let defaults = aliases.into_iter().flatten().enumerate().filter(|(_, alias)| alias["default"] == true);
@@ -119,6 +131,14 @@ fn values_of_expression(value: &Value) -> Broken {
 
 /// Any rule of the definitions of this version.
 static RULES: &[Rule] = &[
+    Rule {
+        cel: "duration(self.timeout) >= duration('1m') && duration(self.timeout) <= duration('720h')",
+        broken: approval_timeout,
+    },
+    Rule {
+        cel: "!has(self.approval) || !self.approval.required || !has(self.versions) || self.versions.publish != 'Never'",
+        broken: approval_of_versions,
+    },
     Rule {
         cel: "!has(self.tags) || self.tags.all(key, !key.startsWith('stepbound.dev/') && !key.lowerAscii().startsWith('aws:'))",
         broken: tags,

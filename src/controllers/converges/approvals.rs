@@ -3,7 +3,7 @@
 use super::*;
 
 /// Says what somebody has decided of what the run asks for.
-pub(super) fn decide(world: &World<Faked>, verdict: &str) {
+fn decide(world: &World<Faked>, verdict: &str) {
     let asked = world.run("order").status.and_then(|status| status.approval).unwrap();
     let path = format!("/apis/stepbound.dev/v1alpha1/namespaces/shop/approvals/{}", asked.name);
     let digest = world.object(&path).unwrap()["spec"]["request"]["digest"].clone();

@@ -4,6 +4,7 @@
 mod admission;
 mod again;
 mod approvals;
+mod approved_runs;
 mod attempts;
 mod attribution;
 mod bad_input;

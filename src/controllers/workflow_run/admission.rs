@@ -163,17 +163,15 @@ pub(super) async fn session_of_requester(
     target_arn: &str,
     approved: Option<&Approved>,
 ) -> Result<Caller, Failure> {
-    let asked = match approved {
-        Some(Approved { by, requester, .. }) => {
-            Asked { requester: Some(requester.clone()), approver: Some(by.clone()) }
-        }
-        None => Asked { requester: run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?, approver: None },
+    let (requester, by) = match approved {
+        Some(approved) => (Some(approved.requester.clone()), Some(approved.by.clone())),
+        None => (run.ctx.attribution.stamped(&**run, REQUESTED_BY).await?, None),
     };
-    let (requester, approver) = (asked.requester.clone(), asked.approver.clone());
+    let asked = Asked { requester: requester.clone(), approver: by.clone() };
     let caller = session::starts(run, &binding.name_any(), target_arn, asked).await?;
     run.asked_for_by(requester);
-    if let Some(approver) = approver {
-        run.approved_by(approver);
+    if let Some(by) = by {
+        run.approved_by(by);
     }
     run.starts_in(caller.session_name.clone());
     Ok(caller)

@@ -13,7 +13,7 @@ use super::session::Looks;
 use super::{calls, input};
 use crate::api::v1alpha1::{
     Approval, ApprovalRequest, ApprovalSpec, Attempt, AttemptCause, FIELD_MANAGER, Phase, REQUESTED_BY, RunApproval,
-    Workflow, WorkflowRun,
+    Workflow, WorkflowRun, WrittenTime,
 };
 use crate::controllers::authorization::Authorization;
 use crate::controllers::guardrails;
@@ -264,7 +264,7 @@ fn wait(run: &mut Run<'_>, needed: &Needed, request: &ApprovalRequest) -> Done {
     if let Some(asked) = run.known().approval.filter(|_| !over) {
         run.waits(Reason::WaitingForApproval, &approval::waits(&asked, &request.requester, &needed.asked_by));
     }
-    let deadline = run.spec.start_deadline.as_ref().and_then(|deadline| deadline.read());
+    let deadline = run.spec.start_deadline.as_ref().and_then(WrittenTime::read);
     let until = deadline.map_or(request.expires_at.0, |deadline| deadline.min(request.expires_at.0));
     let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
     Done { release: over, ..Done::again(Requeue::After(left.saturating_add(JUST_AFTER))) }

@@ -172,6 +172,7 @@ pub(super) async fn redrive_as_asked(run: &mut Run<'_>) -> Result<Done, Failure>
 
 /// Says why a redrive that somebody asked for is not made; the same token does not ask again.
 pub(super) async fn refuse(run: &mut Run<'_>, why: &str) -> Result<Done, Failure> {
+    approval::withdraw(run).await?;
     run.record_no_redrive().await?;
     publish(&**run, EventType::Warning, Reason::RedriveRefused, why, run.ctx).await;
     Ok(Done { release: run.is_over(), ..Done::again(Requeue::After(SHOWN_LATER)) })

@@ -247,6 +247,7 @@ fn it_expires_in_whole_seconds_after_the_wait() {
 
 #[test]
 fn a_decision_is_believed_only_while_the_policy_is_exactly_as_the_chart_has_it() {
+    type Change = fn(&mut Guard);
     let none: [String; 0] = [];
     let installation = Installation { prefix: "p", operator: "system:serviceaccount:s:o", namespaces: &none };
     let guard = || {
@@ -260,7 +261,6 @@ fn a_decision_is_believed_only_while_the_policy_is_exactly_as_the_chart_has_it()
     let right = enforced(&installation, &guard()).unwrap();
     assert_eq!((right.revision.as_str(), right.since), ("a/1,b/1", at(100)));
     assert!(!right.has_settled(at(159)) && right.has_settled(at(160)));
-    type Change = fn(&mut Guard);
     let weakenings: [(&str, Change); 8] = [
         ("there is no ValidatingAdmissionPolicy ", |guard| guard.policy = None),
         ("there is no ValidatingAdmissionPolicyBinding ", |guard| guard.binding = None),

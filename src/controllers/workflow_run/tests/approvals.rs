@@ -204,7 +204,7 @@ async fn whatever_changes_while_it_waits_voids_it_and_is_asked_for_anew() {
             }
             "deleted" => drop(world.take_away(&format!("{APPROVALS}/order-1"))),
             "digest" => {
-                world.change("approvals", "order-1", &json!({"spec": {"request": {"executionRoleARN": "admin"}}}))
+                world.change("approvals", "order-1", &json!({"spec": {"request": {"executionRoleARN": "admin"}}}));
             }
             _ => {}
         }

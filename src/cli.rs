@@ -6,6 +6,8 @@ pub(crate) mod flags;
 pub(crate) mod graph;
 pub(crate) mod input;
 pub mod lint;
+#[cfg(all(feature = "operator", feature = "kubectl"))]
+mod mcp;
 #[cfg(feature = "operator")]
 mod operator;
 pub(crate) mod out;
@@ -45,6 +47,9 @@ enum Verb {
     Graph(graph::GraphFlags),
     /// Derive the least that IAM roles need, or compare a policy with it
     Policy(policy::PolicyFlags),
+    #[cfg(all(feature = "operator", feature = "kubectl"))]
+    /// Let agents that run as service accounts run Workflows as tools, by the Model Context Protocol over HTTP
+    Mcp(Box<mcp::McpFlags>),
     #[cfg(feature = "operator")]
     /// Let go of objects before an uninstall; what they made in AWS stays and is listed
     Release(Box<release::ReleaseFlags>),
@@ -64,6 +69,10 @@ pub enum CliError {
     /// The verb `lint`.
     #[error(transparent)]
     Lint(#[from] lint::LintError),
+    #[cfg(all(feature = "operator", feature = "kubectl"))]
+    /// The verb `mcp`.
+    #[error(transparent)]
+    Mcp(#[from] mcp::McpError),
     #[cfg(feature = "operator")]
     /// The verb `operator`.
     #[error(transparent)]
@@ -86,6 +95,8 @@ impl CliError {
         match self {
             Self::Crds(_) | Self::Graph(_) => 2,
             Self::Lint(error) => error.exit_code(),
+            #[cfg(all(feature = "operator", feature = "kubectl"))]
+            Self::Mcp(_) => 2,
             #[cfg(feature = "operator")]
             Self::Operator(error) => error.exit_code(),
             Self::Policy(error) => error.exit_code(),
@@ -104,6 +115,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Crds(flags) => crds::run(&flags)?,
         Verb::Lint(flags) => return Ok(lint::run(&flags)?),
         Verb::Graph(flags) => graph::run(&flags)?,
+        #[cfg(all(feature = "operator", feature = "kubectl"))]
+        Verb::Mcp(flags) => mcp::run(*flags)?,
         Verb::Policy(flags) => return Ok(policy::run(&flags)?),
         #[cfg(feature = "operator")]
         Verb::Release(flags) => release::run(&flags)?,

@@ -16,6 +16,7 @@ mod import;
 mod kinds;
 mod list;
 mod logs;
+pub(crate) mod mcp;
 mod objects;
 mod offline;
 mod pause;
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use cluster::Cluster;
+pub(crate) use cluster::Cluster;
 pub use error::KubectlError;
 pub use exit::Exit;
 use flags::Connection;
@@ -96,6 +97,8 @@ enum Verb {
     Import(import::ImportFlags),
     /// Show workflows, runs, schedules and trust in the browser, live
     Ui(ui::UiFlags),
+    /// Let an agent run Workflows as tools, by the Model Context Protocol on standard input and output
+    Mcp(mcp::McpFlags),
     /// Draw a definition: in the terminal, as SVG, Mermaid or DOT. Beside files workflow/NAME is taken
     Graph(graph::GraphFlags),
     /// Check definitions and manifests. Beside files workflow/NAME is taken
@@ -155,6 +158,7 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Rollout(flags) => rollout::run(flags, &connect().await?).await,
             Verb::Import(flags) => import::run(flags, connection.namespace.as_deref()),
             Verb::Ui(flags) => ui::run(flags, &connect().await?, connection.namespace.is_some()).await,
+            Verb::Mcp(flags) => mcp::run(flags, &connect().await?).await,
             Verb::Graph(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
                 Ok(offline::ended(
@@ -184,6 +188,8 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Complete { words } => completion::complete(&Cli::command(), words).await,
         }
     });
+    // A read of standard input that nobody writes to any more would be waited for.
+    runtime.shutdown_background();
     match exit {
         // Whoever wanted to see it has seen enough, and what they watched goes on.
         Err(KubectlError::Unread) => Ok(Exit::GoesOn),

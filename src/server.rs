@@ -2,7 +2,10 @@
 
 mod certificate;
 mod listen;
+#[cfg(feature = "kubectl")]
+mod mcp;
 mod readers;
+mod reviews;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +22,11 @@ use tokio::net::TcpListener;
 use crate::config::MetricsServing;
 use crate::metrics::Metrics;
 pub use certificate::{Certificate, CertificateError};
-use listen::listen;
-use readers::{Readers, ReviewError, Verdict, bearer};
+use listen::{Bounds, listen};
+#[cfg(feature = "kubectl")]
+pub use mcp::{McpServing, McpServingError, serve_mcp};
+use readers::{Readers, ReviewError, Verdict};
+use reviews::bearer;
 
 /// Whether the process can do its work: leading, or standing by to lead.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +45,7 @@ pub enum ServeError {
     /// An address is taken, or is none of this machine.
     #[error("cannot serve {what} on {address}: {source}. Another address is given with {flag}")]
     Bind {
-        /// `health` or `metrics`.
+        /// `health`, `metrics` or `mcp`.
         what: &'static str,
         /// The address.
         address: SocketAddr,
@@ -70,7 +76,7 @@ pub async fn serve(
         MetricsServing::Open => {
             tracing::warn!(address = %health, "metrics are served to everybody and without TLS (--insecure-metrics)");
             let router = open.route("/metrics", get(render).with_state(metrics));
-            listen(bind("health", "--http-addr", health).await?, None, router).await;
+            listen(bind("health", "--http-addr", health).await?, None, router, Bounds::FEW).await;
             return Ok(());
         }
         MetricsServing::Guarded { address, certificate } => (*address, Certificate::new(certificate.clone()).await?),
@@ -81,7 +87,10 @@ pub async fn serve(
     let guarded = Router::new().route("/metrics", get(render_for_readers)).with_state(guarded);
     let health = bind("health", "--http-addr", health).await?;
     let secure = bind("metrics", "--metrics-addr", address).await?;
-    tokio::join!(listen(health, None, open), listen(secure, Some(Arc::new(certificate)), guarded));
+    tokio::join!(
+        listen(health, None, open, Bounds::FEW),
+        listen(secure, Some(Arc::new(certificate)), guarded, Bounds::FEW)
+    );
     Ok(())
 }
 

@@ -1,46 +1,27 @@
 //! What the chart grants, as Helm renders it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::path::PathBuf;
+#[path = "support/helm.rs"]
+mod rendered;
+
 use std::process::Command;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use rendered::{documents, helm_on, rules};
+
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound");
+const AGENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound-mcp");
 const DEFINITIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/stepbound-crds");
 
 fn helm(args: &[&str]) -> Result<String, String> {
     helm_on(CHART, args)
 }
 
-fn helm_on(chart: &str, args: &[&str]) -> Result<String, String> {
-    let installed = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/install-testbed.sh")).output().unwrap();
-    let folder = PathBuf::from(String::from_utf8(installed.stdout).unwrap().trim());
-    let output = Command::new(folder.join("helm")).args(args).arg(chart).env_remove("AWS_CA_BUNDLE").output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
-}
-
 fn render(sets: &[&str]) -> Vec<Value> {
-    let mut args = vec!["template", "stepbound", "-n", "system"];
-    args.extend(sets.iter().flat_map(|set| ["--set-json", set]));
-    documents(&helm(&args).unwrap())
-}
-
-fn documents(text: &str) -> Vec<Value> {
-    let read = |document| Value::deserialize(document).unwrap();
-    serde_yaml::Deserializer::from_str(text).map(read).filter(Value::is_object).collect()
-}
-
-/// Every rule, with the kind and name of the object that holds it.
-fn rules(objects: &[Value]) -> Vec<(String, Value)> {
-    let of = |object: &Value| -> Vec<(String, Value)> {
-        let holder = format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
-        object["rules"].as_array().into_iter().flatten().map(|rule| (holder.clone(), rule.clone())).collect()
-    };
-    objects.iter().flat_map(of).collect()
+    rendered::render(CHART, "stepbound", sets)
 }
 
 const VARIANTS: [&[&str]; 6] = [
@@ -235,7 +216,7 @@ fn commented_values(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_value_is_described_in_the_schema_with_the_words_beside_its_default() {
-    for chart in [CHART, DEFINITIONS] {
+    for chart in [CHART, DEFINITIONS, AGENTS] {
         let values = std::fs::read_to_string(format!("{chart}/values.yaml")).unwrap();
         let schema = std::fs::read_to_string(format!("{chart}/values.schema.json")).unwrap();
         let schema: Value = serde_json::from_str(&schema).unwrap();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Modules that decide and touch nothing.
-const PURE: [&str; 31] = [
+const PURE: [&str; 35] = [
     "src/asl",
     "src/asl.rs",
     "src/graph",
@@ -36,6 +36,10 @@ const PURE: [&str; 31] = [
     "src/runs/fairness.rs",
     "src/runs/hints.rs",
     "src/kubectl/completion/words.rs",
+    "src/kubectl/mcp/data.rs",
+    "src/kubectl/mcp/key.rs",
+    "src/kubectl/mcp/offers.rs",
+    "src/kubectl/mcp/schema.rs",
     "src/kubectl/run_workflow/manifest.rs",
     "src/kubectl/run_workflow/set.rs",
     "src/kubectl/table.rs",

@@ -13,6 +13,7 @@ mod kept_schema;
 mod retry;
 mod runs_as;
 mod timeline;
+mod tool;
 mod trust_binding;
 mod workflow;
 mod workflow_run;
@@ -47,6 +48,7 @@ pub use kept_schema::KeptInputSchema;
 pub use retry::{AttemptCause, Backoff, RedriveStatus, Retry, RetryStrategy};
 pub use runs_as::{RunsAs, StepsRunAs};
 pub use timeline::{Iterations, Timeline, Visit, VisitResult};
+pub use tool::{OWN_TOOLS, Tool};
 pub use trust_binding::{Attribution, TrustBinding, TrustBindingSpec, TrustBindingStatus};
 pub use workflow::{
     BoundedString, DefinitionSource, Diagnostic, LastHandled, PublishedVersion, RequiredPermissions, StateMachineType,

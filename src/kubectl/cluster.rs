@@ -23,7 +23,7 @@ const PAGE: u32 = 500;
 
 /// A connection, and the namespace that is meant where none is named.
 #[derive(Clone)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     pub client: Client,
     pub namespace: String,
     /// The kubeconfig's context, as people know the cluster by.
@@ -60,6 +60,25 @@ impl Cluster {
             client = with_token(client, token);
         }
         Ok(Self { client: readable(client), namespace, context, again: flags.again() })
+    }
+
+    /// The API server that a configuration finds, asked as somebody else.
+    #[cfg(feature = "operator")]
+    pub fn acting_as(config: &Config, user: &str) -> Result<Self, kube::Error> {
+        let mut config = config.clone();
+        config.auth_info.impersonate = Some(user.to_owned());
+        config.auth_info.impersonate_groups = None;
+        // A request of an agent has an end, and so have those that it makes.
+        config.connect_timeout = Some(Duration::from_secs(10));
+        let namespace = config.default_namespace.clone();
+        let client = readable(Client::try_from(config)?);
+        Ok(Self { client, again: format!(" -n {namespace}"), namespace, context: String::new() })
+    }
+
+    /// The same in another namespace.
+    #[cfg(feature = "operator")]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), again: format!(" -n {namespace}"), ..self.clone() }
     }
 
     /// The objects of a kind in the namespace.

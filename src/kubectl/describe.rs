@@ -69,6 +69,17 @@ fn named(flags: &DescribeFlags) -> Result<Named, KubectlError> {
     }
 }
 
+/// A run, what it hangs on as scripts see it, and the command that tells more of what is wrong.
+pub(super) async fn chain_of(
+    cluster: &Cluster,
+    named: &Named,
+) -> Result<(WorkflowRun, Vec<Value>, Option<String>), KubectlError> {
+    let objects = objects(cluster, named).await?;
+    let chain = Chain::of(&objects, &cluster.namespace);
+    let no_run = || KubectlError::Usage(format!("{:?} is no run", named.name));
+    Ok((objects.run.ok_or_else(no_run)?, chain.view(), chain.next(named)))
+}
+
 /// The object, which there has to be, and what it hangs on, as far as it may be seen.
 async fn objects(cluster: &Cluster, named: &Named) -> Result<Objects, KubectlError> {
     let mut objects = Objects::default();

@@ -61,8 +61,7 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
         if flags.all_namespaces { "all namespaces".into() } else { format!("namespace \"{}\"", cluster.namespace) };
     let mut runs =
         all(&api, &asked).await.map_err(|error| KubectlError::of(&format!("list runs in {place}"), error))?;
-    // Newest first. The API server tells them by name, and its times have no fractions of a second.
-    runs.sort_by_key(|run| (std::cmp::Reverse(run.creation_timestamp()), run.namespace(), run.name_any()));
+    newest_first(&mut runs);
     match flags.output {
         Some(Output::Json) => show::print(&show::json(&show::list(&runs)?))?,
         Some(Output::Yaml) => show::print(&show::yaml(&show::list(&runs)?)?)?,
@@ -83,6 +82,11 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
         }
     }
     Ok(Exit::Done)
+}
+
+/// The API server tells them by name, and its times have no fractions of a second.
+pub(super) fn newest_first(runs: &mut [DynamicObject]) {
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.creation_timestamp()), run.namespace(), run.name_any()));
 }
 
 fn asked(flags: &ListFlags) -> Result<ListParams, KubectlError> {

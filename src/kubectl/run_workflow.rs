@@ -25,6 +25,7 @@ use crate::api::v1alpha1::{DurationString, GROUP, OutputStore, RunMode, Workflow
 use crate::cli::out::say;
 use crate::plan::run::MAX_INPUT_BYTES;
 use crate::printable;
+pub(super) use manifest::Wanted;
 
 /// So long a dry run of the client waits for a word of the API server.
 const SOON: Duration = Duration::from_secs(2);
@@ -124,9 +125,7 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
             flags.waiting.is_allowed(cluster).await?;
         }
     }
-    if let Some(workflow) = target::check(cluster, &reference(flags)?).await? {
-        fit::check(&workflow, &object)?;
-    }
+    check_target(cluster, &reference(flags)?, &object).await?;
     let parameters = PostParams { dry_run: flags.dry_run == DryRun::Server, ..PostParams::default() };
     let made = cluster.as_they_are::<WorkflowRun>().create(&parameters, &object).await;
     let made = made.map_err(|error| KubectlError::of(&format!("run Workflow \"{}\"", flags.workflow), error))?;
@@ -153,6 +152,18 @@ pub(super) async fn run(flags: &RunFlags, cluster: &Cluster) -> Result<Exit, Kub
     }
 }
 
+/// Refuses a run of what is not there, and one whose input does not fit.
+pub(super) async fn check_target(
+    cluster: &Cluster,
+    reference: &WorkflowRef,
+    run: &DynamicObject,
+) -> Result<(), KubectlError> {
+    match target::check(cluster, reference).await? {
+        Some(workflow) => fit::check(&workflow, run),
+        None => Ok(()),
+    }
+}
+
 /// Asks nobody, but reads the files that the flags name.
 fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
     let mut values = set::Values::of(flags.input.as_deref().map(input::read).transpose()?);
@@ -164,7 +175,7 @@ fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
     }
     let input = values.whole().map_err(|why| KubectlError::Usage(format!("--set: {why}")))?;
     if let Some(input) = &input {
-        check(input)?;
+        check_input(input)?;
     }
     if let Some(timeout) = &flags.timeout
         && DurationString(timeout.clone()).to_std().is_none()
@@ -172,7 +183,7 @@ fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
         return Err(KubectlError::Usage(format!("--timeout {timeout:?} is no duration; write 30s, 90m or 2h")));
     }
     let name = flags.name.as_deref().map(|name| name_of(Kind::Run, name)).transpose()?;
-    let wanted = manifest::Wanted {
+    let wanted = Wanted {
         workflow: &name_of(Kind::Workflow, &flags.workflow)?,
         alias: flags.alias.as_deref(),
         version: flags.version,
@@ -191,7 +202,7 @@ fn set_refused(flag: &str, text: &str, why: &str) -> KubectlError {
 }
 
 /// What the operator would refuse is not sent.
-fn check(input: &Value) -> Result<(), KubectlError> {
+pub(super) fn check_input(input: &Value) -> Result<(), KubectlError> {
     let text = input.to_string();
     if text.len() > MAX_INPUT_BYTES {
         return Err(KubectlError::Usage(format!(
@@ -244,22 +255,28 @@ async fn output(cluster: &Cluster, name: &str, longest: Option<Duration>) -> Res
         say(&format!("WorkflowRun \"{name}\" has no output. Next: {}", cluster.command(&format!("get {name}"))));
         return Ok(exit);
     }
-    let status = run.status.clone().unwrap_or_default();
-    if let Some(output) = status.output {
-        print(&printable::json(&format!("{output}\n")))?;
+    if let Some(text) = kept_output(cluster, &run).await? {
+        print(&printable::json(&format!("{text}\n")))?;
         return Ok(exit);
     }
-    if run.spec.output.store == OutputStore::ConfigMap {
-        let map = format!("{name}-output");
-        let stored = cluster.api::<ConfigMap>().get(&map).await;
-        let stored = stored.map_err(|error| KubectlError::of(&format!("get ConfigMap \"{map}\""), error))?;
-        if let Some(text) = stored.data.as_ref().and_then(|data| data.get("output.json")) {
-            print(&printable::json(&format!("{}\n", text.trim_end())))?;
-            return Ok(exit);
-        }
-    }
-    let Some(bytes) = status.output_bytes else { return ended(&run, cluster).map(|()| exit) };
+    let Some(bytes) = run.status.as_ref().and_then(|status| status.output_bytes) else {
+        return ended(&run, cluster).map(|()| exit);
+    };
     Err(KubectlError::Refused(format!(
         "WorkflowRun \"{name}\" succeeded, and its output of {bytes} bytes is not kept: a status keeps 16 KiB. Let the last state write it to S3, or create runs with spec.output.store ConfigMap"
     )))
+}
+
+/// What the execution gave, as JSON, where it is kept.
+pub(super) async fn kept_output(cluster: &Cluster, run: &WorkflowRun) -> Result<Option<String>, KubectlError> {
+    if let Some(output) = run.status.as_ref().and_then(|status| status.output.as_ref()) {
+        return Ok(Some(output.to_string()));
+    }
+    if run.spec.output.store != OutputStore::ConfigMap {
+        return Ok(None);
+    }
+    let map = format!("{}-output", run.name_any());
+    let stored = cluster.api::<ConfigMap>().get(&map).await;
+    let stored = stored.map_err(|error| KubectlError::of(&format!("get ConfigMap \"{map}\""), error))?;
+    Ok(stored.data.as_ref().and_then(|data| data.get("output.json")).map(|text| text.trim_end().to_owned()))
 }

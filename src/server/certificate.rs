@@ -1,4 +1,4 @@
-//! The certificate of the metrics: of a folder, read again when its files change, or one made at the start.
+//! The certificate of what is served over TLS: of a folder, read again when its files change, or one made at the start.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Certificate {
             if now != current.stamp {
                 match read(folder).await {
                     Ok(config) => current.config = config,
-                    Err(error) => tracing::warn!(%error, "the certificate of the metrics stays as it was"),
+                    Err(error) => tracing::warn!(%error, "the certificate stays as it was"),
                 }
                 current.stamp = now;
             }

@@ -17,22 +17,37 @@ use tokio::time::timeout;
 
 use super::Certificate;
 
-/// Connections at once; one more is closed.
-const MAX_CONNECTIONS: usize = 64;
-/// Of them those of one address, so that nobody takes the slots of the kubelet's probes.
-const MAX_OF_ONE_PEER: usize = 16;
 /// Longest wait for the handshake of TLS, and for the whole header after it.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest life of a connection, the answer to a slow reader included. It carries one request.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest header, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Pause after the system refuses a connection, for want of file descriptors for example.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How many connections there are at once, and how long one lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Connections at once; one more is closed.
+    pub connections: usize,
+    /// Of them those of one address, so that nobody takes the slots of the kubelet's probes.
+    pub of_one_peer: usize,
+    /// Longest life of a connection, the answer to a slow reader included. It carries one request.
+    pub life: Duration,
+}
+
+impl Bounds {
+    /// For probes and scrapers.
+    pub const FEW: Self = Self { connections: 64, of_one_peer: 16, life: Duration::from_secs(30) };
+}
+
 /// Serves until the task is dropped; open connections end with it.
-pub(super) async fn listen(listener: TcpListener, certificate: Option<Arc<Certificate>>, router: Router) {
-    let slots = Slots::default();
+pub(super) async fn listen(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    router: Router,
+    bounds: Bounds,
+) {
+    let slots = Slots::of(bounds);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -49,7 +64,7 @@ pub(super) async fn listen(listener: TcpListener, certificate: Option<Arc<Certif
         let (certificate, router) = (certificate.clone(), router.clone());
         connections.spawn(async move {
             // A peer that breaks off, is too slow or does not speak TLS is told nothing more.
-            let _ = timeout(CONNECTION_TIMEOUT, connection(stream, certificate, router)).await;
+            let _ = timeout(bounds.life, connection(stream, certificate, router)).await;
             drop(slot);
         });
     }
@@ -72,15 +87,22 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
 }
 
 /// The connections that are open, by peer.
-#[derive(Clone, Default)]
-struct Slots(Arc<Mutex<HashMap<IpAddr, usize>>>);
+#[derive(Clone)]
+struct Slots {
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    bounds: Bounds,
+}
 
 impl Slots {
+    fn of(bounds: Bounds) -> Self {
+        Self { taken: Arc::default(), bounds }
+    }
+
     /// A slot, given back when it is dropped; none where all are taken, or the peer has its share.
     fn take(&self, peer: IpAddr) -> Option<Slot> {
-        let mut taken = self.0.lock();
+        let mut taken = self.taken.lock();
         let own = taken.get(&peer).copied().unwrap_or_default();
-        if own >= MAX_OF_ONE_PEER || taken.values().sum::<usize>() >= MAX_CONNECTIONS {
+        if own >= self.bounds.of_one_peer || taken.values().sum::<usize>() >= self.bounds.connections {
             return None;
         }
         taken.insert(peer, own + 1);
@@ -95,7 +117,7 @@ struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.slots.0.lock();
+        let mut taken = self.slots.taken.lock();
         if let Some(own) = taken.get_mut(&self.peer) {
             *own -= 1;
             if *own == 0 {
@@ -114,22 +136,22 @@ mod tests {
 
     #[test]
     fn no_peer_takes_all_places_and_each_is_given_back() {
-        let slots = Slots::default();
+        let slots = Slots::of(Bounds::FEW);
         let peer = |last: u8| IpAddr::from([10, 0, 0, last]);
-        let mut held: Vec<Slot> = (0..MAX_OF_ONE_PEER).map(|_| slots.take(peer(1)).unwrap()).collect();
+        let mut held: Vec<Slot> = (0..Bounds::FEW.of_one_peer).map(|_| slots.take(peer(1)).unwrap()).collect();
         assert!(slots.take(peer(1)).is_none());
         for other in 2..=4 {
-            held.extend((0..MAX_OF_ONE_PEER).map(|_| slots.take(peer(other)).unwrap()));
+            held.extend((0..Bounds::FEW.of_one_peer).map(|_| slots.take(peer(other)).unwrap()));
         }
         assert!(slots.take(peer(9)).is_none(), "all are taken");
         held.clear();
-        assert!(slots.0.lock().is_empty() && slots.take(peer(9)).is_some());
+        assert!(slots.taken.lock().is_empty() && slots.take(peer(9)).is_some());
     }
 
     async fn served() -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(listen(listener, None, Router::new().route("/", get(|| async { "ok" }))));
+        tokio::spawn(listen(listener, None, Router::new().route("/", get(|| async { "ok" })), Bounds::FEW));
         address
     }
 
@@ -156,7 +178,7 @@ mod tests {
     async fn whoever_says_nothing_is_cut_off_and_holds_up_nobody_else() {
         let address = served().await;
         let mut silent = Vec::new();
-        for _ in 0..MAX_OF_ONE_PEER {
+        for _ in 0..Bounds::FEW.of_one_peer {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
         assert_eq!(said_to(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, "", "its slots are taken");

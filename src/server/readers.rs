@@ -4,23 +4,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, header};
 use kube::Client;
 use moka::Expiry;
 use moka::future::Cache;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use zeroize::Zeroize;
 
+use super::reviews::{NoReview, TokenStatus, User, review};
 use crate::outcome::bounded;
 
 /// The path of the metrics, as a rule's `nonResourceURLs` names it.
 const PATH: &str = "/metrics";
-/// Longest token that is looked at, in bytes; those of Kubernetes have about 1,000.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// How long a reader may still read after its token or its right has gone.
 const MAY_READ_FOR: Duration = Duration::from_secs(60);
 /// How long a refusal holds after the right was given.
@@ -54,6 +50,15 @@ pub(super) enum ReviewError {
     /// The API server could not be asked, or did not answer as it should.
     #[error("the API server could not be asked who reads metrics: {0}")]
     Failed(String),
+}
+
+impl From<NoReview> for ReviewError {
+    fn from(why: NoReview) -> Self {
+        match why {
+            NoReview::Forbidden(why) => Self::Forbidden(why),
+            NoReview::Failed(why) => Self::Failed(why),
+        }
+    }
 }
 
 /// Asks the API server, and remembers its verdicts for a moment. Tokens are not kept, only their digests.
@@ -94,67 +99,25 @@ impl Readers {
     async fn ask(&self, token: &str) -> Result<Verdict, ReviewError> {
         let _turn = self.reviews.acquire().await.map_err(|error| ReviewError::Failed(error.to_string()))?;
         // No audience is named: the token has to be for the API server itself, as an account's own token is.
-        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}});
-        let review: TokenStatus = self.create("/apis/authentication.k8s.io/v1/tokenreviews", review).await?;
-        let Some(user) = review.user.filter(|user| review.authenticated && !user.username.is_empty()) else {
+        let asked = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}});
+        let status: TokenStatus = review(&self.client, "/apis/authentication.k8s.io/v1/tokenreviews", asked).await?;
+        let Some(user) = status.user.filter(|user| status.authenticated && !user.username.is_empty()) else {
             tracing::debug!("a reader of metrics showed a token that is nobody's");
             return Ok(Verdict::Unknown);
         };
         let name = bounded(&user.username);
         let attributes = json!({"path": PATH, "verb": "get"});
         let User { username, uid, groups, extra } = user;
-        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+        let asked = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
             "user": username, "uid": uid, "groups": groups, "extra": extra, "nonResourceAttributes": attributes}});
-        let review: AccessStatus = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).await?;
-        if review.allowed && !review.denied {
+        let access: AccessStatus =
+            review(&self.client, "/apis/authorization.k8s.io/v1/subjectaccessreviews", asked).await?;
+        if access.allowed && !access.denied {
             return Ok(Verdict::MayRead);
         }
         tracing::info!(user = name, "may not read the metrics");
         Ok(Verdict::MayNot(name.into()))
     }
-
-    /// As text both ways: the typed call logs an answer that it cannot read, and this one repeats the token.
-    async fn create<S: DeserializeOwned>(&self, path: &str, review: Value) -> Result<S, ReviewError> {
-        #[derive(Deserialize)]
-        struct Answer<S> {
-            status: S,
-        }
-        let failed = |problem: &str| ReviewError::Failed(problem.to_owned());
-        let request = http::Request::post(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(review.to_string().into_bytes())
-            .map_err(|_| failed("the request cannot be built"))?;
-        let mut answer = match self.client.request_text(request).await {
-            Ok(answer) => answer,
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                return Err(ReviewError::Forbidden(bounded(&status.message)));
-            }
-            Err(kube::Error::Api(status)) => return Err(ReviewError::Failed(format!("it answered {}", status.code))),
-            Err(_) => return Err(failed("it could not be reached")),
-        };
-        let read = serde_json::from_str(&answer).map(|answer: Answer<S>| answer.status);
-        answer.zeroize();
-        read.map_err(|_| failed("its answer is no review"))
-    }
-}
-
-#[derive(Deserialize)]
-struct TokenStatus {
-    #[serde(default)]
-    authenticated: bool,
-    user: Option<User>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    uid: String,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    extra: Value,
 }
 
 #[derive(Deserialize)]
@@ -163,16 +126,6 @@ struct AccessStatus {
     allowed: bool,
     #[serde(default)]
     denied: bool,
-}
-
-/// The token of the one header that carries it.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    let fits = !token.is_empty() && token.len() <= MAX_TOKEN_BYTES;
-    (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
 }
 
 /// What a user is told who may not read, with what gives the right.

@@ -43,7 +43,7 @@ fn soon(seconds: i64) -> i64 {
 }
 
 /// A part of a token.
-fn part(value: &Value) -> String {
+pub(crate) fn part(value: &Value) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(value.to_string())
 }

@@ -24,6 +24,9 @@ pub(super) const POOL_PATTERN: &str = "^[a-z]{2,8}(-[a-z0-9]+)+-[0-9]+:[0-9a-f-]
 pub(super) const QUEUE_PATTERN: &str = r"^https?://[A-Za-z0-9.:-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?$";
 pub(super) const SCHEDULE_PATTERN: &str = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\s*[0-9A-Za-z*?,/+-]+(\s+[0-9A-Za-z*?,/+-]+){4}\s*)$";
 pub(super) const SCOPE_PATTERN: &str = r"^[!#-\[\]-~]+$";
+pub(super) const TOOL_NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
+/// Of what is obeyed instead of seen only ends of lines and tabs, and what joins letters.
+pub(super) const TOOL_TEXT_PATTERN: &str = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{e0000}-\x{e007f}]+$";
 pub(super) const ZONE_PATTERN: &str = r"^[A-Za-z._0-9+][A-Za-z._0-9+-]{0,13}(/[A-Za-z._0-9+][A-Za-z._0-9+-]{0,13})*$";
 
 /// What a text must look like.
@@ -132,6 +135,16 @@ pub static FORMS: &[Form] = &[
         pattern: SCOPE_PATTERN,
         words: "an OAuth scope, which is one word without spaces, double quotes and backslashes",
         example: "openid",
+    },
+    Form {
+        pattern: TOOL_NAME_PATTERN,
+        words: "a name of a tool: 1 to 64 letters, digits, - and _",
+        example: "ship_order",
+    },
+    Form {
+        pattern: TOOL_TEXT_PATTERN,
+        words: "a text of visible characters: of the others it has ends of lines and tabs alone",
+        example: "Ships an order that is paid.",
     },
     Form { pattern: ZONE_PATTERN, words: "a time zone by its name in the IANA database", example: "Europe/Berlin" },
 ];

@@ -13,6 +13,7 @@ use super::common::{CompactJson, ConfigMapKeyRef, DurationString, LocalRef, cond
 use super::forms::ROLE_ARN_PATTERN;
 use super::kept_schema::KeptInputSchema;
 use super::runs_as::RunsAs;
+use super::tool::Tool;
 use super::workflow_settings::{
     AdoptionPolicy, DriftPolicy, Encryption, ExpressResults, Logging, StepRole, TimelinePolicy, Tracing, Versions,
 };
@@ -34,6 +35,7 @@ use crate::iam::binding_role::values;
     selectable = ".spec.trustBindingRef.name",
     doc = "A Workflow is an AWS Step Functions state machine, kept as its spec says with the identity of its TrustBinding.",
     validation = ("!self.metadata.name.contains('.')", "a Workflow's name must not contain a dot: it becomes the state machine's name, and dots there break CloudWatch logging"),
+    validation = ("!has(self.spec.tool) || has(self.spec.tool.name) || size(self.metadata.name) <= 64", "names of tools have at most 64 characters, and this Workflow's has more: set spec.tool.name"),
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason"}"#,
     printcolumn = r#"{"name":"Version","type":"integer","jsonPath":".status.latestVersion.number"}"#,
@@ -87,6 +89,9 @@ pub struct WorkflowSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "opaque_object_schema")]
     pub input_schema: Option<CompactJson>,
+    /// Makes this Workflow a tool of agents; none by default. What `inputSchema` says is what the tool takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
     /// Values for `${Name}` in the definition, inserted as data. A name without a value is an error.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 256))]

@@ -6,7 +6,7 @@ use crate::api::v1alpha1::{RunMode, is_label_value, is_qualified_name};
 
 /// What the flags say.
 #[derive(Debug, Default)]
-pub(super) struct Wanted<'a> {
+pub(in crate::kubectl) struct Wanted<'a> {
     pub workflow: &'a str,
     pub alias: Option<&'a str>,
     pub version: Option<i64>,

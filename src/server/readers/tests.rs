@@ -1,12 +1,15 @@
 //! Against an API server that knows three tokens.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use parking_lot::Mutex;
 
+use serde_json::Value;
+
+use super::super::reviews::{MAX_TOKEN_BYTES, bearer};
 use super::*;
 
 /// The reviews that were asked for.

@@ -165,7 +165,7 @@ impl Right<'_> {
     fn role(&self) -> Option<(&'static str, &'static str)> {
         let reads = ["get", "list", "watch"].contains(&self.verb);
         match self.resource {
-            _ if self.group != crate::api::v1alpha1::GROUP => None,
+            _ if self.group != crate::api::v1alpha1::GROUP || self.verb.starts_with("impersonate") => None,
             "executiondatapages" => None,
             _ if reads => Some(("view", "view")),
             "executionhistories" => Some(("view", "view")),
@@ -200,6 +200,7 @@ mod tests {
             ("patch", "workflows", Some("-stepbound-edit")),
             ("create", "executionhistories", Some("-stepbound-view")),
             ("create", "approvals", None),
+            ("impersonate-on:serviceaccount:create", "workflowruns", None),
         ] {
             let said = KubectlError::of("do it", api(403, &message(verb, resource), "")).to_string();
             assert!(said.starts_with(&format!("cannot do it: {resource}.stepbound.dev is forbidden")), "{said}");

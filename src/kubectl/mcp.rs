@@ -16,7 +16,9 @@ use clap::Args;
 use rmcp::ServiceExt;
 use rmcp::transport::async_rw::AsyncRwTransport;
 
-pub(crate) use agent::{Agent, VERSIONS};
+pub(crate) use agent::Agent;
+#[cfg(feature = "operator")]
+pub(crate) use agent::VERSIONS;
 
 use super::stop::asked_to_end;
 use super::{Cluster, Exit, KubectlError};

@@ -76,6 +76,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("rollout resume", &["rollout", "resume", "pay"]),
     ("rollout promote", &["rollout", "promote", "fulfil"]),
     ("rollout undo", &["rollout", "undo", "fulfil"]),
+    ("mcp", &[]),
     ("import", &["import", "described.json", "--binding", "orders"]),
     ("graph", &["graph", "workflow/fulfil"]),
     ("lint", &["lint", "workflow/fulfil"]),
@@ -282,7 +283,11 @@ fn the_page_of_the_plugin_is_what_the_program_says() {
         let (_, arguments) = example_of.unwrap_or_else(|| panic!("{name} has no example: add one to EXAMPLES"));
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         // What shows no text in a terminal has a page of its own.
-        let shown = if arguments.is_empty() { "\nSee [the page](page.md).\n".to_owned() } else { example(arguments) };
+        let shown = match name.as_str() {
+            _ if !arguments.is_empty() => example(arguments),
+            "mcp" => "\nSee [how an agent is set up](mcp.md).\n".to_owned(),
+            _ => "\nSee [the page](page.md).\n".to_owned(),
+        };
         write!(page, "\n## {name}\n{about}.\n{}{shown}", flags(verb, false)).unwrap();
     }
     for (name, _) in EXAMPLES {

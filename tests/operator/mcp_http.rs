@@ -221,7 +221,7 @@ fn tokens(tenant: &Tenant, victim: &Tenant, served: &Served, attempts: &mut Atte
     ] {
         let (status, _, said) = served.send(Some(&token(tenant, name, &served.url)), &[], &list);
         assert_eq!(status, 200, "{said}");
-        attempts.refused(what, "RBAC (impersonate)", "cannot impersonate resource", &said);
+        attempts.refused(what, "RBAC (impersonate)", "cannot impersonate", &said);
     }
 }
 
@@ -302,8 +302,9 @@ fn a_thousand_calls(served: &Served, good: &str, attempts: &mut Attempts) {
     println!("1,000 calls in {taken:?}: {} answered, {} told to wait", count(200), count(429));
     assert_eq!(count(200) + count(429) + count(0), 1000, "{statuses:?}");
     assert!(count(429) > 500, "{}", count(429));
-    let share = taken.as_secs_f64() * 10.0 + 21.0;
-    assert!((count(200) as f64) <= share, "{} answered, its share is {share}", count(200));
+    // Two seconds are saved, and what began in the last second may end after it.
+    let share = (usize::try_from(taken.as_secs()).unwrap() + 4) * 10;
+    assert!(count(200) <= share, "{} answered, its share is {share}", count(200));
     let (status, headers, said) = wait_until(Duration::from_secs(10), "a refusal with a time", || {
         Some(served.send(Some(good), &[], &list)).filter(|(status, ..)| *status == 429)
     });
@@ -336,15 +337,11 @@ fn own_rights(tenant: &Tenant, attempts: &mut Attempts) {
     let namespace = tenant.name.as_str();
     for (what, arguments, words) in [
         ("the server reads runs as itself", vec!["get", "sfnrun", "-n", namespace], "cannot list resource"),
-        (
-            "the server acts as a user",
-            vec!["get", "sfnrun", "-n", namespace, "--as=admin"],
-            "cannot impersonate resource \"users\"",
-        ),
+        ("the server acts as a user", vec!["get", "sfnrun", "-n", namespace, "--as=admin"], "cannot impersonate"),
         (
             "the server acts as the operator",
             vec!["get", "sfnrun", "-n", namespace, operator.as_str()],
-            "cannot impersonate resource",
+            "cannot impersonate",
         ),
         ("the server reads Secrets", vec!["get", "secrets", "-A"], "cannot list resource"),
     ] {
@@ -352,11 +349,6 @@ fn own_rights(tenant: &Tenant, attempts: &mut Attempts) {
     }
     let own = format!("--as=system:serviceaccount:{namespace}:agent");
     let grouped = ["get", "sfnrun", "-n", namespace, own.as_str(), "--as-group=system:masters"];
-    attempts.refused(
-        "the server acts in a group",
-        "RBAC",
-        "cannot impersonate resource \"groups\"",
-        &as_server(&grouped).unwrap_err(),
-    );
+    attempts.refused("the server acts in a group", "RBAC", "cannot impersonate", &as_server(&grouped).unwrap_err());
     as_server(&["get", "sfnrun", "-n", namespace, own.as_str()]).expect("it may act as the account that is listed");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use rmcp::transport::TokioChildProcess;
 
 use crate::attribution::until_stamps_are_believed;
-use crate::guardrails::{guardrail, until_admission_says};
+use crate::guardrails::guardrail;
 use crate::mcp_agent::{Agent, Attempts, EVIL, account, is_asked_by, runs, runtime, tool, workflows};
 use crate::*;
 
@@ -164,8 +164,8 @@ fn a_hostile_agent_gets_nowhere_by_the_plugin() {
         attempts.refused("cancelling a run of another namespace", "RBAC", "cannot get resource", &said);
     });
     schemas(&tenant, &mut attempts);
-    held(&tenant, &mut attempts);
-    attempts.print(18);
+    held(&tenant, &operator, &mut attempts);
+    attempts.print(25);
     assert_eq!(victim.bed.front.calls_about("mcp-victim_").len(), before, "nothing of the victim's was reached");
     tenant.delete_all(&operator);
     victim.delete_all(&victims);
@@ -245,14 +245,18 @@ fn schemas(tenant: &Tenant, attempts: &mut Attempts) {
     }
 }
 
-/// A Guardrail forbids what the Workflow is.
-fn held(tenant: &Tenant, attempts: &mut Attempts) {
-    guardrail(tenant, "mcp-hostile", &json!({"requireAlias": true}));
-    until_admission_says(tenant, &workflow_run("probe", "held", &json!({})), "Guardrail mcp-hostile");
+/// A Guardrail forbids where the Workflow runs, which only the operator can see.
+fn held(tenant: &Tenant, operator: &Process, attempts: &mut Attempts) {
+    guardrail(tenant, "mcp-hostile", &json!({"allowedRegions": ["us-east-1"]}));
+    tenant.wait_for(operator, "tb/orders", "Stalled", "True", "RefusedByGuardrail");
     runtime().block_on(async {
         let agent = Agent::over(plugin(tenant, "agent")).await;
-        let said = agent.refused("held", &json!({"stepbound_wait_seconds": 30})).await;
-        attempts.refused("a run that a Guardrail forbids", "Guardrail", "Guardrail mcp-hostile", &said);
+        let (_, answer) = agent.call("held", &json!({"stepbound_wait_seconds": 8})).await;
+        assert!(["Pending", "Failed"].contains(&answer["run"]["phase"].as_str().unwrap()), "{answer:#}");
+        attempts.refused("a run that a Guardrail forbids", "Guardrail", "Guardrail", &answer["data"].to_string());
     });
+    let calls = tenant.bed.front.calls_about(&tenant.machine_arn("held"));
+    assert!(calls.iter().all(|call| call.operation != "StartExecution"), "nothing was started");
     tenant.bed.control_plane.kubectl(&["delete", "guardrail", "mcp-hostile"]);
+    tenant.wait_for(operator, "tb/orders", "Ready", "True", "RoleAssumed");
 }

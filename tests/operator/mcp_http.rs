@@ -58,8 +58,11 @@ impl Served {
     /// A request as anybody could send it: its status, headers and body.
     fn send(&self, token: Option<&str>, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
         let mut request = http().post(&self.url).body(body.to_owned());
-        request = request.header("content-type", "application/json");
-        request = request.header("accept", "application/json, text/event-stream");
+        for (name, value) in [("content-type", "application/json"), ("accept", "application/json, text/event-stream")] {
+            if headers.iter().all(|(other, _)| *other != name) {
+                request = request.header(name, value);
+            }
+        }
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }

@@ -9,6 +9,7 @@ mod describe;
 mod diff;
 mod ended;
 mod error;
+mod evidence;
 mod exit;
 mod flags;
 mod get;
@@ -16,6 +17,7 @@ mod import;
 mod kinds;
 mod list;
 mod logs;
+mod machine;
 pub(crate) mod mcp;
 mod objects;
 mod offline;
@@ -89,6 +91,8 @@ enum Verb {
     Describe(describe::DescribeFlags),
     /// Write one HTML file about a run: drawing, timeline, who asked, attempts, output
     Report(report::ReportFlags),
+    /// Write a folder for an auditor: who may do what, as whom runs acted, who asked and approved, what is weak
+    Evidence(Box<evidence::EvidenceFlags>),
     /// Compare Workflows in files with those of the cluster: definition, findings, permissions
     Diff(diff::DiffFlags),
     /// Show, hold, end or undo how a new version takes over
@@ -154,6 +158,7 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Logs(flags) => logs::run(flags, &connect().await?).await,
             Verb::Describe(flags) => describe::run(flags, &connect().await?).await,
             Verb::Report(flags) => report::run(flags, &connect().await?).await,
+            Verb::Evidence(flags) => evidence::run(flags, &connect().await?).await,
             Verb::Diff(flags) => diff::run(flags, &connect().await?).await,
             Verb::Rollout(flags) => rollout::run(flags, &connect().await?).await,
             Verb::Import(flags) => import::run(flags, connection.namespace.as_deref()),

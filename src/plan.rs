@@ -9,6 +9,7 @@ pub mod binding;
 pub mod changes;
 pub mod consent;
 pub mod event_meaning;
+pub mod evidence;
 pub mod execution_history;
 pub mod express_log;
 pub mod findings;

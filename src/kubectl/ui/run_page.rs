@@ -256,7 +256,7 @@ async fn picture(
     let found = workflows.get(name).await;
     let workflow = found.map_err(|error| KubectlError::of(&format!("get Workflow \"{name}\""), error).to_string())?;
     let note = another_version(run, &workflow)?;
-    let (definition, _) = machine::definition(site, namespace, &workflow).await?;
+    let (definition, _) = crate::kubectl::machine::definition(&site.cluster, namespace, &workflow).await?;
     let history = timeline.map(History::of_timeline);
     machine::drawing(&definition, &format!("What the run did in Workflow {name}"), history.as_ref())
         .map(|drawing| (drawing, note))

@@ -17,6 +17,7 @@ use super::told::{Mark, Told};
 use super::{machine, problem, runs_page};
 use crate::api::v1alpha1::{AliasStatus, RolloutPhase, RunsAs, Workflow, WorkflowStatus, is_object_name};
 use crate::iam::execution_role::Derived;
+use crate::kubectl::machine as defined;
 use crate::status::find;
 
 /// Runs that are told.
@@ -96,7 +97,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>, Path((namespace, name)):
 
 async fn page(site: &Site, frame: Frame, namespace: String, name: String, workflow: &Workflow) -> WorkflowPage {
     let status = workflow.status.clone().unwrap_or_default();
-    let defined = machine::definition(site, &namespace, workflow).await;
+    let defined = defined::definition(&site.cluster, &namespace, workflow).await;
     let title = format!("Graph of Workflow {name}");
     let drawn = defined.as_ref().map_err(Clone::clone).and_then(|(definition, _)| {
         let drawing = machine::drawing(definition, &title, None);
@@ -105,7 +106,7 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, workfl
     let binding = &workflow.spec.trust_binding_ref.name;
     let region = site.store.bindings.get(&namespace, binding).map(|binding| binding.spec.region.clone());
     let needed = match &defined {
-        Ok((definition, _)) => machine::needs(workflow, region.as_deref(), definition)
+        Ok((definition, _)) => defined::needs(workflow, region.as_deref(), definition)
             .ok_or_else(|| format!("TrustBinding \"{binding}\" cannot be seen, so the region is not known.")),
         Err(why) => Err(why.clone()),
     };

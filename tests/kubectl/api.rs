@@ -216,6 +216,11 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
             review["status"] = json!({"allowed": !world.denied.iter().any(|denied| *denied == verb)});
             json_of(StatusCode::CREATED, &review)
         }
+        ("POST", _) if plural == "selfsubjectreviews" => {
+            let mut review: Value = serde_json::from_slice(&body).unwrap();
+            review["status"] = json!({"userInfo": {"username": "alice@example.com"}});
+            json_of(StatusCode::CREATED, &review)
+        }
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
         ("PATCH", Some(name)) => {
             let change: Value = serde_json::from_slice(&body).unwrap();

@@ -70,6 +70,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("logs", &["logs", "order-4710"]),
     ("describe", &["describe", "run/order-4710"]),
     ("report", &["report", "order-4710", "--output-file", "order-4710.html"]),
+    ("evidence", &["evidence", "--since", "30d"]),
     ("diff", &["diff", "-f", "fulfil.yaml"]),
     ("rollout status", &["rollout", "status", "fulfil", "--watch=false"]),
     ("rollout pause", &["rollout", "pause", "fulfil"]),

@@ -13,6 +13,7 @@ mod ci_tokens;
 mod crashes;
 mod deletion;
 mod documentation;
+mod evidence;
 mod examples;
 mod execution_histories;
 mod express_results;

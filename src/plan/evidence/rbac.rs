@@ -126,15 +126,15 @@ pub(super) fn grants(read: &Read) -> (Vec<Grant>, Vec<String>) {
         let name = Some(reference.name.clone());
         if reference.kind == "Role" {
             let role = roles.get(&(namespace.cloned(), name))?;
-            let rules = role.rules.as_deref().unwrap_or_default();
-            return Some(Held { kind: "Role", metadata: &role.metadata, rules, aggregates: Vec::new() });
+            let given = role.rules.as_deref().unwrap_or_default();
+            return Some(Held { kind: "Role", metadata: &role.metadata, rules: given, aggregates: Vec::new() });
         }
         let role = cluster_roles.get(&name)?;
-        let rules = role.rules.as_deref().unwrap_or_default();
+        let given = role.rules.as_deref().unwrap_or_default();
         Some(Held {
             kind: "ClusterRole",
             metadata: &role.metadata,
-            rules,
+            rules: given,
             aggregates: aggregated(role, &read.cluster_roles.objects),
         })
     };

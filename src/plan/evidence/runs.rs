@@ -279,18 +279,18 @@ fn differs(known: &Known<'_>) -> Vec<Finding> {
     let status = run.status.as_ref();
     let approvers = known.attempts().iter().filter_map(|one| one.approved_by.clone());
     let approvers: Vec<String> = approvers.chain(status.and_then(|status| status.approved_by.clone())).collect();
-    let knows = |names: &[String], of_log: &str| of_log.is_empty() || names.iter().any(|name| is_cut_of(of_log, name));
+    let has = |names: &[String], of_log: &str| of_log.is_empty() || names.iter().any(|name| is_cut_of(of_log, name));
     let mut found = Vec::new();
     for call in known.begun() {
         let when = written(call.at);
-        if !knows(&requesters, &call.requester) {
+        if !has(&requesters, &call.requester) {
             let message = format!(
                 "the audit log has {:?} as requester of {} at {when}, and the object does not: one of them was changed",
                 call.requester, call.api
             );
             found.push(error(known, "RequesterDiffers", message, WHO, Severity::Error));
         }
-        if !knows(&approvers, &call.approver) {
+        if !has(&approvers, &call.approver) {
             let message = format!(
                 "the audit log has {:?} as approver of {} at {when}, and the object does not: one of them was changed",
                 call.approver, call.api

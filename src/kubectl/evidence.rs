@@ -1,5 +1,6 @@
 //! `kubectl sfn evidence`
 
+mod controls;
 mod files;
 mod page;
 mod read;
@@ -17,9 +18,9 @@ use super::cluster::duration;
 use super::show::print;
 use super::table::{Table, printable};
 use super::{Cluster, Exit, KubectlError};
-use crate::digest::sha256_hex;
-use crate::plan::evidence::{CONTROLS, Evidence, Period, Read, Severity, evidence};
+use crate::plan::evidence::{Evidence, Period, Read, Severity, evidence};
 use crate::printable;
+use controls::controls;
 use write::Written;
 
 /// Findings that are told; the folder has all.
@@ -153,21 +154,6 @@ fn texts(evidence: &Evidence, about: &Value) -> Result<Vec<(String, String)>, Ku
     Ok(texts)
 }
 
-/// Each control with the items and findings of each part that speak of it.
-fn controls(evidence: &Evidence) -> Vec<Value> {
-    let of = |control: &'static str| {
-        let sections = evidence.sections.iter().filter_map(move |section| {
-            let items = section.items.iter().filter(|item| item.controls.contains(&control)).count();
-            let is_its =
-                |one: &&crate::plan::evidence::Finding| one.section == section.id && one.controls.contains(&control);
-            let findings = evidence.findings.iter().filter(is_its).count();
-            (items + findings > 0).then(|| json!({"section": section.id, "items": items, "findings": findings}))
-        });
-        sections.collect::<Vec<_>>()
-    };
-    CONTROLS.iter().map(|one| json!({"control": one.id, "about": one.about, "shownBy": of(one.id)})).collect()
-}
-
 fn manifest(about: &Value, evidence: &Evidence) -> Value {
     let count = |severity| evidence.findings.iter().filter(|one| one.severity == severity).count();
     let mut manifest = about.clone();
@@ -195,11 +181,6 @@ fn tell(flags: &EvidenceFlags, evidence: &Evidence, written: &Written) -> Result
         text += &format!("not read ({}): {}\n", one.section, printable(&one.what));
     }
     print(&text)
-}
-
-/// The digest of a text as the manifest has it.
-fn digest(text: &str) -> String {
-    sha256_hex(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::digest;
 use crate::cli::files;
+use crate::digest::sha256_hex;
 use crate::kubectl::KubectlError;
 use crate::plan::evidence::{Log, LogReader, Period, PolicyFile, Read, permissions, trust_policy};
 
@@ -33,7 +33,7 @@ fn policy(flag: &str, given: &str, parse: Parse) -> Result<PolicyFile, KubectlEr
     let text = files::read(Path::new(name))
         .map_err(|error| KubectlError::Usage(format!("{flag}: cannot read {name}: {error}")))?;
     let parsed = parse(&text, role).map_err(|why| KubectlError::Usage(format!("{flag}: {name} {why}")))?;
-    Ok(PolicyFile::new(parsed, name.to_owned(), digest(&text)))
+    Ok(PolicyFile::new(parsed, name.to_owned(), sha256_hex(text.as_bytes())))
 }
 
 /// Reads the logs that are given, line by line.

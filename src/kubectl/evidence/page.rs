@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::controls;
+use super::controls::controls;
 use crate::plan::evidence::{Evidence, Finding, Item, Section, Severity, Source};
 use crate::printable::printable_lines;
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::digest::sha256_hex;
 use crate::plan::evidence::{Listing, LogReader};
 
 fn files() -> Vec<(String, String)> {
@@ -26,7 +27,7 @@ fn the_folder_is_written_whole_or_not_at_all_and_nothing_else_is_lost() {
     assert_eq!(write::folder(&out, files(), by(), false).unwrap().files, 3);
     assert_eq!(names(&out), ["a.json", "index.html", "manifest.json"]);
     let manifest: Value = serde_json::from_str(&std::fs::read_to_string(out.join("manifest.json")).unwrap()).unwrap();
-    assert_eq!(manifest["files"][0], json!({"name": "a.json", "sha256": digest("{}\n"), "bytes": 3}));
+    assert_eq!(manifest["files"][0], json!({"name": "a.json", "sha256": sha256_hex(b"{}\n"), "bytes": 3}));
     // Once more: refused, and with --force replaced.
     let refused = write::folder(&out, files(), by(), false).err().unwrap().to_string();
     assert!(refused.contains("--force"), "{refused}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::digest;
+use crate::digest::sha256_hex;
 use crate::kubectl::KubectlError;
 
 /// What lists the files; who replaces a folder looks for it, so that no other is ever lost.
@@ -67,17 +67,19 @@ pub(super) fn folder(
     force: bool,
 ) -> Result<Written, KubectlError> {
     texts.sort();
-    let files: Vec<Value> =
-        texts.iter().map(|(name, text)| json!({"name": name, "sha256": digest(text), "bytes": text.len()})).collect();
+    let files: Vec<Value> = texts
+        .iter()
+        .map(|(name, text)| json!({"name": name, "sha256": sha256_hex(text.as_bytes()), "bytes": text.len()}))
+        .collect();
     manifest["files"] = json!(files);
     texts.push((MANIFEST.to_owned(), format!("{manifest:#}\n")));
-    let beside = beside(folder, "new")?;
+    let (beside, old) = (beside(folder, "new")?, beside(folder, "old")?);
     let failed = |error: std::io::Error| {
         KubectlError::Usage(format!("cannot write {}: {error}; nothing was left there", folder.display()))
     };
     let done = write(&beside, &texts).map_err(failed).and_then(|()| {
         let there = there(folder, force)?;
-        put(&beside, folder, &there).map_err(failed)
+        put(&beside, folder, &there, &old).map_err(failed)
     });
     if done.is_err() {
         // What is half written is nobody's; that it cannot be removed changes nothing about the failure.
@@ -112,7 +114,7 @@ fn write(folder: &Path, texts: &[(String, String)]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn put(new: &Path, folder: &Path, there: &There) -> std::io::Result<()> {
+fn put(new: &Path, folder: &Path, there: &There, old: &Path) -> std::io::Result<()> {
     match there {
         There::Nothing => fs::rename(new, folder),
         There::Empty => {
@@ -120,13 +122,12 @@ fn put(new: &Path, folder: &Path, there: &There) -> std::io::Result<()> {
             fs::rename(new, folder)
         }
         There::Ours => {
-            let old = new.with_extension("old");
-            fs::rename(folder, &old)?;
+            fs::rename(folder, old)?;
             if let Err(error) = fs::rename(new, folder) {
-                fs::rename(&old, folder)?;
+                fs::rename(old, folder)?;
                 return Err(error);
             }
-            fs::remove_dir_all(&old)
+            fs::remove_dir_all(old)
         }
     }
 }

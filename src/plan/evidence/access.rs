@@ -1,9 +1,9 @@
 //! Who may bind, use, write, run, approve, take over and read data.
 
-use super::Read;
 use super::controls::{A5_3, A5_15, A5_18, A8_2, A8_3, CC6_1, CC6_2, CC6_3, CC8_1};
 use super::item::{Facts, Finding, Item, Part, Section, Severity, counted};
 use super::rbac::{ASKED, Grant, grants};
+use super::reading::Read;
 
 const ID: &str = "access";
 const ALL: &[&str] = &[CC6_1, CC6_2, CC6_3, CC8_1, A5_3, A5_15, A5_18, A8_2, A8_3];
@@ -100,8 +100,11 @@ fn is_everybody(subject: &str) -> bool {
 fn is_of_kubernetes(grant: &Grant) -> bool {
     let role = grant.role.strip_prefix("ClusterRole ").unwrap_or_default();
     let is_role = role == "cluster-admin" || role.starts_with("system:");
-    let is_subject = ["Group system:masters", "User system:"].iter().any(|begin| grant.subject.starts_with(begin))
-        || grant.subject.starts_with("ServiceAccount kube-system/");
+    // An account may be named as a user too.
+    let is_user =
+        grant.subject.starts_with("User system:") && !grant.subject.starts_with("User system:serviceaccount:");
+    let is_subject =
+        grant.subject == "Group system:masters" || is_user || grant.subject.starts_with("ServiceAccount kube-system/");
     is_role && is_subject && !is_everybody(&grant.subject)
 }
 

@@ -1,8 +1,8 @@
 //! Which Workflows need somebody else's approval, and what was asked and decided. The input that was approved is not told, its digest is.
 
-use super::Read;
 use super::controls::{A5_3, A8_32, CC6_3, CC8_1};
 use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, counted, place, written};
+use super::reading::Read;
 use super::rules;
 use crate::api::v1alpha1::{Approval, Verdict, Workflow};
 use crate::plan::approval::{digest, needed};

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::Period;
-use super::item::Source;
+use super::item::{Period, Source};
 
 /// A line of the audit log, as far as it is evidence.
 #[derive(Clone, Debug, Default, Deserialize)]

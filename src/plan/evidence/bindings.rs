@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Read;
 use super::controls::{A5_15, A5_16, A5_17, A8_2, A8_5, CC6_1, CC6_3, CC6_6};
 use super::files::PolicyFile;
 use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, condition, counted, place};
+use super::reading::Read;
 use crate::api::v1alpha1::{
     Attribution, IdentityPhase, SessionPolicyChoice, TrustBinding, TrustBindingStatus, TrustedIdentity,
 };

@@ -2,7 +2,7 @@
 
 use super::controls::{A5_15, A8_3, A8_32, CC6_1, CC8_1};
 use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, counted, place};
-use super::{AnyObject, Read};
+use super::reading::{AnyObject, Read};
 
 const ID: &str = "admission";
 const ALL: &[&str] = &[CC6_1, CC8_1, A5_15, A8_3, A8_32];

@@ -1,8 +1,8 @@
 //! Providers of identities, the secrets that they need, and how bindings move from one to another.
 
-use super::Read;
 use super::controls::{A5_16, A5_17, A8_5, CC6_1, CC6_6};
 use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, condition, counted, key, place, written};
+use super::reading::Read;
 use crate::api::v1alpha1::{ClientAuthenticationType, IdentityPhase, IdentityProvider, TrustBinding};
 
 const PROVIDERS: &[&str] = &[CC6_1, CC6_6, A5_16, A5_17, A8_5];

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::Read;
 use super::item::{Source, place};
+use super::reading::Read;
 use crate::api::v1alpha1::GROUP;
 use crate::plan::guardrail::selects;
 

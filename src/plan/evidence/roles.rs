@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Read;
 use super::controls::{A5_15, A5_18, A8_2, CC6_1, CC6_3};
 use super::files::PolicyFile;
 use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, counted, key, place};
+use super::reading::Read;
 use crate::api::v1alpha1::Workflow;
 use crate::iam::compare::{Excess, TooMuch, excess, missing};
 use crate::iam::document::Document;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Read;
 use super::controls::{A5_15, A8_3, A8_32, CC6_1, CC6_6, CC8_1};
 use super::item::{Facts, Item, Part, Section, Source, counted, place};
+use super::reading::Read;
 use crate::plan::guardrail::{Rule, selects};
 
 const ALL: &[&str] = &[CC6_1, CC6_6, CC8_1, A5_15, A8_3, A8_32];

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::audit_log::{Call, Log};
 use super::controls::{A5_3, A5_16, A8_15, A8_16, A8_32, CC6_3, CC7_2, CC8_1};
-use super::item::{Facts, Finding, Item, Part, Section, Severity, Source, counted, place, written};
-use super::{Period, Read, approvals, rules};
+use super::item::{Facts, Finding, Item, Part, Period, Section, Severity, Source, counted, place, written};
+use super::reading::Read;
+use super::{approvals, rules};
 use crate::api::v1alpha1::{Attempt, AttemptCause, Workflow, WorkflowRun};
 use crate::plan::approval::needed;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Read;
 use super::audit_log::{SessionKey, Sessions};
 use super::controls::{A8_5, A8_15, A8_16, CC6_1, CC7_2};
 use super::item::{Facts, Item, Part, Section, Source, counted, key, written};
+use super::reading::Read;
 
 const ALL: &[&str] = &[CC6_1, CC7_2, A8_5, A8_15, A8_16];
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::iam::execution_role::Derived;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/orders";
 const EXEC: &str = "arn:aws:iam::111122223333:role/exec";

@@ -158,6 +158,7 @@ fn wildcard_rights_and_rights_of_everybody_are_found_by_who_has_them() {
         &json!({"kind": "ServiceAccount", "name": "x", "namespace": "kube-system"}),
         &["Note WildcardOfKubernetes"],
     );
+    expect(&wild, "cluster-admin", &user("system:serviceaccount:shop:ci"), &["Warning WildcardRight"]);
     expect(&approve, "approve", &user("bob"), &[]);
     expect(&approve, "approve", &group("system:authenticated"), &["Error EverybodyMay"]);
     expect(&wild, "cluster-admin", &group("system:authenticated"), &["Error EverybodyMay"]);

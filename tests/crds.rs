@@ -35,6 +35,35 @@ fn the_generated_files_are_those_of_the_types() {
     }
 }
 
+/// What `has(field)` is asked of in rules and policies is true of a null that is kept.
+#[test]
+fn a_null_is_kept_in_free_json_alone() {
+    const FREE: [(&str, &str); 3] = [
+        ("workflowruns.stepbound.dev", ".spec.input"),
+        ("workflowruns.stepbound.dev", ".status.output"),
+        ("workflowschedules.stepbound.dev", ".spec.runTemplate.spec.input"),
+    ];
+    fn nullable(schema: &Value, path: &str, found: &mut Vec<String>) {
+        if schema["nullable"] == true {
+            found.push(path.to_owned());
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            nullable(property, &format!("{path}.{name}"), found);
+        }
+        for within in ["items", "additionalProperties"] {
+            if schema[within].is_object() {
+                nullable(&schema[within], &format!("{path}[]"), found);
+            }
+        }
+    }
+    for (name, schema) in schemas() {
+        let mut found = Vec::new();
+        nullable(&schema, "", &mut found);
+        let free: Vec<&str> = FREE.iter().filter(|(of, _)| *of == name).map(|(_, path)| *path).collect();
+        assert_eq!(found, free, "{name}");
+    }
+}
+
 #[test]
 fn every_field_is_described() {
     for (name, schema) in schemas() {

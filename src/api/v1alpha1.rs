@@ -29,8 +29,8 @@ pub use binding_settings::{
 };
 pub use common::{
     CANCEL_REQUESTED_BY, CompactJson, ConfigMapKeyRef, DEFAULT_AUDIENCE, DurationString, FIELD_MANAGER, FINALIZER,
-    GIT_REVISION, LocalRef, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT, Timestamped,
-    WrittenTime, is_annotation_key, is_label_value, is_object_name, is_qualified_name,
+    GIT_REVISION, LENGTH_RULE, LocalRef, REDRIVE, REDRIVE_REQUESTED_BY, REQUESTED_BY, SCHEDULE_LABEL, SCHEDULED_AT,
+    Timestamped, WrittenTime, asked, is_annotation_key, is_label_value, is_object_name, is_qualified_name,
 };
 pub use execution_history::{
     EventData, ExecutionDataPage, ExecutionDataPageSpec, ExecutionHistory, ExecutionHistoryPage,
@@ -70,6 +70,7 @@ pub use workflow_settings::{
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 /// The group of every kind.
 pub const GROUP: &str = "stepbound.dev";
@@ -93,23 +94,42 @@ pub fn custom_resource_definitions() -> Result<Vec<CustomResourceDefinition>, se
         Approval::crd(),
     ]
     .into_iter()
-    .map(with_unobserved_status)
+    .map(as_installed)
     .collect()
 }
 
-/// Gives each status the default `{observedGeneration: -1}`: tools that follow kstatus take an object without a status
-/// for current, so a new object would count as ready before anyone looked at it.
-fn with_unobserved_status(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, serde_json::Error> {
+/// The definition as it is installed.
+fn as_installed(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut value = serde_json::to_value(crd)?;
     if let Some(versions) = value.pointer_mut("/spec/versions").and_then(|versions| versions.as_array_mut()) {
         for version in versions {
-            if let Some(status) = version.pointer_mut("/schema/openAPIV3Schema/properties/status") {
-                status["default"] = serde_json::json!({"observedGeneration": -1});
-                if let Some(status) = status.as_object_mut() {
-                    status.remove("nullable");
-                }
+            if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
+                without_nulls(schema);
+                give_unobserved_status(schema);
             }
         }
     }
     serde_json::from_value(value)
+}
+
+/// A field that is left out is the only way to say nothing. Of one that may be null the API server would keep the null, and
+/// every rule and policy that asks whether it is there would be told yes. Only free JSON has a null of its own.
+fn without_nulls(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if schema.get("x-kubernetes-preserve-unknown-fields") != Some(&Value::Bool(true)) {
+        schema.remove("nullable");
+    }
+    for within in ["items", "additionalProperties"] {
+        schema.get_mut(within).into_iter().for_each(without_nulls);
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(|properties| properties.values_mut()).for_each(without_nulls);
+}
+
+/// Gives each status the default `{observedGeneration: -1}`: tools that follow kstatus take an object without a status
+/// for current, so a new object would count as ready before anyone looked at it.
+fn give_unobserved_status(schema: &mut Value) {
+    if let Some(status) = schema.pointer_mut("/properties/status") {
+        status["default"] = serde_json::json!({"observedGeneration": -1});
+    }
 }

@@ -18,7 +18,7 @@ use super::dereference::{NoSession, authorized_key, held, key_with, named_provid
 use super::runner::{Done, EventWhenReady, Managed, Work};
 use super::watches::Watches;
 use super::{Context, Needed, guardrails};
-use crate::api::v1alpha1::{IdentityPhase, TrustBinding, TrustBindingStatus, TrustedIdentity};
+use crate::api::v1alpha1::{IdentityPhase, TrustBinding, TrustBindingStatus, TrustedIdentity, asked};
 use crate::aws::{Epoch, Session};
 use crate::iam::binding_role::session::Purpose;
 use crate::iam::trust::{Claims, render};
@@ -285,7 +285,7 @@ fn is_settled(work: &mut Work<TrustBinding>, ctx: &Context, key: &SessionKey, ac
 }
 
 fn asked_now(work: &Work<TrustBinding>) -> Option<String> {
-    work.object.annotations().get(RECONCILE_NOW).cloned()
+    asked(&work.object, RECONCILE_NOW).map(str::to_owned)
 }
 
 /// Lets go of identities whose time has come, and gives the time until the next look.

@@ -22,6 +22,7 @@ use super::runner::{Done, EventWhenReady, Managed, Work, publish};
 use super::{Context, Needed, guardrails, measure, owner};
 use crate::api::v1alpha1::{
     AliasStatus, Diagnostic, DriftPolicy, GIT_REVISION, LogLevel, TrustBinding, Workflow, WorkflowSpec, WorkflowStatus,
+    asked,
 };
 use crate::asl::{self, Circumstances, DefinitionError, Finding, Ignore};
 use crate::aws::{Caller, MachineSettings, Priority};
@@ -287,9 +288,9 @@ fn desired(
         adoption: spec.adoption,
         git_revision: work.object.annotations().get(GIT_REVISION).cloned(),
         from_config_map: spec.takes_from_config_maps(),
-        take_over_from: work.object.annotations().get(TAKE_OVER_FROM).cloned(),
+        take_over_from: asked(&work.object, TAKE_OVER_FROM).map(str::to_owned),
         take_over_is_checked: ctx.attribution.admission_is_installed(),
-        release_to: work.object.annotations().get(RELEASE_TAG).cloned(),
+        release_to: asked(&work.object, RELEASE_TAG).map(str::to_owned),
         foreign_marks: ctx.settings.foreign_owner_tags.clone(),
         lockdown: ctx.settings.lockdown,
     })
@@ -349,7 +350,7 @@ async fn observe(
 }
 
 fn asked_now(work: &Work<Workflow>) -> Option<String> {
-    work.object.annotations().get(RECONCILE_NOW).cloned()
+    asked(&work.object, RECONCILE_NOW).map(str::to_owned)
 }
 
 async fn synced(work: &mut Work<Workflow>, desired: &Desired, plan: &Plan, ctx: &Context) {

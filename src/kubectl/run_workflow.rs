@@ -180,7 +180,9 @@ fn manifest(flags: &RunFlags, namespace: &str) -> Result<Value, KubectlError> {
     if let Some(timeout) = &flags.timeout
         && DurationString(timeout.clone()).to_std().is_none()
     {
-        return Err(KubectlError::Usage(format!("--timeout {timeout:?} is no duration; write 30s, 90m or 2h")));
+        return Err(KubectlError::Usage(format!(
+            "--timeout {timeout:?} is no duration of at most 87600h; write 30s, 90m or 2h"
+        )));
     }
     let name = flags.name.as_deref().map(|name| name_of(Kind::Run, name)).transpose()?;
     let wanted = Wanted {

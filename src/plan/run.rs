@@ -249,6 +249,31 @@ pub fn check_source(spec: &WorkflowRunSpec) -> Result<(), Failure> {
     Err(Failure::new(Class::Terminal, Reason::InputAmbiguous, message))
 }
 
+/// Refuses a run with a length of time that cannot be kept to: older definitions took any.
+///
+/// # Errors
+/// `ValueNotAllowed`.
+pub fn check_lengths(spec: &WorkflowRunSpec) -> Result<(), Failure> {
+    let retry = spec.retry.as_ref();
+    let backoff = retry.map(|retry| &retry.backoff);
+    let lengths = [
+        ("spec.timeout", spec.timeout.as_ref()),
+        ("spec.ttlAfterFinished", spec.ttl_after_finished.as_ref()),
+        ("spec.retry.backoff.interval", backoff.map(|backoff| &backoff.interval)),
+        ("spec.retry.backoff.maxInterval", backoff.map(|backoff| &backoff.max_interval)),
+    ];
+    for (field, length) in lengths {
+        if let Some(length) = length.filter(|length| length.to_std().is_none()) {
+            let message = format!(
+                "{field} is {}, and a length of time is at most 87600h. Create another run with a shorter one.",
+                length.0
+            );
+            return Err(Failure::new(Class::Terminal, Reason::ValueNotAllowed, message));
+        }
+    }
+    Ok(())
+}
+
 /// Checks an input text.
 ///
 /// # Errors

@@ -141,7 +141,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "duration(self.timeout) >= duration('1m') && duration(self.timeout) <= duration('720h')", "message": "timeout must be between 1m and 720h"},
+    {"rule": "!self.timeout.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}s|[0-9]{1,12}ms)+$') || (duration(self.timeout) >= duration('1m') && duration(self.timeout) <= duration('720h'))", "message": "timeout must be between 1m and 720h"},
 ]))]
 pub struct WorkflowApproval {
     /// Every start needs one: the first and each redrive that somebody asks for. Where a Guardrail asks for one, `false` does not

@@ -93,8 +93,13 @@ pub struct ConfigMapKeyRef {
 pub struct DurationString(pub String);
 
 impl DurationString {
-    /// The length of time, or `None` where the text is not one (the schema refuses such a text) or overflows.
+    /// The length of time, or `None` where the text is not one or longer than [`LONGEST`]: the schema refuses such a text, and
+    /// whoever reads one that is older than the schema has to say so.
     pub fn to_std(&self) -> Option<Duration> {
+        self.counted().filter(|length| *length <= LONGEST)
+    }
+
+    fn counted(&self) -> Option<Duration> {
         let mut total = Duration::ZERO;
         let mut rest = self.0.as_str();
         if rest.is_empty() {
@@ -105,19 +110,30 @@ impl DurationString {
             let count: u64 = rest[..digits].parse().ok()?;
             rest = &rest[digits..];
             let unit_length = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-            let part = match &rest[..unit_length] {
-                "ms" => Duration::from_millis(count),
-                "s" => Duration::from_secs(count),
-                "m" => Duration::from_secs(count.checked_mul(60)?),
-                "h" => Duration::from_secs(count.checked_mul(3600)?),
+            let (most_digits, part) = match &rest[..unit_length] {
+                "ms" => (12, Duration::from_millis(count)),
+                "s" => (9, Duration::from_secs(count)),
+                "m" => (7, Duration::from_secs(count.checked_mul(60)?)),
+                "h" => (5, Duration::from_secs(count.checked_mul(3600)?)),
                 _ => return None,
             };
+            if digits > most_digits {
+                return None;
+            }
             total = total.checked_add(part)?;
             rest = &rest[unit_length..];
         }
         Some(total)
     }
 }
+
+/// What every length of time is held to, wherever it is read.
+const LONGEST: Duration = Duration::from_secs(87_600 * 3600);
+/// The digits of each unit are bounded first, so that CEL can count what it compares.
+pub const LENGTH_RULE: &str =
+    "self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}s|[0-9]{1,12}ms)+$') && duration(self) <= duration('87600h')";
+/// What people are told of a longer one.
+const LENGTH_MESSAGE: &str = "a length of time is at most 87600h, which are ten years; write for example 1h30m";
 
 impl JsonSchema for DurationString {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -129,7 +145,8 @@ impl JsonSchema for DurationString {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32})
+        json_schema!({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32,
+            "x-kubernetes-validations": [{"rule": LENGTH_RULE, "message": LENGTH_MESSAGE}]})
     }
 }
 
@@ -218,6 +235,12 @@ pub(super) fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
     })
+}
+
+/// What an annotation asks for. The empty value asks for nothing, like one that is not there: who only takes a wish away, or
+/// writes none, makes none.
+pub fn asked<'a>(object: &'a impl kube::ResourceExt, annotation: &str) -> Option<&'a str> {
+    object.annotations().get(annotation).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// A JSON object whose content is not ours to describe; applied as one value.
@@ -328,7 +351,18 @@ mod tests {
         assert_eq!(read("90s"), Some(Duration::from_secs(90)));
         assert_eq!(read("1h30m"), Some(Duration::from_secs(5400)));
         assert_eq!(read("1s500ms"), Some(Duration::from_millis(1500)));
-        for bad in ["", "1", "s", "1d", "1.5s", "-1s", "99999999999999999999h", "18446744073709551615h"] {
+        for bad in [
+            "",
+            "1",
+            "s",
+            "1d",
+            "1.5s",
+            "-1s",
+            "99999999999999999999h",
+            "18446744073709551615h",
+            "87601h",
+            "9223372036854775807h",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -35,7 +35,7 @@ use super::forms::{OBJECT_NAME_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN};
 #[x_kube(validation = ("self.roleARN == oldSelf.roleARN", "roleARN cannot be changed; create another TrustBinding"))]
 #[x_kube(validation = ("self.region == oldSelf.region", "region cannot be changed; create another TrustBinding"))]
 #[x_kube(validation = ("self.serviceAccountName != 'default'", "the account 'default' is shared by every pod that names none; create a service account of its own"))]
-#[x_kube(validation = ("duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h')", "sessionDuration must be between 15m and 12h"))]
+#[x_kube(validation = ("!self.sessionDuration.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}s|[0-9]{1,12}ms)+$') || (duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h'))", "sessionDuration must be between 15m and 12h"))]
 pub struct TrustBindingSpec {
     /// Service account, in this namespace, that acts as the role. Never `default`. Immutable.
     #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]

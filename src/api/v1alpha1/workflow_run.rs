@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::RunApproval;
 use super::common::{
-    ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, WrittenTime, any_json_schema, conditions_schema, some_value,
+    ConfigMapKeyRef, DurationString, REDRIVE, Timestamped, WrittenTime, any_json_schema, asked, conditions_schema,
+    some_value,
 };
 use super::forms::{EXECUTION_PATTERN, OBJECT_NAME_PATTERN};
 use super::retry::{AttemptCause, RedriveStatus, Retry};
@@ -437,7 +438,7 @@ impl WorkflowRunStatus {
 impl WorkflowRun {
     /// The value by which a redrive is asked for.
     pub fn redrive_asked(&self) -> Option<&str> {
-        self.metadata.annotations.as_ref()?.get(REDRIVE).map(String::as_str)
+        asked(self, REDRIVE)
     }
 
     /// True when a redrive was asked for and neither made nor refused yet.

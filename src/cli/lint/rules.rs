@@ -4,11 +4,13 @@
 //! Each entry has the rule's own text, by which it is found in a schema; a test holds that there is one for every rule, and
 //! another that the API server decides alike. They see the object with its defaults.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex::Regex;
 use serde_json::Value;
 
-use crate::api::v1alpha1::DurationString;
+use crate::api::v1alpha1::{DURATION_PATTERN, DurationString, LENGTH_RULE};
 
 /// Where, below the value that has the rule, it is broken: a JSON pointer; `None` where it holds.
 type Broken = Option<String>;
@@ -90,6 +92,18 @@ fn looks_like_uid(name: &str) -> bool {
     matches!(parts.len(), 5 | 6)
         && parts.iter().zip([8, 4, 4, 4, 12]).all(is_hexadecimal)
         && parts.get(5).is_none_or(is_number)
+}
+
+/// Of a text that is no length of time at all its form is told.
+fn length(value: &Value) -> Broken {
+    let length = DurationString(value.as_str().unwrap_or_default().to_owned());
+    at("", length.to_std().is_some() || !is_length(&length.0))
+}
+
+/// As the schema's pattern has it.
+fn is_length(text: &str) -> bool {
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(DURATION_PATTERN).ok());
+    PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 /// Of a text that is no length of time its form is told.
@@ -176,9 +190,10 @@ static RULES: &[Rule] = &[
         broken: |binding| at("/serviceAccountName", binding["serviceAccountName"] != "default"),
     },
     Rule {
-        cel: "duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h')",
+        cel: "!self.sessionDuration.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}s|[0-9]{1,12}ms)+$') || (duration(self.sessionDuration) >= duration('15m') && duration(self.sessionDuration) <= duration('12h'))",
         broken: session_duration,
     },
+    Rule { cel: LENGTH_RULE, broken: length },
     Rule {
         cel: "size(self.metadata.name) <= 248",
         broken: |history| at("/metadata/name", name_length(history) <= 248),

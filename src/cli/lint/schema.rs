@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::defaults::{is_dropped, with_defaults};
 use super::finding::{finding, unknown};
 use super::{metadata, rules, words};
-use crate::api::v1alpha1::{DURATION_PATTERN, DurationString, custom_resource_definitions};
+use crate::api::v1alpha1::custom_resource_definitions;
 use crate::asl::Node;
 use crate::asl::lint::Finding;
 use crate::plan::workflow::log_group_warning;
@@ -201,9 +201,6 @@ impl<'a> Walk<'a, '_> {
         if let Some(pattern) = schema["pattern"].as_str() {
             if !self.schemas.fits(pattern, text) {
                 return self.wrong(node, words::of_pattern(name, text, pattern));
-            }
-            if pattern == DURATION_PATTERN && DurationString(text.to_owned()).to_std().is_none() {
-                return self.wrong(node, format!("{name} \"{text}\" is longer than can be counted"));
             }
         }
         if schema["format"] == "date-time" && !is_date_time(text) {

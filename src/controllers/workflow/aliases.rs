@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use super::hands::Hands;
-use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow};
+use crate::api::v1alpha1::{Alias, AliasStatus, DriftPolicy, OnRollback, RolloutPhase, Workflow, asked};
 use crate::aws::{Caller, ExecutionStatus, ListedExecution, Routes};
 use crate::controllers::runner::{Work, fenced};
 use crate::controllers::{Context, guardrails};
@@ -70,7 +69,7 @@ pub(super) async fn converge(
         remember(work, decision);
     }
     if is_promoted {
-        work.status().last_handled.promote = work.object.annotations().get(PROMOTE).cloned();
+        work.status().last_handled.promote = asked(&work.object, PROMOTE).map(str::to_owned);
     }
     Ok(converged)
 }
@@ -182,15 +181,15 @@ fn known(work: &Work<Workflow>, name: &str) -> Option<AliasStatus> {
 
 /// The version that a new value of the annotation asks for.
 fn promoted(work: &Work<Workflow>, alias: &str) -> Option<i64> {
-    let asked = work.object.annotations().get(PROMOTE)?;
-    let handled = work.object.status.as_ref().and_then(|status| status.last_handled.promote.as_ref());
-    let (name, version) = asked.split_once('/')?;
+    let wish = asked(&work.object, PROMOTE)?;
+    let handled = work.object.status.as_ref().and_then(|status| status.last_handled.promote.as_deref());
+    let (name, version) = wish.split_once('/')?;
     let is_number = version.bytes().all(|byte| byte.is_ascii_digit());
-    (handled != Some(asked) && name == alias && is_number).then(|| version.parse().ok()).flatten()
+    (handled != Some(wish) && name == alias && is_number).then(|| version.parse().ok()).flatten()
 }
 
 fn is_paused(work: &Work<Workflow>, alias: &str) -> bool {
-    work.object.annotations().get(PAUSE).is_some_and(|names| names.split(',').any(|name| name.trim() == alias))
+    asked(&work.object, PAUSE).is_some_and(|names| names.split(',').any(|name| name.trim() == alias))
 }
 
 /// Executions that started after AWS can be taken to route by the new weights, version by version.

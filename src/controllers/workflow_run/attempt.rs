@@ -69,6 +69,7 @@ async fn ready(run: &mut Run<'_>) -> Result<ControlFlow<Done, Ready>, Failure> {
     admission::allowed(run, &workflow, &binding, &rules, &target_arn, &target_arn).await?;
     let machine_type = workflow.spec.machine_type;
     retry::check_mode(&run.spec, machine_type)?;
+    run::check_lengths(&run.spec)?;
     let input = input::read(run).await?;
     if let Some(why) = misfit_of(run.ctx, &workflow, &target_arn, &input).await? {
         return Ok(ControlFlow::Break(run.ends_unstarted(Phase::Failed, Reason::InputInvalid, &why)));

@@ -2,11 +2,10 @@
 //! somebody watches and for those that failed, and what cannot be read is left out.
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use super::result::Run;
 use super::session::Looks;
-use crate::api::v1alpha1::{Phase, WorkflowRun};
+use crate::api::v1alpha1::{Phase, WorkflowRun, asked};
 use crate::aws::{AwsError, Caller, HistoryEvent, HistoryRequest};
 use crate::controllers::Context;
 use crate::controllers::context::LOOK_EVERY;
@@ -96,7 +95,7 @@ async fn look(ctx: &Context, caller: &Caller, arn: &str) -> Result<(Vec<String>,
 }
 
 fn is_watched(run: &WorkflowRun, now: Timestamp) -> bool {
-    run.annotations().get(WATCH).is_some_and(|until| until.parse::<Timestamp>().map_or(true, |until| now < until))
+    asked(run, WATCH).is_some_and(|until| until.parse::<Timestamp>().map_or(true, |until| now < until))
 }
 
 #[cfg(test)]

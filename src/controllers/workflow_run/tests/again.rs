@@ -45,6 +45,14 @@ async fn a_run_that_failed_is_tried_again_as_its_spec_says() {
 }
 
 #[tokio::test]
+async fn the_empty_value_asks_for_no_redrive() {
+    let mut world = ended(&json!({}), Ended::Failed("E")).await;
+    ask(&mut world, "").await;
+    assert_eq!((phase(&world), status(&world).attempts.len()), (Some(Phase::Failed), 1));
+    assert_eq!(status(&world).last_handled.redrive, None);
+}
+
+#[tokio::test]
 async fn a_retry_waits_for_its_time_and_ends_when_it_is_cancelled() {
     let retry = json!({"strategy": "Restart", "limit": 1, "backoff": {"interval": "1h"}});
     let mut world = ended(&json!({"retry": retry}), Ended::Failed("E")).await;

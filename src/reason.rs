@@ -119,6 +119,7 @@ reasons! {
     NotLeading,
     NotRedrivable,
     ObjectGone,
+    ObjectTooLarge,
     Orphaned,
     OutcomeUnknown,
     OutputNotLogged,
@@ -196,6 +197,7 @@ reasons! {
     WorkflowNotFound,
     WorkflowNotReady,
     WorkflowReplaced,
+    WriteRefused,
 }
 
 impl fmt::Display for Reason {

@@ -347,10 +347,27 @@ async fn write_and_announce<K: Managed>(
     failure: Option<&Failure>,
     ctx: &Context,
 ) -> Result<(), Failure> {
-    work.write(ctx).await?;
+    if let Err(refused) = work.write(ctx).await {
+        tell_unwritten(work, failure, &refused, ctx).await;
+        return Err(refused);
+    }
     let failed = failure.is_some_and(Failure::is_news) || find(K::common(work.status()).0, STALLED).is_some();
     announce(work, before, failed, ctx).await;
     Ok(())
+}
+
+/// A status that the API server refuses can tell nobody, not even of that: an event does, with what the status would have said.
+async fn tell_unwritten<K: Managed>(work: &Work<K>, failure: Option<&Failure>, refused: &Failure, ctx: &Context) {
+    if refused.class != Class::Denied {
+        return;
+    }
+    log_failure(refused, None);
+    let untold = failure.filter(|failure| failure.is_news() && **failure != *refused);
+    let (reason, note) = match untold {
+        Some(untold) => (untold.reason, format!("{} {}", untold.message, refused.message)),
+        None => (refused.reason, refused.message.clone()),
+    };
+    publish(&work.object, EventType::Warning, reason, &note, ctx).await;
 }
 
 /// A failure that begins or changes is worth a line; its repeats are for those who look closer.

@@ -78,7 +78,8 @@ fn runs_api(work: &Work<WorkflowSchedule>, ctx: &Context) -> Api<WorkflowRun> {
 }
 
 /// The runs of this schedule as the API server has them now: a watch may not show yet what was created a moment ago, and
-/// then two would run where one may. They have the schedule as their controller, as an admission policy lets nobody else write it. One that is known as active is looked for by its name too, should its label be lost.
+/// then two would run where one may. They have the schedule as their controller, as an admission policy lets nobody else write it. One that is known as active is looked for by its name too,
+/// and it is the schedule's by its UID until it has ended, whatever became of its label and owner.
 async fn owned_runs(work: &Work<WorkflowSchedule>, ctx: &Context) -> Result<Vec<OwnedRun>, Failure> {
     let api = runs_api(work, ctx);
     let labelled = ListParams::default().labels(&format!("{SCHEDULE_LABEL}={}", work.object.name_any()));
@@ -89,9 +90,15 @@ async fn owned_runs(work: &Work<WorkflowSchedule>, ctx: &Context) -> Result<Vec<
     let unseen: Vec<&ActiveRun> = known.filter(|known| runs.iter().all(|run| run.uid != known.uid)).collect();
     for known in unseen {
         let found = named::<WorkflowRun>(ctx, &work.namespace(), &known.name).await?;
-        runs.extend(found.iter().filter(|run| controls(&work.object, *run)).map(OwnedRun::from));
+        let known = found.iter().filter(|run| run.uid().as_ref() == Some(&known.uid));
+        let of_ours = |run: &WorkflowRun| controls(&work.object, run) || !is_finished(run);
+        runs.extend(known.filter(|run| of_ours(run)).map(OwnedRun::from));
     }
     Ok(runs)
+}
+
+fn is_finished(run: &WorkflowRun) -> bool {
+    run.status.as_ref().and_then(|status| status.phase).unwrap_or_default().is_finished()
 }
 
 async fn act(work: &mut Work<WorkflowSchedule>, ctx: &Context, action: &Action) -> Result<(), Failure> {
@@ -108,13 +115,16 @@ async fn cancel(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun, w
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     match runs_api(work, ctx).patch(&run.name, &parameters, &Patch::Merge(&patch)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        // Somebody was first, and a cancel is not changed: the next look sees theirs.
-        Err(kube::Error::Api(status)) if status.code == 422 => {
-            Err(Failure::new(Class::Conflict, Reason::Conflict, "the run was cancelled meanwhile"))
-        }
+        // Somebody was first, and a cancel is not changed: then it is as wanted.
+        Err(kube::Error::Api(status)) if status.code == 422 && is_cancelled(work, ctx, run).await? => Ok(()),
         Err(error) => Err(api_failure(&error)),
         Ok(_) => Ok(()),
     }
+}
+
+async fn is_cancelled(work: &Work<WorkflowSchedule>, ctx: &Context, run: &ActiveRun) -> Result<bool, Failure> {
+    let found = named::<WorkflowRun>(ctx, &work.namespace(), &run.name).await?;
+    Ok(found.is_none_or(|found| found.uid().as_deref() != Some(&run.uid) || found.spec.cancel.is_some()))
 }
 
 async fn create(work: &mut Work<WorkflowSchedule>, ctx: &Context, tick: &Tick) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::result::Run;
 use super::session::{self, binding_name, machine};
-use super::{approval, observe, own};
+use super::{admission, approval, observe, own};
 use crate::api::v1alpha1::{
     CANCEL_REQUESTED_BY, Phase, RunDeletionPolicy, RunMode, StopIntent, Workflow, WorkflowRunSpec, WorkflowRunStatus,
 };
@@ -24,9 +24,15 @@ pub(super) const LANDS_LATER: Duration = Duration::from_secs(1);
 
 /// The intent is in the status before AWS is asked, because it decides the phase at the end.
 pub(super) async fn record(run: &mut Run<'_>, intent: StopIntent) -> Result<Done, Failure> {
-    intend(run, intent).await?;
+    let unrecorded = match intend(run, intent).await {
+        Err(failure) if failure.reason == Reason::ObjectTooLarge => Some(failure),
+        other => other.map(|()| None)?,
+    };
     let arn = run.known().execution_arn.unwrap_or_default();
-    stop(run, &arn, intent).await
+    let Some(failure) = unrecorded else { return stop(run, &arn, intent).await };
+    // Whoever makes an object too large keeps it from being written, and nothing from being stopped.
+    ask(run, &arn, intent).await??;
+    Err(failure)
 }
 
 /// Records the intent, once.
@@ -52,6 +58,9 @@ pub(super) async fn end_unstarted(
     if reason == Reason::Cancelled {
         let by = run.ctx.attribution.stamped(&**run, CANCEL_REQUESTED_BY).await?;
         run.cancelled(by);
+        if run.known().requested_by.is_none() {
+            admission::tell_requester(run).await?;
+        }
     }
     Ok(run.ends_unstarted(phase, reason, message))
 }

@@ -182,6 +182,41 @@ async fn a_run_that_lost_its_label_is_still_known_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_run_that_lost_owner_and_label_is_the_schedule_s_until_it_has_ended() {
+    let mut world = looked_at(&json!({"concurrencyPolicy": "Forbid"}), |world| {
+        add_run(world, "yearly-1", &json!({"phase": "Running"}));
+    })
+    .await;
+    world.change(
+        "workflowruns",
+        "yearly-1",
+        &json!({"metadata": {"labels": {SCHEDULE_LABEL: "other"}, "ownerReferences": []}}),
+    );
+    world.settle::<WorkflowSchedule>("yearly").await;
+    assert_eq!((status(&world).active.len(), world.names::<WorkflowRun>().len()), (1, 1), "none runs beside it");
+    world.change(
+        "workflowruns",
+        "yearly-1",
+        &json!({"status": {"phase": "Succeeded", "finishedAt": "2026-01-01T00:05:00Z"}}),
+    );
+    world.settle::<WorkflowSchedule>("yearly").await;
+    assert_eq!(world.names::<WorkflowRun>(), ["yearly-1".to_owned(), run_of_today()]);
+}
+
+#[tokio::test]
+async fn a_cancel_that_the_api_server_refuses_is_told_and_not_asked_for_at_once() {
+    let world = looked_at(&json!({"concurrencyPolicy": "Replace"}), |world| {
+        add_run(world, "yearly-1", &json!({"phase": "Running"}));
+        world.refuse("PATCH", "/workflowruns/yearly-1", 422, 3);
+    })
+    .await;
+    assert_eq!(world.says::<WorkflowSchedule>("yearly", "Ready"), "False/WriteRefused");
+    assert_eq!(world.reasons(), ["WriteRefused"]);
+    let refused = Failure::new(Class::Denied, Reason::WriteRefused, "");
+    assert!(refused.class.delay(1, 0.0).is_some_and(|delay| delay >= Duration::from_secs(5)));
+}
+
+#[tokio::test]
 async fn more_than_the_limits_of_history_is_forgotten_oldest_first() {
     let limits = json!({"successfulRunsHistoryLimit": 1, "failedRunsHistoryLimit": 0, "suspend": true});
     let world = looked_at(&limits, |world| {

@@ -51,6 +51,49 @@ async fn ends(world: &World<Faked>, end: Ended, events: Vec<HistoryEvent>) {
     see(world).await;
 }
 
+#[tokio::test]
+async fn what_is_too_large_to_be_written_is_stopped_all_the_same_and_an_event_tells() {
+    for (run, cancel, error) in
+        [(json!({}), true, "Stepbound.Cancelled"), (json!({"timeout": "1ms"}), false, "Stepbound.TimedOut")]
+    {
+        let mut world = woken(&json!({}), &run).await;
+        if cancel {
+            world.change("workflowruns", "order", &json!({"spec": {"cancel": {}}}));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        world.refuse("PATCH", "/workflowruns/order/status", 413, 2);
+        world.wake("order").await;
+        assert_eq!(world.aws.execution(&arn()).unwrap().error.as_deref(), Some(error));
+        assert!(world.reasons().contains(&"ObjectTooLarge".to_owned()), "{:?}", world.events());
+        world.show(&arn());
+        world.settle::<WorkflowRun>("order").await;
+        assert!(phase(&world).is_some_and(Phase::is_finished), "once it is smaller");
+        assert!(status(&world).stop.is_some());
+    }
+}
+
+#[tokio::test]
+async fn whoever_asked_for_too_large_a_run_is_told_by_an_event() {
+    let world = ready(&json!({})).await;
+    world.add_run("order", &json!({"input": "a".repeat(300_000)}));
+    world.refuse("PATCH", "/workflowruns/order/status", 413, 9);
+    world.wake("order").await;
+    assert_eq!(world.reasons(), ["InputTooLarge"]);
+    assert!(world.events()[0].2.contains("too large"), "{:?}", world.events());
+}
+
+#[tokio::test]
+async fn who_asked_for_a_run_that_was_cancelled_before_its_start_is_told() {
+    let mut world = ready(&json!({})).await;
+    world.install_policies().await;
+    world.add_run("order", &json!({"cancel": {}}));
+    world.annotate::<WorkflowRun>("order", "stepbound.dev/requested-by", "alice");
+    world.annotate::<WorkflowRun>("order", "stepbound.dev/cancel-requested-by", "alice");
+    world.wake("order").await;
+    let known = status(&world);
+    assert_eq!((known.phase, known.requested_by.as_deref()), (Some(Phase::Aborted), Some("alice")));
+}
+
 /// So many states, one after the other.
 fn long(states: i64) -> Vec<HistoryEvent> {
     let event = |id: i64, event_type: &str| HistoryEvent {

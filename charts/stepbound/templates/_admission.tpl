@@ -12,9 +12,9 @@ namespaceSelector: {}
 {{- define "stepbound.operatorUser" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "stepbound.account" . }}
 {{- end }}
-{{- /* Whom a refusal names in its commands; a name that a shell could misread is left for the reader to fill in. */}}
+{{- /* Whom a refusal names in its commands, between double quotes of YAML: as it is where a shell reads it so, else in its quotes; a name that is long or no plain text is left for the reader to fill in. */}}
 {{- define "stepbound.grantee" -}}
-request.userInfo.username.matches('^[A-Za-z0-9@._:/+-]+$') ? request.userInfo.username : 'USER'
+request.userInfo.username.size() > 256 ? 'USER' : request.userInfo.username.matches('^[A-Za-z0-9@._:/+-]+$') ? request.userInfo.username : request.userInfo.username.matches('^[ -$&-~]+$') ? '\\'' + request.userInfo.username.replace('\\'', '\\'\\\\\\'\\'') + '\\'' : 'USER'
 {{- end }}
 {{- /* Labels without which nothing is minted in a namespace, as CEL writes a map. Namespaces that are granted by name need none. */}}
 {{- define "stepbound.tokenLabels" -}}

@@ -258,7 +258,8 @@ fn consent_needed(arn: &str, owner: &str, taker: &Owner, asked: Option<&str>) ->
     let taker_text = taker.text();
     let mut parts = owner.split('/');
     let (cluster, namespace) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let by_annotation = match parts.next() {
+    let name = parts.next();
+    let by_annotation = match name {
         Some(name) => {
             format!("kubectl annotate sfn {name} -n {namespace} {RELEASE_TAG}={taker_text} in their cluster, or ")
         }
@@ -266,8 +267,10 @@ fn consent_needed(arn: &str, owner: &str, taker: &Owner, asked: Option<&str>) ->
     };
     let here = cluster == taker.cluster || cluster == "ack";
     let by_right = if here {
+        let role = name.map_or_else(|| "stepbound-take-over".to_owned(), |name| format!("stepbound-take-over-{name}"));
+        let only = name.map(|name| format!(" --resource-name={name}")).unwrap_or_default();
         format!(
-            " Whoever has the verb take-over on workflows in namespace {namespace} may do without (kubectl create role take-over -n {namespace} --verb=take-over --resource=workflows.stepbound.dev, and a rolebinding)."
+            " Whoever has the verb take-over on workflows in namespace {namespace} may do without (kubectl create role {role} -n {namespace} --verb=take-over --resource=workflows.stepbound.dev{only}; kubectl create rolebinding {role}-USER -n {namespace} --role={role} --user=USER, where USER is who applies this Workflow)."
         )
     } else {
         String::new()

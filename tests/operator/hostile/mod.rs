@@ -4,6 +4,7 @@
 mod admission;
 mod agreement;
 mod aliases;
+mod doors;
 mod executions;
 mod guardrails;
 mod identity;

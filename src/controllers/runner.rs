@@ -315,8 +315,9 @@ async fn pipeline<K: Managed>(mut work: Work<K>, ctx: &Arc<Context>) -> Result<R
     }
     let uid = work.object.uid().unwrap_or_default();
     ctx.objects.stalled(K::KIND, &uid, waits_for_person(K::common(work.status()).0).filter(|_| !(release && deleted)));
-    if release {
-        work.remove_finalizer(ctx).await.map_err(failed)?;
+    if release && let Err(refused) = work.remove_finalizer(ctx).await {
+        tell_unwritten(&work, None, &refused, ctx).await;
+        return Err(failed(refused));
     }
     failure.map_or(Ok(requeue), |failure| Err(failed(failure)))
 }

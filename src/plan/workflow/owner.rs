@@ -407,6 +407,8 @@ mod tests {
             here.contains("--verb=take-over --resource=workflows.stepbound.dev")
                 && here.contains("asks for it already")
         );
+        let bound = "kubectl create rolebinding stepbound-take-over-fulfil-USER -n victim --role=stepbound-take-over-fulfil --user=USER";
+        assert!(here.contains("--resource-name=fulfil") && here.contains(bound), "{here}");
         let ack = say(&Tags::from([("services.k8s.aws/namespace".to_owned(), "shop".to_owned())]), None);
         assert!(!ack.contains("kubectl annotate sfn") && ack.contains("take-over-from=ack/shop"), "{ack}");
     }

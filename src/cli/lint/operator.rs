@@ -185,7 +185,7 @@ impl<'o> Check<'_, 'o> {
         for (key, value) in given {
             let told = tags::problem(key, value);
             let pointer = format!("/spec/tags/{}", key.replace('~', "~0").replace('/', "~1"));
-            for message in told {
+            if let Some(message) = told {
                 self.doubted(&pointer, "SB094", &message);
             }
         }

@@ -19,8 +19,8 @@ use crate::kubectl::cancel::{Asked, ask};
 use crate::kubectl::cluster::typed;
 use crate::kubectl::describe::chain_of;
 use crate::kubectl::get::followed;
+use crate::kubectl::kinds::{Kind, Named, name_of};
 use crate::kubectl::list::newest_first;
-use crate::kubectl::objects::{Kind, Named, name_of};
 use crate::kubectl::run_workflow::{Wanted, check_input, check_target, kept_output};
 use crate::kubectl::{Cluster, KubectlError};
 

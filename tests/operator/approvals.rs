@@ -115,7 +115,7 @@ fn who_decides(tried: &mut Attempts<'_>) {
     tried.patch("another digest", "bob", "other-1", &decision(&"1".repeat(64), "Approved", "bob"), "request.digest");
     tried.patch("without the right", "alice", "other-1", &right("alice"), "cannot get resource \"approvals\"");
     let robot = tenant.bed.control_plane.kubeconfig_of("decided", "robot");
-    let mut kubectl = std::process::Command::new(tenant.bed.control_plane.kubectl);
+    let mut kubectl = std::process::Command::new(&tenant.bed.control_plane.kubectl);
     kubectl.arg("--kubeconfig").arg(robot).args(["-n", "decided", "patch", "approval/other-1", "--type=merge", "-p"]);
     let answer = support::control_plane::run(kubectl.arg(right(ROBOT).to_string()), None);
     tried.refused("a service account", answer, "approved by people");

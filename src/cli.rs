@@ -116,7 +116,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Lint(flags) => return Ok(lint::run(&flags)?),
         Verb::Graph(flags) => graph::run(&flags)?,
         #[cfg(all(feature = "operator", feature = "kubectl"))]
-        Verb::Mcp(flags) => mcp::run(*flags)?,
+        Verb::Mcp(flags) => mcp::run(&flags)?,
         Verb::Policy(flags) => return Ok(policy::run(&flags)?),
         #[cfg(feature = "operator")]
         Verb::Release(flags) => release::run(&flags)?,

@@ -163,7 +163,7 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Rollout(flags) => rollout::run(flags, &connect().await?).await,
             Verb::Import(flags) => import::run(flags, connection.namespace.as_deref()),
             Verb::Ui(flags) => ui::run(flags, &connect().await?, connection.namespace.is_some()).await,
-            Verb::Mcp(flags) => mcp::run(flags, &connect().await?).await,
+            Verb::Mcp(flags) => Box::pin(mcp::run(flags, &connect().await?)).await,
             Verb::Graph(flags) => {
                 offline::read_objects(&flags.files(), connect).await?;
                 Ok(offline::ended(

@@ -70,8 +70,8 @@ pub enum McpError {
     Serve(#[from] McpServingError),
 }
 
-pub(super) fn run(flags: McpFlags) -> Result<(), McpError> {
-    let serving = serving(flags_checked(&flags)?);
+pub(super) fn run(flags: &McpFlags) -> Result<(), McpError> {
+    let serving = serving(flags_checked(flags)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let _inside = runtime.enter();
     let _log = telemetry::start(flags.log_format, None)?;

@@ -43,7 +43,7 @@ pub(super) async fn run(_: &McpFlags, cluster: &Cluster) -> Result<Exit, Kubectl
     ));
     let stop = asked_to_end();
     let serve = async {
-        let service = Agent::of(cluster.clone()).serve(transport).await;
+        let service = Box::pin(Agent::of(cluster.clone()).serve(transport)).await;
         let service = service
             .map_err(|error| KubectlError::Refused(format!("no client of the Model Context Protocol: {error}")))?;
         service.waiting().await.map_err(|error| KubectlError::Refused(format!("the server broke off: {error}")))

@@ -39,9 +39,8 @@ impl Offer {
         if !self.besides.is_empty() {
             let others: Vec<String> = self.besides.iter().map(|name| format!("\"{name}\"")).collect();
             let others = bounded(&others.join(", "), MAX_DESCRIPTION);
-            text.push_str(&format!(
-                ". This name is claimed by other Workflows too, which are younger and not offered: {others}"
-            ));
+            let besides = ". This name is claimed by other Workflows too, which are younger and not offered: ";
+            text.extend([besides, others.as_str()]);
         }
         text
     }

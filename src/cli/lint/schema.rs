@@ -198,10 +198,8 @@ impl<'a> Walk<'a, '_> {
         if let Some(message) = words::of_length(name, text.chars().count() as u64, schema) {
             return self.wrong(node, message);
         }
-        if let Some(pattern) = schema["pattern"].as_str() {
-            if !self.schemas.fits(pattern, text) {
-                return self.wrong(node, words::of_pattern(name, text, pattern));
-            }
+        if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !self.schemas.fits(pattern, text)) {
+            return self.wrong(node, words::of_pattern(name, text, pattern));
         }
         if schema["format"] == "date-time" && !is_date_time(text) {
             let message =

@@ -83,7 +83,7 @@ fn a_null_is_as_if_the_field_were_left_out_for_every_rule_and_policy() {
     let mut run = workflow_run("aliased", "fulfil", &json!({"inputFrom": null, "input": {"kept": null}}));
     run["spec"]["workflowRef"] = json!({"name": "fulfil", "alias": "live", "version": null});
     let schedule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowSchedule", "metadata": {"name": "yearly"},
-        "spec": {"schedule": "0 0 1 1 *", "runTemplate": {"metadata": null, "spec": {"workflowRef": {"name": "fulfil"}, "inputFrom": null, "cancel": null}}}});
+        "spec": {"schedule": "0 0 1 1 *", "runTemplate": {"metadata": null, "spec": {"workflowRef": {"name": "fulfil"}, "inputFrom": null, "timeout": null}}}});
     let provider = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "IdentityProvider", "metadata": {"name": "pool"},
         "spec": {"issuer": "https://issuer.example", "clientAuthentication": {"type": "TokenExchange", "clientID": "c", "secretKeyRef": null}}});
     crate::admission::may_edit(
@@ -276,7 +276,8 @@ fn a_run_is_not_blown_up_by_its_metadata() {
     let merge = |patch: Value| patch_as(&tenant, "mallory", "sfnrun/order", "merge", &patch);
     refused(merge(json!({"metadata": {"labels": many(65, "l")}})), &["metadata.labels", "64 are allowed"]);
     refused(merge(json!({"metadata": {"annotations": many(80, "a")}})), &["metadata.annotations", "64 are allowed"]);
-    let finalizers: Vec<String> = (0..17).map(|n| format!("x.example/{n}")).collect();
+    let ours = std::iter::once("stepbound.dev/finalizer".to_owned());
+    let finalizers: Vec<String> = ours.chain((0..17).map(|n| format!("x.example/{n}"))).collect();
     refused(merge(json!({"metadata": {"finalizers": finalizers}})), &["metadata.finalizers", "16 are allowed"]);
     merge(json!({"metadata": {"labels": many(64, "l")}})).unwrap();
     let long = workflow_run("long", "fulfil", &json!({"input": "a".repeat(262_145)}));

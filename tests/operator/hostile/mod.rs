@@ -369,7 +369,9 @@ fn operators(suite: &mut Suite<'_>, victim: &Tenant) {
         (Operator, "Stalled", "RefusedByGuardrail"),
         "integration aws-sdk:lambda:invoke at /States/P/Branches/0/States/T",
     );
-    let large = json!({"input": "x".repeat(300_000)});
+    let text = workflow_run("large", "fulfil", &json!({"input": "x".repeat(300_000)}));
+    suite.object("a text as input, larger than AWS takes", &text, Layer::Admission, "longer than the 262,144 bytes");
+    let large = json!({"input": ["x".repeat(300_000)]});
     suite.condition(
         "an input larger than AWS takes",
         &workflow_run("large", "fulfil", &large),

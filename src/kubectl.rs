@@ -1,6 +1,8 @@
 //! `kubectl sfn`: what people do with workflows and runs, through the API server and with the rights of whoever types it. One
 //! file a verb.
 
+mod approvals;
+mod approve;
 mod await_run;
 mod cancel;
 mod cluster;
@@ -22,6 +24,7 @@ pub(crate) mod mcp;
 mod objects;
 mod offline;
 mod pause;
+mod pretty;
 mod redrive;
 mod refused;
 mod report;
@@ -85,6 +88,10 @@ enum Verb {
     Redrive(redrive::RedriveFlags),
     /// Create the same run again
     Retry(retry::RetryFlags),
+    /// Let a run start that somebody else asked for and that waits for it: shows what it is, and asks
+    Approve(approve::ApproveFlags),
+    /// Let a run that waits for an approval end without a start
+    Deny(approve::DenyFlags),
     /// Print what a run did, event by event
     Logs(logs::LogsFlags),
     /// Show what an object hangs on, from the account down, with what is wrong where it is
@@ -155,6 +162,8 @@ pub fn run(cli: Cli) -> Result<Exit, KubectlError> {
             Verb::Cancel(flags) => cancel::run(flags, &connect().await?).await,
             Verb::Redrive(flags) => redrive::run(flags, &connect().await?).await,
             Verb::Retry(flags) => retry::run(flags, &connect().await?).await,
+            Verb::Approve(flags) => approve::approve(flags, &connect().await?).await,
+            Verb::Deny(flags) => approve::deny(flags, &connect().await?).await,
             Verb::Logs(flags) => logs::run(flags, &connect().await?).await,
             Verb::Describe(flags) => describe::run(flags, &connect().await?).await,
             Verb::Report(flags) => report::run(flags, &connect().await?).await,

@@ -20,7 +20,7 @@ use super::show::print;
 use super::table::printable;
 use super::words::since;
 use super::{Cluster, Exit, KubectlError};
-use crate::api::v1alpha1::{Activity, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
+use crate::api::v1alpha1::{Activity, Approval, TrustBinding, Workflow, WorkflowRun, WorkflowSchedule};
 use words::{Place, What};
 
 /// Who asks for the next word does not wait longer.
@@ -147,6 +147,7 @@ fn contexts(connection: &Connection) -> Vec<(String, String)> {
 async fn of_kind(kind: &str, cluster: &Cluster, place: &Place) -> Vec<(String, String)> {
     let asked = ListParams::default().limit(MOST);
     let api = match kind {
+        "RUN" | "APPROVAL" if decides(&place.verb) => return waiting(kind, cluster, place).await,
         "RUN" => cluster.as_they_are::<WorkflowRun>(),
         "WORKFLOW" => cluster.as_they_are::<Workflow>(),
         "BINDING" => cluster.as_they_are::<TrustBinding>(),
@@ -180,6 +181,28 @@ fn makes_sense(verb: &str, object: &DynamicObject) -> bool {
         }
         _ => true,
     }
+}
+
+/// True of a verb by which somebody decides.
+fn decides(verb: &str) -> bool {
+    ["approve", "deny"].contains(&verb)
+}
+
+/// What waits for an approval: runs, told from Approvals, since whoever approves may not be allowed to see runs; behind their kind
+/// the Approvals themselves.
+async fn waiting(kind: &str, cluster: &Cluster, place: &Place) -> Vec<(String, String)> {
+    if kind == "APPROVAL" && !place.begun.contains('/') {
+        return Vec::new();
+    }
+    let approvals = cluster.as_they_are::<Approval>().list(&ListParams::default().limit(MOST)).await;
+    let now = Timestamp::now();
+    let known = approvals.into_iter().flatten().filter_map(|object| typed::<Approval>(object).ok());
+    let waits = known.filter(|one| one.spec.decision.is_none() && now < one.spec.request.expires_at.0);
+    let told = |one: Approval| {
+        let name = if kind == "RUN" { one.spec.request.run_name.clone() } else { one.name_any() };
+        (name, format!("{} asks, open for {}", one.spec.request.requester, since(now, one.spec.request.expires_at.0)))
+    };
+    waits.map(told).collect()
 }
 
 /// The aliases of the Workflow that was typed before.

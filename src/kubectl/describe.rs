@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::kinds::{Kind, Named, name_of};
 use super::objects::{self, Shown, see};
+use super::pause::who_decides;
 use super::show::{self, print};
 use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{TrustBinding, Workflow, WorkflowRun};
@@ -41,6 +42,9 @@ pub(super) async fn run(flags: &DescribeFlags, cluster: &Cluster) -> Result<Exit
     match flags.output {
         Format::Text => {
             print(&chain.text(colour(), columns()))?;
+            if let Some(how) = objects.run.as_ref().and_then(who_decides) {
+                say(&how);
+            }
             if let Some(next) = chain.next(&named) {
                 say(&format!("Next: {}", cluster.command(&next)));
             }
@@ -101,6 +105,12 @@ async fn objects(cluster: &Cluster, named: &Named) -> Result<Objects, KubectlErr
         Kind::Binding => {
             let found: TrustBinding = objects::get(cluster, named.kind, &named.name).await?;
             objects.binding = Some((named.name.clone(), Shown::There(Box::new(found))));
+        }
+        Kind::Approval => {
+            return Err(KubectlError::Usage(format!(
+                "an Approval hangs on its run: describe that, as in run/NAME, or look at it: kubectl sfn approve approval/{} --dry-run=client",
+                named.name
+            )));
         }
     }
     if let Some(name) = workflow {

@@ -154,23 +154,27 @@ impl Right<'_> {
         let asks = kubectl(&format!("auth can-i {} {}{group}{place}", self.verb, self.resource));
         let check = format!("\nSee what you may: {asks}");
         match self.role() {
-            Some((role, own)) => format!(
+            Some((role, Some(own))) => format!(
                 "{check}\nThe ClusterRole of Stepbound's chart whose name ends in -stepbound-{role} has this right, and so has Kubernetes' own {own}; ask whoever gives roles there."
+            ),
+            Some((role, None)) => format!(
+                "{check}\nThe ClusterRole of Stepbound's chart whose name ends in -stepbound-{role} has this right, and none of Kubernetes' own; ask whoever gives roles there."
             ),
             None => check,
         }
     }
 
-    /// The chart's role that has it, and the least of Kubernetes' own that takes it in.
-    fn role(&self) -> Option<(&'static str, &'static str)> {
+    /// The chart's role that has it, and the least of Kubernetes' own that takes it in, where one does.
+    fn role(&self) -> Option<(&'static str, Option<&'static str>)> {
         let reads = ["get", "list", "watch"].contains(&self.verb);
         match self.resource {
             _ if self.group != crate::api::v1alpha1::GROUP || self.verb.starts_with("impersonate") => None,
             "executiondatapages" => None,
-            _ if reads => Some(("view", "view")),
-            "executionhistories" => Some(("view", "view")),
-            "workflowruns" | "workflowschedules" => Some(("run", "edit")),
-            "workflows" | "activities" => Some(("edit", "edit")),
+            _ if reads => Some(("view", Some("view"))),
+            "executionhistories" => Some(("view", Some("view"))),
+            "workflowruns" | "workflowschedules" => Some(("run", Some("edit"))),
+            "workflows" | "activities" => Some(("edit", Some("edit"))),
+            "approvals" if self.verb == "patch" => Some(("approve", None)),
             _ => None,
         }
     }
@@ -199,6 +203,7 @@ mod tests {
             ("list", "workflowruns", Some("-stepbound-view")),
             ("patch", "workflows", Some("-stepbound-edit")),
             ("create", "executionhistories", Some("-stepbound-view")),
+            ("patch", "approvals", Some("-stepbound-approve")),
             ("create", "approvals", None),
             ("impersonate-on:serviceaccount:create", "workflowruns", None),
         ] {

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
+use super::approvals::awaited;
 use super::await_run::phase;
 use super::cluster::typed;
 use super::ended::{next, reason};
 use super::flags::Output;
 use super::list::duration;
-use super::pause::waits_for;
+use super::pause::{waits_for, who_decides};
 use super::show::{self, print};
 use super::table::{Table, printable};
 use super::timeline;
@@ -49,6 +50,9 @@ pub(super) async fn run(flags: &GetFlags, cluster: &Cluster) -> Result<Exit, Kub
                 None => followed(&run.name_any(), cluster).await,
             };
             print(&text(&run, timeline.as_ref(), Timestamp::now(), colour()))?;
+            if let Some(how) = who_decides(&run) {
+                say(&how);
+            }
             if let Some(next) = next(&run, Timestamp::now()) {
                 say(&format!("Next: {}", cluster.command(&next)));
             }
@@ -100,6 +104,8 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus, now: Timestamp, colour: 
         ("Workflow", Some(run.spec.workflow_ref.name.clone())),
         ("Version", version(run, attempt)),
         ("Requested by", who.map(str::to_owned)),
+        ("Approval", approval(run, now)),
+        ("Approved by", status.approved_by.clone()),
         ("Cancelled by", stop),
         ("Cancel reason", run.spec.cancel.as_ref().map(|cancel| cancel.reason.clone()).filter(|why| !why.is_empty())),
         ("Session", status.session_name.clone()),
@@ -120,6 +126,16 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus, now: Timestamp, colour: 
         Some(format!("{:<15}{value}\n", format!("{name}:")))
     };
     facts.into_iter().filter_map(line).collect()
+}
+
+/// The Approval that it waits for, or was started by.
+fn approval(run: &WorkflowRun, now: Timestamp) -> Option<String> {
+    let asked = run.status.as_ref()?.approval.as_ref()?;
+    let (name, until) = (&asked.name, asked.expires_at.0);
+    if awaited(run).is_none() {
+        return Some(name.clone());
+    }
+    Some(format!("{name}, open for {}, until {}", since(now, until), written(until)))
 }
 
 /// What was asked for, and the number of the version that was started.

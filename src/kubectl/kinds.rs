@@ -11,10 +11,11 @@ pub(super) enum Kind {
     Binding,
     Workflow,
     Run,
+    Approval,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Binding, Self::Workflow, Self::Run];
+    const ALL: [Self; 4] = [Self::Binding, Self::Workflow, Self::Run, Self::Approval];
 
     /// The kind of a type.
     pub fn of<K>() -> Option<Self>
@@ -32,6 +33,7 @@ impl Kind {
             Self::Binding => "TrustBinding",
             Self::Workflow => "Workflow",
             Self::Run => "WorkflowRun",
+            Self::Approval => "Approval",
         }
     }
 
@@ -41,6 +43,7 @@ impl Kind {
             Self::Binding => &["trustbinding", "trustbindings", "tb", "binding"],
             Self::Workflow => &["workflow", "workflows", "sfn"],
             Self::Run => &["workflowrun", "workflowruns", "sfnrun", "run"],
+            Self::Approval => &["approval", "approvals", "sfnapproval"],
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
             Self::Binding => "binding",
             Self::Workflow => "workflow",
             Self::Run => "run",
+            Self::Approval => "approval",
         }
     }
 
@@ -59,6 +63,7 @@ impl Kind {
             Self::Binding => "BINDING",
             Self::Workflow => "WORKFLOW",
             Self::Run => "RUN",
+            Self::Approval => "APPROVAL",
         }
     }
 
@@ -119,6 +124,7 @@ mod tests {
             ("tb/orders", Kind::Binding, "orders"),
             ("binding/orders", Kind::Binding, "orders"),
             ("run/order-1", Kind::Run, "order-1"),
+            ("approval.stepbound.dev/order-1", Kind::Approval, "order-1"),
         ] {
             assert_eq!(Named::parse(text), Some(Named { kind, name: name.into() }), "{text}");
         }

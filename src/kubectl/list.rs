@@ -6,9 +6,10 @@ use kube::ResourceExt;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 
+use super::approvals::awaited;
 use super::await_run::phase;
 use super::cluster::{all, typed};
-use super::flags::Output;
+use super::flags::{Output, kubectl};
 use super::kinds::{Kind, name_of};
 use super::show;
 use super::table::Table;
@@ -18,6 +19,7 @@ use super::{Cluster, Exit, KubectlError};
 use crate::api::v1alpha1::{Phase, WorkflowRef, WorkflowRun};
 use crate::cli::out::{columns, say};
 use crate::plan::run_result::for_people;
+use crate::reason::Reason;
 
 /// Flags of `kubectl sfn list`.
 #[derive(Debug, Args)]
@@ -79,6 +81,7 @@ pub(super) async fn run(flags: &ListFlags, cluster: &Cluster) -> Result<Exit, Ku
             // Whoever asks for all gets all.
             let room = if is_wide { usize::MAX } else { columns() };
             show::print(&table.fit(room, &["REQUESTED BY", "DURATION", "WORKFLOW", "AGE"]).text())?;
+            note_what_waits_for_an_approval(flags, &runs, cluster);
         }
     }
     Ok(Exit::Done)
@@ -128,6 +131,27 @@ async fn note_a_missing_workflow(flags: &ListFlags, cluster: &Cluster) -> Result
     Ok(())
 }
 
+/// Tells whoever may approve what there is to decide.
+fn note_what_waits_for_an_approval(flags: &ListFlags, runs: &[DynamicObject], cluster: &Cluster) {
+    let waits: Vec<String> = runs
+        .iter()
+        .filter_map(|run| typed::<WorkflowRun>(run.clone()).ok())
+        .filter(|run| awaited(run).is_some())
+        .map(|run| run.name_any())
+        .collect();
+    let Some(first) = waits.first() else { return };
+    let what = match waits.len() {
+        1 => format!("WorkflowRun \"{first}\" waits"),
+        many => format!("{many} of these runs wait"),
+    };
+    let how = if flags.all_namespaces {
+        kubectl("sfn approve NAME -n NAMESPACE")
+    } else {
+        cluster.command(&format!("approve {}", if waits.len() == 1 { first } else { "NAME" }))
+    };
+    say(&format!("{what} for an approval. To decide: {how}"));
+}
+
 fn table(objects: &[DynamicObject], all_namespaces: bool, is_wide: bool, now: Timestamp) -> Table {
     let mut columns = vec!["NAME", "WORKFLOW", "PHASE", "REQUESTED BY", "DURATION", "AGE"];
     if all_namespaces {
@@ -170,7 +194,7 @@ impl Cells {
             phase: Some(phase(run).as_str().to_owned()),
             requested_by: status.requested_by,
             duration: duration(run, now),
-            state: status.state,
+            state: awaited(run).map(|_| Reason::WaitingForApproval.as_str().to_owned()).or(status.state),
             attempts: status.attempts.last().map(|attempt| attempt.number.to_string()),
             execution: status.execution_arn,
         }

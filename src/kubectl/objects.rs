@@ -106,6 +106,10 @@ pub(super) async fn manifests(cluster: &Cluster, named: &Named) -> Result<String
             "\"run/{}\" has no definition of its own; name its Workflow, as in workflow/NAME",
             named.name
         ))),
+        Kind::Approval => Err(KubectlError::Usage(format!(
+            "\"approval/{}\" has no definition of its own; name the Workflow of its run, as in workflow/NAME",
+            named.name
+        ))),
     }
 }
 

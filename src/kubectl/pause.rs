@@ -2,6 +2,8 @@
 
 use kube::ResourceExt;
 
+use super::approvals::awaited;
+use super::flags::kubectl;
 use super::table::printable;
 use crate::api::v1alpha1::{ExecutionHistoryStatus, WorkflowRun};
 use crate::cli::out::say;
@@ -26,6 +28,14 @@ pub(super) fn history_waits_for(status: &ExecutionHistoryStatus) -> Option<Strin
     (!is_usual).then(|| format!("{}: {}", ready.reason, printable(&ready.message)))
 }
 
+/// How somebody lets a run go on that waits for an approval.
+pub(super) fn who_decides(run: &WorkflowRun) -> Option<String> {
+    awaited(run)?;
+    let namespace = run.namespace().map(|namespace| format!(" -n {namespace}")).unwrap_or_default();
+    let command = kubectl(&format!("sfn approve {}{namespace}", run.name_any()));
+    Some(format!("Somebody else decides it: {command}, or deny"))
+}
+
 /// Tells it, each time it is another.
 #[derive(Default)]
 pub(super) struct Told(Option<String>);
@@ -33,15 +43,22 @@ pub(super) struct Told(Option<String>);
 impl Told {
     /// What a run waits for.
     pub fn look(&mut self, run: &WorkflowRun) {
-        self.tell(&format!("WorkflowRun \"{}\"", run.name_any()), waits_for(run));
+        if self.tell(&format!("WorkflowRun \"{}\"", run.name_any()), waits_for(run))
+            && let Some(how) = who_decides(run)
+        {
+            say(&how);
+        }
     }
 
-    /// On standard error: it is no part of what the verb gives.
-    pub fn tell(&mut self, what: &str, why: Option<String>) {
-        if let Some(why) = why.as_ref().filter(|why| self.0.as_ref() != Some(why)) {
+    /// On standard error: it is no part of what the verb gives. True where there was something to tell.
+    pub fn tell(&mut self, what: &str, why: Option<String>) -> bool {
+        let news = why.as_ref().filter(|why| self.0.as_ref() != Some(why));
+        if let Some(why) = news {
             say(&format!("{what} waits: {why}"));
         }
+        let is_news = news.is_some();
         self.0 = why;
+        is_news
     }
 
     pub fn is_waiting(&self) -> bool {

@@ -2,6 +2,7 @@
 //! whoever started it.
 
 mod actions;
+mod approval;
 mod door;
 mod frame;
 mod gantt;
@@ -43,7 +44,7 @@ pub(super) struct UiFlags {
     /// Open the page in the browser
     #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     open: bool,
-    /// Let the page run again, cancel, redrive and follow runs, with your own rights; without it the page only shows
+    /// Let the page run again, cancel, redrive, follow, approve and deny runs, with your own rights; without it the page only shows
     #[arg(long)]
     allow_actions: bool,
 }

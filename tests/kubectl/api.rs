@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,10 @@ pub struct World {
     pub later: BTreeMap<String, Vec<Value>>,
     /// Verbs that whoever asks has no right to, as the API server says when it is asked.
     pub denied: Vec<&'static str>,
+    /// What is told of a change in place of making it.
+    pub refuses: Option<(u16, String)>,
+    /// Whoever asks, where that is not alice.
+    pub user: Option<&'static str>,
     /// Kinds that are not installed.
     pub unknown: Vec<&'static str>,
     /// Method and path of each request.
@@ -106,6 +110,33 @@ impl Api {
             "spec": {"workflowRef": {"name": "fulfil"}, "input": {"order": 7}}, "status": status});
         self.put(run.clone());
         run
+    }
+
+    /// A run that alice asked for and that waits for an approval, with its Approval: by name and attempt. Bob looks at it.
+    pub fn waits(&self, run: &str) -> Value {
+        self.world.lock().unwrap().user = Some("bob@example.com");
+        let (asked, expires) = (self.ago(3 * 3600 + 30), self.ago(-21 * 3600));
+        let name = format!("{run}-1");
+        let approval = json!({"name": name, "uid": name, "attempt": 1, "expiresAt": expires});
+        let message = format!(
+            "Workflow \"fulfil\" wants an approval by somebody else than alice@example.com. Approval \"{name}\" waits for it until {expires}."
+        );
+        let ready = json!({"type": "Ready", "status": "False", "reason": "WaitingForApproval", "message": message,
+            "lastTransitionTime": asked});
+        self.run(run, &json!({"phase": "Pending", "requestedBy": "alice@example.com", "approval": approval, "conditions": [ready]}));
+        let arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil:3";
+        let input = json!({"order": 7}).to_string();
+        let mut request = json!({"runName": run, "runUID": run, "attempt": 1, "requester": "alice@example.com", "input": input,
+            "inputDigest": stepbound::digest::sha256_hex(input.as_bytes()), "targetARN": arn,
+            "definitionHash": stepbound::digest::sha256_hex(b"{}"), "executionRoleARN": "arn:aws:iam::111122223333:role/exec",
+            "stepRoleARNs": ["arn:aws:iam::111122223333:role/pack"], "bindingUID": "8d9f8a1e-6c1c-4f0b-9a56-1c7c2d1f0b7e",
+            "policyRevision": "41,42", "expiresAt": expires, "digest": ""});
+        let typed = serde_json::from_value(request.clone()).unwrap();
+        request["digest"] = json!(stepbound::plan::approval::digest(&typed));
+        let approval = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Approval", "metadata": {"name": name, "namespace": "shop",
+            "uid": name, "resourceVersion": "9", "creationTimestamp": asked}, "spec": {"request": request}});
+        self.put(approval.clone());
+        approval
     }
 
     pub fn workflow(&self, name: &str) {
@@ -216,14 +247,25 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
             review["status"] = json!({"allowed": !world.denied.iter().any(|denied| *denied == verb)});
             json_of(StatusCode::CREATED, &review)
         }
-        ("POST", _) if plural == "selfsubjectreviews" => {
-            let mut review: Value = serde_json::from_slice(&body).unwrap();
-            review["status"] = json!({"userInfo": {"username": "alice@example.com"}});
-            json_of(StatusCode::CREATED, &review)
-        }
+        ("POST", _) if plural == "selfsubjectreviews" => json_of(StatusCode::CREATED, &whoami(&parts.headers, world.user)),
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
         ("PATCH", Some(name)) => {
             let change: Value = serde_json::from_slice(&body).unwrap();
+            if let Some((code, message)) = world.refuses.take() {
+                return refused(&plural, &name, code, &message);
+            }
+            let version = |value: &Value| value["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+            let is_of = world.objects.get(&(plural.clone(), name.clone())).and_then(version);
+            if version(&change).is_some_and(|wanted| Some(wanted) != is_of) {
+                return refused(&plural, &name, 409, "the object has been modified");
+            }
+            if query.contains_key("dryRun") {
+                let Some(mut object) = world.objects.get(&(plural.clone(), name.clone())).cloned() else {
+                    return one(&world, &plural, &name);
+                };
+                merge(&mut object, &change);
+                return json_of(StatusCode::OK, &object);
+            }
             if let Some(object) = world.objects.get_mut(&(plural.clone(), name.clone())) {
                 merge(object, &change);
             }
@@ -246,10 +288,26 @@ fn one(world: &World, plural: &str, name: &str) -> Response {
     if let Some(object) = world.objects.get(&(plural.to_owned(), name.to_owned())) {
         return json_of(StatusCode::OK, object);
     }
-    let message = format!("{plural}.stepbound.dev \"{name}\" not found");
-    let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound",
+    refused(plural, name, 404, &format!("{plural}.stepbound.dev \"{name}\" not found"))
+}
+
+fn refused(plural: &str, name: &str, code: u16, message: &str) -> Response {
+    let reason = match code {
+        403 => "Forbidden",
+        404 => "NotFound",
+        _ => "Conflict",
+    };
+    let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason,
         "message": message, "details": {"name": name, "kind": plural}});
-    json_of(StatusCode::NOT_FOUND, &status)
+    json_of(StatusCode::from_u16(code).unwrap(), &status)
+}
+
+/// Whoever asks is alice, unless the world says otherwise or they act as somebody.
+fn whoami(headers: &HeaderMap, user: Option<&str>) -> Value {
+    let user = user.unwrap_or("alice@example.com");
+    let user = headers.get("impersonate-user").map_or(user, |user| user.to_str().unwrap());
+    json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {},
+        "status": {"userInfo": {"username": user}}})
 }
 
 fn listed(world: &World, plural: &str, fields: &str) -> Response {

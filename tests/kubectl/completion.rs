@@ -5,6 +5,28 @@ use serde_json::json;
 use crate::api::Api;
 
 #[test]
+fn who_decides_is_offered_what_waits() {
+    let api = Api::start();
+    api.waits("order");
+    api.waits("decided");
+    api.run("other", &json!({"phase": "Running"}));
+    let key = ("approvals".to_owned(), "decided-1".to_owned());
+    api.world.lock().unwrap().objects.get_mut(&key).unwrap()["spec"]["decision"] =
+        json!({"verdict": "Denied", "digest": "d", "by": "bob"});
+    // The run alone, once: whoever approves may not be allowed to see runs.
+    api.world.lock().unwrap().unknown.push("workflowruns");
+    for (typed, lines) in [
+        (&["approve", ""][..], "order\talice@example.com asks, open for 20h\n:4\n"),
+        (&["deny", "run/"], "run/order\talice@example.com asks, open for 20h\n:4\n"),
+        (&["approve", "approval/"], "approval/order-1\talice@example.com asks, open for 20h\n:4\n"),
+        (&["approve", "order", ""], ":4\n"),
+    ] {
+        let ended = api.ends(&[&["__complete"], typed].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (0, lines), "{typed:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn objects_are_offered_behind_their_kinds_and_where_the_verb_has_something_to_do_with_them() {
     let api = Api::start();
     api.run("order", &json!({"phase": "Failed", "requestedBy": "anna"}));

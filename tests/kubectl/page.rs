@@ -67,6 +67,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("cancel", &["cancel", "order-4712", "--reason", "ordered twice"]),
     ("redrive", &["redrive", "order-4710"]),
     ("retry", &["retry", "order-4710"]),
+    ("approve", &["approve", "order-4713", "--yes"]),
+    ("deny", &["deny", "order-4713", "--dry-run=client", "-o", "name"]),
     ("logs", &["logs", "order-4710"]),
     ("describe", &["describe", "run/order-4710"]),
     ("report", &["report", "order-4710", "--output-file", "order-4710.html"]),
@@ -192,6 +194,7 @@ fn cluster() -> Api {
         ),
     );
     api.run("order-4712", &status("Running", json!({"state": "Pack"})));
+    api.waits("order-4713");
     with_more(&api);
     api
 }

@@ -9,6 +9,7 @@ use crate::api::v1alpha1::{
     Phase, SessionPolicyChoice, TrustBinding, Workflow, WorkflowRun, WorkflowRunStatus, WorkflowStatus,
 };
 use crate::asl::model::Arn;
+use crate::kubectl::approvals::awaited;
 use crate::kubectl::kinds::{Kind, Named};
 use crate::kubectl::objects::Shown;
 use crate::kubectl::table::{printable, wrap};
@@ -321,6 +322,8 @@ fn of_run(namespace: &str, run: &WorkflowRun) -> Link {
     let phase = status.phase.unwrap_or_default();
     let mut lines = vec![phase.as_str().to_owned()];
     lines.extend(status.requested_by.iter().map(|who| format!("asked for by {who}")));
+    lines.extend(status.approved_by.iter().map(|who| format!("approved by {who}")));
+    lines.extend(awaited(run).map(|asked| format!("waits for Approval {}, until {}", asked.name, asked.expires_at.0)));
     lines.extend(status.session_name.iter().map(|name| format!("in session {name}")));
     lines.extend(status.execution_arn.clone());
     lines.extend(status.state.iter().map(|state| format!("state {state}")));
@@ -329,9 +332,11 @@ fn of_run(namespace: &str, run: &WorkflowRun) -> Link {
         format!("refused {} times in a row; asked for again at {}", refusal.times, refusal.next_try_at.0)
     }));
     lines.extend(behind(status.observed_generation, run.metadata.generation));
-    let wrong = wrong_of_run(&status, phase);
+    // That somebody is asked is as it has to be.
+    let wrong = if awaited(run).is_some() { Vec::new() } else { wrong_of_run(&status, phase) };
     let good = match phase {
         _ if !wrong.is_empty() => State::Wrong,
+        _ if awaited(run).is_some() => State::Unknown,
         Phase::Pending | Phase::Starting => State::Unknown,
         _ => State::Good,
     };

@@ -45,7 +45,7 @@ struct Page<'a> {
     drawing: &'a str,
     visits: Vec<Row>,
     omitted: i64,
-    attempts: Vec<[String; 7]>,
+    attempts: Vec<[String; 8]>,
     data: Vec<(&'static str, String)>,
     conditions: Vec<[String; 5]>,
     version: &'static str,
@@ -155,6 +155,8 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus) -> Vec<(&'static str, St
     });
     let all = [
         ("Asked for by", status.requested_by.clone().or_else(|| Some("not known".into()))),
+        ("Approved by", status.approved_by.clone()),
+        ("Approval", approval(status)),
         ("STS session", status.session_name.clone()),
         ("Alias", reference.alias.clone()),
         ("Version", reference.version.map(|version| version.to_string())),
@@ -176,7 +178,13 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus) -> Vec<(&'static str, St
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn attempt(one: &Attempt) -> [String; 7] {
+/// The Approval that it waits for, or was started by.
+fn approval(status: &WorkflowRunStatus) -> Option<String> {
+    let asked = status.approval.as_ref()?;
+    Some(format!("{}, for attempt {}, until {}", asked.name, asked.attempt, written(asked.expires_at.0)))
+}
+
+fn attempt(one: &Attempt) -> [String; 8] {
     let started = match one.redrive_count {
         0 => one.target_arn.clone(),
         count => format!("redrive {count} of it"),
@@ -186,6 +194,7 @@ fn attempt(one: &Attempt) -> [String; 7] {
         one.execution_name.clone(),
         started,
         one.requested_by.clone().unwrap_or_default(),
+        one.approved_by.clone().unwrap_or_default(),
         written(one.recorded_at.0),
         one.finished_at.as_ref().map(|time| written(time.0)).unwrap_or_default(),
         one.error.clone().unwrap_or_default(),

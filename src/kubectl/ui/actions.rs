@@ -11,10 +11,10 @@ use kube::core::ObjectMeta;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::problem;
 use super::site::{Asked, Site};
+use super::{approval, problem};
 use crate::api::v1alpha1::{
-    DurationString, ExecutionHistory, ExecutionHistorySpec, LocalRef, REDRIVE, WorkflowRun, is_object_name,
+    DurationString, ExecutionHistory, ExecutionHistorySpec, LocalRef, REDRIVE, Verdict, WorkflowRun, is_object_name,
 };
 
 /// Room for what the API server adds to a name.
@@ -38,6 +38,8 @@ pub(super) async fn act(
         "again" => again(&runs, &name).await,
         "cancel" => cancel(&runs, &name, form.get("reason").unwrap_or_default()).await,
         "redrive" => redrive(&runs, &name).await,
+        "approve" => return approval::act(&site, &namespace, &name, Verdict::Approved, &form).await,
+        "deny" => return approval::act(&site, &namespace, &name, Verdict::Denied, &form).await,
         "follow" => follow(&site, &namespace, &name).await,
         _ => return problem::nowhere(&site),
     };

@@ -16,7 +16,7 @@ use super::gantt::Gantt;
 use super::site::{Site, answer};
 use super::store::Kind;
 use super::told::{Mark, Told, When, took};
-use super::{kept, machine, problem};
+use super::{approval, kept, machine, problem};
 use crate::api::v1alpha1::{
     Attempt, AttemptCause, ExecutionHistory, Timeline, Workflow, WorkflowRun, WorkflowRunStatus, is_object_name,
 };
@@ -41,6 +41,7 @@ struct RunPage {
     console: Option<String>,
     failure: Option<Failure>,
     waits: Option<(String, String)>,
+    approval: Option<approval::Waits>,
     stop: Option<String>,
     drawing: Option<String>,
     /// Of which version the drawing is, where that is not the run's, or why there is none.
@@ -119,6 +120,7 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, run: W
         Ok((drawing, note)) => (Some(drawing), note),
         Err(why) => (None, Some(why)),
     };
+    let approval = approval::of(site, &namespace, &run, now).await;
     let ready = crate::status::find(&status.conditions, "Ready");
     let waits = ready.filter(|ready| !phase.is_finished() && ready.status == "False");
     RunPage {
@@ -133,6 +135,7 @@ async fn page(site: &Site, frame: Frame, namespace: String, name: String, run: W
         console: status.console_url.clone().filter(|url| url.starts_with("https://")),
         failure: failure(&status),
         waits: waits.map(|ready| (ready.reason.clone(), ready.message.clone())),
+        approval,
         stop: stop(&run, &status),
         drawing,
         drawing_note,
@@ -163,6 +166,7 @@ fn facts(run: &WorkflowRun, status: &WorkflowRunStatus, now: Timestamp) -> Vec<(
     [
         ("Took", ran.or_else(going)),
         ("Asked by", status.requested_by.clone()),
+        ("Approved by", status.approved_by.clone()),
         ("Session", status.session_name.clone()),
         ("Runs", version.map(|version| format!("version {version}"))),
         ("Asked for", asked),

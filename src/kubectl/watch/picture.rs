@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::super::await_run::phase;
 use super::super::list::duration;
-use super::super::pause::waits_for;
+use super::super::pause::{waits_for, who_decides};
 use super::super::size::Size;
 use super::super::table::{clip, pad, printable, width, wrap};
 use super::super::timeline::lines;
@@ -97,6 +97,7 @@ impl Scene {
         }
         let mut lines = vec![head];
         lines.extend(waits_for(&self.run));
+        lines.extend(who_decides(&self.run));
         lines.push(String::new());
         lines
     }

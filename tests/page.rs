@@ -271,6 +271,128 @@ fn a_form_acts_with_its_token_alone_and_as_the_user() {
     }
 }
 
+/// A run that this user asked for and that waits, with its Approval.
+fn waiting_for_approval(namespace: &str, name: &str, requester: &str) -> String {
+    let kubectl = |args: &[&str], input: Option<String>| {
+        let all = [&["-n", namespace], args].concat();
+        bed().control_plane.try_kubectl(&all, input.as_deref()).unwrap()
+    };
+    let uid = |what: &str| kubectl(&["get", what, "-o", "jsonpath={.metadata.uid}"], None);
+    let input = json!({"orderId": 4711, "note": "<b>a\u{1b}"});
+    let run = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "WorkflowRun", "metadata": {"name": name},
+        "spec": {"workflowRef": {"name": "fulfil"}, "input": input}});
+    kubectl(&["create", "-f", "-"], Some(run.to_string()));
+    let expires = "2099-01-01T00:00:00Z";
+    let text = input.to_string();
+    let mut request = json!({"runName": name, "runUID": uid(&format!("sfnrun/{name}")), "attempt": 1, "requester": requester,
+        "input": text, "inputDigest": stepbound::digest::sha256_hex(text.as_bytes()),
+        "targetARN": "arn:aws:states:eu-west-1:111122223333:stateMachine:shop_fulfil:3", "definitionHash": "aa",
+        "executionRoleARN": "arn:aws:iam::111122223333:role/shop-exec", "bindingUID": "b", "policyRevision": "1",
+        "expiresAt": expires, "digest": ""});
+    let digest = stepbound::plan::approval::digest(&serde_json::from_value(request.clone()).unwrap());
+    request["digest"] = json!(digest);
+    let approval = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Approval", "metadata": {"name": format!("{name}-1")},
+        "spec": {"request": request}});
+    kubectl(&["create", "-f", "-"], Some(approval.to_string()));
+    let asked = json!({"name": format!("{name}-1"), "uid": uid(&format!("approval/{name}-1")), "attempt": 1, "expiresAt": expires});
+    let ready = json!({"type": "Ready", "status": "False", "reason": "WaitingForApproval", "message": "Somebody else decides.",
+        "lastTransitionTime": "2027-01-31T12:00:00Z"});
+    let status =
+        json!({"status": {"phase": "Pending", "requestedBy": requester, "approval": asked, "conditions": [ready]}});
+    let resource = format!("sfnrun/{name}");
+    kubectl(&["patch", &resource, "--subresource=status", "--type=merge", "-p", &status.to_string()], None);
+    digest
+}
+
+#[test]
+fn what_waits_for_approval_is_decided_from_its_page_as_it_was_shown_and_never_ones_own() {
+    let page = filled("page-four", &["--allow-actions"]);
+    let me = bed().control_plane.kubectl(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]);
+    let digest = waiting_for_approval("page-four", "waits", "alice");
+    waiting_for_approval("page-four", "denied", "alice");
+    waiting_for_approval("page-four", "own", &me);
+    let (cookie, origin) = (page.enter(), page.origin());
+    let own = [("Host", page.host.as_str()), ("Cookie", cookie.as_str()), ("Origin", origin.as_str())];
+    let shown = |name: &str| page.ask("GET", &format!("/runs/page-four/{name}"), &own, "").body;
+    let value = |body: &str, field: &str| {
+        let found = body.split(&format!("name=\"{field}\" value=\"")).nth(1);
+        found.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+    };
+    let decided = |name: &str| {
+        let resource = format!("approval/{name}-1");
+        bed().control_plane.kubectl(&[
+            "-n",
+            "page-four",
+            "get",
+            &resource,
+            "-o",
+            "jsonpath={.spec.decision.verdict},{.spec.decision.by}",
+        ])
+    };
+    let body = shown("waits");
+    for words in ["alice", "2099-01-01", "shop_fulfil:3", "role/shop-exec", digest.as_str(), "Let it start", "\\u001b"]
+    {
+        assert!(body.contains(words), "{words}: {body}");
+    }
+    assert!(!body.contains("<b>a"), "{body}");
+    let (form, uid) = (value(&body, "form"), value(&body, "uid"));
+    assert_eq!(value(&body, "digest"), digest);
+    let post = |name: &str, action: &str, body: &str| {
+        page.ask("POST", &format!("/runs/page-four/{name}/{action}"), &own, body).status
+    };
+    let right = format!("form={form}&uid={uid}&digest={digest}");
+    for (what, name, body, status) in [
+        ("no token", "waits", format!("uid={uid}&digest={digest}"), 403),
+        ("another digest", "waits", format!("form={form}&uid={uid}&digest={}", "0".repeat(64)), 409),
+        ("another object", "waits", format!("form={form}&uid=x&digest={digest}"), 409),
+        ("the form of another run", "denied", right.clone(), 409),
+    ] {
+        assert_eq!(post(name, "approve", &body), status, "{what}");
+        assert_eq!(decided(name), ",", "{what}");
+    }
+    // One's own has no form, and is refused with one that was made up.
+    let mine = shown("own");
+    assert!(mine.contains("cannot decide it") && !mine.contains("Let it start"), "{mine}");
+    let mut made_up = format!("form={form}&uid=");
+    made_up +=
+        &bed().control_plane.kubectl(&["-n", "page-four", "get", "approval/own-1", "-o", "jsonpath={.metadata.uid}"]);
+    made_up += "&digest=";
+    made_up += &bed().control_plane.kubectl(&[
+        "-n",
+        "page-four",
+        "get",
+        "approval/own-1",
+        "-o",
+        "jsonpath={.spec.request.digest}",
+    ]);
+    assert_eq!(post("own", "approve", &made_up), 409);
+    assert_eq!(decided("own"), ",");
+
+    assert_eq!(post("waits", "approve", &right), 303);
+    assert_eq!(decided("waits"), format!("Approved,{me}"));
+    assert_eq!(post("waits", "deny", &right), 409, "a decision is written once");
+    let other = shown("denied");
+    let body = format!("form={form}&uid={}&digest={}", value(&other, "uid"), value(&other, "digest"));
+    assert_eq!(post("denied", "deny", &body), 303);
+    assert_eq!(decided("denied"), format!("Denied,{me}"));
+    // A page that only shows has no form, and says how it is decided.
+    waiting_for_approval("page-four", "looked-at", "alice");
+    let quiet = page_of(&bed().control_plane.admin, &["-n", "page-four"]);
+    let cookie = quiet.enter();
+    let body = quiet.ask("GET", "/runs/page-four/looked-at", &[("Host", &quiet.host), ("Cookie", &cookie)], "").body;
+    assert!(body.contains("kubectl sfn approve looked-at") && !body.contains("Let it start"), "{body}");
+
+    let mut browser = browser("four");
+    let page = page_of(&bed().control_plane.admin, &["-n", "page-four", "--allow-actions"]);
+    let mut tab = entered(&mut browser, &page);
+    for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
+        tab.look(width, dark);
+        tab.open(&format!("{}/runs/page-four/looked-at", page.origin()));
+        assert_eq!(violations(&mut tab), "", "{width} dark: {dark}");
+        assert!(tab.eval("document.documentElement.scrollWidth").as_u64().unwrap() <= u64::from(width), "{width}");
+    }
+}
+
 #[test]
 fn what_a_user_may_not_see_is_not_there_and_the_page_says_why() {
     let control_plane = &bed().control_plane;

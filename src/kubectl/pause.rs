@@ -3,7 +3,6 @@
 use kube::ResourceExt;
 
 use super::approvals::awaited;
-use super::flags::kubectl;
 use super::table::printable;
 use crate::api::v1alpha1::{ExecutionHistoryStatus, WorkflowRun};
 use crate::cli::out::say;
@@ -28,12 +27,11 @@ pub(super) fn history_waits_for(status: &ExecutionHistoryStatus) -> Option<Strin
     (!is_usual).then(|| format!("{}: {}", ready.reason, printable(&ready.message)))
 }
 
-/// How somebody lets a run go on that waits for an approval.
+/// How somebody lets a run go on that waits for an approval. They have a kubeconfig of their own, and do not act as whoever asks.
 pub(super) fn who_decides(run: &WorkflowRun) -> Option<String> {
     awaited(run)?;
     let namespace = run.namespace().map(|namespace| format!(" -n {namespace}")).unwrap_or_default();
-    let command = kubectl(&format!("sfn approve {}{namespace}", run.name_any()));
-    Some(format!("Somebody else decides it: {command}, or deny"))
+    Some(format!("Somebody else decides it: kubectl sfn approve {}{namespace}, or deny", run.name_any()))
 }
 
 /// Tells it, each time it is another.

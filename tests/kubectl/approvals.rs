@@ -318,7 +318,7 @@ fn what_waits_is_told_wherever_the_run_is_looked_at() {
     assert!(got.out.contains("Approval:      order-1, open for 20h, until "), "{got:?}");
     let described = api.ends(&["describe", "run/order"]);
     assert!(
-        described.out.contains("waits for Approval order-1, until") && !described.out.contains('✘'),
+        described.out.contains("waits for Approval order-1, until") && described.out.contains("? Run shop/order\n"),
         "{described:?}"
     );
     api.waits("other");

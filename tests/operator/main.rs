@@ -26,6 +26,7 @@ mod hostile;
 mod identity;
 mod installs;
 mod installs_waiting;
+mod kubectl_approvals;
 mod kubectl_more;
 mod kubectl_verbs;
 mod least_privilege;

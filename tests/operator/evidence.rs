@@ -45,8 +45,10 @@ fn weakened(tenant: &Tenant) {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mallory"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": HOSTILE}]}),
     );
-    tenant.apply(&json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": format!("evidence-{}", tenant.name)},
-        "spec": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tenant.name}}, "allowedRegions": ["eu-west-1", "us-east-1"]}}));
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": tenant.name}});
+    let rule = json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": "Guardrail", "metadata": {"name": format!("evidence-{}", tenant.name)},
+        "spec": {"namespaceSelector": selector, "allowedRegions": ["eu-west-1", "us-east-1"]}});
+    tenant.bed.control_plane.apply(&rule.to_string());
 }
 
 /// What AWS has: a trust policy for every account of the namespace, and permissions that no state needs.

@@ -6,6 +6,7 @@ mod page;
 mod read;
 mod write;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -174,11 +175,11 @@ fn tell(flags: &EvidenceFlags, evidence: &Evidence, written: &Written) -> Result
         }
         text += &table.text();
         if weak.len() > TOLD {
-            text += &format!("… and {} more, in findings.json\n", weak.len() - TOLD);
+            let _ = writeln!(text, "… and {} more, in findings.json", weak.len() - TOLD);
         }
     }
     for one in &evidence.unread {
-        text += &format!("not read ({}): {}\n", one.section, printable(&one.what));
+        let _ = writeln!(text, "not read ({}): {}", one.section, printable(&one.what));
     }
     print(&text)
 }

@@ -247,7 +247,9 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
             review["status"] = json!({"allowed": !world.denied.iter().any(|denied| *denied == verb)});
             json_of(StatusCode::CREATED, &review)
         }
-        ("POST", _) if plural == "selfsubjectreviews" => json_of(StatusCode::CREATED, &whoami(&parts.headers, world.user)),
+        ("POST", _) if plural == "selfsubjectreviews" => {
+            json_of(StatusCode::CREATED, &whoami(&parts.headers, world.user))
+        }
         ("POST", _) => created(&mut world, plural, &body, query.contains_key("dryRun")),
         ("PATCH", Some(name)) => {
             let change: Value = serde_json::from_slice(&body).unwrap();

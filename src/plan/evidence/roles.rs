@@ -41,7 +41,9 @@ pub(super) fn section(read: &Read) -> Part {
             let (compared, not_read) = compared(read, &workflows, &files);
             section.not_read.extend(not_read);
             findings.extend(finding(&subject, &compared, &read_from));
-            compared.into_iter().for_each(|(name, value)| facts.put(name, value));
+            for (name, value) in compared {
+                facts.put(name, value);
+            }
         }
         section.items.push(Item { subject, controls: ALL, facts: facts.done(), read_from });
     }

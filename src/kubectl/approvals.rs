@@ -61,12 +61,12 @@ impl fmt::Display for Against {
     }
 }
 
-fn against(why: impl Into<String>) -> Option<Against> {
-    Some(Against { why: why.into(), next: None })
+fn against(why: impl Into<String>) -> Against {
+    Against { why: why.into(), next: None }
 }
 
-fn against_with(why: impl Into<String>, next: String) -> Option<Against> {
-    Some(Against { why: why.into(), next: Some(next) })
+fn against_with(why: impl Into<String>, next: String) -> Against {
+    Against { why: why.into(), next: Some(next) }
 }
 
 /// What keeps an Approval from being decided by this user, as far as it is seen from here. The API server asks more.
@@ -74,12 +74,12 @@ pub(super) fn barred(approval: &Approval, run: Option<&WorkflowRun>, user: &str,
     let request = &approval.spec.request;
     is_over(approval, run, now).or_else(|| {
         if digest(request) != request.digest {
-            return against(
+            return Some(against(
                 "its digest is not that of what it asks, as it is read here, so nobody would know what is decided. Where the cluster's Stepbound is newer than this plugin: update the plugin",
-            );
+            ));
         }
         if user == request.requester {
-            return against(format!("{user} asked for the run and cannot decide it. Let somebody else decide"));
+            return Some(against(format!("{user} asked for the run and cannot decide it. Let somebody else decide")));
         }
         user.starts_with("system:").then(|| Against {
             why: format!("runs are approved by people, and {user} is a service account or another part of the cluster. Ask as a person"),
@@ -93,27 +93,27 @@ fn is_over(approval: &Approval, run: Option<&WorkflowRun>, now: Timestamp) -> Op
     let (request, name) = (&approval.spec.request, approval.name_any());
     if let Some(decision) = &approval.spec.decision {
         let why = format!("{} has {} it already, and a decision is written once", decision.by, past(decision.verdict));
-        return against_with(why, format!("get {}", request.run_name));
+        return Some(against_with(why, format!("get {}", request.run_name)));
     }
     if approval.metadata.deletion_timestamp.is_some() {
-        return against_with("it is being deleted", format!("get {}", request.run_name));
+        return Some(against_with("it is being deleted", format!("get {}", request.run_name)));
     }
     let of_run = run.and_then(|run| {
         let asked = run.status.as_ref().and_then(|status| status.approval.as_ref());
         if run.metadata.uid.as_deref() != Some(&request.run_uid) {
-            return against(format!("WorkflowRun \"{}\" is another one by now", request.run_name));
+            return Some(against(format!("WorkflowRun \"{}\" is another one by now", request.run_name)));
         }
         if run.spec.cancel.is_some() || (phase(run).is_finished() && !run.wants_redrive()) {
             let how = if run.spec.cancel.is_some() { "was cancelled" } else { "has ended" };
-            return against_with(
+            return Some(against_with(
                 format!("WorkflowRun \"{}\" {how}, so nothing is to start any more", request.run_name),
                 format!("get {}", request.run_name),
-            );
+            ));
         }
         let other = asked.filter(|asked| Some(&asked.uid) != approval.metadata.uid.as_ref())?;
         // The same name is another one by its UID: what is looked at again is that.
         let next = format!("approve approval/{}", other.name);
-        against_with(format!("Approval \"{name}\" is void: the run asks for another one by now"), next)
+        Some(against_with(format!("Approval \"{name}\" is void: the run asks for another one by now"), next))
     });
     of_run.or_else(|| {
         (now >= request.expires_at.0).then(|| Against {

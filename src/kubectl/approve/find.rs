@@ -194,7 +194,7 @@ mod tests {
         };
         let own = |decided| Some(found("order-1", "order", 1, decided));
         let of_run = |decided| Some(found("order-1-1", "order-1", 1, decided));
-        for (own, of_run, expected) in [
+        for (own, of_run, expected) in vec![
             (None, None, "none"),
             (own(false), None, "order-1 of order"),
             (None, of_run(true), "order-1-1 of order-1"),

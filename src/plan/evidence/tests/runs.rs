@@ -52,7 +52,9 @@ fn record(at: &str, more: &Value) -> String {
 
 fn log_of(lines: &[String]) -> Log {
     let mut reader = LogReader::new("operator.log".into(), period(), None);
-    lines.iter().for_each(|line| reader.line(line));
+    for line in lines {
+        reader.line(line);
+    }
     reader.done("d1".into())
 }
 

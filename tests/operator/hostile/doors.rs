@@ -230,7 +230,6 @@ fn a_run_of_a_schedule_cannot_be_taken_from_it() {
         let listed = tenant.kubectl(&["get", "sfnrun", "-l", "stepbound.dev/schedule=tick", "-o", "name"]);
         listed.lines().find(|name| *name != first).map(str::to_owned)
     });
-    // A schedule may go and leave its runs: the garbage collector is let through. This bed has none.
     tenant.delete_all(&operator);
 }
 

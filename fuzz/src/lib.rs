@@ -2,7 +2,7 @@
 //! build and reads nothing of this.
 #![allow(dead_code, unused_imports, missing_docs, reason = "not all of a module is fuzzed")]
 
-pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, printable, reason, similar};
+pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, printable, reason, similar, status};
 
 #[path = "../../src"]
 mod source {
@@ -16,6 +16,7 @@ mod source {
     pub mod printable;
     pub mod reason;
     pub mod similar;
+    pub mod status;
 
     /// What a module names of the AWS side.
     pub mod aws {
@@ -27,6 +28,7 @@ mod source {
         pub mod alias_move;
         pub mod guardrail;
         pub mod step_roles;
+        pub mod target;
 
         pub mod workflow {
             mod owner;

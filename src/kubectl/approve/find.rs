@@ -194,17 +194,14 @@ mod tests {
         };
         let own = |decided| Some(found("order-1", "order", 1, decided));
         let of_run = |decided| Some(found("order-1-1", "order-1", 1, decided));
-        for (own, of_run, expected) in vec![
-            (None, None, "none"),
-            (own(false), None, "order-1 of order"),
-            (None, of_run(true), "order-1-1 of order-1"),
-            (own(false), of_run(true), "order-1 of order"),
-            (own(true), of_run(false), "order-1-1 of order-1"),
-            (own(true), of_run(true), "order-1-1 of order-1"),
-            (own(false), of_run(false), "two, one of order"),
-        ] {
-            assert_eq!(told(chosen(own, of_run)), expected);
-        }
+        let is_told = |own, of_run, expected| assert_eq!(told(chosen(own, of_run)), expected);
+        is_told(None, None, "none");
+        is_told(own(false), None, "order-1 of order");
+        is_told(None, of_run(true), "order-1-1 of order-1");
+        is_told(own(false), of_run(true), "order-1 of order");
+        is_told(own(true), of_run(false), "order-1-1 of order-1");
+        is_told(own(true), of_run(true), "order-1-1 of order-1");
+        is_told(own(false), of_run(false), "two, one of order");
     }
 
     #[test]

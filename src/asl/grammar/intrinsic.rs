@@ -3,7 +3,7 @@
 //! Source: states-language.net/spec.html, "Intrinsic Functions", and the developer guide of Step Functions, which gives
 //! each function's parameters.
 
-use super::jsonpath::{self, Root};
+use super::jsonpath::{self, Query, Root};
 use super::{GrammarError, MAX_NESTING};
 
 /// What a function takes at one place, as far as it can be seen in the text.
@@ -59,29 +59,54 @@ pub fn is_call(text: &str) -> bool {
     text.starts_with("States.")
 }
 
+/// A call with its arguments, to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    /// `Format`, for example.
+    pub name: &'static str,
+    /// In their order.
+    pub arguments: Vec<Argument>,
+}
+
+/// What stands as an argument.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// A path.
+    Path(Query),
+    /// Another call.
+    Call(Tree),
+    /// What is between the quotes, its backslashes as they are written, and the number of `{}` in it.
+    Text(String, usize),
+    /// A number.
+    Number(serde_json::Number),
+    /// `true`, `false`, `null`.
+    Word(&'static str),
+}
+
 /// Reads a call that fills the text.
 ///
 /// # Errors
 /// The place where it stops to be one, an unknown function, or arguments that it does not take.
 pub fn parse(text: &str) -> Result<Call, GrammarError> {
+    Ok(read(text)?.0)
+}
+
+/// As [`parse`], with the arguments.
+///
+/// # Errors
+/// As [`parse`].
+pub fn tree(text: &str) -> Result<Tree, GrammarError> {
+    Ok(read(text)?.1)
+}
+
+fn read(text: &str) -> Result<(Call, Tree), GrammarError> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, call: Call::default() };
-    reader.call(0)?;
+    let tree = reader.call(0)?;
     reader.space();
     if reader.at < text.len() {
         return Err(GrammarError::new(reader.at, "unexpected text after the call"));
     }
-    Ok(reader.call)
-}
-
-/// What stands as an argument.
-#[derive(Debug)]
-enum Argument {
-    Path,
-    Call,
-    /// With the number of `{}` in it.
-    Text(usize),
-    Number,
-    Word(&'static str),
+    Ok((reader.call, tree))
 }
 
 struct Reader<'a> {
@@ -102,7 +127,7 @@ impl Reader<'_> {
         }
     }
 
-    fn call(&mut self, depth: usize) -> Result<(), GrammarError> {
+    fn call(&mut self, depth: usize) -> Result<Tree, GrammarError> {
         let start = self.at;
         if depth > MAX_NESTING {
             return Err(GrammarError::new(start, "calls are nested too deep"));
@@ -125,14 +150,14 @@ impl Reader<'_> {
             let message = format!("States.{name} takes {}, and here are {}", count(fewest, most), arguments.len());
             return Err(GrammarError::new(start, message));
         }
-        if let ("Format", Some(Argument::Text(holes))) = (name, arguments.first()) {
+        if let ("Format", Some(Argument::Text(_, holes))) = (name, arguments.first()) {
             let values = arguments.len() - 1;
             if *holes != values {
                 let message = format!("the template has {holes} times {{}} and {values} values follow it");
                 return Err(GrammarError::new(start, message));
             }
         }
-        Ok(())
+        Ok(Tree { name, arguments })
     }
 
     /// From after the opening parenthesis to after the closing one.
@@ -168,17 +193,14 @@ impl Reader<'_> {
     fn argument(&mut self, depth: usize) -> Result<Argument, GrammarError> {
         match self.peek() {
             Some(b'$') => {
-                let (path, end) = jsonpath::prefix(self.text, self.at)?;
+                let (query, end) = jsonpath::prefix(self.text, self.at)?;
                 self.at = end;
-                self.call.reads_variables |= path.root == Root::Variable;
-                Ok(Argument::Path)
+                self.call.reads_variables |= query.path.root == Root::Variable;
+                Ok(Argument::Path(query))
             }
             Some(b'\'') => self.quoted(),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            _ if self.text[self.at..].starts_with("States.") => {
-                self.call(depth + 1)?;
-                Ok(Argument::Call)
-            }
+            _ if self.text[self.at..].starts_with("States.") => Ok(Argument::Call(self.call(depth + 1)?)),
             _ => {
                 for word in ["true", "false", "null"] {
                     if self.text[self.at..].starts_with(word) {
@@ -199,8 +221,9 @@ impl Reader<'_> {
         loop {
             match self.peek() {
                 Some(b'\'') => {
+                    let text = self.text[start + 1..self.at].to_owned();
                     self.at += 1;
-                    return Ok(Argument::Text(holes));
+                    return Ok(Argument::Text(text, holes));
                 }
                 Some(b'\\') => {
                     if !matches!(self.bytes.get(self.at + 1), Some(b'\'' | b'{' | b'}' | b'\\')) {
@@ -222,11 +245,11 @@ impl Reader<'_> {
     fn number(&mut self) -> Result<Argument, GrammarError> {
         let rest = &self.text[self.at..];
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len());
-        if serde_json::from_str::<serde_json::Number>(&rest[..length]).is_err() {
+        let Ok(number) = serde_json::from_str::<serde_json::Number>(&rest[..length]) else {
             return Err(GrammarError::new(self.at, format!("\"{}\" is not a number", &rest[..length])));
-        }
+        };
         self.at += length;
-        Ok(Argument::Number)
+        Ok(Argument::Number(number))
     }
 }
 
@@ -256,9 +279,9 @@ fn count(fewest: usize, most: usize) -> String {
 fn refused(argument: &Argument, takes: Takes) -> Option<&'static str> {
     match (takes, argument) {
         (Takes::Anything, _)
-        | (_, Argument::Path | Argument::Call)
-        | (Takes::Number, Argument::Number)
-        | (Takes::Text, Argument::Text(_))
+        | (_, Argument::Path(_) | Argument::Call(_))
+        | (Takes::Number, Argument::Number(_))
+        | (Takes::Text, Argument::Text(..))
         | (Takes::False, Argument::Word("false")) => None,
         (Takes::Number, _) => Some("a number, a path or a call"),
         (Takes::Text, _) => Some("text in single quotes, a path or a call"),

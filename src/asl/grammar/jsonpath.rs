@@ -25,16 +25,63 @@ pub struct Path {
     pub is_reference: bool,
 }
 
+/// A path with its steps, to be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// What is known of the path as a whole.
+    pub path: Path,
+    /// Name of the variable that it begins with; empty for any other beginning.
+    pub variable: String,
+    /// The steps from there.
+    pub segments: Vec<Segment>,
+}
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// `..`: from each value below as well.
+    pub is_deep: bool,
+    /// Where it leads.
+    pub step: Step,
+}
+
+/// Where a step leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `.name`, `['name']`, `['a', 'b']`.
+    Names(Vec<String>),
+    /// `*`.
+    All,
+    /// `[0]`, `[-1]`, `[0, 2]`.
+    Indices(Vec<i64>),
+    /// `[1:3]`.
+    Slice(Option<i64>, Option<i64>),
+    /// `[?(…)]`: what is between the parentheses.
+    Filter(String),
+    /// `[(…)]`.
+    Script(String),
+    /// `.length()`: a function of Jayway's, with what is between its parentheses.
+    Function(String, String),
+}
+
 /// Reads a path that fills the text.
 ///
 /// # Errors
 /// The place where it stops to be one.
 pub fn parse(text: &str) -> Result<Path, GrammarError> {
-    let (path, end) = read(text, 0, true)?;
+    Ok(query(text)?.path)
+}
+
+/// As [`parse`], with the steps.
+///
+/// # Errors
+/// The place where it stops to be one.
+pub fn query(text: &str) -> Result<Query, GrammarError> {
+    let (query, end) = read(text, 0, true)?;
     if end < text.len() {
         return Err(GrammarError::new(end, unexpected(text, end)));
     }
-    Ok(path)
+    Ok(query)
 }
 
 fn unexpected(text: &str, at: usize) -> String {
@@ -45,15 +92,21 @@ fn unexpected(text: &str, at: usize) -> String {
 }
 
 /// Reads a path from `start` as far as it goes: the path and where it ends. It stands among the arguments of a call.
-pub(super) fn prefix(text: &str, start: usize) -> Result<(Path, usize), GrammarError> {
+pub(super) fn prefix(text: &str, start: usize) -> Result<(Query, usize), GrammarError> {
     read(text, start, false)
 }
 
-fn read(text: &str, start: usize, is_whole: bool) -> Result<(Path, usize), GrammarError> {
+fn read(text: &str, start: usize, is_whole: bool) -> Result<(Query, usize), GrammarError> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: start, is_reference: true, is_whole };
     let root = reader.root()?;
-    while reader.segment()? {}
-    Ok((Path { root, is_reference: reader.is_reference }, reader.at))
+    let is_variable = root == Root::Variable;
+    let variable = if is_variable { text[start + 1..reader.at].to_owned() } else { String::new() };
+    let mut segments = Vec::new();
+    while let Some(segment) = reader.segment()? {
+        segments.push(segment);
+    }
+    let path = Path { root, is_reference: reader.is_reference };
+    Ok((Query { path, variable, segments }, reader.at))
 }
 
 struct Reader<'a> {
@@ -93,31 +146,33 @@ impl Reader<'_> {
         Ok(if length > 0 { Root::Variable } else { Root::Data })
     }
 
-    /// One step; false where the path ends.
-    fn segment(&mut self) -> Result<bool, GrammarError> {
+    /// One step; nothing where the path ends.
+    fn segment(&mut self) -> Result<Option<Segment>, GrammarError> {
+        let mut is_deep = false;
         if self.eat(b'.') {
             if self.eat(b'.') {
                 self.is_reference = false;
+                is_deep = true;
             }
-            match self.peek() {
+            let step = match self.peek() {
                 Some(b'[') => self.bracket()?,
                 Some(b'*') => {
                     self.at += 1;
                     self.is_reference = false;
+                    Step::All
                 }
                 _ => self.name()?,
-            }
-            return Ok(true);
+            };
+            return Ok(Some(Segment { is_deep, step }));
         }
         if self.peek() == Some(b'[') {
-            self.bracket()?;
-            return Ok(true);
+            return Ok(Some(Segment { is_deep, step: self.bracket()? }));
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Jayway reads on to the next point, bracket, parenthesis or space; a backslash escapes these in the specification.
-    fn name(&mut self) -> Result<(), GrammarError> {
+    fn name(&mut self) -> Result<Step, GrammarError> {
         let ends = |c: char| {
             c.is_whitespace()
                 || matches!(c, '.' | '[' | '(')
@@ -125,10 +180,15 @@ impl Reader<'_> {
         };
         let rest = &self.text[self.at..];
         let mut escaped = false;
+        let mut name = String::new();
         let end = rest.find(|c: char| {
             let is_escaped = escaped;
             escaped = c == '\\' && !is_escaped;
-            !is_escaped && ends(c)
+            let is_end = !is_escaped && ends(c);
+            if !is_end && !escaped {
+                name.push(c);
+            }
+            is_end
         });
         let length = end.unwrap_or(rest.len());
         if length == 0 {
@@ -138,78 +198,80 @@ impl Reader<'_> {
         if self.peek() == Some(b'(') {
             // A function of Jayway's, such as `.length()`.
             self.is_reference = false;
-            self.balanced(b'(', b')')?;
+            let inner = self.balanced(b'(', b')')?;
+            return Ok(Step::Function(name, inner));
         }
-        Ok(())
+        Ok(Step::Names(vec![name]))
     }
 
     /// `[0]`, `[-1]`, `[1:3]`, `[*]`, `['a','b']`, `[?(@.a > 1)]`, `[(@.length-1)]`.
-    fn bracket(&mut self) -> Result<(), GrammarError> {
+    fn bracket(&mut self) -> Result<Step, GrammarError> {
         self.at += 1;
         self.space();
-        match self.peek() {
+        let step = match self.peek() {
             Some(b'*') => {
                 self.at += 1;
                 self.is_reference = false;
+                Step::All
             }
             Some(b'?') => {
                 self.at += 1;
                 self.is_reference = false;
                 self.space();
-                self.balanced(b'(', b')')?;
+                Step::Filter(self.balanced(b'(', b')')?)
             }
             Some(b'(') => {
                 self.is_reference = false;
-                self.balanced(b'(', b')')?;
+                Step::Script(self.balanced(b'(', b')')?)
             }
-            Some(b'\'' | b'"') => self.list(Self::quoted)?,
+            Some(b'\'' | b'"') => Step::Names(self.list(Self::quoted)?),
             _ => self.indices()?,
-        }
+        };
         self.space();
         if !self.eat(b']') {
             return Err(self.wrong());
         }
-        Ok(())
+        Ok(step)
     }
 
-    fn list(&mut self, item: impl Fn(&mut Self) -> Result<(), GrammarError>) -> Result<(), GrammarError> {
+    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T, GrammarError>) -> Result<Vec<T>, GrammarError> {
+        let mut items = Vec::new();
         loop {
-            item(self)?;
+            items.push(item(self)?);
             self.space();
             if !self.eat(b',') {
-                return Ok(());
+                return Ok(items);
             }
             self.is_reference = false;
             self.space();
         }
     }
 
-    fn indices(&mut self) -> Result<(), GrammarError> {
-        let start = self.at;
-        self.integer();
-        let mut parts = usize::from(self.at > start);
+    fn indices(&mut self) -> Result<Step, GrammarError> {
+        let first = self.integer();
+        let mut bounds = vec![first];
         while self.eat(b':') {
             self.is_reference = false;
-            parts += 1;
-            self.integer();
+            bounds.push(self.integer());
         }
-        if parts == 0 {
-            return Err(self.wrong());
+        match (first, bounds.as_slice()) {
+            (None, [_]) => Err(self.wrong()),
+            (Some(first), [_]) => {
+                self.space();
+                let mut indices = vec![first];
+                if self.eat(b',') {
+                    self.is_reference = false;
+                    self.space();
+                    indices.extend(self.list(|reader| reader.integer().ok_or_else(|| reader.wrong()))?);
+                }
+                Ok(Step::Indices(indices))
+            }
+            // Jayway's slices have no step; what stands there is passed over.
+            (_, bounds) => Ok(Step::Slice(first, bounds.get(1).copied().flatten())),
         }
-        self.space();
-        if self.eat(b',') {
-            self.is_reference = false;
-            self.space();
-            self.list(|reader| {
-                let start = reader.at;
-                reader.integer();
-                if reader.at == start { Err(reader.wrong()) } else { Ok(()) }
-            })?;
-        }
-        Ok(())
     }
 
-    fn integer(&mut self) {
+    fn integer(&mut self) -> Option<i64> {
         let start = self.at;
         self.eat(b'-');
         let digits = self.at;
@@ -218,24 +280,29 @@ impl Reader<'_> {
         }
         if self.at == digits {
             self.at = start;
+            return None;
         }
+        // No array has an item at a place that does not fit.
+        Some(self.text[start..self.at].parse().unwrap_or(i64::MAX))
     }
 
-    fn quoted(&mut self) -> Result<(), GrammarError> {
+    fn quoted(&mut self) -> Result<String, GrammarError> {
         let start = self.at;
         let Some(quote @ (b'\'' | b'"')) = self.peek() else { return Err(self.wrong()) };
         self.at += 1;
         while let Some(byte) = self.peek() {
             self.at += if byte == b'\\' { 2 } else { 1 };
             if byte == quote {
-                return Ok(());
+                let mark = char::from(quote);
+                // A recording of AWS: a backslash before another sign than this quote stands for itself.
+                return Ok(self.text[start + 1..self.at - 1].replace(&format!("\\{mark}"), &mark.to_string()));
             }
         }
         Err(GrammarError::new(start, "this quote is not closed"))
     }
 
     /// A condition or script in parentheses: only that it closes is checked, as Jayway's grammar is open inside.
-    fn balanced(&mut self, open: u8, close: u8) -> Result<(), GrammarError> {
+    fn balanced(&mut self, open: u8, close: u8) -> Result<String, GrammarError> {
         let start = self.at;
         if self.peek() != Some(open) {
             return Err(self.wrong());
@@ -258,7 +325,7 @@ impl Reader<'_> {
             }
             self.at += 1;
             if depth == 0 {
-                return Ok(());
+                return Ok(self.text[start + 1..self.at - 1].to_owned());
             }
         }
         Err(GrammarError::new(start, "this parenthesis is not closed"))

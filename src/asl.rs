@@ -7,6 +7,7 @@ pub mod lint;
 pub mod model;
 mod parsed;
 mod position;
+pub mod run;
 mod scalar;
 mod source;
 mod step_roles;

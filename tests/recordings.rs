@@ -6,9 +6,10 @@
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/recorded.rs"]
+mod recorded;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use stepbound::asl::lint::lint;
@@ -25,11 +26,6 @@ const ABOUT_SOMETHING_ELSE: [(&str, &str); 8] = [
     ("InvalidDefinition TestState API does not support", "what a state can be tested as"),
     ("InvalidExecutionInput", "the input of an execution"),
 ];
-
-fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("STEPBOUND_RECORDINGS").map(PathBuf::from);
-    named.or_else(|| corpus::folder().map(|folder| folder.join("recordings")))
-}
 
 /// A definition and what AWS made of it.
 struct Decision {
@@ -60,40 +56,11 @@ fn decision(record: &Value) -> Option<Decision> {
     let text = match (&record["definitionText"], definition) {
         (Value::String(text), _) => text.clone(),
         (_, Value::Null | Value::String(_)) => return None,
-        (_, definition) => filled_in(definition).to_string(),
+        (_, definition) => recorded::filled_in(&definition).to_string(),
     };
     let kind = record["type"].as_str().or(request["type"].as_str());
     let case = record["case"].as_str()?.to_owned();
     Some(Decision { case, text, express: kind == Some("EXPRESS"), is_refused })
-}
-
-/// The recorder put signs such as `<region>` in the place of what differs from run to run.
-fn filled_in(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(fill_in(&text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(filled_in).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(key, value)| (fill_in(&key), filled_in(value))).collect())
-        }
-        other => other,
-    }
-}
-
-fn fill_in(text: &str) -> String {
-    if text == "activity_arn" {
-        return "arn:aws:states:us-east-1:111111111111:activity:filled-in".to_owned();
-    }
-    let mut filled = text.replace("<partition>", "aws").replace("<region>", "us-east-1");
-    while let Some(start) = filled.find('<') {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "-_:".contains(c);
-        let Some(end) = filled[start..].find('>').map(|length| start + length) else { break };
-        let word = &filled[start + 1..end];
-        if word.is_empty() || !word.chars().all(is_word) {
-            break;
-        }
-        filled = format!("{}{}{}", &filled[..start], word.replace(':', "-"), &filled[end + 1..]);
-    }
-    filled
 }
 
 fn errors(decision: &Decision) -> Vec<String> {
@@ -109,7 +76,7 @@ fn errors(decision: &Decision) -> Vec<String> {
 
 #[test]
 fn each_definition_is_decided_as_aws_decided_it() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = recorded::folder() else { return };
     let mut decisions = BTreeMap::new();
     for (name, text) in corpus::texts(&folder) {
         let records: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));

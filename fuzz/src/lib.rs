@@ -2,7 +2,9 @@
 //! build and reads nothing of this.
 #![allow(dead_code, unused_imports, missing_docs, reason = "not all of a module is fuzzed")]
 
-pub use source::{api, asl, aws, digest, graph, iam, integrations, outcome, plan, printable, reason, similar, status};
+pub use source::{
+    api, asl, aws, digest, graph, iam, integrations, jsonata, outcome, plan, printable, reason, similar, status,
+};
 
 #[path = "../../src"]
 mod source {
@@ -12,6 +14,7 @@ mod source {
     pub mod graph;
     pub mod iam;
     pub mod integrations;
+    pub mod jsonata;
     pub mod outcome;
     pub mod printable;
     pub mod reason;

@@ -1,0 +1,66 @@
+//! Expressions in JSONata, and how AWS words what is wrong with their values.
+
+use serde_json::Value;
+
+use super::failure::Fault;
+use super::sight::Sight;
+use crate::asl::grammar::jsonata::{Text, classify};
+use crate::jsonata::{Env, Expression, Limits};
+
+/// The value of an expression that a field holds.
+///
+/// # Errors
+/// It has none, or cannot be evaluated.
+pub(super) fn evaluate(expression: &str, field: &str, sight: Sight<'_>) -> Result<Value, Fault> {
+    let whose = format!("The JSONata expression '{expression}' specified for the field '{field}'");
+    let wrong = |words: String| Fault::Query(format!("{whose} {words}"), Some(field.to_owned()));
+    let mut env = Env {
+        seed: sight.shared.random.borrow_mut().next(),
+        now: sight.state.now.as_millisecond(),
+        limits: Limits::default(),
+    };
+    let value = Expression::parse(expression)
+        .and_then(|parsed| parsed.evaluate(&Value::Null, sight.variables(), &mut env))
+        .map_err(|error| wrong(format!("threw an error during evaluation. {}: {}", error.code, error.message)))?;
+    let value = value.ok_or_else(|| wrong("returned nothing (undefined).".to_owned()))?;
+    sight.spend(&value).map_err(Fault::Bound)?;
+    Ok(value)
+}
+
+/// What a field holds: an expression's value, or a literal.
+pub(super) fn field(held: &Value, field: &str, sight: Sight<'_>) -> Result<Value, Fault> {
+    match held.as_str().map(classify) {
+        Some(Text::Expression(expression, _)) => evaluate(expression.trim(), field, sight),
+        _ => Ok(held.clone()),
+    }
+}
+
+/// The field's value is of another type than it takes.
+pub(super) fn unexpected(held: &Value, field: &str, expected: &str, value: &Value) -> Fault {
+    let expression = match held.as_str().map(classify) {
+        Some(Text::Expression(expression, _)) => expression.trim().to_owned(),
+        _ => held.to_string(),
+    };
+    let words = format!(
+        "The JSONata expression '{expression}' specified for the field '{field}' returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
+        type_of(value)
+    );
+    Fault::Query(words, Some(field.to_owned()))
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The moment of a text as ISO 8601 has them, with an offset.
+pub(super) fn moment(text: &str) -> Option<jiff::Timestamp> {
+    let is_extended = text.as_bytes().get(10).is_some_and(|sign| matches!(sign, b'T' | b't'));
+    text.parse().ok().filter(|_| is_extended)
+}

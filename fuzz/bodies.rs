@@ -11,6 +11,7 @@ use stepbound::asl::grammar::jsonata::{Text, classify};
 use stepbound::asl::grammar::{GrammarError, intrinsic, jsonata as expression, jsonpath as path};
 use stepbound::asl::lint::lint;
 use stepbound::asl::model::Machine;
+use stepbound::asl::run::{Answer, Limits, Program, Start, TaskAnswer, play};
 use stepbound::asl::{Circumstances, Lines, Parsed, parse, parse_all, prepare, to_yaml};
 use stepbound::graph::{Flow, dot, mermaid, svg, terminal};
 use stepbound::iam::compare::{excess, missing};
@@ -49,11 +50,29 @@ pub fn definition(data: &[u8]) {
     let document = derive(&machine, &surroundings()).document();
     assert!(document.clone().minimised().size() <= document.size());
     reads_what_it_writes(&document);
+    runs_to_an_end(&machine);
     // What is submitted is what was read.
     let values = BTreeMap::from([("Name".to_owned(), "\"value\\".to_owned())]);
     if let Ok(prepared) = prepare(text, &values) {
         assert_eq!(&parse(prepared.text()).expect("what is submitted is JSON").value, prepared.value());
     }
+}
+
+/// Whatever its calls come to.
+fn runs_to_an_end(machine: &Machine<'_>) {
+    let limits = Limits { events: 200, bytes: 1 << 20, work: 1 << 24, seconds: 1_000_000, scopes: 40, depth: 40 };
+    let input = json!({"a": [1, {"b": "x"}], "items": [1, 2]});
+    let start = Start { limits, ..Start::with_input(input) };
+    let mut made = 0;
+    let played = play(&Program::of(machine), start, |call| {
+        made += 1;
+        match made % 3 {
+            0 => Answer::Failed { error: Some("E".into()), cause: None }.into(),
+            1 => Answer::Succeeded(call.input.clone()).into(),
+            _ => TaskAnswer::Never,
+        }
+    });
+    assert!(played.history.len() as u64 <= limits.events && played.calls.len() <= played.history.len());
 }
 
 fn surroundings() -> Surroundings {

@@ -78,12 +78,26 @@ impl Expression {
         variables: &BTreeMap<String, Value>,
         env: &mut Env,
     ) -> Result<Option<Value>, Error> {
+        self.evaluate_counted(input, variables, env, &mut 0)
+    }
+
+    /// The same, with the steps added that it took: for who evaluates much and wants all of it bounded.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_counted(
+        &self,
+        input: Option<&Value>,
+        variables: &BTreeMap<String, Value>,
+        env: &mut Env,
+        taken: &mut u64,
+    ) -> Result<Option<Value>, Error> {
         let mut trial = *env;
-        let shallow = eval::run(&self.root, &self.labels, input, variables, &mut trial, SHALLOW);
+        let shallow = eval::run(&self.root, &self.labels, input, variables, &mut trial, SHALLOW, taken);
         let result = match shallow {
             Err(error) if error.is_depth() && env.limits.depth > SHALLOW => {
                 trial = *env;
-                self.evaluate_deep(input, variables, &mut trial)
+                self.evaluate_deep(input, variables, &mut trial, taken)
             }
             other => other,
         };
@@ -97,10 +111,11 @@ impl Expression {
         input: Option<&Value>,
         variables: &BTreeMap<String, Value>,
         env: &mut Env,
+        taken: &mut u64,
     ) -> Result<Option<Value>, Error> {
         let depth = env.limits.depth.min(DEEPEST);
         on_a_stack(STACK_OF_A_LEVEL * (depth + 64), || {
-            eval::run(&self.root, &self.labels, input, variables, env, depth)
+            eval::run(&self.root, &self.labels, input, variables, env, depth, taken)
         })
     }
 }

@@ -18,24 +18,27 @@ pub(super) fn run<'e>(
     variables: &'e BTreeMap<String, Value>,
     env: &mut Env,
     depth: usize,
+    taken: &mut u64,
 ) -> Result<Option<Value>, Error> {
     let mut evaluator = Evaluator::new(labels, variables, env, depth);
-    let input = input.map_or(Ok(Val::Undefined), |input| evaluator.read_json(input))?;
-    evaluator.root = input.clone();
-    let input = match input {
-        Val::Array(_) => Array { is_sequence: true, is_outer: true, ..Array::new(vec![input]) }.into(),
-        other => other,
-    };
-    let result = evaluator.eval(node, &input, 0);
+    let result = evaluator.whole(node, input);
     env.seed = evaluator.random.seed();
-    let value = result?;
-    if value.is_undefined() {
-        return Ok(None);
-    }
-    evaluator.write(&value).map(Some)
+    *taken += evaluator.steps;
+    result
 }
 
 impl<'e> Evaluator<'e> {
+    fn whole(&mut self, node: &'e Node, input: Option<&Value>) -> Result<Option<Value>, Error> {
+        let input = input.map_or(Ok(Val::Undefined), |input| self.read_json(input))?;
+        self.root = input.clone();
+        let input = match input {
+            Val::Array(_) => Array { is_sequence: true, is_outer: true, ..Array::new(vec![input]) }.into(),
+            other => other,
+        };
+        let value = self.eval(node, &input, 0)?;
+        if value.is_undefined() { Ok(None) } else { self.write(&value).map(Some) }
+    }
+
     /// What a name stands for here: the nearest binding, else a variable, else a function.
     pub(super) fn variable(&mut self, name: &'e str, frame: Frame) -> Res<'e> {
         let mut place = Some(frame);

@@ -221,7 +221,7 @@ pub(super) struct Evaluator<'e> {
     pub(super) now: i64,
     pub(super) random: Random,
     limits: Limits,
-    steps: u64,
+    pub(super) steps: u64,
     depth: usize,
     max_depth: usize,
 }

@@ -92,13 +92,18 @@ impl<'m> Engine<'_, 'm> {
     ) -> Result<R, Fault> {
         let Some(state) = self.state(scope) else { return Err(Fault::Bound("a state is gone".to_owned())) };
         let has_retries = matches!(state.kind, Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_));
-        let mut shared = Shared::new(state.name, has_retries, self.run.random.clone());
+        let expressions = &self.program.expressions;
+        let mut shared = Shared::new(state.name, has_retries, self.run.random.clone(), expressions);
         shared.item = beside.item.cloned();
         shared.result = beside.result;
         shared.error = beside.error;
         let result = work(Sight { data, scope, state: &self.run, shared: &shared });
-        let random = shared.random.into_inner();
+        let (random, work) = shared.end();
         self.run.random = random;
+        self.run.used.work = self.run.used.work.saturating_add(work);
+        if self.run.used.work > self.run.limits.work {
+            return Err(Fault::Bound("paths, functions and expressions take more work than a run may".to_owned()));
+        }
         result
     }
 

@@ -82,6 +82,9 @@ pub struct Limits {
     pub events: u64,
     /// Bytes of payload in them.
     pub bytes: u64,
+    /// What working out its fields may take: about a unit a byte that is put together, 256 a step of an expression. The
+    /// default is some seconds of a processor.
+    pub work: u64,
     /// Seconds from the start to the end, in the driver's time.
     pub seconds: i64,
     /// Machines that run at the same time: branches, iterations, child executions.
@@ -92,7 +95,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 200_000, bytes: 256 << 20, seconds: 366 * 86_400, scopes: 20_000, depth: 200 }
+        Self { events: 200_000, bytes: 256 << 20, work: 4 << 30, seconds: 366 * 86_400, scopes: 20_000, depth: 200 }
     }
 }
 

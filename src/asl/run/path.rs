@@ -29,7 +29,10 @@ pub(super) fn follow(query: &Query, sight: Sight<'_>) -> Result<Value, String> {
             sight.variable(&query.variable).ok_or_else(|| format!("No results for path: $['{}']", query.variable))?
         }
     };
-    find(query, root, 0, &Cell::new(0))
+    let met = Cell::new(0);
+    let found = find(query, root, 0, &met);
+    sight.work(met.get() as u64 * 32);
+    found
 }
 
 /// As [`follow`], from this value. `filters` counts those that it is inside of, `met` what all of them have met.

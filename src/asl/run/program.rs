@@ -1,14 +1,23 @@
 //! A definition made ready to be run: its machines in one list, each with where it is.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::asl::grammar::jsonata::{Text, classify};
 use crate::asl::model::{Machine, State};
+use crate::jsonata::{Error, Expression};
+
+/// Expressions by their text, read once.
+pub(super) type Expressions = HashMap<String, Result<Expression, Error>>;
 
 /// A definition that is run, as often as one likes.
 #[derive(Clone, Debug)]
 pub struct Program<'m> {
     pub(super) machines: Vec<Inner<'m>>,
     pub(super) is_express: bool,
+    pub(super) expressions: Arc<Expressions>,
     answered: BTreeSet<String>,
 }
 
@@ -27,7 +36,10 @@ pub(super) struct Inner<'m> {
 impl<'m> Program<'m> {
     /// Reads a definition. Nothing of it is checked; a run ends where it leads nowhere.
     pub fn of(machine: &'m Machine<'m>) -> Self {
-        let mut program = Self { machines: Vec::new(), is_express: false, answered: BTreeSet::new() };
+        let mut expressions = HashMap::new();
+        read(machine.node.value(), &mut expressions);
+        let expressions = Arc::new(expressions);
+        let mut program = Self { machines: Vec::new(), is_express: false, expressions, answered: BTreeSet::new() };
         program.add(machine, machine);
         program
     }
@@ -81,5 +93,20 @@ impl<'m> Program<'m> {
 
     pub(super) fn is_answered(&self, machine: usize, state: usize) -> bool {
         !self.answered.is_empty() && self.answered.contains(&self.pointer(machine, state))
+    }
+}
+
+/// What is read of a text bounds how deep it nests.
+fn read(value: &Value, expressions: &mut Expressions) {
+    match value {
+        Value::String(text) => {
+            if let Text::Expression(expression, _) = classify(text) {
+                let expression = expression.trim();
+                expressions.entry(expression.to_owned()).or_insert_with(|| Expression::parse(expression));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| read(item, expressions)),
+        Value::Object(fields) => fields.values().for_each(|field| read(field, expressions)),
+        _ => {}
     }
 }

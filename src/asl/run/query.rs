@@ -7,6 +7,11 @@ use super::sight::Sight;
 use crate::asl::grammar::jsonata::{Text, classify};
 use crate::jsonata::{Env, Expression, Limits};
 
+/// Units of work that a step of an expression is counted as.
+const A_STEP: u64 = 256;
+/// The code of whatever takes more than an evaluation may, which is a bound of ours.
+const LIMIT: &str = "U1001";
+
 /// The value of an expression that a field holds.
 ///
 /// # Errors
@@ -14,14 +19,30 @@ use crate::jsonata::{Env, Expression, Limits};
 pub(super) fn evaluate(expression: &str, field: &str, sight: Sight<'_>) -> Result<Value, Fault> {
     let whose = format!("The JSONata expression '{expression}' specified for the field '{field}'");
     let wrong = |words: String| Fault::Query(format!("{whose} {words}"), Some(field.to_owned()));
-    let mut env = Env {
-        seed: sight.shared.random.borrow_mut().next(),
-        now: sight.state.now.as_millisecond(),
-        limits: Limits::default(),
+    let left = sight.state.limits.work.saturating_sub(sight.state.used.work) / A_STEP;
+    let mut limits = Limits::default();
+    limits.steps = limits.steps.min(left.max(1_000));
+    let now = sight.state.now.as_millisecond();
+    let mut env = Env { seed: sight.shared.random.borrow_mut().next(), now, limits };
+    let read;
+    let parsed = match sight.shared.expressions.get(expression) {
+        Some(parsed) => parsed,
+        None => {
+            read = Expression::parse(expression);
+            &read
+        }
     };
-    let value = Expression::parse(expression)
-        .and_then(|parsed| parsed.evaluate(&Value::Null, sight.variables(), &mut env))
-        .map_err(|error| wrong(format!("threw an error during evaluation. {}: {}", error.code, error.message)))?;
+    let mut steps = 0;
+    let value = match parsed {
+        // `$` stands for nothing: a state's input is in `$states`.
+        Ok(parsed) => parsed.evaluate_counted(None, sight.variables(), &mut env, &mut steps),
+        Err(error) => Err(error.clone()),
+    };
+    sight.work(steps * A_STEP);
+    let value = value.map_err(|error| match error.code {
+        LIMIT => Fault::Bound(format!("{whose} {}", error.message)),
+        code => wrong(format!("threw an error during evaluation. {code}: {}", error.message)),
+    })?;
     let value = value.ok_or_else(|| wrong("returned nothing (undefined).".to_owned()))?;
     sight.spend(&value).map_err(Fault::Bound)?;
     Ok(value)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::program::Expressions;
 use super::random::Random;
 use super::state::{ScopeId, State};
 use super::value::size;
@@ -33,11 +34,14 @@ pub(super) struct Shared<'a> {
     pub(super) error: Option<&'a Value>,
     context: OnceCell<Value>,
     variables: OnceCell<BTreeMap<String, Value>>,
+    pub(super) expressions: &'a Expressions,
     spent: Cell<usize>,
+    /// What all of it took, see [`Limits::work`](super::event::Limits::work).
+    work: Cell<u64>,
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(name: &'a str, has_retries: bool, random: Random) -> Self {
+    pub(super) fn new(name: &'a str, has_retries: bool, random: Random, expressions: &'a Expressions) -> Self {
         Self {
             name,
             has_retries,
@@ -47,8 +51,15 @@ impl<'a> Shared<'a> {
             error: None,
             context: OnceCell::new(),
             variables: OnceCell::new(),
+            expressions,
             spent: Cell::new(0),
+            work: Cell::new(0),
         }
+    }
+
+    /// What is left of it: where random numbers go on, and how much work was done.
+    pub(super) fn end(self) -> (Random, u64) {
+        (self.random.into_inner(), self.work.get())
     }
 }
 
@@ -99,7 +110,13 @@ impl Sight<'_> {
         self.spend_bytes(size(value))
     }
 
+    /// Counts work that is done.
+    pub(super) fn work(self, units: u64) {
+        self.shared.work.set(self.shared.work.get().saturating_add(units));
+    }
+
     pub(super) fn spend_bytes(self, bytes: usize) -> Result<(), String> {
+        self.work(bytes as u64);
         let spent = self.shared.spent.get().saturating_add(bytes);
         self.shared.spent.set(spent);
         if spent > MAX_BYTES {

@@ -41,6 +41,7 @@ pub(super) type ScopeId = u64;
 pub(super) struct Used {
     pub(super) events: u64,
     pub(super) bytes: u64,
+    pub(super) work: u64,
 }
 
 /// An execution: the one that was started, or a child of a distributed Map.

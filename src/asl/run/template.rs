@@ -39,8 +39,13 @@ fn paths(template: &Value, sight: Sight<'_>) -> Result<Value, Fault> {
             Ok(Value::Object(filled))
         }
         Value::Array(items) => items.iter().map(|item| paths(item, sight)).collect::<Result<_, _>>().map(Value::Array),
-        literal => Ok(literal.clone()),
+        literal => spent(literal, sight),
     }
+}
+
+fn spent(literal: &Value, sight: Sight<'_>) -> Result<Value, Fault> {
+    sight.spend(literal).map_err(Fault::Bound)?;
+    Ok(literal.clone())
 }
 
 /// Works out a path or a call of an intrinsic function.
@@ -80,7 +85,7 @@ fn expressions(template: &Value, field: &str, sight: Sight<'_>) -> Result<Value,
     match template {
         Value::String(text) => match classify(text) {
             Text::Expression(expression, _) => query::evaluate(expression.trim(), field, sight),
-            Text::Literal | Text::HalfOpen => Ok(template.clone()),
+            Text::Literal | Text::HalfOpen => spent(template, sight),
         },
         Value::Object(fields) => {
             let fill = |(key, value): (&String, &Value)| {
@@ -92,6 +97,6 @@ fn expressions(template: &Value, field: &str, sight: Sight<'_>) -> Result<Value,
             let fill = |(at, item)| expressions(item, &format!("{field}[{at}]"), sight);
             items.iter().enumerate().map(fill).collect::<Result<_, _>>().map(Value::Array)
         }
-        literal => Ok(literal.clone()),
+        literal => spent(literal, sight),
     }
 }

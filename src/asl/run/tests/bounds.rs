@@ -56,6 +56,14 @@ fn what_grows_is_bounded() {
     assert_eq!(bound(&waits), "the run takes more than 31622400 seconds");
     let silent = run(&alone(json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke"})), json!({}));
     assert_eq!(bound(&silent), "the run takes more than 31622400 seconds");
+    let endless = alone(
+        json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% ($f := function($x) { $f($x + 1) }; $f(0)) %}"}),
+    );
+    assert!(bound(&run(&endless, json!({}))).contains("more steps than"));
+    let busy = looping(json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $sum([1..20000]) %}"}));
+    let limits = Limits { work: 1 << 30, ..Limits::default() };
+    let busy = run_with(&busy, Start { limits, ..Start::with_input(json!({})) }, |_| TaskAnswer::Never);
+    assert!(matches!(busy.outcome, Outcome::Bounded(_)), "{:?}", busy.outcome);
     let items: Vec<u32> = (0..30).collect();
     let inner = (0..5).fold(json!({"Type": "Wait", "Seconds": 1}), |inner, _| {
         json!({"Type": "Map", "ItemsPath": "$$.Execution.Input", "MaxConcurrency": 40, "ItemProcessor": alone(inner)})
@@ -310,7 +318,7 @@ proptest! {
     /// Whether AWS would take it or not; what the linter takes is among them.
     #[test]
     fn every_run_ends(definition in machines(2), input in values(), answers in prop::collection::vec(answers(), 1..5), seed: u64) {
-        let limits = Limits { events: 1_500, bytes: 4 << 20, seconds: 100_000, scopes: 500, depth: 60 };
+        let limits = Limits { events: 1_500, bytes: 4 << 20, work: 64 << 20, seconds: 100_000, scopes: 500, depth: 60 };
         let start = Start { seed, limits, ..Start::with_input(input) };
         let mut at = 0;
         let played = run_with(&definition, start, |_| {
@@ -321,7 +329,7 @@ proptest! {
         let parsed = parse(&text).unwrap();
         let is_taken = !lint(parsed.root(), Circumstances::default()).iter().any(Finding::is_error);
         if is_taken && let Outcome::Bounded(bound) = &played.outcome {
-            prop_assert!(bound.to_string().contains("more than"), "{bound}: {definition}");
+            prop_assert!(bound.to_string().contains("more "), "{bound}: {definition}");
         }
         let ends = played.history.iter().filter(|event| event.execution == 0 && event.event_type.starts_with("Execution")).count();
         prop_assert_eq!(ends, if matches!(played.outcome, Outcome::Bounded(_)) { 1 } else { 2 });

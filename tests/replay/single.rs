@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 use stepbound::asl::model::Machine;
 use stepbound::asl::parse;
-use stepbound::asl::run::{
-    Answer, Effect, Event, HistoryEvent, Invoke, Outcome, Program, TaskAnswer, play, start, step,
-};
+use stepbound::asl::run::{Answer, Effect, Event, HistoryEvent, Invoke, Outcome, Program, play, start, step};
 
 use crate::corpus;
 use crate::recorded::{filled_in, is_as_recorded};
@@ -48,22 +46,18 @@ fn run(record: &Value) -> Result<Came, String> {
         state["End"] = json!(true);
     }
     let named = request["stateName"].as_str().filter(|_| state.get("States").is_some());
-    let (name, kind, machine) = match named {
-        Some(name) => {
-            let mut around = holder(&state, name).ok_or("the definition has no such state")?;
-            around["QueryLanguage"] = json!(state["QueryLanguage"].as_str().unwrap_or("JSONPath"));
-            around["StartAt"] = json!(name);
-            (name, around["States"][name]["Type"].clone(), around)
-        }
-        None => {
-            let mut machine = corpus::as_machine(state);
-            let tested =
-                machine["States"].as_object_mut().and_then(|states| states.remove("Tested")).unwrap_or_default();
-            let kind = tested["Type"].clone();
-            machine["States"]["StateName"] = tested;
-            machine["StartAt"] = json!("StateName");
-            ("StateName", kind, machine)
-        }
+    let (name, kind, machine) = if let Some(name) = named {
+        let mut around = holder(&state, name).ok_or("the definition has no such state")?;
+        around["QueryLanguage"] = json!(state["QueryLanguage"].as_str().unwrap_or("JSONPath"));
+        around["StartAt"] = json!(name);
+        (name, around["States"][name]["Type"].clone(), around)
+    } else {
+        let mut machine = corpus::as_machine(state);
+        let tested = machine["States"].as_object_mut().and_then(|states| states.remove("Tested")).unwrap_or_default();
+        let kind = tested["Type"].clone();
+        machine["States"]["StateName"] = tested;
+        machine["StartAt"] = json!("StateName");
+        ("StateName", kind, machine)
     };
     let text = machine.to_string();
     let parsed = parse(&text).map_err(|error| error.to_string())?;
@@ -187,19 +181,17 @@ pub fn express(record: &Value) -> Result<(), String> {
         output => output,
     };
     begin.identity.execution.push_str(":SyncExecArn_Part2_0idx");
-    begin.identity.name = "SyncExecArn_Part1_0idx".to_owned();
+    "SyncExecArn_Part1_0idx".clone_into(&mut begin.identity.name);
     // What its calls answered is not recorded: an error is told at the end, a result is in the output.
     let error = &theirs["Error"];
-    let played = play(&Program::of(&machine).express(), begin, |_| match error.as_str() {
-        Some(error) => {
+    let played = play(&Program::of(&machine).express(), begin, |_| {
+        if let Some(error) = error.as_str() {
             let cause = filled_in(&theirs["Cause"]).as_str().map(str::to_owned);
-            Answer::Failed { error: Some(error.to_owned()), cause }.into()
+            return Answer::Failed { error: Some(error.to_owned()), cause }.into();
         }
-        None => {
-            let mut result = theirs.clone();
-            result.as_object_mut().map(|fields| fields.remove("final"));
-            TaskAnswer::from(Answer::Succeeded(filled_in(&result)))
-        }
+        let mut result = theirs.clone();
+        result.as_object_mut().map(|fields| fields.remove("final"));
+        Answer::Succeeded(filled_in(&result)).into()
     });
     match &played.outcome {
         Outcome::Succeeded(output) if is_as_recorded(theirs, output) => Ok(()),

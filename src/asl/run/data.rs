@@ -91,13 +91,11 @@ fn combine(data: &Data<'_>, input: &Value, result: Value) -> Result<Value, Fault
     let Some(text) = node.as_str() else { return Ok(input.clone()) };
     let query = jsonpath::query(text).map_err(|error| Fault::runtime(error.message))?;
     let mut combined = input.clone();
-    match path::put(&mut combined, &query.segments, result) {
-        Ok(()) => Ok(combined),
-        Err(_) => {
-            let words = format!("Unable to apply Reference Path {text} to input {input}");
-            Err(Fault::Named("States.ResultPathMatchFailure", words))
-        }
+    if path::put(&mut combined, &query.segments, result).is_err() {
+        let words = format!("Unable to apply Reference Path {text} to input {input}");
+        return Err(Fault::Named("States.ResultPathMatchFailure", words));
     }
+    Ok(combined)
 }
 
 /// A number that a field or its `Path` gives.

@@ -125,9 +125,9 @@ impl<'m> Engine<'_, 'm> {
         }
         let Ok(taken) = self.taken(scope) else { return };
         let Some(language) = self.state(scope).map(|state| state.query_language) else { return };
-        let batches = self.look(scope, &taken, Beside::default(), |sight| batches(batcher, language, selected, sight));
-        match batches {
-            Ok(batches) => self.iterate(scope, Items::from(batches)),
+        let made = self.look(scope, &taken, Beside::default(), |sight| batches(batcher, language, selected, sight));
+        match made {
+            Ok(made) => self.iterate(scope, Items::from(made)),
             Err(fault) => self.fault(scope, fault),
         }
     }
@@ -315,15 +315,15 @@ fn batches(
         .batch_input
         .map(|node| template::fill(node.value(), language, "ItemBatcher/BatchInput", sight))
         .transpose()?;
-    let mut batches: Vec<(usize, Vec<Value>)> = Vec::new();
+    let mut made: Vec<(usize, Vec<Value>)> = Vec::new();
     for item in items {
         let own = item.to_string().len() + 1;
-        match batches.last_mut() {
+        match made.last_mut() {
             Some((used, batch)) if batch.len() < most && *used + own <= bytes => {
                 *used += own;
                 batch.push(item);
             }
-            _ => batches.push((own, vec![item])),
+            _ => made.push((own, vec![item])),
         }
     }
     let with_shared = |(_, items): (usize, Vec<Value>)| {
@@ -331,5 +331,5 @@ fn batches(
         batch.extend(shared.clone().map(|shared| ("BatchInput".to_owned(), shared)));
         Value::Object(batch.into_iter().collect::<Map<_, _>>())
     };
-    Ok(batches.into_iter().map(with_shared).collect())
+    Ok(made.into_iter().map(with_shared).collect())
 }

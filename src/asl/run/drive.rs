@@ -42,7 +42,7 @@ impl From<Answer> for TaskAnswer {
 /// moment that something waits for.
 pub fn play(program: &Program<'_>, begin: Start, mut answer: impl FnMut(&Invoke) -> TaskAnswer) -> Played {
     let limit = begin.limits.seconds;
-    let begun = begin.at;
+    let first = begin.at;
     let (mut state, mut effects) = start(program, begin);
     let (mut history, mut calls, mut ways) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting: VecDeque<Event> = VecDeque::new();
@@ -76,7 +76,7 @@ pub fn play(program: &Program<'_>, begin: Start, mut answer: impl FnMut(&Invoke)
         let next = waiting.pop_front().or_else(|| next(&mut later, state.wakes_at()));
         // With nothing left to happen, the time of the limits goes by.
         let forever =
-            begun.checked_add(jiff::SignedDuration::from_secs(limit.saturating_add(1))).unwrap_or(jiff::Timestamp::MAX);
+            first.checked_add(jiff::SignedDuration::from_secs(limit.saturating_add(1))).unwrap_or(jiff::Timestamp::MAX);
         (state, effects) = step(program, state, next.unwrap_or(Event::Time(forever)));
     }
 }

@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
         let pick = |node: &Value| {
             let fields = node.as_object();
             let picked = names.iter().filter_map(|name| Some((name.clone(), fields?.get(name)?.clone())));
-            Value::Object(Map::from_iter(picked))
+            Value::Object(picked.collect())
         };
         match nodes {
             [node] if self.is_definite => pick(node),

@@ -25,12 +25,11 @@ pub(super) fn evaluate(expression: &str, field: &str, sight: Sight<'_>) -> Resul
     let now = sight.state.now.as_millisecond();
     let mut env = Env { seed: sight.shared.random.borrow_mut().next(), now, limits };
     let read;
-    let parsed = match sight.shared.expressions.get(expression) {
-        Some(parsed) => parsed,
-        None => {
-            read = Expression::parse(expression);
-            &read
-        }
+    let parsed = if let Some(parsed) = sight.shared.expressions.get(expression) {
+        parsed
+    } else {
+        read = Expression::parse(expression);
+        &read
     };
     let mut steps = 0;
     let value = match parsed {

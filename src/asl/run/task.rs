@@ -11,6 +11,7 @@ use super::sight::Sight;
 use super::state::{Calling, Phase, ScopeId, Timer, Told};
 use super::template;
 use crate::asl::model::{Arn, Kind, Pattern, State, Target, Task};
+use crate::asl::position::Node;
 
 /// What a Task calls, worked out.
 struct Call {
@@ -22,7 +23,7 @@ struct Call {
 
 impl<'m> Engine<'_, 'm> {
     pub(super) fn task(&mut self, scope: ScopeId, state: &'m State<'m>, task: &'m Task<'m>) {
-        let resource = task.resource_node.and_then(|node| node.as_str()).unwrap_or_default();
+        let resource = task.resource_node.and_then(Node::as_str).unwrap_or_default();
         let pattern = task.resource.map_or(Pattern::RequestResponse, |resource| resource.pattern);
         if pattern == Pattern::WaitForTaskToken {
             let token = self.run.random.uuid();
@@ -180,8 +181,7 @@ impl<'m> Engine<'_, 'm> {
             self.tell(scope, &told, "Started", worker);
         }
         match answer {
-            Answer::Started { .. } => self.beat(scope, task),
-            Answer::Heartbeat => self.beat(scope, task),
+            Answer::Started { .. } | Answer::Heartbeat => self.beat(scope, task),
             Answer::Submitted(output) => {
                 if matches!(told, Told::Service(..)) {
                     let Some(fields) = self.output(&output) else { return };

@@ -285,7 +285,7 @@ fn states(depth: u32) -> BoxedStrategy<Value> {
         fields.extend((which & 8 != 0).then_some(("ItemsPath", json!(path))));
         fields.extend((which & 16 != 0).then_some(("ItemSelector", json!({"i.$": "$$.Map.Item", "a.$": "$"}))));
         fields.extend((which & 32 != 0).then_some(("MaxConcurrency", json!(2))));
-        if which & 68 == 68 {
+        if which & 0x44 == 0x44 {
             fields.push(("ItemBatcher", json!({"MaxItemsPerBatch": 2})));
         }
         fields.extend(handling(&next, which));

@@ -76,8 +76,6 @@ pub(super) enum Fault {
     Query(String, Option<String>),
     /// A named error that may be caught.
     Named(&'static str, String),
-    /// It is told as it is.
-    Failure(Failure),
     /// A bound of ours.
     Bound(String),
 }

@@ -125,7 +125,6 @@ impl<'m> Engine<'_, 'm> {
                 Some(Failure::new(QUERY, cause))
             }
             Fault::Named(error, what) => Some(Failure::new(error, whose(&what))),
-            Fault::Failure(failure) => Some(failure),
         }
     }
 

@@ -18,7 +18,6 @@ pub struct State {
     pub(super) identity: Identity,
     /// The context object, where the driver gives it.
     pub(super) shown: Option<Value>,
-    pub(super) is_express: bool,
     pub(super) limits: Limits,
     pub(super) random: Random,
     pub(super) scopes: BTreeMap<ScopeId, Scope>,
@@ -224,7 +223,6 @@ impl State {
             started: start.at,
             identity: start.identity,
             shown: start.context,
-            is_express,
             limits: start.limits,
             random: Random::seeded(start.seed),
             scopes: BTreeMap::from([(0, scope)]),

@@ -96,130 +96,137 @@ fn programs_are_given_the_approval_alone() {
     assert!(yaml.code == 0 && yaml.out.contains("verdict: Approved"), "{yaml:?}");
 }
 
-#[test]
-fn what_keeps_it_from_being_decided_is_told_with_what_to_do_next() {
-    type Change = fn(&Api);
-    let cases: [(&str, &[&str], Change, i32, &str); 16] = [
-        (
-            "no terminal",
-            &["approve", "order"],
-            |_| {},
-            2,
-            "--dry-run=client, and decide just that with --digest DIGEST --yes",
-        ),
-        (
-            "no such",
-            &["approve", "ordre", "--yes"],
-            |_| {},
-            3,
-            "there is no WorkflowRun and no Approval \"ordre\" in namespace \"shop\"; did you mean \"order\"",
-        ),
-        ("another kind", &["approve", "workflow/fulfil", "--yes"], |_| {}, 2, "is no WorkflowRun"),
-        (
-            "same verdict",
-            &["approve", "order", "--yes"],
-            |api| decided(api, "Approved"),
-            0,
-            "Next: kubectl sfn get order",
-        ),
+type Change = fn(&Api);
+
+/// What is wrong; what makes it so; the exit code of `approve order --yes` then, and what is said.
+fn what_stands_against_it() -> Vec<(&'static str, Change, i32, &'static str)> {
+    vec![
+        ("same verdict", |api| decided(api, "Approved"), 0, "Next: kubectl sfn get order"),
         (
             "another verdict",
-            &["approve", "order", "--yes"],
             |api| decided(api, "Denied"),
             3,
             "carol has denied it already, and a decision is written once. Next: kubectl sfn get order",
         ),
-        ("expired", &["approve", "order", "--yes"], |api| expired(api), 3, "it expired at "),
+        ("expired", expired, 3, "it expired at "),
         (
             "cancelled",
-            &["approve", "order", "--yes"],
             |api| with(api, "workflowruns", "order", |run| run["spec"]["cancel"] = json!({"reason": "no"})),
             3,
             "WorkflowRun \"order\" was cancelled, so nothing is to start",
         ),
         (
             "ended",
-            &["deny", "order", "--yes"],
             |api| with(api, "workflowruns", "order", |run| run["status"]["phase"] = json!("Aborted")),
             3,
             "WorkflowRun \"order\" has ended",
         ),
         (
             "digest",
-            &["approve", "order", "--yes"],
             |api| {
-                with(api, "approvals", "order-1", |one| {
-                    one["spec"]["request"]["executionRoleARN"] = json!("arn:aws:iam::1:role/admin")
-                })
+                with(api, "approvals", "order-1", |one| one["spec"]["request"]["executionRoleARN"] = json!("arn:other"))
             },
             3,
             "its digest is not that of what it asks",
         ),
-        (
-            "input",
-            &["approve", "order", "--yes"],
-            |api| asked_anew(api, &json!({"input": "{}"})),
-            3,
-            "its SHA-256 is not the one that is asked for",
-        ),
+        ("input", |api| asked_anew(api, &json!({"input": "{}"})), 3, "its SHA-256 is not the one that is asked for"),
         (
             "input elsewhere",
-            &["approve", "order", "--yes"],
             |api| asked_anew(api, &json!({"input": null, "inputFrom": {"name": "big", "key": "input"}})),
             3,
             "it stands in ConfigMap \"big\", which is not there any more",
         ),
-        (
-            "gone",
-            &["approve", "order", "--yes"],
-            |api| drop(api.world.lock().unwrap().objects.remove(&("approvals".to_owned(), "order-1".to_owned()))),
-            3,
-            "its Approval is gone; the operator asks for another one",
-        ),
+        ("gone", gone, 3, "its Approval is gone; the operator asks for another one"),
+    ]
+}
+
+/// The same, where the API server says it.
+fn what_the_api_server_refuses() -> Vec<(&'static str, Change, i32, &'static str)> {
+    vec![
         (
             "conflict",
-            &["approve", "order", "--yes"],
-            |api| api.world.lock().unwrap().refuses = Some((409, "modified".into())),
+            |api| refuses(api, 409, "modified"),
             3,
             "it was changed meanwhile. Look at it again: kubectl sfn approve order",
         ),
         (
             "policy",
-            &["approve", "order", "--yes"],
             |api| {
-                api.world.lock().unwrap().refuses = Some((403, "approvals.stepbound.dev \"order-1\" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'a' denied request: runs are approved by people, and x is not".into()))
+                refuses(
+                    api,
+                    403,
+                    "approvals.stepbound.dev \"order-1\" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'a' denied request: runs are approved by people, and x is not",
+                );
             },
             3,
             "cannot approve Approval \"order-1\": runs are approved by people, and x is not. Ask with the credentials of a person",
         ),
         (
             "right",
-            &["deny", "order", "--yes"],
             |api| {
-                api.world.lock().unwrap().refuses = Some((403, "approvals.stepbound.dev \"order-1\" is forbidden: User \"bob\" cannot patch resource \"approvals\" in API group \"stepbound.dev\" in the namespace \"shop\"".into()))
+                refuses(
+                    api,
+                    403,
+                    "approvals.stepbound.dev \"order-1\" is forbidden: User \"bob\" cannot patch resource \"approvals\" in API group \"stepbound.dev\" in the namespace \"shop\"",
+                );
             },
             3,
             "whose name ends in -stepbound-approve has this right",
         ),
         (
             "old cluster",
-            &["approve", "order", "--yes"],
             |api| api.world.lock().unwrap().unknown.push("approvals"),
             3,
             "does not know this kind of Stepbound",
         ),
-    ];
-    for (case, arguments, change, code, said) in cases {
+    ]
+}
+
+#[test]
+fn what_keeps_it_from_being_decided_is_told_with_what_to_do_next() {
+    for (case, change, code, said) in [what_stands_against_it(), what_the_api_server_refuses()].concat() {
         let api = Api::start();
         api.waits("order");
         change(&api);
-        let before = api.world.lock().unwrap().objects.get(&("approvals".to_owned(), "order-1".to_owned())).cloned();
-        let ended = api.ends(arguments);
+        let before = stored(&api);
+        let ended = api.ends(&["approve", "order", "--yes"]);
         assert_eq!(ended.code, code, "{case}: {ended:?}");
         assert!(ended.said.contains(said), "{case}: {ended:?}");
-        let after = api.world.lock().unwrap().objects.get(&("approvals".to_owned(), "order-1".to_owned())).cloned();
-        assert_eq!(before, after, "{case}: nothing is written");
+        assert_eq!(before, stored(&api), "{case}: nothing is written");
     }
+}
+
+#[test]
+fn what_is_named_wrongly_or_nobody_was_asked_about_is_told_with_what_to_do_next() {
+    let api = Api::start();
+    api.waits("order");
+    let before = stored(&api);
+    for (arguments, code, said) in [
+        (&["approve", "order"][..], 2, "--dry-run=client, and decide just that with --digest DIGEST --yes"),
+        (
+            &["deny", "ordre", "--yes"],
+            3,
+            "there is no WorkflowRun and no Approval \"ordre\" in namespace \"shop\"; did you mean \"order\"",
+        ),
+        (&["approve", "workflow/fulfil", "--yes"], 2, "is no WorkflowRun"),
+    ] {
+        let ended = api.ends(arguments);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.said.contains(said), "{ended:?}");
+    }
+    assert_eq!(before, stored(&api), "nothing is written");
+}
+
+fn stored(api: &Api) -> Option<Value> {
+    api.world.lock().unwrap().objects.get(&("approvals".to_owned(), "order-1".to_owned())).cloned()
+}
+
+fn gone(api: &Api) {
+    api.world.lock().unwrap().objects.remove(&("approvals".to_owned(), "order-1".to_owned()));
+}
+
+fn refuses(api: &Api, code: u16, words: &str) {
+    api.world.lock().unwrap().refuses = Some((code, words.to_owned()));
 }
 
 fn decided(api: &Api, verdict: &str) {

@@ -121,14 +121,7 @@ fn what_stands_against_it() -> Vec<(&'static str, Change, i32, &'static str)> {
             3,
             "WorkflowRun \"order\" has ended",
         ),
-        (
-            "digest",
-            |api| {
-                with(api, "approvals", "order-1", |one| one["spec"]["request"]["executionRoleARN"] = json!("arn:other"))
-            },
-            3,
-            "its digest is not that of what it asks",
-        ),
+        ("digest", asked_wrongly, 3, "its digest is not that of what it asks"),
         ("input", |api| asked_anew(api, &json!({"input": "{}"})), 3, "its SHA-256 is not the one that is asked for"),
         (
             "input elsewhere",
@@ -223,6 +216,11 @@ fn stored(api: &Api) -> Option<Value> {
 
 fn gone(api: &Api) {
     api.world.lock().unwrap().objects.remove(&("approvals".to_owned(), "order-1".to_owned()));
+}
+
+/// With the digest of another role.
+fn asked_wrongly(api: &Api) {
+    with(api, "approvals", "order-1", |one| one["spec"]["request"]["executionRoleARN"] = json!("arn:other"));
 }
 
 fn refuses(api: &Api, code: u16, words: &str) {

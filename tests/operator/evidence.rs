@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::kubectl_verbs::{Ended, sfn};
 use crate::support::browser::Browser;
 use crate::*;
@@ -79,7 +77,7 @@ fn is_whole(folder: &Path) {
     assert_eq!(named, there);
     for one in manifest["files"].as_array().unwrap() {
         let bytes = std::fs::read(folder.join(one["name"].as_str().unwrap())).unwrap();
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digest = stepbound::digest::sha256_hex(&bytes);
         assert_eq!((&one["sha256"], &one["bytes"]), (&json!(digest), &json!(bytes.len())), "{one}");
     }
 }

@@ -110,7 +110,7 @@ fn time(flag: &str, text: &str) -> Result<Timestamp, KubectlError> {
 fn before(flag: &str, end: Timestamp, text: &str) -> Result<Timestamp, KubectlError> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()).filter(|days| *days >= 0);
     let length = match days {
-        Some(days) => days.checked_mul(24).map(SignedDuration::from_hours),
+        Some(days) => days.checked_mul(24 * 3600).map(SignedDuration::from_secs),
         None => duration(flag, text)?.and_then(|length| SignedDuration::try_from(length).ok()),
     };
     let begin = length.and_then(|length| end.checked_sub(length).ok());

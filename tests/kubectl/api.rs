@@ -227,6 +227,10 @@ async fn answer(State(shared): State<Arc<Mutex<World>>>, request: Request) -> Re
         Some(plural) => (plural.to_owned(), words.next().map(str::to_owned)),
         None => (all, None),
     };
+    let (plural, name) = match path.strip_prefix("/api/v1/namespaces/").filter(|name| !name.contains('/')) {
+        Some(name) => ("namespaces".to_owned(), Some(name.to_owned())),
+        None => (plural, name),
+    };
     if world.unknown.contains(&plural.as_str()) {
         return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
     }

@@ -119,9 +119,10 @@ fn session_duration(value: &Value) -> Broken {
 }
 
 fn approval_timeout(value: &Value) -> Broken {
-    let length = DurationString(text(value, "/timeout").to_owned()).to_std();
-    let longest = Duration::from_secs(720 * 3600);
-    at("/timeout", length.is_none_or(|length| (Duration::from_secs(60)..=longest).contains(&length)))
+    let written = text(value, "/timeout");
+    let range = Duration::from_secs(60)..=Duration::from_secs(720 * 3600);
+    let length = DurationString(written.to_owned()).to_std();
+    at("/timeout", length.map_or_else(|| !is_length(written), |length| range.contains(&length)))
 }
 
 fn approval_of_versions(value: &Value) -> Broken {
@@ -146,8 +147,22 @@ fn values_of_expression(value: &Value) -> Broken {
 /// Any rule of the definitions of this version.
 static RULES: &[Rule] = &[
     Rule {
-        cel: "duration(self.timeout) >= duration('1m') && duration(self.timeout) <= duration('720h')",
+        cel: "!self.timeout.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}s|[0-9]{1,12}ms)+$') || (duration(self.timeout) >= duration('1m') && duration(self.timeout) <= duration('720h'))",
         broken: approval_timeout,
+    },
+    Rule {
+        cel: "!(self in ['list_runs', 'get_run', 'explain_failure', 'cancel_run'])",
+        broken: |name| {
+            let own = ["list_runs", "get_run", "explain_failure", "cancel_run"];
+            at("", !name.as_str().is_some_and(|name| own.contains(&name)))
+        },
+    },
+    Rule {
+        cel: "!has(self.spec.tool) || has(self.spec.tool.name) || size(self.metadata.name) <= 64",
+        broken: |workflow| {
+            let tool = &workflow["spec"]["tool"];
+            at("/spec/tool", tool.is_null() || has(tool, "name") || name_length(workflow) <= 64)
+        },
     },
     Rule {
         cel: "!has(self.approval) || !self.approval.required || !has(self.versions) || self.versions.publish != 'Never'",

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_schema_that_is_none_is_told_with_its_place_and_changes_nothing_in_aws() {
     for (schema, pointer, told) in [
-        (json!({"type": "strin"}), "/type", "must fit"),
+        (json!({"type": "strin"}), "/type", "names no type"),
         (
             json!({"properties": {"a": {"$ref": "https://acme.example/a"}}}),
             "/properties/a/$ref",

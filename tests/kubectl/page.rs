@@ -221,6 +221,20 @@ fn with_fixed_times(text: &str, now: Timestamp) -> String {
     fixed + rest
 }
 
+/// The digest of a request is of its times too.
+fn with_a_fixed_digest(mut text: String) -> String {
+    for before in ["Digest:        ", "--digest "] {
+        let places: Vec<usize> = text.match_indices(before).map(|(at, _)| at + before.len()).collect();
+        for at in places {
+            let is_digest = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if text.get(at..at + 64).is_some_and(is_digest) {
+                text.replace_range(at..at + 64, &stepbound::digest::sha256_hex(b"the request"));
+            }
+        }
+    }
+    text
+}
+
 fn flags(command: &Command, is_global: bool) -> String {
     let mut table = String::new();
     let is_claps = |arg: &Arg| matches!(arg.get_action(), ArgAction::Help | ArgAction::Version);
@@ -271,7 +285,7 @@ fn example(arguments: &[&str]) -> String {
     let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
     let line: Vec<String> = arguments.iter().map(quoted).collect();
     let code = if ended.code == 0 { String::new() } else { format!("$ echo $?\n{}\n", ended.code) };
-    let text = with_fixed_times(&format!("{}{}", ended.out, ended.said), now);
+    let text = with_a_fixed_digest(with_fixed_times(&format!("{}{}", ended.out, ended.said), now));
     format!("\n```console\n$ kubectl sfn {}\n{text}{code}```\n", line.join(" "))
 }
 

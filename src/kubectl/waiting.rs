@@ -48,30 +48,39 @@ impl Waiting {
     }
 }
 
-/// Refuses where the API server says that runs may not be listed or watched. Where it says nothing, the wait itself will tell.
+/// Refuses where the API server says that runs may not be listed or watched. Where it says nothing, the wait itself will tell; and
+/// of a run that may not be created it tells more once that is tried, such as whom it takes whoever asks for.
 pub(super) async fn may_watch(cluster: &Cluster) -> Result<(), KubectlError> {
+    if !may(cluster, "create").await {
+        return Ok(());
+    }
     for verb in ["list", "watch"] {
-        let asked = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some(GROUP.into()),
-                    resource: Some("workflowruns".into()),
-                    verb: Some(verb.into()),
-                    namespace: Some(cluster.namespace.clone()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
-        };
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
-        let answer = reviews.create(&PostParams::default(), &asked).await.ok().and_then(|review| review.status);
-        if answer.is_some_and(|status| !status.allowed) {
+        if !may(cluster, verb).await {
             let asked = "wait for a run, so none was created; without waiting it needs no such right";
             return Err(KubectlError::lacks(asked, verb, "workflowruns", &cluster.namespace));
         }
     }
     Ok(())
+}
+
+/// Whether the user may do this to runs, as far as the API server says so.
+async fn may(cluster: &Cluster, verb: &str) -> bool {
+    let asked = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                group: Some(GROUP.into()),
+                resource: Some("workflowruns".into()),
+                verb: Some(verb.into()),
+                namespace: Some(cluster.namespace.clone()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+    let answer = reviews.create(&PostParams::default(), &asked).await;
+    answer.ok().and_then(|review| review.status).is_none_or(|status| status.allowed)
 }
 
 /// Waits as the flags say. Of a run that is redriven it is given how it was before: what it did then is no news.

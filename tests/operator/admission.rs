@@ -193,3 +193,43 @@ fn an_input_that_changes_is_refused_and_labels_are_free() {
     patch(r#"{"metadata": {"labels": {"team": "a"}}}"#).unwrap();
     patch(r#"{"spec": {"cancel": {"reason": "no"}}}"#).unwrap();
 }
+
+/// A chart writes `annotations:` where it has none, and an apply of an empty map over a full one leaves the same: null.
+#[test]
+fn empty_metadata_of_an_apply_is_refused_by_no_policy() {
+    let tenant = test_bed().tenant("empty-metadata");
+    let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "stepbound.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let reference = json!({"name": "fulfil"});
+    let objects = [
+        tenant.binding("orders"),
+        tenant.workflow("fulfil", &waiting(0)),
+        workflow_run("order", "fulfil", &json!({})),
+        object("Activity", "pack", json!({"trustBindingRef": {"name": "orders"}})),
+        object("ExecutionHistory", "order", json!({"workflowRunRef": {"name": "order"}})),
+        object(
+            "WorkflowSchedule",
+            "nightly",
+            json!({"schedule": "0 5 * * *", "suspend": true, "runTemplate": {"spec": {"workflowRef": reference}}}),
+        ),
+    ];
+    let empty = [
+        ("labels", json!({})),
+        ("labels", Value::Null),
+        ("annotations", json!({})),
+        ("annotations", Value::Null),
+        ("finalizers", json!([])),
+        ("ownerReferences", json!([])),
+        ("ownerReferences", Value::Null),
+    ];
+    for object in &objects {
+        for (field, value) in &empty {
+            let mut object = object.clone();
+            object["metadata"][field] = value.clone();
+            for verb in [&["create"][..], &["apply", "--server-side"]] {
+                let arguments = [&["-n", tenant.name.as_str()], verb, &["--dry-run=server", "-f", "-"]].concat();
+                let answer = tenant.bed.control_plane.try_kubectl(&arguments, Some(&object.to_string()));
+                assert!(answer.is_ok(), "{verb:?} {field} {value} {}: {answer:?}", object["kind"]);
+            }
+        }
+    }
+}

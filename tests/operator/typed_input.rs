@@ -21,7 +21,7 @@ fn an_input_has_to_fit_the_schema_of_the_version_that_runs_and_nothing_is_starte
     let operator = start(&tenant);
     tenant.apply(&tenant.binding("orders"));
     tenant.apply(&typed(&tenant, 0, &json!({"type": "strin"})));
-    refused(&tenant, &operator, "sfn/fulfil", "Stalled", "InputSchemaInvalid", "/type must fit");
+    refused(&tenant, &operator, "sfn/fulfil", "Stalled", "InputSchemaInvalid", "/type names no type: \"strin\"");
     assert!(
         tenant
             .bed

@@ -149,7 +149,7 @@ fn redriven(run: &Value) -> usize {
 
 #[test]
 fn a_redrive_is_of_whoever_wrote_its_value_and_the_empty_value_is_none() {
-    let tenant = test_bed().tenant("redriven");
+    let tenant = test_bed().tenant("redrive-doors");
     let operator = start(&tenant);
     tenant.apply(&tenant.binding("orders"));
     let fails = json!({"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "E", "Cause": "c"}}});
